@@ -16,4 +16,11 @@ pub mod image;
 
 pub mod batch;
 
+pub mod loss;
 pub mod math;
+pub mod metrics;
+pub mod nn;
+pub mod optim;
+
+pub mod models;
+pub mod network;

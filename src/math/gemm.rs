@@ -1,0 +1,106 @@
+//! General matrix multiply, `C = alpha A B + beta C`, in single precision.
+
+use ndarray::parallel::prelude::*;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+
+use super::backend;
+
+/// Who multiplies. All give the same product up to rounding; the tests hold each to the same cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The pure-Rust crate `matrixmultiply`.
+    #[default]
+    MatrixMultiply,
+    /// The system's OpenBLAS, on one thread.
+    #[cfg(feature = "openblas")]
+    OpenBlas,
+}
+
+impl Backend {
+    /// Every backend of this build.
+    pub const ALL: &[Backend] = &[
+        Backend::MatrixMultiply,
+        #[cfg(feature = "openblas")]
+        Backend::OpenBlas,
+    ];
+}
+
+/// `C = alpha A B + beta C` on the calling thread, by the given backend.
+///
+/// A is m x k, B is k x n, C is m x n, each at any strides (a transposed operand is `view.t()`, no copy). With
+/// `beta == 0` C is written without being read, so it may hold NaN. Any size may be 0 (an empty sum is 0).
+///
+/// # Panics
+/// If the sizes do not agree.
+pub fn gemm_with(
+    backend: Backend,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    beta: f32,
+    mut c: ArrayViewMut2<f32>,
+) {
+    assert_eq!(
+        (a.nrows(), a.ncols(), b.ncols()),
+        (c.nrows(), b.nrows(), c.ncols()),
+        "sizes of A B and C differ"
+    );
+    if c.is_empty() {
+        return;
+    }
+    if a.ncols() == 0 {
+        // An empty sum; the backends leave this case to taste.
+        if beta == 0.0 {
+            c.fill(0.0)
+        } else {
+            c.mapv_inplace(|v| beta * v)
+        }
+        return;
+    }
+    match backend {
+        Backend::MatrixMultiply => backend::matrixmultiply(alpha, a, b, beta, c),
+        #[cfg(feature = "openblas")]
+        Backend::OpenBlas => backend::openblas(alpha, a, b, beta, c),
+    }
+}
+
+/// [`gemm_with`] the default backend.
+pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
+    gemm_with(Backend::default(), alpha, a, b, beta, c);
+}
+
+/// [`gemm`] on rayon's threads, over blocks of C's rows or columns.
+///
+/// The blocks depend on the sizes alone, so the result is the same for any number of threads.
+pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
+    // Blocks of at least 64: each packs its operand anew, which 64 rows or columns amortise.
+    const BLOCK: usize = 64;
+    let (m, n) = c.dim();
+    if m >= n {
+        let block = m.div_ceil(8).max(BLOCK);
+        c.axis_chunks_iter_mut(Axis(0), block)
+            .into_par_iter()
+            .zip(a.axis_chunks_iter(Axis(0), block).into_par_iter())
+            .for_each(|(c, a)| gemm(alpha, a, b, beta, c));
+    } else {
+        let block = n.div_ceil(8).max(BLOCK);
+        c.axis_chunks_iter_mut(Axis(1), block)
+            .into_par_iter()
+            .zip(b.axis_chunks_iter(Axis(1), block).into_par_iter())
+            .for_each(|(c, b)| gemm(alpha, a, b, beta, c));
+    }
+}
+
+/// A slice as a row-major matrix.
+///
+/// # Panics
+/// If the slice does not hold `rows x columns` values.
+pub fn matrix(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((rows, columns), values).expect("the slice holds rows x columns values")
+}
+
+/// [`matrix`], mutable.
+pub fn matrix_mut(values: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
+    ArrayViewMut2::from_shape((rows, columns), values).expect("the slice holds rows x columns values")
+}

@@ -1,0 +1,40 @@
+//! Networks ready to train.
+
+use crate::network::{Network, NetworkBuilder};
+use crate::nn::{Conv2d, Dense, Dropout, Flatten, Init, MaxPool2d, Relu};
+
+/// The reference network, from a well-known TensorFlow-1 flower script.
+///
+/// Five blocks of 5x5 convolution (32, 64, 128, 256, 256 channels, stride 1, SAME), ReLU and 2x2 max-pool; flatten; dense
+/// layers of 2048, 256 and 64 with ReLU, dropout before the second; dense to `classes`. Weights truncated normal
+/// (stddev 0.05), biases 0.02. `image_size` is the side of the square input, at least 32; `dropout` 0 leaves it out.
+///
+/// The weights begin as the script's: with a stddev of 0.05 everywhere, whatever a layer's fan-in. Call
+/// [`seed_with`] for a variance that fits.
+pub fn seed(image_size: usize, classes: usize, dropout: f32) -> NetworkBuilder {
+    seed_with(image_size, classes, dropout, Init::TRUNCATED_NORMAL)
+}
+
+/// [`seed`] with another initialiser of the kernels: He's keeps the variance through the layers, which trains sooner.
+pub fn seed_with(image_size: usize, classes: usize, dropout: f32, kernels: Init) -> NetworkBuilder {
+    let bias = Init::Constant(0.02);
+    let mut builder = Network::builder((image_size, image_size, 3));
+    for (block, filters) in [32, 64, 128, 256, 256].into_iter().enumerate() {
+        builder = builder
+            .add_named(
+                format!("conv{}", block + 1),
+                Conv2d::new(filters, 5).kernel_init(kernels).bias_init(bias),
+            )
+            .add(Relu {})
+            .add(MaxPool2d::new(2));
+    }
+    builder = builder.add(Flatten {});
+    for (layer, units) in [2048, 256, 64].into_iter().enumerate() {
+        let dense = Dense::new(units).kernel_init(kernels).bias_init(bias);
+        builder = builder.add_named(format!("fc{}", layer + 1), dense).add(Relu {});
+        if layer == 0 && dropout > 0.0 {
+            builder = builder.add(Dropout::new(dropout));
+        }
+    }
+    builder.add_named("logits", Dense::new(classes).kernel_init(kernels).bias_init(bias))
+}

@@ -1,0 +1,97 @@
+//! A network put together layer by layer, every shape checked at once.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Network, NetworkError};
+use crate::loss::Loss;
+use crate::nn::{LayerSpec, NamedLayer, Sequential, Shape, ShapeError};
+
+/// A network as plain data: enough to build it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkSpec {
+    /// Shape of one input image.
+    pub input: Shape,
+    /// The layers, first to last.
+    pub layers: Vec<NamedLayer>,
+    /// What training makes small.
+    pub loss: Loss,
+}
+
+/// Builds a [`Network`]: add the layers in order, then [`build`](Self::build).
+#[derive(Debug, Clone)]
+pub struct NetworkBuilder {
+    spec: NetworkSpec,
+    seed: u64,
+}
+
+impl NetworkBuilder {
+    pub(super) fn new(input: Shape) -> Self {
+        Self { spec: NetworkSpec { input, layers: Vec::new(), loss: Loss::default() }, seed: 0 }
+    }
+
+    /// Builds from a description, such as one read from a file.
+    pub fn from_spec(spec: NetworkSpec) -> Self {
+        Self { spec, seed: 0 }
+    }
+
+    /// Adds a layer, named by its kind and number: `conv2d_1`, `conv2d_2`, `dense_1`, ...
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "layers are added to a network; no one adds two networks"
+    )]
+    pub fn add(self, layer: impl Into<LayerSpec>) -> Self {
+        let layer = layer.into();
+        let of_its_kind = self.spec.layers.iter().filter(|l| l.layer.kind() == layer.kind()).count();
+        let name = format!("{}_{}", layer.kind(), of_its_kind + 1);
+        self.add_named(name, layer)
+    }
+
+    /// Adds a layer under a name of its own.
+    pub fn add_named(mut self, name: impl Into<String>, layer: impl Into<LayerSpec>) -> Self {
+        self.spec.layers.push(NamedLayer { name: name.into(), layer: layer.into() });
+        self
+    }
+
+    /// Sets the loss; default softmax cross-entropy, mean over the batch.
+    pub fn loss(mut self, loss: impl Into<Loss>) -> Self {
+        self.spec.loss = loss.into();
+        self
+    }
+
+    /// Sets the seed of the initial weights and of dropout; default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks every shape, draws the initial weights.
+    ///
+    /// # Errors
+    /// The first layer that does not fit its input, by name with both shapes; two layers of one name; outputs that are
+    /// not a vector; a loss that does not fit them.
+    pub fn build(self) -> Result<Network, NetworkError> {
+        let mut names = BTreeMap::new();
+        for (index, NamedLayer { name, .. }) in self.spec.layers.iter().enumerate() {
+            if name.is_empty() {
+                return Err(ShapeError::new(format!("layer {index} has an empty name")).into());
+            }
+            if let Some(first) = names.insert(name, index) {
+                return Err(
+                    ShapeError::new(format!("layers {first} and {index} are both named `{name}`")).into()
+                );
+            }
+        }
+        let layers = Sequential::new(self.spec.input, &self.spec.layers, self.seed)?;
+        let Shape::Vector(outputs) = layers.output() else {
+            return Err(ShapeError::new(format!(
+                "the network ends in an image of {}, but its output must be a vector: end it with Flatten or GlobalAvgPool and Dense",
+                layers.output()
+            ))
+            .into());
+        };
+        self.spec.loss.check(outputs)?;
+        Ok(Network { seed: self.seed, steps: 0, spec: self.spec, layers })
+    }
+}

@@ -1,0 +1,147 @@
+//! Two-dimensional convolution layer.
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::Built;
+use super::{Backward, Forward, Init, Input, Layer, Param, Shape, ShapeError};
+use crate::math::conv::{self, ConvShape};
+use crate::math::reduce::column_sums;
+use crate::math::window::{Padding, Window};
+
+/// `y = x * w + b`: x an image (height, width, in), w HWIO (kernel height, kernel width, in, out), b (out).
+///
+/// `y[oy, ox, o] = b[o] + sum over ky, kx, i of x[oy s + ky d - p, ox s + kx d - p, i] w[ky, kx, i, o]`
+/// with stride s, dilation d and padding p; TensorFlow's `tf.nn.conv2d`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conv2d {
+    /// Output channels.
+    pub filters: usize,
+    /// Kernel height and width.
+    pub kernel: (usize, usize),
+    /// Step along height and width; default 1.
+    pub stride: (usize, usize),
+    /// Distance of the kernel's taps; default 1.
+    pub dilation: (usize, usize),
+    /// Default SAME.
+    pub padding: Padding,
+    /// How w begins; default truncated normal, stddev 0.05.
+    pub kernel_init: Init,
+    /// How b begins (default 0), or `None` for no bias.
+    pub bias_init: Option<Init>,
+}
+
+impl Conv2d {
+    /// A convolution with `filters` output channels and a square kernel of side `kernel`, stride 1, SAME padding.
+    pub fn new(filters: usize, kernel: usize) -> Self {
+        Self {
+            filters,
+            kernel: (kernel, kernel),
+            stride: (1, 1),
+            dilation: (1, 1),
+            padding: Padding::Same,
+            kernel_init: Init::TRUNCATED_NORMAL,
+            bias_init: Some(Init::Constant(0.0)),
+        }
+    }
+
+    /// Sets the stride along both axes.
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.stride = (stride, stride);
+        self
+    }
+
+    /// Sets the dilation along both axes.
+    pub fn dilation(mut self, dilation: usize) -> Self {
+        self.dilation = (dilation, dilation);
+        self
+    }
+
+    /// Sets the padding.
+    pub fn padding(mut self, padding: Padding) -> Self {
+        self.padding = padding;
+        self
+    }
+
+    /// Sets how the kernel begins.
+    pub fn kernel_init(mut self, init: Init) -> Self {
+        self.kernel_init = init;
+        self
+    }
+
+    /// Sets how the bias begins.
+    pub fn bias_init(mut self, init: Init) -> Self {
+        self.bias_init = Some(init);
+        self
+    }
+
+    /// Leaves the bias out, as before a batch normalisation.
+    pub fn no_bias(mut self) -> Self {
+        self.bias_init = None;
+        self
+    }
+
+    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+        let (height, width, cin) = input.image("a convolution")?;
+        if self.filters == 0 {
+            return Err(ShapeError::new("a convolution needs at least 1 filter, got 0"));
+        }
+        let window = Window::new((height, width), self.kernel, self.stride, self.dilation, self.padding)
+            .ok_or_else(|| {
+                ShapeError::new(format!(
+                    "a kernel of {}x{} (stride {}x{}, dilation {}x{}, padding {:?}) does not fit an input of {input}",
+                    self.kernel.0,
+                    self.kernel.1,
+                    self.stride.0,
+                    self.stride.1,
+                    self.dilation.0,
+                    self.dilation.1,
+                    self.padding
+                ))
+            })?;
+        let shape = ConvShape { window, cin, cout: self.filters };
+        Ok(Built::Layer(Box::new(Conv2dLayer { spec: self.clone(), shape })))
+    }
+}
+
+#[derive(Debug)]
+struct Conv2dLayer {
+    spec: Conv2d,
+    shape: ConvShape,
+}
+
+impl Layer for Conv2dLayer {
+    fn output(&self) -> Shape {
+        let window = &self.shape.window;
+        Shape::Image { height: window.y.output, width: window.x.output, channels: self.shape.cout }
+    }
+
+    fn params(&self) -> Vec<Param> {
+        let ((kh, kw), ConvShape { cin, cout, .. }) = (self.spec.kernel, self.shape);
+        let kernel =
+            Param::kernel(vec![kh, kw, cin, cout], self.spec.kernel_init, (kh * kw * cin, kh * kw * cout));
+        let bias = self.spec.bias_init.map(|init| Param::vector("bias", cout, init));
+        [kernel].into_iter().chain(bias).collect()
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.shape.multiply_adds()
+    }
+
+    fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], _pass: Forward<'_>) {
+        let (w, b) = w.split_at(self.shape.filter_len());
+        conv::forward(&self.shape, x, w, b, y);
+    }
+
+    fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], _pass: Backward<'_>) {
+        let (w, _) = w.split_at(self.shape.filter_len());
+        let (dw, db) = dw.split_at_mut(self.shape.filter_len());
+        // y = x * w + b
+        if !db.is_empty() {
+            column_sums(dy, db);
+        }
+        conv::filter_gradient(&self.shape, x.values(), dy, dw);
+        if let Some(dx) = x.gradient() {
+            conv::data_gradient(&self.shape, dy, w, dx);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! An image as a vector.
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::Built;
+use super::{Shape, ShapeError};
+
+/// The same values as a vector, in row-major order (height, width, channels). Costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Flatten {}
+
+impl Flatten {
+    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+        Ok(Built::Reshape(Shape::Vector(input.len())))
+    }
+}

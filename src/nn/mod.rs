@@ -1,0 +1,203 @@
+//! Layers: a function `y = f(x; w)` and its derivative, side by side in one file each.
+//!
+//! A layer is described by plain data ([`LayerSpec`], what a network's file holds) and built for one input shape into
+//! a [`Layer`], which checks every shape once. A built layer owns nothing that changes: weights, gradients and
+//! everything kept between forward and backward are slices handed to it by the [`chain`], so a network's
+//! memory is planned once and one set of weights can serve several threads.
+//!
+//! # How to add a layer
+//! 1. Write `nn/my_layer.rs`: a `serde` struct with the hyper-parameters, `build(&self, input: Shape)` that returns the
+//!    output shape or a [`ShapeError`], and a private struct that implements [`Layer`].
+//! 2. Name it in [`LayerSpec`] (`spec.rs`): one variant, one line in each `match`.
+//! 3. Give it one line in `tests/gradients.rs`: the numeric gradient check over random shapes.
+
+pub mod activation;
+pub mod batch_norm;
+pub(crate) mod chain;
+pub mod conv2d;
+pub mod dense;
+pub mod dropout;
+pub mod flatten;
+pub mod init;
+pub mod pool;
+pub mod residual;
+mod sequential;
+mod shape;
+mod spec;
+mod workspace;
+
+use std::fmt;
+
+pub use activation::{LeakyRelu, Relu};
+pub use batch_norm::BatchNorm;
+pub use conv2d::Conv2d;
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use flatten::Flatten;
+pub use init::Init;
+pub use pool::{AvgPool2d, GlobalAvgPool, MaxPool2d};
+pub use residual::Residual;
+pub use sequential::{BackwardError, Sequential};
+pub use shape::{Shape, ShapeError};
+pub use spec::{LayerSpec, NamedLayer};
+
+/// One array of a layer: a trainable parameter, or a value that training moves in another way (a moving average).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// Its name within the layer, such as `kernel`; of a nested layer, `inner/kernel`.
+    pub name: String,
+    /// Its shape, row-major: HWIO for convolutions, (in, out) for dense layers.
+    pub shape: Vec<usize>,
+    /// How it begins.
+    pub init: Init,
+    /// Values that feed one output and outputs fed by one value, which He's and Glorot's initialisers scale by.
+    pub fans: (usize, usize),
+    /// Whether weight decay applies: to kernels, not to biases and normalisation parameters.
+    pub decays: bool,
+}
+
+impl Param {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the array holds no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A kernel: decays, and its initialiser knows the fans.
+    pub(crate) fn kernel(shape: Vec<usize>, init: Init, fans: (usize, usize)) -> Self {
+        Self { name: "kernel".into(), shape, init, fans, decays: true }
+    }
+
+    /// A vector of `len` values (bias, scale, moving average): never decays.
+    pub(crate) fn vector(name: &str, len: usize, init: Init) -> Self {
+        Self { name: name.into(), shape: vec![len], init, fans: (len, len), decays: false }
+    }
+}
+
+/// Memory a layer needs for a batch, beside its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// Floats kept from forward to backward.
+    pub saved_floats: usize,
+    /// Bytes kept from forward to backward (masks, winners).
+    pub saved_bytes: usize,
+    /// Floats used only within a forward or backward call of training.
+    pub train_scratch: usize,
+    /// Floats used only within a forward call of inference.
+    pub infer_scratch: usize,
+}
+
+/// What a forward pass keeps for the backward pass: exactly the sizes of the layer's [`Memory`].
+#[derive(Debug)]
+pub struct Saved<'a> {
+    /// Kept floats.
+    pub floats: &'a mut [f32],
+    /// Kept bytes.
+    pub bytes: &'a mut [u8],
+}
+
+/// Whether a forward pass trains or infers, with what each may touch.
+#[derive(Debug)]
+pub enum Mode<'a> {
+    /// Inference: nothing is kept, state is only read.
+    Infer {
+        /// The layer's state (moving averages).
+        state: &'a [f32],
+    },
+    /// Training.
+    Train {
+        /// The layer's state, which the pass may move.
+        state: &'a mut [f32],
+        /// Where to keep what backward needs.
+        saved: Saved<'a>,
+        /// The source of randomness of this layer in this step.
+        seed: u64,
+    },
+}
+
+/// A forward pass.
+#[derive(Debug)]
+pub struct Forward<'a> {
+    /// Training or inference.
+    pub mode: Mode<'a>,
+    /// Room to work in, with arbitrary content before and after.
+    pub scratch: &'a mut [f32],
+}
+
+/// A backward pass.
+#[derive(Debug)]
+pub struct Backward<'a> {
+    /// What forward kept. May be destroyed.
+    pub saved: Saved<'a>,
+    /// Room to work in, with arbitrary content before and after.
+    pub scratch: &'a mut [f32],
+}
+
+/// A layer's input in the backward pass.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The network's own input, whose gradient nobody wants.
+    Given(&'a [f32]),
+    /// The output of the layer before: backward replaces x by its gradient dx, in place, so that activations and
+    /// their gradients need no memory twice.
+    Activation(&'a mut [f32]),
+}
+
+impl<'a> Input<'a> {
+    /// The input's values, x.
+    pub fn values(&self) -> &[f32] {
+        match self {
+            Input::Given(x) => x,
+            Input::Activation(x) => x,
+        }
+    }
+
+    /// Where dx goes, if it is wanted. Until it is overwritten it still holds x.
+    pub fn gradient(self) -> Option<&'a mut [f32]> {
+        match self {
+            Input::Given(_) => None,
+            Input::Activation(x) => Some(x),
+        }
+    }
+}
+
+/// A layer built for one input shape.
+///
+/// Slices hold a whole batch, one example after another; the batch size is `x.len()` over the input's length.
+/// `w` and `dw` hold the layer's [`params`](Layer::params) one after another.
+pub trait Layer: fmt::Debug + Send + Sync {
+    /// Shape of one example's output.
+    fn output(&self) -> Shape;
+
+    /// Trainable parameters, in the order of `w`.
+    fn params(&self) -> Vec<Param> {
+        Vec::new()
+    }
+
+    /// Values moved by the forward pass of training rather than by gradients, in the order of `state`.
+    fn state(&self) -> Vec<Param> {
+        Vec::new()
+    }
+
+    /// Memory needed for a batch of `batch` examples.
+    fn memory(&self, batch: usize) -> Memory {
+        let _ = batch;
+        Memory::default()
+    }
+
+    /// Multiply-adds of one example's forward pass, as a direct computation counts them.
+    fn multiply_adds(&self) -> u64 {
+        0
+    }
+
+    /// `y = f(x; w)`. Overwrites `y`.
+    fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>);
+
+    /// From `dy`, the gradient of the loss with respect to y: overwrites `dw`, and x by dx where it is wanted.
+    /// `dy` may be destroyed.
+    fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>);
+}

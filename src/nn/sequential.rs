@@ -1,0 +1,248 @@
+//! Layers one after another with their weights and memory: the part of a network below the loss.
+
+use ndarray::{ArrayViewD, IxDyn};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::chain::Chain;
+use super::workspace::Workspace;
+use super::{Input, NamedLayer, Param, Shape, ShapeError};
+use crate::optim::{Optimizer, Segment};
+
+/// Layers with their weights, gradients and moving averages.
+///
+/// Batches are flat slices, one example after another. [`crate::network::Network`] adds a loss and checks what comes
+/// from outside; this is also the way to run a layer alone.
+#[derive(Debug)]
+pub struct Sequential {
+    chain: Chain,
+    /// All weights, layer by layer, in one buffer; gradients likewise.
+    weights: Vec<f32>,
+    gradients: Vec<f32>,
+    /// Moving averages.
+    state: Vec<f32>,
+    segments: Vec<Segment>,
+    workspace: Workspace,
+    /// The input of a forward pass that awaits its backward pass.
+    pending: Option<Vec<f32>>,
+}
+
+/// Why a backward pass can't be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackwardError {
+    /// No forward pass to go back from.
+    #[error("backward needs a forward pass in training mode before it, and each serves once")]
+    WithoutForward,
+    /// A gradient of another length than the outputs of the forward pass.
+    #[error("the forward pass gave {want} output values, but the gradient has {got}")]
+    Length {
+        /// Output values of the batch.
+        want: usize,
+        /// Values of the gradient.
+        got: usize,
+    },
+}
+
+impl Sequential {
+    /// Builds the layers for examples of shape `input`; `seed` draws the weights.
+    ///
+    /// # Errors
+    /// The first layer that does not fit its input, by name; no layer that computes anything.
+    pub fn new(input: Shape, layers: &[NamedLayer], seed: u64) -> Result<Self, ShapeError> {
+        let chain = Chain::build(layers, input)?;
+        if chain.is_empty() {
+            return Err(ShapeError::new("there is no layer that computes anything"));
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let weights = draw(chain.params(), &mut rng);
+        let state = draw(chain.state(), &mut rng);
+        Ok(Self {
+            gradients: vec![0.0; weights.len()],
+            segments: segments(chain.params()),
+            workspace: Workspace::default(),
+            pending: None,
+            chain,
+            weights,
+            state,
+        })
+    }
+
+    /// Shape of one example's input.
+    pub fn input(&self) -> Shape {
+        self.chain.input()
+    }
+
+    /// Shape of one example's output.
+    pub fn output(&self) -> Shape {
+        self.chain.output()
+    }
+
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Forward pass of inference over a batch `x`: overwrites `y`.
+    ///
+    /// # Panics
+    /// If `x` is not a whole number of examples, or `y` not as many.
+    pub fn infer(&mut self, x: &[f32], y: &mut [f32]) {
+        let batch = self.batch(x);
+        assert_eq!(y.len(), batch * self.output().len(), "an output for each example");
+        let scratch = self.workspace.infer(self.chain.memory(batch));
+        self.chain.infer(&self.weights, &self.state, x, y, scratch);
+    }
+
+    /// Forward pass of training over a batch `x`: the outputs. What [`backward`](Self::backward) needs is kept.
+    ///
+    /// `seed` is the source of randomness of this pass (dropout).
+    ///
+    /// # Panics
+    /// If `x` is not a whole number of examples.
+    pub fn forward(&mut self, x: &[f32], seed: u64) -> &[f32] {
+        let mut kept = self.pending.take().unwrap_or_default();
+        kept.clear();
+        kept.extend_from_slice(x);
+        self.pending = Some(kept);
+        self.forward_pass(x, seed)
+    }
+
+    /// Backward pass from `dy`, the gradient of the loss with respect to the outputs of the last forward pass: computes
+    /// the gradient of every weight. Returns that of the input.
+    ///
+    /// # Errors
+    /// No forward pass came before (each serves once), or its outputs had another length.
+    pub fn backward(&mut self, dy: &[f32]) -> Result<Vec<f32>, BackwardError> {
+        let mut x = self.take_pending(dy)?;
+        self.backward_pass(Input::Activation(&mut x), dy);
+        Ok(x)
+    }
+
+    /// [`backward`](Self::backward) without the gradient of the input, which is not computed.
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward).
+    pub fn backward_weights(&mut self, dy: &[f32]) -> Result<(), BackwardError> {
+        let x = self.take_pending(dy)?;
+        self.backward_pass(Input::Given(&x), dy);
+        Ok(())
+    }
+
+    fn take_pending(&mut self, dy: &[f32]) -> Result<Vec<f32>, BackwardError> {
+        let x = self.pending.take().ok_or(BackwardError::WithoutForward)?;
+        let want = self.batch(&x) * self.output().len();
+        if dy.len() == want { Ok(x) } else { Err(BackwardError::Length { want, got: dy.len() }) }
+    }
+
+    /// Forward pass of training whose input the caller keeps for [`backward_pass`](Self::backward_pass).
+    pub(crate) fn forward_pass(&mut self, x: &[f32], seed: u64) -> &[f32] {
+        let batch = self.batch(x);
+        let memory = self.chain.memory(batch);
+        self.chain.forward(&self.weights, &mut self.state, x, self.workspace.train(memory), seed);
+        &self.workspace.train(memory).floats[self.chain.last_output(batch)]
+    }
+
+    /// Backward pass right after [`forward_pass`](Self::forward_pass) on the same input.
+    pub(crate) fn backward_pass(&mut self, x: Input<'_>, dy: &[f32]) {
+        let batch = self.batch(x.values());
+        let buffers = self.workspace.train(self.chain.memory(batch));
+        buffers.floats[self.chain.last_output(batch)].copy_from_slice(dy);
+        self.chain.backward(&self.weights, &mut self.gradients, x, buffers);
+    }
+
+    /// Moves the weights against the gradients of the last backward pass. Returns the gradients' L2 norm if the
+    /// optimizer clips.
+    pub fn update(&mut self, optimizer: &mut dyn Optimizer) -> Option<f64> {
+        optimizer.update(&mut self.weights, &self.gradients, &self.segments)
+    }
+
+    /// Every array by its name (`conv2d_1/kernel`): weights, then moving averages.
+    pub fn arrays(&self) -> impl Iterator<Item = (&Param, ArrayViewD<'_, f32>)> {
+        views(self.chain.params(), &self.weights).chain(views(self.chain.state(), &self.state))
+    }
+
+    /// The gradient of each weight, from the last backward pass.
+    pub fn gradients(&self) -> impl Iterator<Item = (&Param, ArrayViewD<'_, f32>)> {
+        views(self.chain.params(), &self.gradients)
+    }
+
+    /// The values of the array `name`, to change; with its description.
+    pub(crate) fn array_mut(&mut self, name: &str) -> Option<(&Param, &mut [f32])> {
+        for (params, buffer) in
+            [(self.chain.params(), &mut self.weights), (self.chain.state(), &mut self.state)]
+        {
+            let mut start = 0;
+            for param in params {
+                if param.name == name {
+                    return Some((param, &mut buffer[start..start + param.len()]));
+                }
+                start += param.len();
+            }
+        }
+        None
+    }
+
+    /// Sets the values of the array `name`, in row-major order.
+    ///
+    /// # Errors
+    /// No array of this name, or one of another length.
+    pub fn set_array(&mut self, name: &str, values: &[f32]) -> Result<(), ShapeError> {
+        let (param, array) = self
+            .array_mut(name)
+            .ok_or_else(|| ShapeError::new(format!("there is no array named `{name}`")))?;
+        if array.len() != values.len() {
+            let message = format!(
+                "`{name}` of shape {:?} takes {} values, got {}",
+                param.shape,
+                array.len(),
+                values.len()
+            );
+            return Err(ShapeError::new(message));
+        }
+        array.copy_from_slice(values);
+        Ok(())
+    }
+
+    fn batch(&self, x: &[f32]) -> usize {
+        let len = self.input().len();
+        assert!(
+            !x.is_empty() && x.len().is_multiple_of(len),
+            "{} values are no batch of {len} each",
+            x.len()
+        );
+        x.len() / len
+    }
+}
+
+fn draw(params: &[Param], rng: &mut ChaCha8Rng) -> Vec<f32> {
+    let mut values = Vec::with_capacity(params.iter().map(Param::len).sum());
+    for param in params {
+        values.extend(param.init.draw(param, rng));
+    }
+    values
+}
+
+/// One segment a parameter.
+fn segments(params: &[Param]) -> Vec<Segment> {
+    let mut start = 0;
+    let segment = |param: &Param| {
+        let range = start..start + param.len();
+        start = range.end;
+        Segment { range, decays: param.decays }
+    };
+    params.iter().map(segment).collect()
+}
+
+fn views<'a>(
+    params: &'a [Param],
+    values: &'a [f32],
+) -> impl Iterator<Item = (&'a Param, ArrayViewD<'a, f32>)> {
+    let mut start = 0;
+    params.iter().map(move |param| {
+        let range = start..start + param.len();
+        start = range.end;
+        let view =
+            ArrayViewD::from_shape(IxDyn(&param.shape), &values[range]).expect("a parameter fills its range");
+        (param, view)
+    })
+}

@@ -1,0 +1,93 @@
+//! Shapes of one example, and the error of those that do not fit.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The shape of one example between two layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Height x width x channels.
+    Image {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Channels.
+        channels: usize,
+    },
+    /// A flat vector.
+    Vector(usize),
+}
+
+impl Shape {
+    /// Number of values of one example.
+    pub fn len(&self) -> usize {
+        match *self {
+            Shape::Image { height, width, channels } => height * width * channels,
+            Shape::Vector(len) => len,
+        }
+    }
+
+    /// Whether an example holds no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Channels of an image, or the length of a vector: the axis that is laid out last.
+    pub fn channels(&self) -> usize {
+        match *self {
+            Shape::Image { channels, .. } => channels,
+            Shape::Vector(len) => len,
+        }
+    }
+
+    /// Height, width and channels, or an error that says `what` needs an image.
+    pub(crate) fn image(&self, what: &str) -> Result<(usize, usize, usize), ShapeError> {
+        match *self {
+            Shape::Image { height, width, channels } => Ok((height, width, channels)),
+            Shape::Vector(_) => Err(ShapeError::new(format!(
+                "{what} needs an image (height x width x channels), but its input is a vector of {self} values"
+            ))),
+        }
+    }
+}
+
+impl From<(usize, usize, usize)> for Shape {
+    /// (height, width, channels).
+    fn from((height, width, channels): (usize, usize, usize)) -> Self {
+        Shape::Image { height, width, channels }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shape::Image { height, width, channels } => write!(f, "{height}x{width}x{channels}"),
+            Shape::Vector(len) => write!(f, "{len}"),
+        }
+    }
+}
+
+/// A layer that does not fit its input, or whose hyper-parameters make no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if layer.is_empty() { String::new() } else { format!("layer `{layer}`: ") })]
+pub struct ShapeError {
+    /// The layer's name within its network; empty while it has none.
+    pub layer: String,
+    /// What was wanted and what came.
+    pub message: String,
+}
+
+impl ShapeError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { layer: String::new(), message: message.into() }
+    }
+
+    /// The same error, said of the layer `name`.
+    pub(crate) fn of(mut self, name: &str) -> Self {
+        self.layer = if self.layer.is_empty() { name.to_owned() } else { format!("{name}/{}", self.layer) };
+        self
+    }
+}

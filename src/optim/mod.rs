@@ -1,0 +1,146 @@
+//! Gradients to weights: optimizers as Keras defines them, and learning-rate schedules.
+//!
+//! Weights and gradients each lie in one contiguous buffer, so an update is one fused pass over both.
+
+mod adam;
+mod rmsprop;
+mod schedule;
+mod sgd;
+
+use std::ops::Range;
+
+pub use adam::{Adam, AdamW};
+use rayon::prelude::*;
+pub use rmsprop::RmsProp;
+pub use schedule::{ReduceOnPlateau, Schedule};
+use serde::{Deserialize, Serialize};
+pub use sgd::Sgd;
+
+/// Settings that every optimizer has.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Common {
+    /// The step size.
+    pub learning_rate: f32,
+    /// Decoupled weight decay: `w -= learning_rate weight_decay w` before the update (Loshchilov and Hutter 2019),
+    /// for weights that decay (kernels, not biases and normalisation parameters).
+    pub weight_decay: f32,
+    /// The gradient of all weights together is scaled down to this L2 norm where it is larger.
+    pub clip_norm: Option<f32>,
+    /// Updates made so far.
+    pub steps: u64,
+}
+
+impl Common {
+    fn new(learning_rate: f32) -> Self {
+        Self { learning_rate, weight_decay: 0.0, clip_norm: None, steps: 0 }
+    }
+}
+
+/// A stretch of the weights that is treated alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Which weights.
+    pub range: Range<usize>,
+    /// Whether weight decay applies.
+    pub decays: bool,
+}
+
+/// One named array of an optimizer's memory, as long as the weights once training has begun.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    /// Such as `momentum`.
+    pub name: &'static str,
+    /// Its values; empty before the first update.
+    pub values: &'a mut Vec<f32>,
+}
+
+/// A rule that moves weights against their gradients.
+pub trait Optimizer: Send {
+    /// The rule's name, such as `sgd`.
+    fn name(&self) -> &'static str;
+
+    /// The rule with its settings, in words that differ where the settings do (learning rate aside).
+    fn settings(&self) -> String;
+
+    /// Settings that every optimizer has.
+    fn common(&self) -> &Common;
+
+    /// Settings that every optimizer has, to change.
+    fn common_mut(&mut self) -> &mut Common;
+
+    /// What the rule remembers between updates: exactly what resuming needs besides [`Self::common`].
+    fn slots(&mut self) -> Vec<Slot<'_>>;
+
+    /// The rule itself: moves `weights` by `scale` times `gradients`. Called by [`Self::update`].
+    fn apply(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment], scale: f32);
+
+    /// One update: clips, decays and applies the rule. Returns the L2 norm of the gradients if it clips.
+    fn update(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment]) -> Option<f64> {
+        for slot in self.slots() {
+            slot.values.resize(weights.len(), 0.0);
+        }
+        self.common_mut().steps += 1;
+        let norm = self.common().clip_norm.map(|_| crate::math::reduce::sum_of_squares(gradients).sqrt());
+        let scale = match (self.common().clip_norm, norm) {
+            (Some(limit), Some(norm)) if norm > f64::from(limit) => (f64::from(limit) / norm) as f32,
+            _ => 1.0,
+        };
+        self.apply(weights, gradients, segments, scale);
+        norm
+    }
+
+    /// The learning rate of the next update.
+    fn learning_rate(&self) -> f32 {
+        self.common().learning_rate
+    }
+
+    /// Sets the learning rate of the next update.
+    fn set_learning_rate(&mut self, rate: f32) {
+        self.common_mut().learning_rate = rate;
+    }
+
+    /// Sets the decoupled weight decay.
+    fn weight_decay(mut self, decay: f32) -> Self
+    where
+        Self: Sized,
+    {
+        self.common_mut().weight_decay = decay;
+        self
+    }
+
+    /// Scales gradients down to this L2 norm where theirs is larger.
+    fn clip_norm(mut self, norm: f32) -> Self
+    where
+        Self: Sized,
+    {
+        self.common_mut().clip_norm = Some(norm);
+        self
+    }
+}
+
+/// Values a task updates at a time.
+const CHUNK: usize = 1 << 14;
+
+/// Runs `rule(w, g, [slot values], factor)` over all weights in parallel, with `factor` what decay leaves of w.
+fn for_each_weight<const S: usize>(
+    common: &Common,
+    weights: &mut [f32],
+    gradients: &[f32],
+    slots: [&mut [f32]; S],
+    segments: &[Segment],
+    rule: impl Fn(&mut [f32], &[f32], [&mut [f32]; S], f32) + Sync,
+) {
+    let mut slots = slots;
+    for Segment { range, decays } in segments {
+        let keep = if *decays { 1.0 - common.learning_rate * common.weight_decay } else { 1.0 };
+        let mut slots = slots.each_mut().map(|slot| slot[range.clone()].chunks_mut(CHUNK));
+        let chunks: Vec<_> = weights[range.clone()]
+            .chunks_mut(CHUNK)
+            .zip(gradients[range.clone()].chunks(CHUNK))
+            .map(|(w, g)| {
+                (w, g, slots.each_mut().map(|slot| slot.next().expect("slots are as long as the weights")))
+            })
+            .collect();
+        chunks.into_par_iter().for_each(|(w, g, slots)| rule(w, g, slots, keep));
+    }
+}

@@ -1,0 +1,78 @@
+//! TensorFlow's reference values (made by tests/fixtures/make_fixtures.py) and how they are compared.
+#![allow(dead_code, reason = "each test file uses its own part of the helpers")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ndarray::{ArrayD, IxDyn};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+
+/// The path of a fixture file.
+pub fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The tensors and the cases of `STEM.safetensors` and `STEM.json`.
+pub struct Fixtures {
+    tensors: BTreeMap<String, ArrayD<f64>>,
+    pub cases: Vec<Value>,
+}
+
+impl Fixtures {
+    pub fn load(stem: &str) -> Self {
+        let read = |ext: &str| std::fs::read(fixture(&format!("{stem}.{ext}"))).expect("fixture exists");
+        let bytes = read("safetensors");
+        let file = SafeTensors::deserialize(&bytes).expect("fixture is a safetensors file");
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let data = view.data();
+            let values: Vec<f64> = match view.dtype() {
+                Dtype::F32 => data.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
+                Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+                Dtype::I64 => data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
+                Dtype::U8 => data.iter().map(|b| f64::from(*b)).collect(),
+                other => panic!("{name}: unexpected type {other:?}"),
+            };
+            tensors.insert(name, ArrayD::from_shape_vec(IxDyn(view.shape()), values).expect("shape fits"));
+        }
+        let cases = serde_json::from_slice(&read("json")).expect("fixture is JSON");
+        Self { tensors, cases }
+    }
+
+    /// A tensor in double precision.
+    pub fn f64(&self, name: &str) -> ArrayD<f64> {
+        self.tensors.get(name).unwrap_or_else(|| panic!("no tensor {name}")).clone()
+    }
+
+    /// A tensor in single precision (exact: it was stored so, or holds small integers).
+    pub fn f32(&self, name: &str) -> ArrayD<f32> {
+        self.f64(name).mapv(|v| v as f32)
+    }
+
+    /// Labels.
+    pub fn labels(&self, name: &str) -> Vec<usize> {
+        self.f64(name).iter().map(|&v| v as usize).collect()
+    }
+}
+
+/// Fails unless every value is within `tolerance` of the largest wanted magnitude.
+#[track_caller]
+pub fn assert_close<'a>(
+    what: &str,
+    got: impl IntoIterator<Item = &'a f32>,
+    want: impl IntoIterator<Item = impl std::borrow::Borrow<f64>>,
+    tolerance: f64,
+) {
+    let got: Vec<f64> = got.into_iter().map(|&v| f64::from(v)).collect();
+    let want: Vec<f64> = want.into_iter().map(|v| *v.borrow()).collect();
+    assert_eq!(got.len(), want.len(), "{what}: number of values");
+    let largest = want.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    for (i, (g, w)) in got.iter().zip(&want).enumerate() {
+        let error = (g - w).abs();
+        assert!(
+            error <= tolerance * largest,
+            "{what}[{i}]: got {g}, want {w}, error {error:e} over {tolerance:e} of {largest:e}"
+        );
+    }
+}
