@@ -1,0 +1,187 @@
+//! Numeric gradient checks: every layer's backward pass against differences of its forward pass, over random shapes.
+//!
+//! For a random direction v and the scalar `L = sum of dy y`, the derivative along v is `dx . v` (and `dw . v`), which must
+//! equal `(L(x + e v) - L(x - e v)) / 2e`. One direction tests all values at once: a single wrong value shifts it.
+//!
+//! Inputs are spaced values in random order, at least 2.2e apart and as far from 0, so that no ReLU and no maximum
+//! changes its mind within the difference.
+
+use floret::math::window::Padding;
+use floret::nn::{
+    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Init, LayerSpec, LeakyRelu,
+    MaxPool2d, NamedLayer, Relu, Residual, Sequential, Shape,
+};
+use proptest::prelude::*;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Half the step of the central difference. Float32 outputs of magnitude 1 carry rounding of about 1e-7 each, which
+/// this turns into an error of about 1e-4 of the derivative; its own error (third derivatives) is smaller.
+const STEP: f32 = 2e-3;
+
+/// Largest difference allowed, relative to the root sum of squares of what `dx . v` adds up.
+const TOLERANCE: f64 = 1e-2;
+
+fn spaced(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    let spacing = (3.0 / len as f32).max(2.2 * STEP);
+    let mut values: Vec<f32> = (0..len).map(|i| (i as f32 + 0.5 - (len as f32) / 2.0) * spacing).collect();
+    // An odd count would put one value on 0 itself.
+    values.iter_mut().for_each(|v| *v += if *v >= 0.0 { spacing } else { 0.0 });
+    values.shuffle(rng);
+    values
+}
+
+fn direction(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
+}
+
+fn moved(values: &[f32], direction: &[f32], by: f32) -> Vec<f32> {
+    values.iter().zip(direction).map(|(v, d)| v + by * d).collect()
+}
+
+fn compare(what: &str, gradient: &[f32], direction: &[f32], mut loss: impl FnMut(f32) -> f64) {
+    let products: Vec<f64> =
+        gradient.iter().zip(direction).map(|(g, d)| f64::from(*g) * f64::from(*d)).collect();
+    let (analytic, scale) =
+        (products.iter().sum::<f64>(), products.iter().map(|p| p * p).sum::<f64>().sqrt());
+    let numeric = (loss(STEP) - loss(-STEP)) / (2.0 * f64::from(STEP));
+    let error = (analytic - numeric).abs();
+    assert!(
+        error <= TOLERANCE * scale + 1e-3,
+        "{what}: backward says {analytic}, differences {numeric} (scale {scale})"
+    );
+}
+
+/// Checks the gradients of all inputs and weights of `layers` over one random batch.
+fn check(layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
+    let named: Vec<NamedLayer> = layers
+        .into_iter()
+        .enumerate()
+        .map(|(i, layer)| NamedLayer { name: format!("l{i}"), layer })
+        .collect();
+    let mut net = Sequential::new(input, &named, seed).expect("the layers fit");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let x = spaced(batch * input.len(), &mut rng);
+    let dy = direction(batch * net.output().len(), &mut rng);
+    let loss = |net: &mut Sequential, x: &[f32]| -> f64 {
+        net.forward(x, seed).iter().zip(&dy).map(|(y, d)| f64::from(*y) * f64::from(*d)).sum()
+    };
+    loss(&mut net, &x);
+    let dx = net.backward(&dy).expect("forward was run");
+    let gradients: Vec<(String, Vec<f32>, Vec<f32>)> = net
+        .gradients()
+        .zip(net.arrays())
+        .map(|((p, g), (_, w))| (p.name.clone(), g.iter().copied().collect(), w.iter().copied().collect()))
+        .collect();
+
+    let v = direction(x.len(), &mut rng);
+    compare("dx", &dx, &v, |by| loss(&mut net, &moved(&x, &v, by)));
+    for (name, gradient, weights) in gradients {
+        let v = direction(weights.len(), &mut rng);
+        compare(&name, &gradient, &v, |by| {
+            net.set_array(&name, &moved(&weights, &v, by)).unwrap();
+            let value = loss(&mut net, &x);
+            net.set_array(&name, &weights).unwrap();
+            value
+        });
+    }
+}
+
+fn image() -> impl Strategy<Value = (Shape, usize)> {
+    ((1usize..8, 1usize..8, 1usize..6).prop_map(Shape::from), 1usize..4)
+}
+
+fn padding() -> impl Strategy<Value = Padding> {
+    prop_oneof![Just(Padding::Same), Just(Padding::Valid)]
+}
+
+/// Kernels of unit variance, so that gradients are well above the differences' rounding.
+fn conv(filters: usize, kernel: usize) -> Conv2d {
+    Conv2d::new(filters, kernel).kernel_init(Init::HeNormal).bias_init(Init::TruncatedNormal { stddev: 0.5 })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolution(
+        (input, batch) in image(), filters in 1usize..6, kernel in (1usize..6, 1usize..6),
+        stride in 1usize..4, dilation in 1usize..3, padding in padding(), seed: u64,
+    ) {
+        let layer = Conv2d { kernel, ..conv(filters, 1).stride(stride).dilation(dilation).padding(padding) };
+        let Shape::Image { height, width, .. } = input else { unreachable!() };
+        let extent = |k: usize| (k - 1) * dilation + 1;
+        prop_assume!(padding == Padding::Same || extent(kernel.0) <= height && extent(kernel.1) <= width);
+        check(vec![layer.into()], input, batch, seed);
+    }
+
+    #[test]
+    fn pools((input, batch) in image(), size in 1usize..4, stride in 1usize..4, padding in padding(), seed: u64) {
+        let Shape::Image { height, width, .. } = input else { unreachable!() };
+        prop_assume!(padding == Padding::Same || size <= height && size <= width);
+        check(vec![MaxPool2d::new(size).stride(stride).padding(padding).into()], input, batch, seed);
+        check(vec![AvgPool2d::new(size).stride(stride).padding(padding).into()], input, batch, seed);
+        check(vec![GlobalAvgPool {}.into()], input, batch, seed);
+    }
+
+    #[test]
+    fn dense(inputs in 1usize..40, units in 1usize..40, batch in 1usize..5, seed: u64) {
+        let layer = Dense::new(units).kernel_init(Init::HeNormal).bias_init(Init::TruncatedNormal { stddev: 0.5 });
+        check(vec![layer.clone().into()], Shape::Vector(inputs), batch, seed);
+        check(vec![layer.no_bias().into()], Shape::Vector(inputs), batch, seed);
+    }
+
+    #[test]
+    fn value_by_value((input, batch) in image(), seed: u64) {
+        check(vec![Relu {}.into()], input, batch, seed);
+        check(vec![LeakyRelu::new(0.2).into()], input, batch, seed);
+        check(vec![Dropout::new(0.4).into()], input, batch, seed);
+        check(vec![Flatten {}.into(), Relu {}.into()], input, batch, seed);
+    }
+
+    /// At least 8 values a channel: with fewer, the normalised values bend within the difference.
+    #[test]
+    fn batch_norm(height in 2usize..6, width in 2usize..6, channels in 1usize..5, batch in 2usize..5, seed: u64) {
+        check(vec![BatchNorm::new().into()], (height, width, channels).into(), batch, seed);
+    }
+
+    /// Smooth layers only: behind another layer the inputs of a ReLU are not spaced.
+    #[test]
+    fn residual((input, batch) in image(), seed: u64, stride in 1usize..3) {
+        let channels = input.channels();
+        let identity = Residual::new().body(conv(3, 3)).body(conv(channels, 3));
+        check(vec![identity.clone().into()], input, batch, seed);
+        let projected = Residual::new().body(conv(4, 3).stride(stride)).shortcut(conv(4, 1).stride(stride));
+        check(vec![projected.clone().into()], input, batch, seed);
+        let nested = Residual::new().body(identity).body(AvgPool2d::new(2)).shortcut(AvgPool2d::new(2));
+        check(vec![nested.into(), projected.into()], input, batch, seed);
+    }
+
+    #[test]
+    fn a_chain((input, batch) in image(), seed: u64) {
+        let layers = vec![
+            conv(4, 3).into(), AvgPool2d::new(2).into(), conv(3, 5).into(), Flatten {}.into(),
+            Dense::new(5).kernel_init(Init::HeNormal).into(),
+        ];
+        check(layers, input, batch, seed);
+    }
+}
+
+/// Dropout keeps and scales in training, and is the identity in inference.
+#[test]
+fn dropout_keeps_the_mean() {
+    let named = [NamedLayer { name: "dropout".into(), layer: Dropout::new(0.25).into() }];
+    let mut net = Sequential::new(Shape::Vector(20_000), &named, 0).unwrap();
+    let x = vec![1.0; 40_000];
+    let y = net.forward(&x, 9).to_vec();
+    let dropped = y.iter().filter(|v| **v == 0.0).count() as f64 / y.len() as f64;
+    // 40,000 draws: five deviations are 0.011.
+    assert!((dropped - 0.25).abs() < 0.011, "dropped {dropped}");
+    assert!(y.iter().all(|&v| v == 0.0 || v == 1.0 / 0.75));
+    assert_ne!(y[..20_000], y[20_000..], "examples have masks of their own");
+    assert_ne!(net.forward(&x, 10), y, "another seed, another mask");
+    let mut z = vec![0.0; 40_000];
+    net.infer(&x, &mut z);
+    assert_eq!(z, x);
+}

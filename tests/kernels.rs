@@ -1,0 +1,215 @@
+//! The kernels agree with the obvious loops in `f64` (`floret::math::reference`), for every backend and shape.
+//!
+//! Outputs that must be overwritten hold NaN beforehand. Tolerances: a sum of K float32 products of values in [-1, 1]
+//! errs by about sqrt(K) 6e-8; 1e-5 of the largest value leaves an order of magnitude.
+
+mod common;
+
+use common::assert_close;
+use floret::math::conv::{self, ConvShape};
+use floret::math::gemm::{Backend, gemm_with, par_gemm};
+use floret::math::pool::{self, PoolShape};
+use floret::math::reference::{self, Slide};
+use floret::math::window::{Padding, Window};
+use ndarray::{Array2, Array4, ArrayView2, s};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const TOLERANCE: f64 = 1e-5;
+
+fn random(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
+}
+
+fn random2(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
+    Array2::from_shape_vec((rows, columns), random(rows * columns, rng)).unwrap()
+}
+
+fn wide(a: ArrayView2<f32>) -> Array2<f64> {
+    a.mapv(f64::from)
+}
+
+/// One case through every backend: plain and transposed operands, C a window of a larger array, every beta.
+fn check_gemm(m: usize, k: usize, n: usize, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (a, at) = (random2(m, k, &mut rng), random2(k, m, &mut rng));
+    let (b, bt) = (random2(k, n, &mut rng), random2(n, k, &mut rng));
+    let sparse = random2(m, 2 * k, &mut rng);
+    let old = random2(m + 2, n + 3, &mut rng);
+    let operands_a = [a.view(), at.t(), sparse.slice(s![.., ..;2])];
+    let operands_b = [b.view(), bt.t()];
+    for backend in Backend::ALL {
+        for a in &operands_a {
+            for b in &operands_b {
+                for (alpha, beta) in [(1.0, 0.0), (1.0, 1.0), (0.5, -2.0)] {
+                    let inside = s![1..m + 1, 2..n + 2];
+                    let mut c = old.clone();
+                    if beta == 0.0 {
+                        c.slice_mut(inside).fill(f32::NAN);
+                    }
+                    gemm_with(*backend, alpha, *a, *b, beta, c.slice_mut(inside));
+                    let mut want = reference::matmul(wide(*a).view(), wide(*b).view()) * f64::from(alpha);
+                    if beta != 0.0 {
+                        want = want + wide(old.slice(inside)) * f64::from(beta);
+                    }
+                    let what = format!("{backend:?} {m}x{k}x{n} alpha {alpha} beta {beta}");
+                    assert_close(&what, c.slice(inside), &want, TOLERANCE);
+                    c.slice_mut(inside).assign(&old.slice(inside));
+                    assert_eq!(c, old, "{what}: wrote outside of C");
+                }
+            }
+        }
+    }
+    let mut c = Array2::from_elem((m, n), f32::NAN);
+    par_gemm(1.0, a.view(), b.view(), 0.0, c.view_mut());
+    assert_close("par_gemm", &c, &reference::matmul(wide(a.view()).view(), wide(b.view()).view()), TOLERANCE);
+}
+
+#[test]
+fn gemm_of_any_size() {
+    for m in [0, 1, 2, 7, 33] {
+        for k in [0, 1, 3, 65] {
+            for n in [0, 1, 5, 40] {
+                check_gemm(m, k, n, 1);
+            }
+        }
+    }
+    check_gemm(130, 300, 70, 2);
+    check_gemm(70, 300, 200, 3);
+}
+
+/// A convolution case: shape, and a batch of data in both precisions.
+struct Case {
+    shape: ConvShape,
+    slide: Slide,
+    x: Array4<f64>,
+    w: Array4<f64>,
+    dy: Array4<f64>,
+}
+
+fn narrow(a: &Array4<f64>) -> Vec<f32> {
+    a.iter().map(|&v| v as f32).collect()
+}
+
+impl Case {
+    #[allow(clippy::too_many_arguments, reason = "the parameters of a convolution")]
+    fn new(
+        batch: usize,
+        (h, w, cin): (usize, usize, usize),
+        cout: usize,
+        kernel: (usize, usize),
+        stride: (usize, usize),
+        dilation: (usize, usize),
+        padding: Padding,
+        seed: u64,
+    ) -> Option<Self> {
+        let window = Window::new((h, w), kernel, stride, dilation, padding)?;
+        let slide = Slide { stride, dilation, same: padding == Padding::Same };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut array = |shape: (usize, usize, usize, usize)| {
+            Array4::from_shape_fn(shape, |_| f64::from(rng.random_range(-1.0f32..1.0)))
+        };
+        let (oh, ow) = slide.output((h, w), kernel);
+        Some(Self {
+            shape: ConvShape { window, cin, cout },
+            slide,
+            x: array((batch, h, w, cin)),
+            w: array((kernel.0, kernel.1, cin, cout)),
+            dy: array((batch, oh, ow, cout)),
+        })
+    }
+
+    fn check(&self) {
+        let (x, w, dy) = (narrow(&self.x), narrow(&self.w), narrow(&self.dy));
+        let bias: Vec<f32> = (0..self.shape.cout).map(|c| c as f32 - 1.5).collect();
+        let want = reference::conv2d(self.x.view(), self.w.view(), self.slide);
+        let mut y = vec![f32::NAN; want.len()];
+        conv::forward(&self.shape, &x, &w, &[], &mut y);
+        assert_close("forward", &y, &want, TOLERANCE);
+        conv::forward(&self.shape, &x, &w, &bias, &mut y);
+        let biased = want + ndarray::Array1::from_iter(bias.iter().map(|&b| f64::from(b)));
+        assert_close("forward with bias", &y, &biased, TOLERANCE);
+
+        let (want_dx, want_dw) =
+            reference::conv2d_gradients(self.x.view(), self.w.view(), self.dy.view(), self.slide);
+        let (mut dx, mut dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
+        conv::data_gradient(&self.shape, &dy, &w, &mut dx);
+        assert_close("data gradient", &dx, &want_dx, TOLERANCE);
+        conv::filter_gradient(&self.shape, &x, &dy, &mut dw);
+        assert_close("filter gradient", &dw, &want_dw, TOLERANCE);
+    }
+}
+
+/// More pixels and more patch columns than one block holds.
+#[test]
+fn convolution_over_several_blocks() {
+    let same = Padding::Same;
+    Case::new(3, (40, 44, 16), 8, (5, 5), (1, 1), (1, 1), same, 4).unwrap().check();
+    Case::new(2, (12, 12, 96), 20, (5, 5), (1, 1), (1, 1), same, 5).unwrap().check();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolution(
+        batch in 1usize..4, input in (1usize..12, 1usize..12, 1usize..7), cout in 1usize..9,
+        kernel in (1usize..6, 1usize..6), stride in (1usize..4, 1usize..4), dilation in (1usize..3, 1usize..3),
+        same: bool, seed: u64,
+    ) {
+        let padding = if same { Padding::Same } else { Padding::Valid };
+        if let Some(case) = Case::new(batch, input, cout, kernel, stride, dilation, padding, seed) {
+            case.check();
+        }
+    }
+
+    #[test]
+    fn pools(
+        batch in 1usize..4, (h, w, c) in (1usize..12, 1usize..12, 1usize..20), size in 1usize..5, stride in 1usize..4,
+        same: bool, seed: u64,
+    ) {
+        let padding = if same { Padding::Same } else { Padding::Valid };
+        let Some(window) = Window::new((h, w), (size, size), (stride, stride), (1, 1), padding) else { return Ok(()) };
+        let slide = Slide { stride: (stride, stride), dilation: (1, 1), same };
+        let shape = PoolShape { window, channels: c };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // Few different values: ties are common, and all may be negative.
+        let x = Array4::from_shape_fn((batch, h, w, c), |_| f64::from(rng.random_range(-9i8..2)));
+        let (oh, ow) = slide.output((h, w), (size, size));
+        let dy = Array4::from_shape_fn((batch, oh, ow, c), |_| f64::from(rng.random_range(-1.0f32..1.0)));
+        let (want_y, want_dx) = reference::max_pool(x.view(), size, slide, Some(dy.view()));
+        let (mut y, mut winners) = (vec![f32::NAN; dy.len()], vec![255; dy.len()]);
+        let mut dx = vec![f32::NAN; x.len()];
+        pool::max_forward(&shape, &narrow(&x), &mut y, Some(&mut winners));
+        assert_close("max", &y, &want_y, 0.0);
+        pool::max_backward(&shape, &narrow(&dy), &winners, &mut dx);
+        assert_close("max dx", &dx, &want_dx, 1e-6);
+        y.fill(f32::NAN);
+        pool::max_forward(&shape, &narrow(&x), &mut y, None);
+        assert_close("max without winners", &y, &want_y, 0.0);
+
+        let (want_y, want_dx) = reference::avg_pool(x.view(), size, slide, Some(dy.view()));
+        pool::avg_forward(&shape, &narrow(&x), &mut y);
+        assert_close("mean", &y, &want_y, 1e-6);
+        pool::avg_backward(&shape, &narrow(&dy), &mut dx);
+        assert_close("mean dx", &dx, &want_dx, 1e-6);
+    }
+}
+
+/// A NaN is not hidden by a maximum: training must notice it.
+#[test]
+fn max_pool_passes_nan_on() {
+    let window = Window::new((2, 2), (2, 2), (2, 2), (1, 1), Padding::Same).unwrap();
+    let shape = PoolShape { window, channels: 1 };
+    for place in 0..4 {
+        let mut x = [1.0, 2.0, 3.0, 4.0];
+        x[place] = f32::NAN;
+        let (mut y, mut winners) = ([0.0], [9]);
+        pool::max_forward(&shape, &x, &mut y, Some(&mut winners));
+        assert!(y[0].is_nan() && winners[0] as usize == place);
+        y = [0.0];
+        pool::max_forward(&shape, &x, &mut y, None);
+        assert!(y[0].is_nan());
+    }
+}
