@@ -10,6 +10,7 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 pub mod atomic_file;
+pub mod proto;
 pub mod record;
 
 pub mod image;
