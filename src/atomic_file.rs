@@ -1,8 +1,8 @@
 //! Files that appear under their name whole or not at all, and the error that names a file.
 //!
 //! A program killed while it writes a checkpoint or a shard must not leave half a file where a whole one
-//! stood. [`AtomicFile`] writes to a hidden file in the same folder and renames it over the target once all its
-//! bytes are on the disk; [`write_atomically`] does so around one closure.
+//! stood. [`AtomicFile`] writes to a hidden file in the same folder and renames it over the target once all
+//! its bytes are on the disk; [`write_atomically`] does so around one closure.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An operation on a file that the system refused.
 ///
-/// The message is whole (`cannot open data/train.tfrecord: No such file or directory (os error 2)`): print the
-/// error alone, without its [source](std::error::Error::source), which the message ends with.
+/// The message is whole (`cannot open data/train.tfrecord: No such file or directory (os error 2)`): print
+/// the error alone, without its [source](std::error::Error::source), which the message ends with.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
 pub struct FileError {
@@ -47,8 +47,8 @@ impl FileError {
 /// A file being written, buffered, that takes its name only when [`commit`](AtomicFile::commit) is called.
 ///
 /// Until then the bytes lie in `.NAME.PID-N.tmp` in the target's folder; an `AtomicFile` dropped uncommitted
-/// removes it and leaves what the target held before. Errors of [`Write`] carry a [`FileError`] with the target's
-/// path. A target that is a symbolic link is replaced by the file itself.
+/// removes it and leaves what the target held before. Errors of [`Write`] carry a [`FileError`] with the
+/// target's path. A target that is a symbolic link is replaced by the file itself.
 #[derive(Debug)]
 pub struct AtomicFile {
     target: PathBuf,
@@ -92,7 +92,8 @@ impl AtomicFile {
     /// file or the new one.
     ///
     /// # Errors
-    /// When one of the three fails; before the rename, the target is as it was and the temporary file is removed.
+    /// When one of the three fails; before the rename, the target is as it was and the temporary file is
+    /// removed.
     pub fn commit(mut self) -> Result<(), FileError> {
         self.sync()?;
         fs::rename(&self.temporary, &self.target)
@@ -124,8 +125,8 @@ impl Write for AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            // Without the flush of `BufWriter`'s own drop: the bytes are not wanted. Closed first, for systems
-            // that cannot remove an open file.
+            // Without the flush of `BufWriter`'s own drop: the bytes are not wanted. Closed first, for
+            // systems that cannot remove an open file.
             drop(file.into_parts());
             // Nobody is left to hear of a failure, and the hidden file harms nothing.
             let _ = fs::remove_file(&self.temporary);
@@ -136,8 +137,8 @@ impl Drop for AtomicFile {
 /// Writes a file through an [`AtomicFile`]: `write` fills it, and it is committed if `write` returned `Ok`.
 ///
 /// # Errors
-/// The error of `write` (with `path`, unless it names a file itself), or one of [`AtomicFile`]; `path` then is
-/// as it was before.
+/// The error of `write` (with `path`, unless it names a file itself), or one of [`AtomicFile`]; `path` then
+/// is as it was before.
 pub fn write_atomically(
     path: impl Into<PathBuf>,
     write: impl FnOnce(&mut AtomicFile) -> io::Result<()>,

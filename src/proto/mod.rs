@@ -1,9 +1,9 @@
 //! Protocol buffer messages of the formats floret reads and writes.
 //!
-//! `proto/NAME.proto` declares the package `NAME`, and `NAME.rs` here is generated from it. To add or change a
-//! message, edit the `.proto` file and run `FLORET_REGENERATE=1 cargo test --test proto` (no `protoc` is needed);
-//! declare a new file's module below. Without the variable the same test checks that the committed code is what
-//! the `.proto` files give.
+//! `proto/NAME.proto` declares the package `NAME`, and `NAME.rs` here is generated from it. To add or change
+//! a message, edit the `.proto` file and run `FLORET_REGENERATE=1 cargo test --test proto` (no `protoc` is
+//! needed); declare a new file's module below. Without the variable the same test checks that the committed
+//! code is what the `.proto` files give.
 
 #[allow(missing_docs)]
 #[rustfmt::skip]

@@ -1,1 +1,48 @@
-//! (to come)
+//! BYTES -> RECORDS -> EXAMPLES: TensorFlow's TFRecord files.
+//!
+//! A TFRecord file is a run of records without a header of its own, each framed as (little-endian)
+//!
+//! ```text
+//! u64  length              of the payload in bytes
+//! u32  masked CRC32C       of the 8 bytes of length
+//! u8   payload[length]
+//! u32  masked CRC32C       of the payload
+//! ```
+//!
+//! and the whole may be one GZIP or ZLIB stream. A data set is a list of such files, its *shards*, named
+//! `train-00000-of-00002.tfrecord`.
+//!
+//! | Step | Items |
+//! |---|---|
+//! | find the files | [`find_shards`], [`ShardName`] |
+//! | read them in order | [`RecordReader`], [`ReaderOptions`] |
+//! | read them in any order | [`ShardIndex`], [`RecordFetcher`] |
+//! | understand a payload | [`ImageExample`], [`ImageSchema`], [`list_features`] |
+//! | write | [`RecordWriter`], [`ShardWriter`] |
+//!
+//! Each layer knows only its own: framing knows no files, readers no examples, examples no positions; errors
+//! gain the position on the way up ([`RecordError`]). Records are counted from 0, and offsets are bytes in
+//! the uncompressed stream.
+
+mod compression;
+pub mod crc;
+mod error;
+mod example;
+mod fetch;
+mod frame;
+mod index;
+mod reader;
+mod shard_writer;
+mod shards;
+mod sniff;
+mod writer;
+
+pub use compression::Compression;
+pub use error::{CrcMismatch, RecordDefect, RecordError, RecordLocation, RecordPart, RecordPosition};
+pub use example::{ExampleError, FeatureKind, FeatureSummary, ImageExample, ImageSchema, list_features};
+pub use fetch::{DEFAULT_STASH_BYTES, RecordFetcher};
+pub use index::{IndexedRecord, IndexedShard, ShardIndex};
+pub use reader::{DEFAULT_MAX_RECORD_BYTES, ReaderOptions, Record, RecordReader};
+pub use shard_writer::ShardWriter;
+pub use shards::{ShardError, ShardName, find_shards, shard_name};
+pub use writer::RecordWriter;

@@ -1,0 +1,184 @@
+//! Reads the records of one stream in order.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::compression::{self, Compression, Decoder, Peeked};
+use super::error::{RecordDefect, RecordError, RecordLocation, RecordPosition};
+use super::frame;
+use crate::atomic_file::FileError;
+
+/// The default of [`ReaderOptions::max_record_bytes`]: 256 MiB.
+pub const DEFAULT_MAX_RECORD_BYTES: u64 = 256 << 20;
+
+/// The uncompressed bytes kept in advance, so that headers and small records cost no system call each.
+pub(super) const BUFFER_BYTES: usize = 64 << 10;
+
+/// How to read a TFRecord file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderOptions {
+    /// The file's compression; `None` detects it from the first bytes.
+    pub compression: Option<Compression>,
+    /// The longest payload accepted, in bytes ([`DEFAULT_MAX_RECORD_BYTES`]). A longer one is an error before
+    /// anything is allocated for it.
+    pub max_record_bytes: u64,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        ReaderOptions { compression: None, max_record_bytes: DEFAULT_MAX_RECORD_BYTES }
+    }
+}
+
+/// A record with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Where the record stands in its file.
+    pub position: RecordPosition,
+    /// The record's data, checked against its CRC.
+    pub payload: Vec<u8>,
+}
+
+/// Reads records one after another and checks both CRCs of each.
+///
+/// Use [`read_into`](RecordReader::read_into), which reuses one buffer, or iterate. After a recoverable error
+/// (see [`RecordError::is_recoverable`]) reading goes on with the next record; after any other the reader is
+/// at its end.
+///
+/// ```no_run
+/// use floret::record::RecordReader;
+///
+/// let mut reader = RecordReader::open("train-00000-of-00002.tfrecord")?;
+/// let mut payload = Vec::new();
+/// while let Some(position) = reader.read_into(&mut payload)? {
+///     println!("record {} at byte {}: {} bytes", position.record, position.offset, payload.len());
+/// }
+/// # Ok::<(), floret::record::RecordError>(())
+/// ```
+#[derive(Debug)]
+pub struct RecordReader<R> {
+    stream: BufReader<Decoder<Peeked<R>>>,
+    name: PathBuf,
+    compression: Compression,
+    max_record_bytes: u64,
+    /// The place of the record to come.
+    next: RecordPosition,
+    /// Set at the end, clean or not.
+    ended: bool,
+}
+
+impl RecordReader<File> {
+    /// Opens a file with the default options.
+    ///
+    /// # Errors
+    /// [`RecordError::File`] when it cannot be opened, [`RecordError::Damaged`] when its first bytes cannot
+    /// be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, RecordError> {
+        Self::open_with(path, &ReaderOptions::default())
+    }
+
+    /// Opens a file. Errors as [`open`](RecordReader::open).
+    pub fn open_with(path: impl AsRef<Path>, options: &ReaderOptions) -> Result<Self, RecordError> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
+        Self::new(file, path, options)
+    }
+}
+
+impl<R: Read> RecordReader<R> {
+    /// Reads records from `reader`, which needs no buffer of its own; `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// [`RecordError::Damaged`] when the first bytes, from which the compression is detected, cannot be read.
+    pub fn new(reader: R, name: impl Into<PathBuf>, options: &ReaderOptions) -> Result<Self, RecordError> {
+        let name = name.into();
+        let (compression, peeked) = match compression::detect(reader, options.compression) {
+            Ok(detected) => detected,
+            Err(error) => {
+                let position = RecordPosition::default();
+                let at = RecordLocation { file: name, compression: Compression::Plain, position };
+                return Err(RecordError::damaged(at, error));
+            }
+        };
+        Ok(RecordReader {
+            stream: BufReader::with_capacity(BUFFER_BYTES, Decoder::new(peeked, compression)),
+            name,
+            compression,
+            max_record_bytes: options.max_record_bytes,
+            next: RecordPosition::default(),
+            ended: false,
+        })
+    }
+
+    /// The stream's compression, as chosen or detected.
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// The place of the record that is read next, or of the end.
+    pub fn next_position(&self) -> RecordPosition {
+        self.next
+    }
+
+    pub(super) fn max_record_bytes(&self) -> u64 {
+        self.max_record_bytes
+    }
+
+    /// Names a record of this reader, for errors about its payload.
+    pub fn location(&self, position: RecordPosition) -> RecordLocation {
+        RecordLocation { file: self.name.clone(), compression: self.compression, position }
+    }
+
+    /// Reads the next record's payload into `payload`, replacing what it held, and gives the record's place;
+    /// `None` at the end.
+    ///
+    /// # Errors
+    /// [`RecordError::Damaged`] with the record's place. `payload` then holds no record.
+    pub fn read_into(&mut self, payload: &mut Vec<u8>) -> Result<Option<RecordPosition>, RecordError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let position = self.next;
+        match self.read_record(payload) {
+            Ok(Some(())) => {
+                self.advance(payload.len());
+                Ok(Some(position))
+            }
+            Ok(None) => {
+                self.ended = true;
+                Ok(None)
+            }
+            Err(defect) => {
+                if defect.is_recoverable() {
+                    self.advance(payload.len());
+                } else {
+                    self.ended = true;
+                }
+                Err(RecordError::damaged(self.location(position), defect))
+            }
+        }
+    }
+
+    fn read_record(&mut self, payload: &mut Vec<u8>) -> Result<Option<()>, RecordDefect> {
+        match frame::read_header(&mut self.stream, self.next.record, self.max_record_bytes)? {
+            Some(length) => frame::read_payload(&mut self.stream, length, payload).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn advance(&mut self, payload_bytes: usize) {
+        self.next.record += 1;
+        self.next.offset += frame::HEADER_BYTES + payload_bytes as u64 + frame::FOOTER_BYTES;
+    }
+}
+
+impl<R: Read> Iterator for RecordReader<R> {
+    type Item = Result<Record, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut payload = Vec::new();
+        let position = self.read_into(&mut payload).transpose()?;
+        Some(position.map(|position| Record { position, payload }))
+    }
+}

@@ -1,0 +1,65 @@
+//! Writes a data set's shards.
+
+use std::path::{Path, PathBuf};
+
+use super::compression::Compression;
+use super::shards::shard_name;
+use super::writer::RecordWriter;
+use crate::atomic_file::{AtomicFile, FileError};
+
+/// Deals records out to the shards `PREFIX-00000-of-NNNNN.tfrecord` of a folder, in turn.
+///
+/// Record *i* goes to shard *i* mod *N*, so the shards' sizes differ by one record at most. No shard is seen
+/// under its name before [`finish`](ShardWriter::finish); a writer dropped before leaves no files.
+#[derive(Debug)]
+pub struct ShardWriter {
+    shards: Vec<RecordWriter<AtomicFile>>,
+    /// The shard of the next record.
+    turn: usize,
+}
+
+impl ShardWriter {
+    /// Creates the (hidden) files of `shards` shards in `folder`, which must exist.
+    ///
+    /// # Errors
+    /// When `shards` is 0 or a file cannot be created.
+    pub fn create(
+        folder: impl AsRef<Path>,
+        prefix: &str,
+        shards: u32,
+        compression: Compression,
+    ) -> Result<Self, FileError> {
+        let folder = folder.as_ref();
+        if shards == 0 {
+            let reason =
+                std::io::Error::new(std::io::ErrorKind::InvalidInput, "their number must be at least 1");
+            return Err(FileError::new(folder.join(prefix), "write the shards of", reason));
+        }
+        let files = (0..shards).map(|shard| folder.join(shard_name(prefix, shard, shards)));
+        let shards = files.map(|file| RecordWriter::create(file, compression)).collect::<Result<_, _>>()?;
+        Ok(ShardWriter { shards, turn: 0 })
+    }
+
+    /// Writes a record to the shard whose turn it is.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&mut self, payload: &[u8]) -> Result<(), FileError> {
+        let shard = &mut self.shards[self.turn];
+        shard.write(payload).map_err(|error| FileError::new(shard.path(), "write", error))?;
+        self.turn = (self.turn + 1) % self.shards.len();
+        Ok(())
+    }
+
+    /// Brings all shards to the disk, then puts each in its place; gives their paths in order.
+    ///
+    /// # Errors
+    /// When a shard cannot be written to its end: then none takes its name. When a rename fails, the shards
+    /// before it have theirs.
+    pub fn finish(self) -> Result<Vec<PathBuf>, FileError> {
+        let files = self.shards.into_iter().map(RecordWriter::into_synced).collect::<Result<Vec<_>, _>>()?;
+        let paths = files.iter().map(|file| file.path().to_path_buf()).collect();
+        files.into_iter().try_for_each(AtomicFile::commit)?;
+        Ok(paths)
+    }
+}

@@ -1,0 +1,11 @@
+//! TFRecord files: TensorFlow's own, damaged ones, and those the crate writes.
+
+mod compressed;
+mod conformance;
+mod corruption;
+mod examples;
+mod oracle;
+mod random_access;
+mod round_trip;
+mod shard_names;
+mod support;
