@@ -259,3 +259,26 @@ impl Cursor {
         Err(RecordError::damaged(shard.location(wanted.position), changed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RecordWriter;
+
+    #[test]
+    fn no_more_files_are_kept_open_than_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..MAX_OPEN_FILES + 5).map(|n| folder.path().join(n.to_string())).collect();
+        for path in &paths {
+            let mut writer = RecordWriter::new(Vec::new(), Compression::Plain);
+            writer.write(b"a record").unwrap();
+            std::fs::write(path, writer.finish().unwrap()).unwrap();
+        }
+        let index = ShardIndex::open(&paths, &ReaderOptions::default()).unwrap();
+        let mut fetcher = RecordFetcher::new(Arc::new(index));
+        for record in 0..paths.len() {
+            fetcher.fetch(record, &mut Vec::new()).unwrap();
+            assert_eq!(fetcher.open.len(), (record + 1).min(MAX_OPEN_FILES));
+        }
+    }
+}

@@ -23,12 +23,14 @@ fn read_all(bytes: &[u8]) -> (Vec<Vec<u8>>, Option<RecordError>) {
     (payloads, None)
 }
 
+/// Lengths whose low bytes are a header of zlib's.
+const ZLIB_MAGICS: [u16; 5] = [0x0178, 0x9c78, 0xda78, 0x5e78, 0x1d08];
+
 /// The first length's low bytes are chosen so that they are a gzip or zlib magic.
 #[test]
 fn a_plain_file_whose_length_looks_compressed_is_read_as_plain() {
-    let zlib_magics = [0x0178, 0x9c78, 0xda78, 0x5e78, 0x1d08];
     // gzip's third byte makes the length 0x088b1f, over half a megabyte.
-    for length in zlib_magics.into_iter().chain([0x08_8b1f]) {
+    for length in ZLIB_MAGICS.map(usize::from).into_iter().chain([0x08_8b1f]) {
         let payload = vec![b'x'; length];
         let shard = oracle::file_of(&[payload.as_slice(), b"next"]);
         let mut reader = RecordReader::new(shard.as_slice(), "a", &options(None)).unwrap();
@@ -36,6 +38,16 @@ fn a_plain_file_whose_length_looks_compressed_is_read_as_plain() {
         assert_eq!(reader.next().unwrap().unwrap().payload.len(), length);
         assert_eq!(reader.next().unwrap().unwrap().payload, b"next");
         assert!(reader.next().is_none());
+    }
+}
+
+/// Then the length's CRC does not vouch for it: the start that is no zlib stream does.
+#[test]
+fn a_damaged_plain_file_whose_length_looks_compressed_is_read_as_plain() {
+    for length in ZLIB_MAGICS {
+        let mut shard = oracle::file_of(&[vec![b'x'; length.into()]]);
+        shard[9] ^= 1;
+        assert_eq!(events(shard.as_slice(), &options(None)), [Event::NotTfRecord], "length {length:#x}");
     }
 }
 

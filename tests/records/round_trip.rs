@@ -49,8 +49,9 @@ proptest! {
     ) {
         let [class_text, filename, format, colorspace] = texts;
         let [height, width, channels] = numbers;
-        let example =
-            ImageExample { encoded, label, class_text, filename, height, width, format, colorspace, channels };
+        let example = ImageExample {
+            encoded, label, class_text, filename, height, width, format, colorspace, channels,
+        };
         let payload = example.clone().encode(&ImageSchema::default());
         prop_assert_eq!(&payload, &example.clone().encode(&ImageSchema::default()));
         prop_assert_eq!(ImageExample::parse(&payload, &ImageSchema::default()).unwrap(), example);

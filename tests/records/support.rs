@@ -56,8 +56,8 @@ pub fn options(compression: Option<Compression>) -> ReaderOptions {
     ReaderOptions { compression, ..ReaderOptions::default() }
 }
 
-/// Reads all that can be read, in the oracle's terms; checks what the oracle does not have: record numbers and
-/// the errors' file name.
+/// Reads all that can be read, in the oracle's terms; checks what the oracle does not have: record numbers,
+/// and the file's name in errors.
 pub fn events(bytes: impl Read, options: &ReaderOptions) -> Vec<Event> {
     let mut reader = RecordReader::new(bytes, "a file", options).unwrap();
     let mut payload = Vec::new();
