@@ -23,5 +23,9 @@ pub mod metrics;
 pub mod nn;
 pub mod optim;
 
-pub mod models;
 pub mod network;
+
+pub mod models;
+pub mod train;
+
+pub mod checkpoint;

@@ -1,0 +1,51 @@
+//! What happens to each photo between its file and the network, in training and in prediction alike.
+
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+
+use crate::image::{DecodeOptions, Fit, ImageError, decode, standardize};
+
+/// From an encoded photo to the network's input. Saved with the model, so that prediction does as training did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// Side of the square image the network sees, in pixels.
+    pub image_size: usize,
+    /// How a photo of another size becomes that square.
+    pub fit: Fit,
+}
+
+impl Preprocess {
+    /// Decodes a photo and fits it to a square of side `size`, the network's or a larger one to augment from: RGB
+    /// levels, (size, size, 3).
+    ///
+    /// The decoder may work at a smaller scale where the photo shrinks enough.
+    ///
+    /// # Errors
+    /// A file that is no image, damaged, or over the limits of `options`.
+    pub fn fit_encoded(
+        &self,
+        encoded: &[u8],
+        size: usize,
+        options: &DecodeOptions,
+    ) -> Result<Array3<u8>, ImageError> {
+        let size = (size, size);
+        let options = DecodeOptions { shrink_to: self.fit.shrink_hint(size), ..*options };
+        self.fit.apply(&decode(encoded, &options)?, size)
+    }
+
+    /// The network's input: a photo decoded, fitted and standardized to mean 0 and deviation 1.
+    ///
+    /// # Errors
+    /// As [`fit_encoded`](Self::fit_encoded).
+    pub fn input(&self, encoded: &[u8], options: &DecodeOptions) -> Result<Array3<f32>, ImageError> {
+        let fitted = self.fit_encoded(encoded, self.image_size, options)?;
+        let mut input = Array3::zeros(fitted.dim());
+        standardize(levels(&fitted), input.as_slice_mut().expect("in standard layout"))?;
+        Ok(input)
+    }
+}
+
+/// The levels of a fitted photo, in row order.
+pub(super) fn levels(photo: &Array3<u8>) -> &[u8] {
+    photo.as_slice().expect("fitted photos are in standard layout")
+}

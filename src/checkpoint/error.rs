@@ -1,0 +1,61 @@
+//! What can go wrong with a model or training file.
+
+use std::path::{Path, PathBuf};
+
+use crate::atomic_file::FileError;
+use crate::network::NetworkError;
+
+/// An error of this module.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// A file that can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file that is something else.
+    #[error("{} is not a {want} of floret: {reason}", path.display())]
+    WrongKind {
+        /// The file.
+        path: PathBuf,
+        /// What it should have been.
+        want: &'static str,
+        /// What it is.
+        reason: String,
+    },
+    /// A file that is damaged or was changed.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A network that can't be built, or arrays that do not fit it.
+    #[error("{}: {error}", path.display())]
+    Network {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        error: Box<NetworkError>,
+    },
+    /// Training that would go on with another optimizer.
+    #[error("{} was trained with `{saved}`, but resuming asks for `{wanted}`: use the same optimizer", path.display())]
+    Optimizer {
+        /// The file.
+        path: PathBuf,
+        /// The optimizer it was trained with.
+        saved: String,
+        /// The optimizer now.
+        wanted: String,
+    },
+}
+
+impl CheckpointError {
+    pub(super) fn network(path: &Path, error: NetworkError) -> Self {
+        CheckpointError::Network { path: path.into(), error: Box::new(error) }
+    }
+
+    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        CheckpointError::Damaged { path: path.into(), reason: reason.into() }
+    }
+}

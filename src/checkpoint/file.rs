@@ -1,0 +1,198 @@
+//! safetensors files with one JSON metadata entry.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+
+use ndarray::{ArrayD, IxDyn};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensors};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::CheckpointError;
+use crate::atomic_file::{FileError, write_atomically};
+use crate::network::Network;
+
+/// The metadata entry that holds everything but the arrays.
+const ENTRY: &str = "floret";
+
+/// The version of the files written, and the newest that is read.
+const VERSION: u32 = 1;
+
+/// The largest file that is read: 16 GiB, four thousand million weights.
+const MAX_BYTES: u64 = 16 << 30;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    Model,
+    Training,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Model => "model file",
+            Kind::Training => "training state",
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Envelope<T> {
+    kind: Kind,
+    version: u32,
+    #[serde(flatten)]
+    header: T,
+}
+
+/// An array to write: name, shape, values in row-major order.
+pub(super) type Array<'a> = (String, Vec<usize>, &'a [f32]);
+
+/// Every array of a network.
+pub(super) fn network_arrays(network: &Network) -> Vec<Array<'_>> {
+    let mut arrays = Vec::new();
+    for (param, view) in network.arrays() {
+        let values = view.to_slice().expect("a network's arrays are contiguous");
+        arrays.push((param.name.clone(), param.shape.clone(), values));
+    }
+    arrays
+}
+
+/// Writes arrays and header. The arrays are streamed: no second copy of them is made.
+pub(super) fn write<T: Serialize>(
+    path: &Path,
+    kind: Kind,
+    header: &T,
+    arrays: &[Array<'_>],
+) -> Result<(), CheckpointError> {
+    let envelope = Envelope { kind, version: VERSION, header };
+    let json = |error: serde_json::Error| FileError::new(path, "describe", io::Error::other(error));
+    let entry = serde_json::to_string(&envelope).map_err(json)?;
+    let mut end = 0;
+    let infos = arrays.iter().map(|(name, shape, values)| {
+        let start = end;
+        end += size_of_val(*values);
+        let info = TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, end) };
+        (name.clone(), info)
+    });
+    let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_owned(), entry)])), infos.collect())
+        .map_err(|error| FileError::new(path, "describe", io::Error::other(error)))?;
+    let mut described = serde_json::to_vec(&metadata).map_err(json)?;
+    // The format wants the values aligned to 8 bytes.
+    described.resize(described.len().next_multiple_of(8), b' ');
+    write_atomically(path, |file| {
+        file.write_all(&(described.len() as u64).to_le_bytes())?;
+        file.write_all(&described)?;
+        arrays.iter().try_for_each(|(_, _, values)| write_floats(file, values))
+    })?;
+    Ok(())
+}
+
+fn write_floats(file: &mut impl Write, values: &[f32]) -> io::Result<()> {
+    let mut bytes = [0; 4 * 4096];
+    for values in values.chunks(4096) {
+        let bytes = &mut bytes[..4 * values.len()];
+        bytes.as_chunks_mut().0.iter_mut().zip(values).for_each(|(b, v)| *b = v.to_le_bytes());
+        file.write_all(bytes)?;
+    }
+    Ok(())
+}
+
+/// The arrays of a file, to be taken by name.
+#[derive(Debug)]
+pub(super) struct Arrays(BTreeMap<String, ArrayD<f32>>);
+
+impl Arrays {
+    /// Takes out the array of this name.
+    pub fn take(&mut self, path: &Path, name: &str) -> Result<ArrayD<f32>, CheckpointError> {
+        self.0
+            .remove(name)
+            .ok_or_else(|| CheckpointError::damaged(path, format!("the array `{name}` is missing")))
+    }
+
+    /// Fails if arrays are left that nobody took.
+    pub fn none_left(self, path: &Path) -> Result<(), CheckpointError> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(CheckpointError::damaged(
+                path,
+                format!("{} arrays belong to nothing, among them `{name}`", self.0.len()),
+            )),
+        }
+    }
+
+    /// The arrays whose names begin with `prefix`, without it; every other one belongs to nothing.
+    pub fn under(self, path: &Path, prefix: &str) -> Result<Self, CheckpointError> {
+        let mut inside = BTreeMap::new();
+        for (name, array) in self.0 {
+            let Some(name) = name.strip_prefix(prefix) else {
+                return Err(CheckpointError::damaged(path, format!("the array `{name}` belongs to nothing")));
+            };
+            inside.insert(name.to_owned(), array);
+        }
+        Ok(Self(inside))
+    }
+
+    /// Names that begin with `prefix`.
+    pub fn names_under(&self, prefix: &str) -> Vec<String> {
+        self.0.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
+    }
+}
+
+/// Reads a file that [`write`] wrote.
+pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, Arrays), CheckpointError> {
+    let bytes = read_bytes(path)?;
+    let wrong = |reason: String| CheckpointError::WrongKind { path: path.into(), want: kind.name(), reason };
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|error| wrong(format!("it is no whole safetensors file ({error})")))?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
+    let entry = entry.ok_or_else(|| wrong("it is a safetensors file of another program".into()))?;
+    // What the file is first, then the whole: a message about a missing field would hide the wrong kind.
+    let envelope: Envelope<serde_json::Value> = serde_json::from_str(entry)
+        .map_err(|error| CheckpointError::damaged(path, format!("its metadata: {error}")))?;
+    if envelope.kind != kind {
+        return Err(wrong(format!("it is a {}", envelope.kind.name())));
+    }
+    if envelope.version > VERSION {
+        let reason = format!(
+            "it is of version {}, this program reads up to {VERSION}: use a newer floret",
+            envelope.version
+        );
+        return Err(wrong(reason));
+    }
+    let header = serde_json::from_value(envelope.header)
+        .map_err(|error| CheckpointError::damaged(path, format!("its metadata: {error}")))?;
+    let mut arrays = BTreeMap::new();
+    for (name, tensor) in tensors.iter() {
+        if tensor.dtype() != Dtype::F32 {
+            let reason = format!("`{name}` holds {:?} values, F32 is wanted", tensor.dtype());
+            return Err(CheckpointError::damaged(path, reason));
+        }
+        let values = tensor.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let array = ArrayD::from_shape_vec(IxDyn(tensor.shape()), values)
+            .map_err(|error| CheckpointError::damaged(path, format!("`{name}`: {error}")))?;
+        arrays.insert(name.to_owned(), array);
+    }
+    Ok((header, Arrays(arrays)))
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    let file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
+    let len = file.metadata().map_err(|error| FileError::new(path, "read", error))?.len();
+    if len > MAX_BYTES {
+        let reason = format!("its {len} bytes are more than the {MAX_BYTES} that are read");
+        return Err(CheckpointError::damaged(path, reason));
+    }
+    let mut bytes = Vec::with_capacity(len as usize);
+    // Bounded again: a file may grow, and a device has no length.
+    BufReader::new(file)
+        .take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|error| FileError::new(path, "read", error))?;
+    Ok(bytes)
+}

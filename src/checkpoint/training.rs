@@ -1,0 +1,137 @@
+//! Interrupted training as one file.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::file::{self, Kind};
+use super::{CheckpointError, ModelHeader, ModelInfo};
+use crate::network::Network;
+use crate::optim::{Common, Optimizer};
+use crate::train::Progress;
+
+const NETWORK: &str = "network/";
+const OPTIMIZER: &str = "optimizer/";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TrainingHeader {
+    #[serde(flatten)]
+    model: ModelHeader,
+    optimizer: OptimizerHeader,
+    progress: Progress,
+    /// What the program that trains wants to find again.
+    settings: serde_json::Value,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OptimizerHeader {
+    settings: String,
+    common: Common,
+}
+
+/// Writes all that resuming needs: the network as it is, the optimizer, the position, and `settings` of the caller's.
+///
+/// # Errors
+/// A file that can't be written; an earlier one of this name is then untouched.
+pub fn save_training(
+    path: impl AsRef<Path>,
+    network: &Network,
+    info: &ModelInfo,
+    optimizer: &mut dyn Optimizer,
+    progress: &Progress,
+    settings: &serde_json::Value,
+) -> Result<(), CheckpointError> {
+    let header = TrainingHeader {
+        model: ModelHeader::of(network, info),
+        optimizer: OptimizerHeader { settings: optimizer.settings(), common: *optimizer.common() },
+        progress: progress.clone(),
+        settings: settings.clone(),
+    };
+    let mut arrays: Vec<_> = file::network_arrays(network)
+        .into_iter()
+        .map(|(name, shape, values)| (format!("{NETWORK}{name}"), shape, values))
+        .collect();
+    let slots = optimizer.slots();
+    arrays.extend(
+        slots.iter().map(|slot| {
+            (format!("{OPTIMIZER}{}", slot.name), vec![slot.values.len()], slot.values.as_slice())
+        }),
+    );
+    file::write(path.as_ref(), Kind::Training, &header, &arrays)
+}
+
+/// What [`load_training`] read.
+#[derive(Debug)]
+pub struct SavedTraining {
+    /// The network as it was.
+    pub network: Network,
+    /// Class names and preprocessing.
+    pub info: ModelInfo,
+    /// Where training was.
+    pub progress: Progress,
+    /// What the program that trained wanted to find again.
+    pub settings: serde_json::Value,
+    path: PathBuf,
+    optimizer: OptimizerHeader,
+    slots: Vec<(String, Vec<f32>)>,
+}
+
+/// Reads what [`save_training`] wrote.
+///
+/// # Errors
+/// A file that can't be read, is of another kind, is damaged, or whose arrays do not fit its network.
+pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, CheckpointError> {
+    let path = path.as_ref();
+    let (header, mut arrays) = file::read::<TrainingHeader>(path, Kind::Training)?;
+    let mut slots = Vec::new();
+    for name in arrays.names_under(OPTIMIZER) {
+        let values = arrays.take(path, &name)?.into_raw_vec_and_offset().0;
+        slots.push((name[OPTIMIZER.len()..].to_owned(), values));
+    }
+    let mut arrays = arrays.under(path, NETWORK)?;
+    let (network, info) = header.model.build(path, &mut arrays)?;
+    arrays.none_left(path)?;
+    let TrainingHeader { optimizer, progress, settings, .. } = header;
+    Ok(SavedTraining { network, info, progress, settings, path: path.into(), optimizer, slots })
+}
+
+impl SavedTraining {
+    /// Brings `optimizer` into the state it was saved in.
+    ///
+    /// # Errors
+    /// Another optimizer or other settings (learning rate, decay and clipping are taken from the file); slots that
+    /// do not fit the network.
+    pub fn restore(&mut self, optimizer: &mut dyn Optimizer) -> Result<(), CheckpointError> {
+        if optimizer.settings() != self.optimizer.settings {
+            return Err(CheckpointError::Optimizer {
+                path: self.path.clone(),
+                saved: self.optimizer.settings.clone(),
+                wanted: optimizer.settings(),
+            });
+        }
+        let damaged = |reason: String| CheckpointError::damaged(&self.path, reason);
+        let weights: usize = self.network.gradients().map(|(param, _)| param.len()).sum();
+        let mut saved: Vec<_> = std::mem::take(&mut self.slots);
+        for slot in optimizer.slots() {
+            let Some(place) = saved.iter().position(|(name, _)| name == slot.name) else {
+                return Err(damaged(format!("the optimizer's array `{}` is missing", slot.name)));
+            };
+            let (_, values) = saved.swap_remove(place);
+            // Empty before the first update.
+            if !values.is_empty() && values.len() != weights {
+                let message = format!(
+                    "the optimizer's `{}` has {} values for {weights} weights",
+                    slot.name,
+                    values.len()
+                );
+                return Err(damaged(message));
+            }
+            *slot.values = values;
+        }
+        if let Some((name, _)) = saved.first() {
+            return Err(damaged(format!("the optimizer's array `{name}` belongs to nothing")));
+        }
+        *optimizer.common_mut() = self.optimizer.common;
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! The loop over epochs: steps, schedule, evaluation, best-so-far, early stop.
+//!
+//! A [`Trainer`] can stop after any step and go on later: [`Progress`] says where it is, and together with the
+//! network, the optimizer and the loader's seed it is all that training depends on.
+
+mod progress;
+
+pub use progress::{Best, EpochRecord, Progress, Score};
+
+use crate::batch::{BatchError, Loader};
+use crate::metrics::Evaluation;
+use crate::network::{Network, NetworkError, StepReport};
+use crate::optim::{Optimizer, ReduceOnPlateau, Schedule};
+
+/// What can end training early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The network and the data do not fit, or the loss is no longer finite.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The data can't be read.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// A callback failed, such as one that saves.
+    #[error(transparent)]
+    Callback(Box<dyn std::error::Error + Send + Sync>),
+    /// A resumed position that the data does not have.
+    #[error(
+        "training stopped at batch {batch} of an epoch, but the epochs of this data have {batches} batches: resume with the same data and batch size"
+    )]
+    Position {
+        /// Batches done of the epoch.
+        batch: usize,
+        /// Batches of an epoch.
+        batches: usize,
+    },
+}
+
+/// How long to train and how the learning rate moves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    /// Passes over the training data.
+    pub epochs: u64,
+    /// The learning rate that the schedule's factors multiply.
+    pub learning_rate: f32,
+    /// The factor of each step, counted from the start of training.
+    pub schedule: Schedule,
+    /// Lowers the learning rate when the evaluation loss has stopped falling.
+    pub reduce_on_plateau: Option<ReduceOnPlateau>,
+    /// Ends training after this many epochs without a better evaluation.
+    pub patience: Option<u64>,
+}
+
+impl TrainOptions {
+    /// So many epochs at one learning rate.
+    pub fn new(epochs: u64, learning_rate: f32) -> Self {
+        Self { epochs, learning_rate, schedule: Schedule::Constant, reduce_on_plateau: None, patience: None }
+    }
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Stop after this step or epoch.
+    Stop,
+}
+
+/// A moment of training, as callbacks see it.
+pub struct Moment<'a> {
+    /// The network after the step.
+    pub network: &'a Network,
+    /// The optimizer after the step. Mutable, since saving looks at its slots.
+    pub optimizer: &'a mut dyn Optimizer,
+    /// Where training is.
+    pub progress: &'a Progress,
+    /// Batches of an epoch.
+    pub batches: usize,
+}
+
+/// Something to do while training: show, save, stop.
+pub trait Callback {
+    /// After each step.
+    ///
+    /// # Errors
+    /// Whatever should end training.
+    fn on_step(&mut self, moment: Moment<'_>, report: &StepReport) -> Result<Flow, TrainError> {
+        let _ = (moment, report);
+        Ok(Flow::Continue)
+    }
+
+    /// After each epoch and its evaluation. `progress` stands at the beginning of the next epoch.
+    ///
+    /// # Errors
+    /// Whatever should end training.
+    fn on_epoch(&mut self, moment: Moment<'_>, record: &EpochRecord) -> Result<Flow, TrainError> {
+        let _ = (moment, record);
+        Ok(Flow::Continue)
+    }
+}
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All epochs are done.
+    Finished,
+    /// No better evaluation for as many epochs as the patience allows.
+    NoImprovement,
+    /// A callback stopped it.
+    Stopped,
+}
+
+/// The loop over epochs.
+#[derive(Debug, Clone)]
+pub struct Trainer {
+    options: TrainOptions,
+    progress: Progress,
+}
+
+impl Trainer {
+    /// Starts at the beginning.
+    pub fn new(options: TrainOptions) -> Self {
+        let progress = Progress::new(options.reduce_on_plateau.clone());
+        Self { options, progress }
+    }
+
+    /// Goes on from where another run stopped.
+    pub fn resume(options: TrainOptions, progress: Progress) -> Self {
+        Self { options, progress }
+    }
+
+    /// Where training is.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Trains `network` on `train` until the last epoch is done, evaluating on `eval` after each epoch.
+    ///
+    /// "Better" is a higher accuracy on `eval`, or of equal ones a lower loss; without `eval` a lower training loss.
+    ///
+    /// # Errors
+    /// The first error of the data, the network or a callback. The network is as the last whole step left it.
+    pub fn run(
+        &mut self,
+        network: &mut Network,
+        optimizer: &mut dyn Optimizer,
+        train: &Loader,
+        eval: Option<&Loader>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<Ended, TrainError> {
+        let batches = train.batches();
+        if self.progress.batch > batches {
+            return Err(TrainError::Position { batch: self.progress.batch, batches });
+        }
+        while self.progress.epoch < self.options.epochs {
+            for batch in train.epoch_from(self.progress.epoch, self.progress.batch) {
+                let batch = batch?;
+                optimizer.set_learning_rate(self.learning_rate());
+                let report = network.train_step(batch.images.view(), &batch.labels, optimizer)?;
+                self.progress.add_step(&report);
+                let progress = &self.progress;
+                let flow = notify(callbacks, |callback| {
+                    callback
+                        .on_step(Moment { network, optimizer: &mut *optimizer, progress, batches }, &report)
+                })?;
+                if flow == Flow::Stop {
+                    return Ok(Ended::Stopped);
+                }
+            }
+            let evaluation = eval.map(|eval| evaluate(network, eval)).transpose()?;
+            let record = self.progress.end_epoch(evaluation);
+            let progress = &self.progress;
+            let flow = notify(callbacks, |callback| {
+                callback.on_epoch(Moment { network, optimizer: &mut *optimizer, progress, batches }, &record)
+            })?;
+            if flow == Flow::Stop {
+                return Ok(Ended::Stopped);
+            }
+            if self.options.patience.is_some_and(|patience| self.progress.epochs_since_best() >= patience) {
+                return Ok(Ended::NoImprovement);
+            }
+        }
+        Ok(Ended::Finished)
+    }
+
+    /// The learning rate of the next step.
+    fn learning_rate(&self) -> f32 {
+        self.options.learning_rate
+            * self.options.schedule.factor(self.progress.step)
+            * self.progress.plateau_factor()
+    }
+}
+
+/// Evaluates over every example of `data`, each once.
+///
+/// # Errors
+/// Data that can't be read or does not fit the network.
+pub fn evaluate(network: &mut Network, data: &Loader) -> Result<Evaluation, TrainError> {
+    network.evaluate(data.epoch(0).map(|batch| batch.map_err(TrainError::from)))
+}
+
+/// Every callback is told, even after one that wants to stop.
+fn notify(
+    callbacks: &mut [&mut dyn Callback],
+    mut tell: impl FnMut(&mut dyn Callback) -> Result<Flow, TrainError>,
+) -> Result<Flow, TrainError> {
+    let mut flow = Flow::Continue;
+    for callback in callbacks {
+        if tell(*callback)? == Flow::Stop {
+            flow = Flow::Stop;
+        }
+    }
+    Ok(flow)
+}

@@ -1,0 +1,141 @@
+//! Where training is, to the step.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::Evaluation;
+use crate::network::StepReport;
+use crate::optim::ReduceOnPlateau;
+
+/// The state of the loop: position, sums of the epoch under way, and what earlier epochs gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The epoch under way, from 0.
+    pub epoch: u64,
+    /// Batches of it already done.
+    pub batch: usize,
+    /// Steps made in all.
+    pub step: u64,
+    /// The epochs done, first to last.
+    pub history: Vec<EpochRecord>,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+    sums: Sums,
+    plateau: Option<ReduceOnPlateau>,
+    plateau_factor: f32,
+}
+
+/// What one epoch gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Its number, from 0.
+    pub epoch: u64,
+    /// Steps made by its end, in all.
+    pub step: u64,
+    /// Mean loss of its batches, each before its own update, weighted by their examples.
+    pub train_loss: f64,
+    /// Share of its examples classified right, each before its batch's update.
+    pub train_accuracy: f64,
+    /// Loss and accuracy on the evaluation data, if there is any.
+    pub eval: Option<Score>,
+    /// The learning rate of its last step.
+    pub learning_rate: f32,
+    /// Whether it is the best so far.
+    pub best: bool,
+}
+
+/// Loss and accuracy.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Share of examples classified right.
+    pub accuracy: f64,
+}
+
+/// The best epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Its number, from 0.
+    pub epoch: u64,
+    /// Its score on the evaluation data, or without any on the training data.
+    pub score: Score,
+}
+
+/// Sums over the batches done of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Sums {
+    loss: f64,
+    correct: u64,
+    examples: u64,
+    learning_rate: f32,
+}
+
+impl Progress {
+    pub(super) fn new(plateau: Option<ReduceOnPlateau>) -> Self {
+        Self {
+            epoch: 0,
+            batch: 0,
+            step: 0,
+            history: Vec::new(),
+            best: None,
+            sums: Sums::default(),
+            plateau,
+            plateau_factor: 1.0,
+        }
+    }
+
+    /// Mean loss and accuracy over the batches done of the epoch under way, if any is.
+    pub fn running(&self) -> Option<Score> {
+        let Sums { loss, correct, examples, .. } = self.sums;
+        let n = examples as f64;
+        (examples > 0).then(|| Score { loss: loss / n, accuracy: correct as f64 / n })
+    }
+
+    /// Epochs done since the best one.
+    pub fn epochs_since_best(&self) -> u64 {
+        self.best.map_or(0, |best| self.epoch - 1 - best.epoch)
+    }
+
+    pub(super) fn plateau_factor(&self) -> f32 {
+        self.plateau_factor
+    }
+
+    pub(super) fn add_step(&mut self, report: &StepReport) {
+        self.step += 1;
+        self.batch += 1;
+        self.sums.loss += report.loss * report.examples as f64;
+        self.sums.correct += report.correct as u64;
+        self.sums.examples += report.examples as u64;
+        self.sums.learning_rate = report.learning_rate;
+    }
+
+    /// Closes the epoch under way and moves to the beginning of the next.
+    pub(super) fn end_epoch(&mut self, evaluation: Option<Evaluation>) -> EpochRecord {
+        let train = self.running().unwrap_or(Score { loss: f64::NAN, accuracy: 0.0 });
+        let eval = evaluation.map(|e| Score { loss: e.loss, accuracy: e.accuracy() });
+        let score = eval.unwrap_or(train);
+        let better = |best: &Best| match eval {
+            Some(eval) => (eval.accuracy, -eval.loss) > (best.score.accuracy, -best.score.loss),
+            None => train.loss < best.score.loss,
+        };
+        let best = self.best.as_ref().is_none_or(better);
+        if best {
+            self.best = Some(Best { epoch: self.epoch, score });
+        }
+        if let Some(plateau) = &mut self.plateau {
+            self.plateau_factor = plateau.observe(score.loss);
+        }
+        let record = EpochRecord {
+            epoch: self.epoch,
+            step: self.step,
+            train_loss: train.loss,
+            train_accuracy: train.accuracy,
+            eval,
+            learning_rate: self.sums.learning_rate,
+            best,
+        };
+        self.history.push(record.clone());
+        (self.epoch, self.batch, self.sums) = (self.epoch + 1, 0, Sums::default());
+        record
+    }
+}
