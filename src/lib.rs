@@ -1,15 +1,63 @@
-//! floret trains convolutional image classifiers on the CPU.
+//! floret trains convolutional image classifiers on the CPU, from TensorFlow's TFRecord files or folders of photos.
 //!
 //! ```text
 //! bytes -> records -> examples -> images -> batches -> network -> loss -> gradients -> optimizer
 //!                                                         \-> checkpoint
 //! ```
 //!
-//! The modules below stand in the order of that line, and a module uses only what stands above it.
+//! ```
+//! use floret::network::Network;
+//! use floret::nn::{Conv2d, Dense, Flatten, MaxPool2d, Relu};
+//! use floret::optim::Sgd;
+//! use ndarray::Array4;
+//!
+//! let mut network = Network::builder((32, 32, 3))
+//!     .add(Conv2d::new(8, 5))
+//!     .add(Relu {})
+//!     .add(MaxPool2d::new(2))
+//!     .add(Flatten {})
+//!     .add(Dense::new(5))
+//!     .seed(1)
+//!     .build()?;
+//! let mut optimizer = Sgd::new(0.01).momentum(0.9);
+//!
+//! // A batch of four images, NHWC, with the class of each; `batch::Loader` reads such from shards.
+//! let images = Array4::from_shape_fn((4, 32, 32, 3), |(n, y, x, c)| ((n * y + x * c) % 7) as f32 - 3.0);
+//! let first = network.train_step(images.view(), &[0, 1, 2, 3], &mut optimizer)?;
+//! let second = network.train_step(images.view(), &[0, 1, 2, 3], &mut optimizer)?;
+//! assert!(second.loss < first.loss);
+//! # Ok::<(), floret::Error>(())
+//! ```
+//!
+//! # Where is ...?
+//!
+//! | what | where |
+//! | --- | --- |
+//! | TFRecord files: reading, writing, indexing | [`record`] |
+//! | photos: decoding, resizing, augmentation | [`image`] |
+//! | the input pipeline; a folder of photos to shards | [`batch`] |
+//! | the convolution, the matrix product, their `f64` oracles | [`math`] |
+//! | the layers; how to add one | [`nn`] |
+//! | losses, optimizers and schedules | [`loss`], [`optim`] |
+//! | `train_step`, `predict`, `evaluate`, `summary` | [`network::Network`] |
+//! | networks ready to train | [`models`] |
+//! | the loop over epochs | [`train`] |
+//! | model and training files | [`checkpoint`] |
+//! | the program | `examples/flowers` |
+//!
+//! The modules below stand in the order of the flow, and a module uses only what stands above it (`error` aside);
+//! `tests/layering.rs` holds that.
+//!
+//! # Determinism
+//!
+//! The same seed, data and build give bit-identical weights, whatever the number of threads: sums run in an order that
+//! depends on sizes alone. Another instruction set may round otherwise.
 #![deny(unsafe_code, missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 pub mod atomic_file;
+mod error;
+
 pub mod proto;
 pub mod record;
 
@@ -17,11 +65,13 @@ pub mod image;
 
 pub mod batch;
 
-pub mod loss;
 pub mod math;
+
+pub mod loss;
 pub mod metrics;
-pub mod nn;
 pub mod optim;
+
+pub mod nn;
 
 pub mod network;
 
@@ -29,3 +79,5 @@ pub mod models;
 pub mod train;
 
 pub mod checkpoint;
+
+pub use error::{Error, Result};

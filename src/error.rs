@@ -1,0 +1,41 @@
+//! One error for programs that use several modules.
+
+use crate::atomic_file::FileError;
+use crate::batch::BatchError;
+use crate::checkpoint::CheckpointError;
+use crate::image::ImageError;
+use crate::loss::LossError;
+use crate::network::NetworkError;
+use crate::nn::ShapeError;
+use crate::record::{RecordError, ShardError};
+use crate::train::TrainError;
+
+/// Any error of floret. Each message is whole: it says what is wrong, where, and where it helps what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[error(transparent)]
+pub enum Error {
+    /// A file or folder.
+    File(#[from] FileError),
+    /// The list of shards.
+    Shards(#[from] ShardError),
+    /// A record.
+    Record(#[from] RecordError),
+    /// A photo.
+    Image(#[from] ImageError),
+    /// A data set.
+    Batch(#[from] BatchError),
+    /// Layers that do not fit.
+    Shape(#[from] ShapeError),
+    /// Targets that do not fit.
+    Loss(#[from] LossError),
+    /// A network and its data.
+    Network(#[from] NetworkError),
+    /// Training.
+    Train(#[from] TrainError),
+    /// A model or training file.
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// A result of floret.
+pub type Result<T> = std::result::Result<T, Error>;
