@@ -43,6 +43,7 @@ pub use example::{ExampleError, FeatureKind, FeatureSummary, ImageExample, Image
 pub use fetch::{DEFAULT_STASH_BYTES, RecordFetcher};
 pub use index::{IndexedRecord, IndexedShard, ShardIndex};
 pub use reader::{DEFAULT_MAX_RECORD_BYTES, ReaderOptions, Record, RecordReader};
-pub use shard_writer::ShardWriter;
+pub use shard_writer::{ShardWriter, SyncedShards};
+pub(crate) use shards::shards_in;
 pub use shards::{ShardError, ShardName, find_shards, shard_name};
 pub use writer::RecordWriter;

@@ -51,15 +51,41 @@ impl ShardWriter {
         Ok(())
     }
 
+    /// Brings all shards to the disk, still without their names.
+    ///
+    /// # Errors
+    /// When a shard cannot be written to its end; no files are left then.
+    pub fn into_synced(self) -> Result<SyncedShards, FileError> {
+        let files = self.shards.into_iter().map(RecordWriter::into_synced).collect::<Result<_, _>>()?;
+        Ok(SyncedShards { files })
+    }
+
     /// Brings all shards to the disk, then puts each in its place; gives their paths in order.
     ///
     /// # Errors
     /// When a shard cannot be written to its end: then none takes its name. When a rename fails, the shards
     /// before it have theirs.
     pub fn finish(self) -> Result<Vec<PathBuf>, FileError> {
-        let files = self.shards.into_iter().map(RecordWriter::into_synced).collect::<Result<Vec<_>, _>>()?;
-        let paths = files.iter().map(|file| file.path().to_path_buf()).collect();
-        files.into_iter().try_for_each(AtomicFile::commit)?;
+        self.into_synced()?.commit()
+    }
+}
+
+/// A data set's shards, whole and on the disk, that await their names; dropped, they leave no files.
+///
+/// A program that writes several sets syncs all of them before it commits the first.
+#[derive(Debug)]
+pub struct SyncedShards {
+    files: Vec<AtomicFile>,
+}
+
+impl SyncedShards {
+    /// Puts each shard in its place; gives their paths in order.
+    ///
+    /// # Errors
+    /// When a rename fails; the shards before it have their names then.
+    pub fn commit(self) -> Result<Vec<PathBuf>, FileError> {
+        let paths = self.files.iter().map(|file| file.path().to_path_buf()).collect();
+        self.files.into_iter().try_for_each(AtomicFile::commit)?;
         Ok(paths)
     }
 }

@@ -234,7 +234,7 @@ fn find_by_prefix(pattern: &Path) -> Result<Vec<PathBuf>, ShardError> {
 }
 
 /// The shards that lie in `folder`, of whatever set, with their paths.
-fn shards_in(folder: &Path) -> Result<Vec<(ShardName, PathBuf)>, FileError> {
+pub(crate) fn shards_in(folder: &Path) -> Result<Vec<(ShardName, PathBuf)>, FileError> {
     let failed = |error| FileError::new(folder, "list the folder", error);
     // An empty path means the working folder, but cannot be listed; `folder.join` keeps the paths as the user
     // writes them.
