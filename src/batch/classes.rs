@@ -1,6 +1,8 @@
 //! The names of the classes.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use super::BatchError;
@@ -8,6 +10,9 @@ use crate::atomic_file::{FileError, write_atomically};
 
 /// The largest file of class names that is read: 8 MB, some hundred thousand names.
 const MAX_BYTES: u64 = 8 << 20;
+
+/// The first line where labels count from 1: the name of label 0, which is no class.
+const BACKGROUND: &str = "background";
 
 /// Class names in the order of their labels, from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,42 +27,46 @@ impl ClassNames {
     }
 
     /// Reads `labels.txt`: a name a line, the first `background` where labels count from 1 (it is not a class).
+    /// Space around names and empty lines do not count.
     ///
     /// # Errors
-    /// A file that can't be read, is empty, is not UTF-8, or names a class twice.
+    /// A file that can't be read, is not UTF-8, names no class, or one twice.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, BatchError> {
         let path = path.as_ref();
-        let bytes = fs::metadata(path).map_err(|error| FileError::new(path, "read", error))?.len();
         let fault = |reason: String| BatchError::ClassNames { path: path.into(), reason };
-        if bytes > MAX_BYTES {
-            return Err(fault(format!(
-                "{bytes} bytes are more than a list of class names can have ({MAX_BYTES})"
-            )));
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|error| FileError::new(path, "read", error))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(fault(format!("it is longer than a list of class names can be ({MAX_BYTES} bytes)")));
         }
-        let text = fs::read_to_string(path).map_err(|error| FileError::new(path, "read", error))?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| fault(format!("it is not UTF-8 text ({error}): save it as UTF-8")))?;
+        // Some editors begin a file with a mark that says it is UTF-8.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut names: Vec<String> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
-        if names.first().is_some_and(|name| name == "background") {
+        if names.first().is_some_and(|name| name == BACKGROUND) {
             names.remove(0);
         }
-        if names.is_empty() {
-            return Err(fault("it names no class; write one name a line, in the order of the labels".into()));
+        match defect(&names) {
+            Some(reason) => Err(fault(reason)),
+            None => Ok(Self { names }),
         }
-        let mut sorted = names.clone();
-        sorted.sort_unstable();
-        if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(fault(format!("it names the class `{}` twice", twice[0])));
-        }
-        Ok(Self { names })
     }
 
     /// Writes `labels.txt` for labels that count from 1: `background`, then a name a line.
     ///
     /// # Errors
-    /// A file that can't be written.
+    /// A file that can't be written; names that [`read`](Self::read) would not give back.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), BatchError> {
-        let text = format!("background\n{}\n", self.names.join("\n"));
-        Ok(write_atomically(path.as_ref(), |file| std::io::Write::write_all(file, text.as_bytes()))?)
+        let path = path.as_ref();
+        if let Some(reason) = defect(&self.names) {
+            return Err(BatchError::ClassNames { path: path.into(), reason });
+        }
+        let text = format!("{BACKGROUND}\n{}\n", self.names.join("\n"));
+        Ok(write_atomically(path, |file| file.write_all(text.as_bytes()))?)
     }
 
     /// The names, by class from 0.
@@ -79,5 +88,80 @@ impl ClassNames {
 impl From<ClassNames> for Vec<String> {
     fn from(classes: ClassNames) -> Self {
         classes.names
+    }
+}
+
+/// Why a file of these names would not give them back, if so.
+pub(super) fn defect(names: &[String]) -> Option<String> {
+    if names.is_empty() {
+        return Some("it names no class; write one name a line, in the order of the labels".into());
+    }
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !is_a_line(name) {
+            return Some(format!(
+                "{name:?} can't be a class name: it must be one line without space around it"
+            ));
+        }
+        if !seen.insert(name) {
+            return Some(format!("it names the class `{name}` twice"));
+        }
+    }
+    None
+}
+
+/// Whether a name is read back as it was written.
+pub(super) fn is_a_line(name: &str) -> bool {
+    !name.is_empty() && name.trim() == name && !name.contains(['\n', '\u{feff}'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back_or_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.txt");
+        for (names, comes_back) in [
+            (vec!["daisy", "rose"], true),
+            (vec!["background", "rose"], true),
+            (vec!["löwenzahn", "蒲公英", "two words"], true),
+            (vec!["a", "a"], false),
+            (vec![" a"], false),
+            (vec!["a\nb"], false),
+            (vec!["a\rb"], true),
+            (vec![""], false),
+            (vec![], false),
+        ] {
+            let classes = ClassNames::new(names.into_iter().map(String::from).collect());
+            match classes.write(&path) {
+                Ok(()) => assert!(comes_back && ClassNames::read(&path).unwrap() == classes, "{classes:?}"),
+                Err(error) => assert!(!comes_back, "{classes:?}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_others_are_read_and_faults_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.txt");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            ClassNames::read(&path).map(Vec::from).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(b"\xef\xbb\xbfbackground\r\na\r\n\r\n b \r\n").unwrap(), ["a", "b"]);
+        assert_eq!(read(b"a\nbackground").unwrap(), ["a", "background"]);
+        for (bytes, reason) in [
+            (&b"background\n\n"[..], "names no class"),
+            (b"a\nb\na\n", "the class `a` twice"),
+            (b"caf\xe9\n", "not UTF-8"),
+            (&[b'a'; MAX_BYTES as usize + 1], "longer than"),
+        ] {
+            let message = read(bytes).unwrap_err();
+            assert!(message.contains(reason) && message.contains("labels.txt"), "{message}");
+        }
+        let message = ClassNames::read(folder.path().join("none")).unwrap_err().to_string();
+        assert!(message.contains("none: No such file"), "{message}");
     }
 }
