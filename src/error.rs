@@ -1,7 +1,7 @@
 //! One error for programs that use several modules.
 
 use crate::atomic_file::FileError;
-use crate::batch::BatchError;
+use crate::batch::{BatchError, ConvertError};
 use crate::checkpoint::CheckpointError;
 use crate::image::ImageError;
 use crate::loss::LossError;
@@ -25,6 +25,8 @@ pub enum Error {
     Image(#[from] ImageError),
     /// A data set.
     Batch(#[from] BatchError),
+    /// A folder of photos to convert.
+    Convert(#[from] ConvertError),
     /// Layers that do not fit.
     Shape(#[from] ShapeError),
     /// Targets that do not fit.

@@ -15,12 +15,16 @@
 
 mod cache;
 mod classes;
+mod convert;
 mod error;
 mod loader;
 mod order;
 mod preprocess;
 
 pub use classes::ClassNames;
+pub use convert::{
+    BadPhoto, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PhotoFault, PlannedPhoto,
+};
 pub use error::BatchError;
 pub use loader::{Batch, Epoch, Loader, LoaderOptions, OnBadRecord, Skipped};
 pub use order::Shuffle;

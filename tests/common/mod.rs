@@ -1,6 +1,8 @@
 //! TensorFlow's reference values (made by tests/fixtures/make_fixtures.py) and how they are compared.
 #![allow(dead_code, reason = "each test file uses its own part of the helpers")]
 
+pub mod photos;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

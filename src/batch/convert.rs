@@ -1,0 +1,326 @@
+//! A folder of photos to shards.
+//!
+//! ```text
+//! PHOTOS/daisy/1.jpg        DATA/train-00000-of-00002.tfrecord   DATA/eval-00000-of-00002.tfrecord
+//! PHOTOS/daisy/more/2.png   DATA/train-00001-of-00002.tfrecord   DATA/eval-00001-of-00002.tfrecord
+//! PHOTOS/rose/1.jpg    ->   DATA/labels.txt
+//! ```
+//!
+//! Every file is read and decoded before the first byte is written, and what can't be used is set aside: so the split
+//! is made of sound photos alone, and is the same whether the others are there or not.
+
+mod error;
+mod photos;
+mod split;
+mod target;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use error::{BadPhoto, ConvertError, PhotoFault};
+use rayon::prelude::*;
+
+use super::ClassNames;
+use crate::atomic_file::FileError;
+use crate::image::DecodeOptions;
+use crate::record::{Compression, ImageSchema, ShardWriter};
+use photos::{FoundFile, FoundFiles, Photo};
+use split::Split;
+use target::{EVAL, TRAIN, Target};
+
+/// Bytes of photos in memory while they are written: enough to read in parallel.
+const CHUNK_BYTES: u64 = 32 << 20;
+
+/// How photos become shards.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConvertOptions {
+    /// Shards of the training photos, and as many of the evaluation photos; default 2.
+    pub shards: u32,
+    /// Share of each class's photos that is for evaluation, in [0, 1); default 0.2. A class of two photos or more has at
+    /// least one on each side; 0 writes no evaluation shards.
+    pub eval_fraction: f64,
+    /// The source of the split and of the records' order.
+    pub seed: u64,
+    /// Whether a file that can't be used is an error, and nothing is written.
+    pub strict: bool,
+    /// Whether a data set in the folder for shards is replaced.
+    pub overwrite: bool,
+    /// The shards' compression. Photos are compressed already.
+    pub compression: Compression,
+    /// Limits on photos.
+    pub decode: DecodeOptions,
+}
+
+impl Default for ConvertOptions {
+    fn default() -> Self {
+        Self {
+            shards: 2,
+            eval_fraction: 0.2,
+            seed: 0,
+            strict: false,
+            overwrite: false,
+            compression: Compression::Plain,
+            decode: DecodeOptions::default(),
+        }
+    }
+}
+
+/// A conversion that has found its files.
+///
+/// ```no_run
+/// use floret::batch::{Conversion, ConvertOptions};
+///
+/// let conversion = Conversion::new("photos", "data", ConvertOptions::default())?;
+/// let report = conversion.check(|_| ())?.write(|_| ())?;
+/// for bad in &report.bad {
+///     println!("skipped {bad}");
+/// }
+/// # Ok::<(), floret::batch::ConvertError>(())
+/// ```
+#[derive(Debug)]
+pub struct Conversion {
+    photos: PathBuf,
+    target: Target,
+    options: ConvertOptions,
+    found: FoundFiles,
+}
+
+/// A conversion that has read every photo and knows where each goes.
+#[derive(Debug)]
+pub struct ConvertPlan {
+    target: Target,
+    options: ConvertOptions,
+    classes: ClassNames,
+    split: Split,
+    bad: Vec<BadPhoto>,
+}
+
+/// A photo of a [`ConvertPlan`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedPhoto<'a> {
+    /// Its class, from 0.
+    pub class: usize,
+    /// Its path within the class folder, with `/` between folders: the record's `image/filename`. Bytes that are not
+    /// UTF-8 are replaced by U+FFFD.
+    pub name: &'a str,
+    /// Where it is.
+    pub path: &'a Path,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct ConvertReport {
+    /// The classes, in the order of their labels.
+    pub classes: ClassNames,
+    /// Training records of each class.
+    pub train: Vec<usize>,
+    /// Evaluation records of each class.
+    pub eval: Vec<usize>,
+    /// The shards, training first.
+    pub shards: Vec<PathBuf>,
+    /// Files left out, sorted by path.
+    pub bad: Vec<BadPhoto>,
+}
+
+impl Conversion {
+    /// Finds the files in the class folders of `photos`, to be written as shards to the folder `data`.
+    ///
+    /// Each folder in `photos` is a class, named after it; classes are sorted by name. Files are looked for in the folders
+    /// in it too. Links are followed; hidden files and folders are passed over. Nothing is written or decoded yet.
+    ///
+    /// # Errors
+    /// Options that make no sense; fewer than two class folders, or one without any file; a `data` that lies in `photos`
+    /// or, without [`overwrite`](ConvertOptions::overwrite), holds a data set already: shards named `train-` or `eval-`,
+    /// or `labels.txt`. Any name of shards counts, since two numbers of shards would be two sets of one prefix.
+    pub fn new(
+        photos: impl AsRef<Path>,
+        data: impl AsRef<Path>,
+        options: ConvertOptions,
+    ) -> Result<Self, ConvertError> {
+        let photos = photos.as_ref();
+        if options.shards == 0 {
+            return Err(ConvertError::Options("the number of shards must be at least 1, got 0".into()));
+        }
+        if !(0.0..1.0).contains(&options.eval_fraction) {
+            let got = options.eval_fraction;
+            let reason = format!("the evaluation fraction must be at least 0 and under 1, got {got}");
+            return Err(ConvertError::Options(reason));
+        }
+        let target = Target::new(data.as_ref(), photos, options.overwrite)?;
+        let found = FoundFiles::search(photos)?;
+        match found.classes.as_slice() {
+            [] => return Err(ConvertError::NoClasses { photos: photos.into() }),
+            [class] => return Err(ConvertError::OneClass { photos: photos.into(), class: class.clone() }),
+            _ => {}
+        }
+        let mut conversion = Self { photos: photos.into(), target, options, found };
+        let empty = conversion.without(conversion.found.files.iter().map(|file| file.class));
+        if !empty.is_empty() {
+            let bad = std::mem::take(&mut conversion.found.bad);
+            return Err(conversion.empty(empty, bad));
+        }
+        Ok(conversion)
+    }
+
+    /// Files to check.
+    pub fn files(&self) -> usize {
+        self.found.files.len()
+    }
+
+    /// Reads and decodes every file in parallel, and decides which photos are for evaluation.
+    ///
+    /// Of each class the same share, drawn from the seed and the photos' own names: the order of folders and the files that
+    /// can't be used make no difference, and a photo added later moves one other at most from part to part. Records are
+    /// shuffled over the classes in the same way, so that shards read in order are not sorted by class.
+    ///
+    /// `progress` is told how many files are done, from several threads.
+    ///
+    /// # Errors
+    /// A class without a usable photo; any file that can't be used, where [`ConvertOptions::strict`] says so.
+    pub fn check(mut self, progress: impl Fn(usize) + Sync) -> Result<ConvertPlan, ConvertError> {
+        let done = AtomicUsize::new(0);
+        let check = |file: FoundFile| {
+            let checked = Photo::check(file, &self.options.decode);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+            checked
+        };
+        let checked: Vec<_> = std::mem::take(&mut self.found.files).into_par_iter().map(check).collect();
+        let mut bad = std::mem::take(&mut self.found.bad);
+        let mut photos = Vec::with_capacity(checked.len());
+        for checked in checked {
+            match checked {
+                Ok(photo) => photos.push(photo),
+                Err(fault) => bad.push(fault),
+            }
+        }
+        bad.sort_by(|a, b| a.path.cmp(&b.path));
+        if self.options.strict && !bad.is_empty() {
+            return Err(ConvertError::BadPhotos(bad));
+        }
+        let empty = self.without(photos.iter().map(|photo| photo.file.class));
+        if !empty.is_empty() {
+            return Err(self.empty(empty, bad));
+        }
+        let Self { target, options, found: FoundFiles { classes, .. }, .. } = self;
+        let split = Split::draw(photos, &classes, options.eval_fraction, options.seed);
+        Ok(ConvertPlan { target, options, classes: ClassNames::new(classes), split, bad })
+    }
+
+    /// The classes that are not in `present`.
+    fn without(&self, present: impl Iterator<Item = usize>) -> Vec<String> {
+        let mut missing: Vec<_> = self.found.classes.iter().map(Some).collect();
+        present.for_each(|class| missing[class] = None);
+        missing.into_iter().flatten().cloned().collect()
+    }
+
+    fn empty(&self, classes: Vec<String>, mut bad: Vec<BadPhoto>) -> ConvertError {
+        let folders: Vec<PathBuf> = classes.iter().map(|class| self.photos.join(class)).collect();
+        bad.retain(|bad| folders.iter().any(|folder| bad.path.starts_with(folder)));
+        ConvertError::EmptyClasses { photos: self.photos.clone(), classes, bad }
+    }
+}
+
+impl ConvertPlan {
+    /// The classes, in the order of their labels.
+    pub fn classes(&self) -> &ClassNames {
+        &self.classes
+    }
+
+    /// The photos to train on, in the order of their records, which is shuffled over the classes.
+    pub fn train(&self) -> impl ExactSizeIterator<Item = PlannedPhoto<'_>> {
+        self.split.train.iter().map(PlannedPhoto::of)
+    }
+
+    /// The photos to evaluate on, in the order of their records.
+    pub fn eval(&self) -> impl ExactSizeIterator<Item = PlannedPhoto<'_>> {
+        self.split.eval.iter().map(PlannedPhoto::of)
+    }
+
+    /// Files left out, sorted by path.
+    pub fn bad(&self) -> &[BadPhoto] {
+        &self.bad
+    }
+
+    /// Writes the shards and `labels.txt`; creates their folder where it is missing.
+    ///
+    /// Records hold every feature of [`ImageSchema`]: the file's bytes as they are, labels from 1. All shards are on the
+    /// disk before the first takes its name, and `labels.txt` comes last. A conversion killed before that leaves nothing,
+    /// or a folder without `labels.txt`, which a conversion started again completes without
+    /// [`overwrite`](ConvertOptions::overwrite).
+    ///
+    /// `progress` is told how many photos are done, from several threads.
+    ///
+    /// # Errors
+    /// A photo that is not as it was when it was checked; a folder or file that can't be written. The folder is as it was
+    /// then, unless files could not take their names.
+    pub fn write(self, progress: impl Fn(usize) + Sync) -> Result<ConvertReport, ConvertError> {
+        let folder = &self.target.folder;
+        fs::create_dir_all(folder).map_err(|error| FileError::new(folder, "create the folder", error))?;
+        let done = AtomicUsize::new(0);
+        let progress = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        let mut parts = Vec::new();
+        for (prefix, photos) in [(TRAIN, &self.split.train), (EVAL, &self.split.eval)] {
+            if photos.is_empty() {
+                continue;
+            }
+            let mut shards =
+                ShardWriter::create(folder, prefix, self.options.shards, self.options.compression)?;
+            self.write_part(photos, &mut shards, &progress)?;
+            parts.push(shards.into_synced()?);
+        }
+        let shards = self.target.replace(parts, &self.classes)?;
+        let Self { classes, split, bad, .. } = self;
+        let (train, eval) = (of_each(&split.train, &classes), of_each(&split.eval, &classes));
+        Ok(ConvertReport { classes, train, eval, shards, bad })
+    }
+
+    /// Writes photos in order; they are read in parallel, a chunk at a time.
+    fn write_part(
+        &self,
+        photos: &[Photo],
+        shards: &mut ShardWriter,
+        progress: &(impl Fn() + Sync),
+    ) -> Result<(), ConvertError> {
+        let schema = ImageSchema::default();
+        let payload = |photo: &Photo| {
+            let example = photo.example(&self.classes.names()[photo.file.class])?;
+            progress();
+            Ok(example.encode(&schema))
+        };
+        let mut rest = photos;
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at(chunk_len(rest));
+            let payloads: Vec<Result<_, ConvertError>> = chunk.par_iter().map(payload).collect();
+            for payload in payloads {
+                shards.write(&payload?)?;
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+/// How many photos make a chunk of at most [`CHUNK_BYTES`]; one at least.
+fn chunk_len(photos: &[Photo]) -> usize {
+    let mut bytes = 0;
+    let fits = |photo: &&Photo| {
+        bytes += photo.bytes;
+        bytes <= CHUNK_BYTES
+    };
+    photos.iter().take_while(fits).count().max(1)
+}
+
+/// Photos of each class.
+fn of_each(photos: &[Photo], classes: &ClassNames) -> Vec<usize> {
+    let mut counts = vec![0; classes.len()];
+    photos.iter().for_each(|photo| counts[photo.file.class] += 1);
+    counts
+}
+
+impl<'a> PlannedPhoto<'a> {
+    fn of(photo: &'a Photo) -> Self {
+        let FoundFile { class, name, path } = &photo.file;
+        PlannedPhoto { class: *class, name, path }
+    }
+}

@@ -1,0 +1,159 @@
+//! What can keep a folder of photos from becoming shards.
+
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::atomic_file::FileError;
+use crate::batch::BatchError;
+use crate::image::ImageError;
+
+/// How many files an error lists.
+const LISTED: usize = 20;
+
+/// A file or folder among the photos that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {fault}", path.display())]
+pub struct BadPhoto {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub fault: PhotoFault,
+}
+
+/// What is wrong with a file among the photos.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PhotoFault {
+    /// It can't be read.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is no image, or one that can't be decoded.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// It is longer than a record should be.
+    #[error("its {bytes} bytes are over the limit of {limit} for one photo; shrink it")]
+    TooLong {
+        /// Its length in bytes.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// It is a device, a pipe or a socket.
+    #[error("not a regular file")]
+    NotAFile,
+    /// It lies beside the class folders.
+    #[error("lies in no class folder; move it into one")]
+    NoClass,
+}
+
+/// An error of a [`Conversion`](super::Conversion).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConvertError {
+    /// A file or folder that can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// `labels.txt` can't be written.
+    #[error(transparent)]
+    Labels(BatchError),
+    /// Options that make no sense.
+    #[error("{0}")]
+    Options(String),
+    /// A folder without class folders.
+    #[error(
+        "{0} has no class folders: put the photos of each class into a folder of its name, such as {0}/roses",
+        photos.display()
+    )]
+    NoClasses {
+        /// The folder of photos.
+        photos: PathBuf,
+    },
+    /// A single class folder: there is nothing to tell apart.
+    #[error(
+        "{} has only one class folder, `{class}`: a classifier needs at least two", photos.display()
+    )]
+    OneClass {
+        /// The folder of photos.
+        photos: PathBuf,
+        /// The class.
+        class: String,
+    },
+    /// A folder whose name `labels.txt` can't hold.
+    #[error(
+        "{folder:?} can't be a class: its name must be UTF-8, one line, without space around it; rename it"
+    )]
+    ClassName {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Class folders without a usable photo.
+    #[error(
+        "{}: there is no usable photo of {}: add some, or remove the class's folder{}",
+        photos.display(), named(classes), listed(bad)
+    )]
+    EmptyClasses {
+        /// The folder of photos.
+        photos: PathBuf,
+        /// The classes.
+        classes: Vec<String>,
+        /// The files in their folders, none of which can be used.
+        bad: Vec<BadPhoto>,
+    },
+    /// Files that can't be used, where [`ConvertOptions::strict`](super::ConvertOptions::strict) forbids them.
+    #[error("{} of the files can't be used, so nothing was written{}", .0.len(), listed(.0))]
+    BadPhotos(Vec<BadPhoto>),
+    /// A folder for shards that lies among the photos, where it would be a class.
+    #[error(
+        "the shards' folder {} lies in the photos' folder {}, where it would be taken for a class: choose another",
+        data.display(), photos.display()
+    )]
+    DataAmongPhotos {
+        /// The folder for shards.
+        data: PathBuf,
+        /// The folder of photos.
+        photos: PathBuf,
+    },
+    /// A folder that holds a data set already.
+    #[error(
+        "{} already holds a data set ({}): choose another folder, or ask for this one to be overwritten",
+        folder.display(), some(files)
+    )]
+    Occupied {
+        /// The folder for shards.
+        folder: PathBuf,
+        /// The files that would be replaced or mixed with those of the new set.
+        files: Vec<PathBuf>,
+    },
+    /// A photo that is not what it was when it was checked.
+    #[error("{} changed while the photos were converted: start again", .0.display())]
+    Changed(PathBuf),
+}
+
+fn named(classes: &[String]) -> String {
+    let names: Vec<_> = classes.iter().take(LISTED).map(|class| format!("`{class}`")).collect();
+    let more = if classes.len() > LISTED { ", ..." } else { "" };
+    format!("{}{more}", names.join(", "))
+}
+
+/// `: ` and the first files, a line each.
+fn listed(bad: &[BadPhoto]) -> String {
+    let mut text = String::new();
+    for photo in bad.iter().take(LISTED) {
+        write!(text, "\n  {photo}").expect("writing to a string");
+    }
+    if bad.len() > LISTED {
+        write!(text, "\n  and {} more", bad.len() - LISTED).expect("writing to a string");
+    }
+    if text.is_empty() { text } else { format!(":{text}") }
+}
+
+/// The first file's name, and how many there are besides.
+fn some(files: &[PathBuf]) -> String {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match files {
+        [] => String::new(),
+        [one] => name(one),
+        [first, more @ ..] => format!("{} and {} more", name(first), more.len()),
+    }
+}

@@ -1,0 +1,98 @@
+//! Which photos are for evaluation, and in which order records stand.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::photos::Photo;
+use crate::record::crc::masked_crc32c;
+
+/// The photos of each part, in the order of their records.
+#[derive(Debug)]
+pub(super) struct Split {
+    pub train: Vec<Photo>,
+    pub eval: Vec<Photo>,
+}
+
+impl Split {
+    /// Takes the same share of each class for evaluation, and shuffles both parts.
+    ///
+    /// Each photo draws two numbers from the seed and its own name alone. Of each class those with the smallest first
+    /// number are for evaluation; by the second the records of each part are sorted. So neither the folders' order
+    /// nor the number of threads matters, and a photo that comes or goes moves one other at most from part to part:
+    /// a set converted again after a few changes keeps its evaluation photos.
+    pub fn draw(photos: Vec<Photo>, classes: &[String], eval_fraction: f64, seed: u64) -> Self {
+        let mut of_class = vec![0; classes.len()];
+        photos.iter().for_each(|photo| of_class[photo.file.class] += 1);
+        let mut wanted: Vec<usize> = of_class.iter().map(|&n| eval_count(n, eval_fraction)).collect();
+
+        let mut drawn: Vec<Drawn> =
+            photos.into_iter().map(|photo| Drawn::new(photo, classes, seed)).collect();
+        drawn.sort_by(|a, b| (a.cut, &a.photo.file.path).cmp(&(b.cut, &b.photo.file.path)));
+        let (mut train, mut eval) = (Vec::new(), Vec::new());
+        for drawn in drawn {
+            let part = match &mut wanted[drawn.photo.file.class] {
+                0 => &mut train,
+                wanted => {
+                    *wanted -= 1;
+                    &mut eval
+                }
+            };
+            part.push(drawn);
+        }
+        Split { train: in_order(train), eval: in_order(eval) }
+    }
+}
+
+fn in_order(mut part: Vec<Drawn>) -> Vec<Photo> {
+    part.sort_by(|a, b| (a.place, &a.photo.file.path).cmp(&(b.place, &b.photo.file.path)));
+    part.into_iter().map(|drawn| drawn.photo).collect()
+}
+
+/// A photo with its two numbers.
+struct Drawn {
+    photo: Photo,
+    cut: u64,
+    place: u64,
+}
+
+impl Drawn {
+    fn new(photo: Photo, classes: &[String], seed: u64) -> Self {
+        let name = format!("{}/{}", classes[photo.file.class], photo.file.name);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // Names of one CRC draw the same numbers, which does no harm: the path decides between equals.
+        rng.set_stream(u64::from(masked_crc32c(name.as_bytes())));
+        Drawn { photo, cut: rng.random(), place: rng.random() }
+    }
+}
+
+/// How many of a class's photos are for evaluation: the nearest number to the fraction, but one at least of two photos
+/// or more, and never all.
+fn eval_count(photos: usize, fraction: f64) -> usize {
+    if fraction == 0.0 || photos < 2 {
+        return 0;
+    }
+    ((photos as f64 * fraction).round() as usize).clamp(1, photos - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_keeps_a_photo_on_both_sides() {
+        for (photos, fraction, eval) in [
+            (0, 0.2, 0),
+            (1, 0.2, 0),
+            (1, 0.9, 0),
+            (2, 0.001, 1),
+            (2, 0.999, 1),
+            (10, 0.0, 0),
+            (10, 0.2, 2),
+            (12, 0.2, 2),
+            (13, 0.2, 3),
+            (10, 0.999, 9),
+        ] {
+            assert_eq!(eval_count(photos, fraction), eval, "{photos} {fraction}");
+        }
+    }
+}
