@@ -1,1 +1,38 @@
-//! (to come)
+//! EXAMPLES -> IMAGES: photo files to arrays of the size a network takes.
+//!
+//! ```text
+//! bytes --decode--> Array3<u8> --fit--> Array3<u8> of the network's size --augment--> Array3<f32> --standardize--> batch slot
+//! ```
+//!
+//! An image is an [`ndarray::Array3`] of shape (height, width, 3), RGB, rows from the top. Decoded and fitted
+//! images are `u8`, so that a cache of them is small; augmentation and everything after it is `f32` in levels
+//! (0 to 255), so that nothing is rounded between its steps.
+//!
+//! | What | Where | TensorFlow's name |
+//! |---|---|---|
+//! | JPEG or PNG file to RGB | [`decode`] | `tf.io.decode_jpeg`, `tf.io.decode_png` |
+//! | size and colours of a file, without decoding | [`read_header`] | |
+//! | centre crop, or pad with black | [`crop_or_pad`] | `tf.image.resize_with_crop_or_pad` |
+//! | resize | [`resize`] | `tf.image.resize` |
+//! | the ways to bring photos to one size | [`Fit`], [`decode_fitted`] | |
+//! | random crop, flip, rotation, colours | [`Augment`] | `tf.image.adjust_*`, `random_*` |
+//! | zero mean, unit variance | [`standardize`] | `tf.image.per_image_standardization` |
+pub mod augment;
+pub mod color;
+mod decode;
+mod error;
+mod fit;
+pub mod geometry;
+mod header;
+mod resize;
+mod sniff;
+mod standardize;
+
+pub use augment::Augment;
+pub use decode::{DecodeOptions, Orientation, Truncated, decode};
+pub use error::ImageError;
+pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_side_then_crop};
+pub use header::{ColorModel, Format, ImageHeader, read_header};
+pub use resize::{Filter, resize};
+pub use sniff::FileKind;
+pub use standardize::{standardize, standardize_f32};

@@ -1,0 +1,130 @@
+//! JPEG, by zune-jpeg at full size and by jpeg-decoder at reduced size and where zune-jpeg does not get it right.
+use std::borrow::Cow;
+
+use jpeg_decoder::{ColorTransform, PixelFormat, UnsupportedFeature};
+use ndarray::Array3;
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+
+use super::{Truncated, rgb_array};
+use crate::image::error::ImageError;
+use crate::image::header::jpeg::{END, JpegHeader, scaled};
+use crate::image::header::{ColorModel, Format};
+
+/// Decodes at a scale of `eighths`: 8 is full size, 1 and 2 are what jpeg-decoder does well.
+pub(super) fn decode(
+    bytes: &[u8],
+    header: &JpegHeader,
+    eighths: usize,
+    truncated: Truncated,
+) -> Result<Array3<u8>, ImageError> {
+    let cut_off_at = header.cut_off_at(bytes);
+    let whole = match (cut_off_at, truncated) {
+        (None, _) => Cow::Borrowed(bytes),
+        (Some(offset), Truncated::Error) => {
+            return Err(ImageError::Truncated { format: Format::Jpeg, offset });
+        }
+        (Some(offset), Truncated::Recover) => Cow::Owned([&bytes[..offset], &END].concat()),
+    };
+    if eighths < 8 || !suits_zune(header) {
+        return decode_with_jpeg_decoder(&whole, header, eighths);
+    }
+    // zune-jpeg's strict mode refuses a few things that are allowed or harmless (more than three bytes of junk
+    // between segments, for one), so jpeg-decoder has the last word.
+    decode_with_zune(&whole, header, cut_off_at.is_none())
+        .or_else(|error| decode_with_jpeg_decoder(&whole, header, 8).map_err(|_| error))
+}
+
+/// Whether zune-jpeg decodes the file right. It mixes up the planes of baseline files whose scans do not hold all
+/// components, or are subsampled by 4; it takes CMYK to be inverted always. All of these are rare.
+fn suits_zune(header: &JpegHeader) -> bool {
+    let interleaved = header.interleaved || header.image.progressive;
+    interleaved && header.sampling.usual && matches!(header.image.color, ColorModel::Gray | ColorModel::YCbCr)
+}
+
+fn decode_with_zune(bytes: &[u8], header: &JpegHeader, strict: bool) -> Result<Array3<u8>, ImageError> {
+    let longest_side = usize::from(u16::MAX); // the caller has checked the size
+    let options = DecoderOptions::default()
+        .jpeg_set_out_colorspace(ColorSpace::RGB)
+        .set_max_width(longest_side)
+        .set_max_height(longest_side)
+        .set_strict_mode(strict);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let error = |error: zune_jpeg::errors::DecodeErrors| corrupt(error.to_string());
+    decoder.decode_headers().map_err(error)?;
+    let (height, width) = (header.image.height, header.image.width);
+    let color = match header.image.color {
+        ColorModel::Gray => ColorSpace::Luma,
+        _ => ColorSpace::YCbCr,
+    };
+    if decoder.dimensions() != Some((width, height)) || decoder.input_colorspace() != Some(color) {
+        return Err(contradictory());
+    }
+    rgb_array(Format::Jpeg, height, width, decoder.decode().map_err(error)?)
+}
+
+fn decode_with_jpeg_decoder(
+    bytes: &[u8],
+    header: &JpegHeader,
+    eighths: usize,
+) -> Result<Array3<u8>, ImageError> {
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    decoder.set_color_transform(match header.image.color {
+        ColorModel::Gray => ColorTransform::Grayscale,
+        ColorModel::Rgb => ColorTransform::RGB,
+        ColorModel::Cmyk => ColorTransform::CMYK,
+        ColorModel::Ycck => ColorTransform::YCCK,
+        _ => ColorTransform::YCbCr,
+    });
+    decoder.read_info().map_err(decoding_error)?;
+    let (height, width) = (header.image.height, header.image.width);
+    let info = decoder.info().ok_or_else(contradictory)?;
+    if (usize::from(info.height), usize::from(info.width)) != (height, width) {
+        return Err(contradictory());
+    }
+    let (height, width) = (scaled(height, eighths), scaled(width, eighths));
+    if eighths < 8 {
+        // The decoder takes the smallest scale at which either side is long enough, so ask by the longer side only.
+        let (h, w) = if height > width { (height, usize::MAX) } else { (usize::MAX, width) };
+        let side = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
+        decoder.scale(side(w), side(h)).map_err(decoding_error)?;
+    }
+    let samples = decoder.decode().map_err(decoding_error)?;
+    let rgb = match info.pixel_format {
+        PixelFormat::RGB24 => samples,
+        PixelFormat::L8 => samples.iter().flat_map(|&gray| [gray; 3]).collect(),
+        PixelFormat::CMYK32 => {
+            samples.chunks_exact(4).flat_map(|inks| inks_to_rgb(inks, header.adobe)).collect()
+        }
+        PixelFormat::L16 => return Err(contradictory()),
+    };
+    rgb_array(Format::Jpeg, height, width, rgb)
+}
+
+/// RGB of inks as jpeg-decoder returns them, which is 255 less the stored cyan, magenta, yellow and black.
+///
+/// TensorFlow's `jpeg_mem`: R = C K / 255 where Adobe's marker says that the stored values are inverted (255 is no
+/// ink), R = (255 - C) (255 - K) / 255 where not; division rounds down.
+fn inks_to_rgb(inks: &[u8], adobe: bool) -> [u8; 3] {
+    let lack = |ink: u8| u32::from(if adobe { 255 - ink } else { ink });
+    let mix = |ink: u8| (lack(ink) * lack(inks[3]) / 255) as u8;
+    [mix(inks[0]), mix(inks[1]), mix(inks[2])]
+}
+
+fn decoding_error(error: jpeg_decoder::Error) -> ImageError {
+    match error {
+        jpeg_decoder::Error::Unsupported(UnsupportedFeature::NonIntegerSubsamplingRatio) => {
+            ImageError::unsupported(Format::Jpeg, "a subsampling ratio that is not a whole number")
+        }
+        error => corrupt(error.to_string()),
+    }
+}
+
+fn contradictory() -> ImageError {
+    corrupt("its headers contradict each other")
+}
+
+fn corrupt(reason: impl Into<String>) -> ImageError {
+    ImageError::corrupt(Format::Jpeg, reason)
+}

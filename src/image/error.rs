@@ -1,0 +1,85 @@
+//! What can go wrong with an image.
+use super::header::Format;
+use super::sniff::FileKind;
+
+/// An error of this module. Each message says what is wrong and what to do; the caller adds the file or record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The bytes are neither JPEG nor PNG.
+    #[error("not a JPEG or PNG image but {found}; {}", found.advice())]
+    NotAnImage {
+        /// What they look like.
+        found: FileKind,
+    },
+
+    /// The file ends before the image does.
+    #[error("{format} is cut off: the image data ends at byte {offset}, before the end of the image; fetch the file again{}", recovery(*format))]
+    Truncated {
+        /// The file's format.
+        format: Format,
+        /// Offset at which whole data ends.
+        offset: usize,
+    },
+
+    /// The file breaks the rules of its format.
+    #[error("{format} is damaged: {reason}; fetch the file again, or remove it")]
+    Corrupt {
+        /// The file's format.
+        format: Format,
+        /// The rule it breaks.
+        reason: String,
+    },
+
+    /// The file may be sound, but uses a part of the format that is not read here.
+    #[error(
+        "{format} uses {feature}, which is not supported; save it again as an ordinary (8-bit) JPEG or PNG"
+    )]
+    Unsupported {
+        /// The file's format.
+        format: Format,
+        /// That part.
+        feature: String,
+    },
+
+    /// The image has more pixels than `DecodeOptions::max_pixels` allows. Found before anything is allocated.
+    #[error(
+        "image of {width}x{height} pixels is over the limit of {max_pixels} pixels; shrink it, or raise `max_pixels`"
+    )]
+    TooLarge {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// The limit.
+        max_pixels: u64,
+    },
+
+    /// An array given to an image operation does not have a shape the operation can work on.
+    #[error("{operation}: wanted {want}, got shape {got:?}")]
+    Shape {
+        /// The operation.
+        operation: &'static str,
+        /// What it takes.
+        want: String,
+        /// The shape that came.
+        got: Vec<usize>,
+    },
+}
+
+fn recovery(format: Format) -> &'static str {
+    match format {
+        Format::Jpeg => ", or decode what there is with `Truncated::Recover`",
+        Format::Png => "",
+    }
+}
+
+impl ImageError {
+    pub(super) fn corrupt(format: Format, reason: impl Into<String>) -> ImageError {
+        ImageError::Corrupt { format, reason: reason.into() }
+    }
+
+    pub(super) fn unsupported(format: Format, feature: impl Into<String>) -> ImageError {
+        ImageError::Unsupported { format, feature: feature.into() }
+    }
+}

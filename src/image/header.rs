@@ -1,0 +1,141 @@
+//! Size and colours of an image file, from its header alone.
+mod exif;
+pub(super) mod jpeg;
+mod png;
+
+use std::fmt;
+
+use super::error::ImageError;
+use super::sniff::FileKind;
+use jpeg::JpegHeader;
+
+/// A file format that [`decode`](super::decode()) reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// JPEG: baseline, extended sequential or progressive, Huffman-coded, 8 bits a sample.
+    Jpeg,
+    /// PNG: every colour type and bit depth.
+    Png,
+}
+
+impl fmt::Display for Format {
+    /// `JPEG` or `PNG`, which is also what the records' `image/format` holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Jpeg => "JPEG",
+            Format::Png => "PNG",
+        })
+    }
+}
+
+/// How a file stores colours. Decoding makes RGB of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ColorModel {
+    /// Grey levels.
+    Gray,
+    /// Grey levels and opacity (PNG).
+    GrayAlpha,
+    /// Red, green, blue.
+    Rgb,
+    /// Red, green, blue and opacity (PNG).
+    Rgba,
+    /// Indices into a table of colours (PNG).
+    Palette,
+    /// Luma and two chroma planes: the usual JPEG.
+    YCbCr,
+    /// Printing inks (JPEG).
+    Cmyk,
+    /// Inks, the first three stored as luma and chroma (JPEG).
+    Ycck,
+}
+
+impl ColorModel {
+    /// Samples stored for each pixel.
+    pub fn channels(self) -> usize {
+        match self {
+            ColorModel::Gray | ColorModel::Palette => 1,
+            ColorModel::GrayAlpha => 2,
+            ColorModel::Rgb | ColorModel::YCbCr => 3,
+            ColorModel::Rgba | ColorModel::Cmyk | ColorModel::Ycck => 4,
+        }
+    }
+}
+
+impl fmt::Display for ColorModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ColorModel::Gray => "gray",
+            ColorModel::GrayAlpha => "gray+alpha",
+            ColorModel::Rgb => "RGB",
+            ColorModel::Rgba => "RGB+alpha",
+            ColorModel::Palette => "palette",
+            ColorModel::YCbCr => "YCbCr",
+            ColorModel::Cmyk => "CMYK",
+            ColorModel::Ycck => "YCCK",
+        })
+    }
+}
+
+/// What a file's header says of its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageHeader {
+    /// The file's format.
+    pub format: Format,
+    /// Width in pixels, as stored; at least 1.
+    pub width: usize,
+    /// Height in pixels, as stored; at least 1.
+    pub height: usize,
+    /// How colours are stored.
+    pub color: ColorModel,
+    /// Bits of each stored sample (8 for every JPEG read here; 1, 2, 4, 8 or 16 for PNG).
+    pub bit_depth: u8,
+    /// Whether the image builds up in passes: a progressive JPEG or an interlaced PNG.
+    pub progressive: bool,
+    /// EXIF orientation, 1 to 8; 1 (as stored) where the file has none.
+    pub exif_orientation: u8,
+}
+
+impl ImageHeader {
+    /// Whether turning the image upright swaps width and height.
+    pub fn is_sideways(&self) -> bool {
+        self.exif_orientation >= 5
+    }
+
+    pub(super) fn check_size(&self, max_pixels: u64) -> Result<(), ImageError> {
+        let (width, height) = (self.width, self.height);
+        match (width as u64).checked_mul(height as u64) {
+            Some(pixels) if pixels <= max_pixels => Ok(()),
+            _ => Err(ImageError::TooLarge { width, height, max_pixels }),
+        }
+    }
+}
+
+/// Reads the header of a JPEG or PNG file: no pixel is decoded and nothing of the image's size is allocated.
+///
+/// `bytes` should be the whole file; the part up to the image data is enough.
+///
+/// # Errors
+/// [`ImageError::NotAnImage`], [`ImageError::Truncated`] within the header, [`ImageError::Corrupt`], and
+/// [`ImageError::Unsupported`] for what [`decode`](super::decode()) does not read either.
+pub fn read_header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
+    Ok(match parse(bytes)? {
+        Parsed::Jpeg(header) => header.image,
+        Parsed::Png(header) => header,
+    })
+}
+
+/// A parsed header, with what the decoder of its format needs besides.
+pub(super) enum Parsed {
+    Jpeg(JpegHeader),
+    Png(ImageHeader),
+}
+
+pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ImageError> {
+    if bytes.starts_with(&jpeg::START) {
+        jpeg::parse(bytes).map(Parsed::Jpeg)
+    } else if bytes.starts_with(&png::SIGNATURE) {
+        png::parse(bytes).map(Parsed::Png)
+    } else {
+        Err(ImageError::NotAnImage { found: FileKind::of(bytes) })
+    }
+}
