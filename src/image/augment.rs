@@ -7,7 +7,7 @@ use super::color::{adjust_brightness, adjust_contrast, adjust_hue_and_saturation
 use super::error::ImageError;
 use super::fit::Fit;
 use super::geometry::{Border, cutout, flip_horizontal, rotate_zoom, window};
-use super::resize::{Filter, Taps, check_image, check_size, resample};
+use super::resize::{Filter, Source, Taps, check_image, check_size, resample};
 
 /// Which random changes to make to each training image, and how strong. A strength of zero switches a change off.
 ///
@@ -163,7 +163,7 @@ impl Augment {
             RandomCrop::None => Ok(Fit::Resize.apply(image, size)?.mapv(f32::from)),
             RandomCrop::Shift(fraction) => {
                 let mut shift = |length: usize| {
-                    let most = (length as f32 * fraction).round() as usize;
+                    let most = ((length as f32 * fraction).round() as usize).min(length);
                     index(rng, 2 * most + 1) as isize - most as isize
                 };
                 let corner = (shift(height), shift(width));
@@ -186,8 +186,8 @@ impl Augment {
                 let top = index(rng, from_height - rows + 1);
                 let left = index(rng, from_width - columns + 1);
                 let rectangle = image.slice(s![top..top + rows, left..left + columns, ..]);
-                let rows = Taps::new(rows, height, 0..height, Filter::Bilinear, true);
-                let columns = Taps::new(columns, width, 0..width, Filter::Bilinear, true);
+                let rows = Taps::new(Source::whole(rows), height, 0..height, Filter::Bilinear, true);
+                let columns = Taps::new(Source::whole(columns), width, 0..width, Filter::Bilinear, true);
                 Ok(resample(rectangle, &rows, &columns, |level| level))
             }
         }

@@ -104,8 +104,9 @@ pub fn rotate_zoom(
             let (top, left) = (source_y.floor(), source_x.floor());
             let (down, right) = (source_y - top, source_x - left);
             let (top, left) = (top as isize, left as isize);
-            let upper = mix(at(top, left), at(top, left + 1), right);
-            let lower = mix(at(top + 1, left), at(top + 1, left + 1), right);
+            let (below, beside) = (top.saturating_add(1), left.saturating_add(1));
+            let upper = mix(at(top, left), at(top, beside), right);
+            let lower = mix(at(below, left), at(below, beside), right);
             output.extend(mix(upper, lower, down));
         }
     }

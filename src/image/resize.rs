@@ -46,8 +46,8 @@ pub fn resize(
     check_image("resize", image.dim())?;
     check_size("resize", height, width)?;
     let (from_height, from_width, _) = image.dim();
-    let rows = Taps::new(from_height, height, 0..height, filter, antialias);
-    let columns = Taps::new(from_width, width, 0..width, filter, antialias);
+    let rows = Taps::new(Source::whole(from_height), height, 0..height, filter, antialias);
+    let columns = Taps::new(Source::whole(from_width), width, 0..width, filter, antialias);
     Ok(resample(image.view(), &rows, &columns, |level| level))
 }
 
@@ -75,6 +75,24 @@ pub(super) fn check_size(operation: &'static str, height: usize, width: usize) -
     Err(ImageError::Shape { operation, want, got: vec![height, width] })
 }
 
+/// One axis of an image to be resized.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Source {
+    /// Pixels there are.
+    pub pixels: usize,
+    /// Where the picture begins and how long it is, in pixels. Decoding at reduced size leaves a picture a fraction
+    /// of a pixel shorter than its pixels.
+    pub begin: f64,
+    pub length: f64,
+}
+
+impl Source {
+    /// A picture that fills its pixels.
+    pub(super) fn whole(pixels: usize) -> Source {
+        Source { pixels, begin: 0.0, length: pixels as f64 }
+    }
+}
+
 /// Which input positions each output position of one axis sums, and with which weights.
 pub(super) struct Taps {
     spans: Vec<Span>,
@@ -89,43 +107,50 @@ struct Span {
 }
 
 impl Taps {
-    /// Taps of the outputs in `window` of a resize of an axis from `from` to `to` positions.
-    pub(super) fn new(from: usize, to: usize, window: Range<usize>, filter: Filter, antialias: bool) -> Taps {
+    /// Taps of the outputs in `window` of a resize of `source` to `to` positions.
+    pub(super) fn new(
+        source: Source,
+        to: usize,
+        window: Range<usize>,
+        filter: Filter,
+        antialias: bool,
+    ) -> Taps {
         let mut taps = Taps { spans: Vec::with_capacity(window.len()), weights: Vec::new() };
-        let scale = from as f64 / to as f64;
         for i in window {
             match filter {
-                Filter::Nearest => taps.push_nearest(i, from, to),
-                Filter::Area => taps.push_area(i, from, scale),
-                Filter::Bilinear | Filter::Bicubic => taps.push_kernel(i, from, scale, filter, antialias),
+                Filter::Nearest => taps.push_nearest(i, source, to),
+                Filter::Area => taps.push_area(i, source, to),
+                Filter::Bilinear | Filter::Bicubic => taps.push_kernel(i, source, to, filter, antialias),
             }
         }
         taps
     }
 
-    fn push_nearest(&mut self, i: usize, from: usize, to: usize) {
+    fn push_nearest(&mut self, i: usize, source: Source, to: usize) {
         // In f32, because TensorFlow is: where a centre falls between two pixels its rounding decides.
-        let centre = (i as f32 + 0.5) * (from as f32 / to as f32);
-        self.push((centre as usize).min(from - 1), [1.0]);
+        let centre = source.begin as f32 + (i as f32 + 0.5) * (source.length as f32 / to as f32);
+        self.push((centre as usize).min(source.pixels - 1), [1.0]);
     }
 
-    fn push_area(&mut self, i: usize, from: usize, scale: f64) {
-        let (begin, end) = (i as f64 * scale, (i + 1) as f64 * scale);
-        let first = (begin as usize).min(from - 1);
-        let last = (end.ceil() as usize).clamp(first + 1, from);
+    fn push_area(&mut self, i: usize, source: Source, to: usize) {
+        let scale = source.length / to as f64;
+        let (begin, end) = (source.begin + i as f64 * scale, source.begin + (i + 1) as f64 * scale);
+        let first = (begin as usize).min(source.pixels - 1);
+        let last = (end.ceil() as usize).clamp(first + 1, source.pixels);
         let overlap = |j: usize| (end.min((j + 1) as f64) - begin.max(j as f64)).max(0.0);
         self.push(first, (first..last).map(overlap));
     }
 
-    fn push_kernel(&mut self, i: usize, from: usize, scale: f64, filter: Filter, antialias: bool) {
+    fn push_kernel(&mut self, i: usize, source: Source, to: usize, filter: Filter, antialias: bool) {
+        let scale = source.length / to as f64;
         let widen = if antialias { scale.max(1.0) } else { 1.0 };
-        let mut centre = (i as f64 + 0.5) * scale;
+        let mut centre = source.begin + (i as f64 + 0.5) * scale;
         if filter == Filter::Bicubic && !antialias {
             centre = to_table_step(centre);
         }
         let reach = widen * if filter == Filter::Bicubic { 2.0 } else { 1.0 };
         let first = (centre - reach - 0.5).ceil().max(0.0) as usize;
-        let last = ((centre + reach - 0.5).floor() as usize + 1).min(from);
+        let last = ((centre + reach - 0.5).floor() as usize + 1).min(source.pixels);
         let kernel = if filter == Filter::Bicubic { keys } else { triangle };
         self.push(first, (first..last).map(|j| kernel(((j as f64 + 0.5 - centre) / widen).abs())));
     }

@@ -7,25 +7,26 @@ use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 
-use super::{DecodeOptions, Truncated, rgb_array, shrink_to_as_stored};
+use super::{Truncated, rgb_array};
 use crate::image::error::ImageError;
-use crate::image::header::jpeg::{END, JpegHeader, Sampling};
+use crate::image::header::jpeg::{END, JpegHeader, scaled};
 use crate::image::header::{ColorModel, Format};
 
+/// Decodes at a scale of `eighths`: 8 is full size, 1 and 2 are what jpeg-decoder does well.
 pub(super) fn decode(
     bytes: &[u8],
     header: &JpegHeader,
-    options: &DecodeOptions,
+    eighths: usize,
+    truncated: Truncated,
 ) -> Result<Array3<u8>, ImageError> {
     let cut_off_at = header.cut_off_at(bytes);
-    let whole = match (cut_off_at, options.truncated) {
+    let whole = match (cut_off_at, truncated) {
         (None, _) => Cow::Borrowed(bytes),
         (Some(offset), Truncated::Error) => {
             return Err(ImageError::Truncated { format: Format::Jpeg, offset });
         }
         (Some(offset), Truncated::Recover) => Cow::Owned([&bytes[..offset], &END].concat()),
     };
-    let eighths = shrink_to_as_stored(&header.image, options).map_or(8, |least| eighths(header, least));
     if eighths < 8 || !suits_zune(header) {
         return decode_with_jpeg_decoder(&whole, header, eighths);
     }
@@ -35,29 +36,11 @@ pub(super) fn decode(
         .or_else(|error| decode_with_jpeg_decoder(&whole, header, 8).map_err(|_| error))
 }
 
-/// The scale, in eighths, at which to decode so that the image is no smaller than `least` (height, width): 1, 2 or 8.
-/// At 4 jpeg-decoder takes longer than zune-jpeg does for the whole image.
-fn eighths(header: &JpegHeader, least: (usize, usize)) -> usize {
-    let (height, width) = (header.image.height, header.image.width);
-    [1, 2]
-        .into_iter()
-        .find(|eighths| scaled(height, *eighths) >= least.0 && scaled(width, *eighths) >= least.1)
-        // In a smaller image the scales do not differ enough for jpeg-decoder to be asked for one.
-        .filter(|_| height.max(width) >= 8)
-        .unwrap_or(8)
-}
-
-fn scaled(length: usize, eighths: usize) -> usize {
-    (length * eighths).div_ceil(8)
-}
-
 /// Whether zune-jpeg decodes the file right. It mixes up the planes of baseline files whose scans do not hold all
 /// components, or are subsampled by 4; it takes CMYK to be inverted always. All of these are rare.
 fn suits_zune(header: &JpegHeader) -> bool {
     let interleaved = header.interleaved || header.image.progressive;
-    interleaved
-        && header.sampling == Sampling::Common
-        && matches!(header.image.color, ColorModel::Gray | ColorModel::YCbCr)
+    interleaved && header.sampling.usual && matches!(header.image.color, ColorModel::Gray | ColorModel::YCbCr)
 }
 
 fn decode_with_zune(bytes: &[u8], header: &JpegHeader, strict: bool) -> Result<Array3<u8>, ImageError> {

@@ -20,7 +20,7 @@ pub(in crate::image) struct JpegHeader {
     pub image: ImageHeader,
     /// Whether Adobe's marker is there: CMYK values are then stored inverted.
     pub adobe: bool,
-    /// How the chroma planes are subsampled.
+    /// How the planes are subsampled.
     pub sampling: Sampling,
     /// Whether the first scan holds every colour component (as all but rare files do).
     pub interleaved: bool,
@@ -28,13 +28,15 @@ pub(in crate::image) struct JpegHeader {
     scan: usize,
 }
 
-/// Which samples of the planes are stored.
+/// How much smaller than the image its smallest plane is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::image) enum Sampling {
-    /// One plane, or luma with chroma at full, half width, half height or both: 4:4:4, 4:2:2, 4:4:0, 4:2:0.
-    Common,
-    /// Anything else: 4:1:1, 4:1:0, unusual factors.
-    Other,
+pub(in crate::image) struct Sampling {
+    /// Factor between the heights, rounded up.
+    pub vertical: usize,
+    /// Factor between the widths, rounded up.
+    pub horizontal: usize,
+    /// One plane, or luma with two chroma planes, in one of the usual ways: 4:4:4, 4:2:2, 4:4:0, 4:2:0.
+    pub usual: bool,
 }
 
 /// Parses the header of a file that begins with [`START`].
@@ -80,6 +82,18 @@ pub(super) fn parse(bytes: &[u8]) -> Result<JpegHeader, ImageError> {
 }
 
 impl JpegHeader {
+    /// The scale, in eighths (1, 2 or 8), at which to decode so that no plane is smaller than `least` (height, width),
+    /// unless it is so at full size. At 4 jpeg-decoder takes longer than zune-jpeg does for the whole image.
+    pub(in crate::image) fn eighths(&self, least: (usize, usize)) -> usize {
+        let (height, width) = (self.image.height, self.image.width);
+        let serves = |eighths: &usize| {
+            scaled(height.div_ceil(self.sampling.vertical), *eighths) >= least.0
+                && scaled(width.div_ceil(self.sampling.horizontal), *eighths) >= least.1
+        };
+        // Of a smaller image the scales do not differ enough for jpeg-decoder to be asked for one.
+        if height.max(width) < 8 { 8 } else { [1, 2].into_iter().find(serves).unwrap_or(8) }
+    }
+
     /// `None` if the end-of-image marker is there; otherwise the offset at which whole data ends.
     ///
     /// A file that was cut off and had an end marker put behind cannot be told from a sound one without decoding
@@ -99,6 +113,11 @@ impl JpegHeader {
             }
         }
     }
+}
+
+/// Length of a plane's side after decoding at a scale of `eighths`.
+pub(in crate::image) fn scaled(length: usize, eighths: usize) -> usize {
+    (length * eighths).div_ceil(8)
 }
 
 struct Frame {
@@ -148,10 +167,15 @@ impl Frame {
     }
 
     fn sampling(&self) -> Sampling {
-        match self.components.as_slice() {
-            [_] | [[_, 1 | 2, 1 | 2], [_, 1, 1], [_, 1, 1]] => Sampling::Common,
-            _ => Sampling::Other,
-        }
+        let usual = matches!(
+            self.components.as_slice(),
+            [_] | [[_, 1 | 2, 1 | 2], [_, 1, 1], [_, 1, 1]] // luma's factors, and one sample each of the others
+        );
+        let factor = |axis: usize| {
+            let factors = || self.components.iter().map(|c| usize::from(c[axis].max(1)));
+            factors().max().unwrap_or(1).div_ceil(factors().min().unwrap_or(1))
+        };
+        Sampling { vertical: factor(2), horizontal: factor(1), usual }
     }
 }
 
