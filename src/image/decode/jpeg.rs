@@ -1,4 +1,5 @@
-//! JPEG, by zune-jpeg at full size and by jpeg-decoder at reduced size and where zune-jpeg does not get it right.
+//! JPEG, by zune-jpeg at full size and by jpeg-decoder at reduced size and where zune-jpeg does not get it
+//! right.
 use std::borrow::Cow;
 
 use jpeg_decoder::{ColorTransform, PixelFormat, UnsupportedFeature};
@@ -30,14 +31,14 @@ pub(super) fn decode(
     if eighths < 8 || !suits_zune(header) {
         return decode_with_jpeg_decoder(&whole, header, eighths);
     }
-    // zune-jpeg's strict mode refuses a few things that are allowed or harmless (more than three bytes of junk
-    // between segments, for one), so jpeg-decoder has the last word.
+    // zune-jpeg's strict mode refuses a few things that are allowed or harmless (more than three bytes of
+    // junk between segments, for one), so jpeg-decoder has the last word.
     decode_with_zune(&whole, header, cut_off_at.is_none())
         .or_else(|error| decode_with_jpeg_decoder(&whole, header, 8).map_err(|_| error))
 }
 
-/// Whether zune-jpeg decodes the file right. It mixes up the planes of baseline files whose scans do not hold all
-/// components, or are subsampled by 4; it takes CMYK to be inverted always. All of these are rare.
+/// Whether zune-jpeg decodes the file right. It mixes up the planes of baseline files whose scans do not hold
+/// all components, or are subsampled by 4; it takes CMYK to be inverted always. All of these are rare.
 fn suits_zune(header: &JpegHeader) -> bool {
     let interleaved = header.interleaved || header.image.progressive;
     interleaved && header.sampling.usual && matches!(header.image.color, ColorModel::Gray | ColorModel::YCbCr)
@@ -85,7 +86,8 @@ fn decode_with_jpeg_decoder(
     }
     let (height, width) = (scaled(height, eighths), scaled(width, eighths));
     if eighths < 8 {
-        // The decoder takes the smallest scale at which either side is long enough, so ask by the longer side only.
+        // The decoder takes the smallest scale at which either side is long enough, so ask by the longer side
+        // only.
         let (h, w) = if height > width { (height, usize::MAX) } else { (usize::MAX, width) };
         let side = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
         decoder.scale(side(w), side(h)).map_err(decoding_error)?;
@@ -104,8 +106,8 @@ fn decode_with_jpeg_decoder(
 
 /// RGB of inks as jpeg-decoder returns them, which is 255 less the stored cyan, magenta, yellow and black.
 ///
-/// TensorFlow's `jpeg_mem`: R = C K / 255 where Adobe's marker says that the stored values are inverted (255 is no
-/// ink), R = (255 - C) (255 - K) / 255 where not; division rounds down.
+/// TensorFlow's `jpeg_mem`: R = C K / 255 where Adobe's marker says that the stored values are inverted (255
+/// is no ink), R = (255 - C) (255 - K) / 255 where not; division rounds down.
 fn inks_to_rgb(inks: &[u8], adobe: bool) -> [u8; 3] {
     let lack = |ink: u8| u32::from(if adobe { 255 - ink } else { ink });
     let mix = |ink: u8| (lack(ink) * lack(inks[3]) / 255) as u8;
