@@ -96,7 +96,8 @@ pub(super) fn decode_at_scale(bytes: &[u8], options: &DecodeOptions) -> Result<D
             header.image.check_size(options.max_pixels)?;
             let eighths =
                 shrink_to_as_stored(&header.image, options).map_or(8, |least| header.eighths(least));
-            (jpeg::decode(bytes, &header, eighths, options.truncated)?, header.image, eighths)
+            let (image, eighths) = jpeg::decode(bytes, &header, eighths, options.truncated)?;
+            (image, header.image, eighths)
         }
         Parsed::Png(header) => {
             header.check_size(options.max_pixels)?;

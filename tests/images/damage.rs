@@ -54,6 +54,7 @@ fn a_file_cut_off_anywhere_is_an_error() {
 #[test]
 fn what_there_is_of_a_jpeg_can_be_recovered() {
     let options = DecodeOptions { truncated: Truncated::Recover, ..small() };
+    let reduced = DecodeOptions { shrink_to: Some((1, 1)), ..options };
     for (name, bytes) in FILES.iter().filter(|(name, _)| is_jpeg(name)) {
         let whole = decode(bytes, &small()).unwrap();
         let scan = bytes.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
@@ -63,6 +64,11 @@ fn what_there_is_of_a_jpeg_can_be_recovered() {
             let recovered = decode(&bytes[..length], &options)
                 .unwrap_or_else(|error| panic!("{name} cut to {length} of {} bytes: {error}", bytes.len()));
             assert_eq!(recovered.dim(), whole.dim(), "{name} cut to {length}");
+            assert_eq!(
+                decode(&bytes[..length], &reduced),
+                Ok(recovered.clone()),
+                "{name} cut to {length}, reduced"
+            );
             // Of a sequential image the first rows are there, once half of the data is: all but a row of
             // blocks of a third.
             if !header.progressive && length > (scan + bytes.len()) / 2 {
