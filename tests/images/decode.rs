@@ -45,6 +45,16 @@ fn jpeg_values_are_near_tensorflows() {
 }
 
 #[test]
+fn without_subsampling_values_are_nearer() {
+    let fixtures = Fixtures::images();
+    for key in ["01", "09", "17"] {
+        let image = decoded(&fixtures.bytes(&format!("{key}/jpeg")));
+        let Difference { mean, max } = difference(&image, &fixtures.image(&format!("{key}/rgb")));
+        assert!(mean < 0.03 && max <= 3.0, "{key}: mean {mean:.3}, max {max}");
+    }
+}
+
+#[test]
 fn png_values_equal_tensorflows() {
     let fixtures = Fixtures::formats();
     for name in fixtures.between("png/", "/file") {
