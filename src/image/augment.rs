@@ -9,11 +9,12 @@ use super::fit::Fit;
 use super::geometry::{Border, cutout, flip_horizontal, rotate_zoom, window};
 use super::resize::{Filter, Source, Taps, check_image, check_size, resample};
 
-/// Which random changes to make to each training image, and how strong. A strength of zero switches a change off.
+/// Which random changes to make to each training image, and how strong. A strength of zero switches a change
+/// off.
 ///
-/// [`apply`](Augment::apply) makes them in the order of the fields. It takes the decoded `u8` image and returns
-/// `f32`: the first change reads the bytes, the others work in place on the result, and no step rounds what the
-/// next one reads; [`standardize_f32`](super::standardize_f32) then writes it into the batch.
+/// [`apply`](Augment::apply) makes them in the order of the fields. It takes the decoded `u8` image and
+/// returns `f32`: the first change reads the bytes, the others work in place on the result, and no step
+/// rounds what the next one reads; [`standardize_f32`](super::standardize_f32) then writes it into the batch.
 ///
 /// ```
 /// use floret::image::Augment;
@@ -59,8 +60,8 @@ pub enum RandomCrop {
     None,
     /// All of it, shifted both ways by up to this fraction of its side: "pad and crop".
     Shift(f32),
-    /// A window of the network's size, anywhere in a larger image, at full resolution. Where the image is smaller, it is
-    /// anywhere in the window.
+    /// A window of the network's size, anywhere in a larger image, at full resolution. Where the image is
+    /// smaller, it is anywhere in the window.
     Window,
     /// A rectangle of random area and shape, resized to the network's size ("Inception crop").
     Resized {
@@ -95,8 +96,8 @@ impl Augment {
         }
     }
 
-    /// A moderate choice for photos of things: crops of 60 to 100 % of the area, rotations of 10 degrees, mirroring,
-    /// brightness within 10 %, contrast and saturation within 20 %, hue within 2 %.
+    /// A moderate choice for photos of things: crops of 60 to 100 % of the area, rotations of 10 degrees,
+    /// mirroring, brightness within 10 %, contrast and saturation within 20 %, hue within 2 %.
     pub fn standard() -> Augment {
         Augment::none()
             .crop(RandomCrop::Resized { area: (0.6, 1.0), ratio: (0.8, 1.25) })

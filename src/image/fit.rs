@@ -9,14 +9,16 @@ use super::decode::{DecodeOptions, Decoded, decode_at_scale};
 use super::error::ImageError;
 use super::resize::{Filter, Source, Taps, check_image, check_size, resample, round_level};
 
-/// How a photo is brought to the network's size. Written `crop`, `resize` or `resize-crop` on the command line and
-/// in saved models.
+/// How a photo is brought to the network's size. Written `crop`, `resize` or `resize-crop` on the command
+/// line and in saved models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
-    /// [`crop_or_pad`]: the middle at full resolution, black where the photo is smaller. Most of a large photo is lost.
+    /// [`crop_or_pad`]: the middle at full resolution, black where the photo is smaller. Most of a large
+    /// photo is lost.
     Crop,
-    /// The whole photo, its aspect ratio changed if need be: [`resize`](super::resize()), bilinear, antialiased.
+    /// The whole photo, its aspect ratio changed if need be: [`resize`](super::resize()), bilinear,
+    /// antialiased.
     #[default]
     Resize,
     /// [`resize_shorter_side_then_crop`]: keeps the aspect ratio, loses the ends of the longer side.
@@ -90,8 +92,8 @@ impl FromStr for Fit {
 /// The middle `height` x `width` of an image, with black around it where the image is smaller: TensorFlow's
 /// `tf.image.resize_with_crop_or_pad`.
 ///
-/// Of an odd number of rows or columns to drop or to add, the smaller half is at the top or left: a crop begins at
-/// `floor((from - to) / 2)`, a pad is `floor((to - from) / 2)` wide.
+/// Of an odd number of rows or columns to drop or to add, the smaller half is at the top or left: a crop
+/// begins at `floor((from - to) / 2)`, a pad is `floor((to - from) / 2)` wide.
 ///
 /// # Errors
 /// [`ImageError::Shape`] if the image is not (height, width, 3), or a new side is not 1 to 65535.
@@ -111,8 +113,8 @@ pub fn crop_or_pad(image: &Array3<u8>, height: usize, width: usize) -> Result<Ar
     Ok(padded)
 }
 
-/// The image resized (bilinear, antialiased, rounded to whole levels) until it just covers `height` x `width`,
-/// then cropped to that, evenly at both ends.
+/// The image resized (bilinear, antialiased, rounded to whole levels) until it just covers `height` x
+/// `width`, then cropped to that, evenly at both ends.
 ///
 /// # Errors
 /// [`ImageError::Shape`] as for [`resize`](super::resize()).
@@ -161,10 +163,9 @@ fn resize_covering(
 /// Decodes a JPEG or PNG file and fits the image to `size` = (height, width): [`decode`](super::decode()) and
 /// [`Fit::apply`] in one, but faster for a large JPEG, which is decoded at reduced size.
 ///
-/// The reduced image is about the mean over squares of 4x4 or 8x8 pixels, and the resize knows where the picture ends
-/// in it when its size is no multiple of those. The result differs from that of a full decode by about a level on
-/// average, in photos; most where its size is just reached.
-/// `options.shrink_to` is not used.
+/// The reduced image is about the mean over squares of 4x4 or 8x8 pixels, and the resize knows where the
+/// picture ends in it when its size is no multiple of those. The result differs from that of a full decode by
+/// about a level on average, in photos; most where its size is just reached. `options.shrink_to` is not used.
 ///
 /// # Errors
 /// Those of [`decode`](super::decode()) and [`Fit::apply`].

@@ -1,9 +1,9 @@
 //! Resizing, equal to `tf.image.resize`.
 //!
-//! A resize is separable: each output row is a weighted sum of input rows, each output column of input columns.
-//! The weights are computed once per call. Rows are summed first: that is a sum of whole rows, contiguous in memory
-//! and so vectorized, and it leaves only the output's rows for the shorter sums along columns. One row of `f32` is
-//! the only scratch.
+//! A resize is separable: each output row is a weighted sum of input rows, each output column of input
+//! columns. The weights are computed once per call. Rows are summed first: that is a sum of whole rows,
+//! contiguous in memory and so vectorized, and it leaves only the output's rows for the shorter sums along
+//! columns. One row of `f32` is the only scratch.
 use std::ops::Range;
 
 use ndarray::{Array3, ArrayView3};
@@ -29,13 +29,14 @@ pub(super) const LONGEST_SIDE: usize = 65_535;
 /// Resizes an image to `height` x `width`; values stay in levels, 0 to 255, unrounded. Equals TensorFlow's
 /// `tf.image.resize(image, (height, width), method=filter, antialias=antialias)`.
 ///
-/// Pixel centres are at half-integers: output pixel `i` is centred at `(i + 1/2) * from / to` of the input. With
-/// `antialias`, a shrinking bilinear or bicubic resize widens its kernel by the same factor, so that all input
-/// pixels count (nearest and area take no notice of it). Weights that would fall outside of the image are dropped
-/// and the others scaled up to sum to 1.
+/// Pixel centres are at half-integers: output pixel `i` is centred at `(i + 1/2) * from / to` of the input.
+/// With `antialias`, a shrinking bilinear or bicubic resize widens its kernel by the same factor, so that all
+/// input pixels count (nearest and area take no notice of it). Weights that would fall outside of the image
+/// are dropped and the others scaled up to sum to 1.
 ///
 /// # Errors
-/// [`ImageError::Shape`] if the image is not (height, width, 3) with at least one pixel, or a new side is not 1 to 65535.
+/// [`ImageError::Shape`] if the image is not (height, width, 3) with at least one pixel, or a new side is not
+/// 1 to 65535.
 pub fn resize(
     image: &Array3<u8>,
     height: usize,
@@ -80,8 +81,8 @@ pub(super) fn check_size(operation: &'static str, height: usize, width: usize) -
 pub(super) struct Source {
     /// Pixels there are.
     pub pixels: usize,
-    /// Where the picture begins and how long it is, in pixels. Decoding at reduced size leaves a picture a fraction
-    /// of a pixel shorter than its pixels.
+    /// Where the picture begins and how long it is, in pixels. Decoding at reduced size leaves a picture a
+    /// fraction of a pixel shorter than its pixels.
     pub begin: f64,
     pub length: f64,
 }
@@ -181,7 +182,8 @@ fn triangle(t: f64) -> f64 {
     (1.0 - t).max(0.0)
 }
 
-/// Keys, "Cubic convolution interpolation for digital image processing" (1981), equation 4 with a = -1/2, `t >= 0`.
+/// Keys, "Cubic convolution interpolation for digital image processing" (1981), equation 4 with a = -1/2, `t
+/// >= 0`.
 fn keys(t: f64) -> f64 {
     if t < 1.0 {
         (1.5 * t - 2.5) * t * t + 1.0
@@ -192,15 +194,16 @@ fn keys(t: f64) -> f64 {
     }
 }
 
-/// TensorFlow's bicubic resize (without antialiasing) looks its weights up in a table of 1024 steps a pixel; so does
-/// this, which is worth up to 0.1 level.
+/// TensorFlow's bicubic resize (without antialiasing) looks its weights up in a table of 1024 steps a pixel;
+/// so does this, which is worth up to 0.1 level.
 fn to_table_step(centre: f64) -> f64 {
     const STEPS: f64 = 1024.0;
     let pixel = (centre - 0.5).floor();
     pixel + ((centre - 0.5 - pixel) * STEPS).round_ties_even() / STEPS + 0.5
 }
 
-/// Sums `image` by `rows` and `columns`, and passes each value through `finish`. The image has shape (_, _, 3).
+/// Sums `image` by `rows` and `columns`, and passes each value through `finish`. The image has shape (_, _,
+/// 3).
 pub(super) fn resample<T: Copy>(
     image: ArrayView3<'_, u8>,
     rows: &Taps,

@@ -3,25 +3,25 @@ use floret::image::{
     ColorModel, DecodeOptions, Filter, Fit, Format, Orientation, decode, decode_fitted, read_header, resize,
 };
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, Axis, s};
 
-use crate::support::{Difference, Fixtures, difference, picture};
+use crate::support::{Difference, Fixtures, difference, picture, png_chunk};
 
 fn decoded(bytes: &[u8]) -> Array3<u8> {
     decode(bytes, &DecodeOptions::default()).unwrap()
 }
 
-/// zune-jpeg's inverse transform rounds as stb_image's does, not as libjpeg's (a level in a sample), and 4:2:0 chroma
-/// is rounded after each of two directions (another level); the colour conversion makes 1.8 times that of a
-/// difference in chroma, and adds the luma's.
+/// zune-jpeg's inverse transform rounds as stb_image's does, not as libjpeg's (a level in a sample), and
+/// 4:2:0 chroma is rounded after each of two directions (another level); the colour conversion makes 1.8
+/// times that of a difference in chroma, and adds the luma's.
 const MOST: f64 = 6.0;
 /// Mean of the same: 0.02 without subsampling, 0.2 with 4:2:2, 0.3 to 0.42 with 4:2:0.
 const MEAN: f64 = 0.45;
 
 fn assert_near(name: &str, image: &Array3<u8>, expected: &Array3<u8>) {
     let Difference { mean, max } = difference(image, expected);
-    // In tiny images the edges count: libjpeg does not smooth two chroma samples in a row, and zune-jpeg smooths over the
-    // right and lower edge into the padding.
+    // In tiny images the edges count: libjpeg does not smooth two chroma samples in a row, and zune-jpeg
+    // smooths over the right and lower edge into the padding.
     let (mean_limit, limit) = if image.dim().1 <= 8 { (8.0, 24.0) } else { (MEAN, MOST) };
     println!("{name}: mean {mean:.3}, max {max}");
     assert!(mean <= mean_limit && max <= limit, "{name}: mean {mean:.3}, max {max} levels");
@@ -45,6 +45,16 @@ fn jpeg_values_are_near_tensorflows() {
 }
 
 #[test]
+fn without_subsampling_values_are_nearer() {
+    let fixtures = Fixtures::images();
+    for key in ["01", "09", "17"] {
+        let image = decoded(&fixtures.bytes(&format!("{key}/jpeg")));
+        let Difference { mean, max } = difference(&image, &fixtures.image(&format!("{key}/rgb")));
+        assert!(mean < 0.03 && max <= 3.0, "{key}: mean {mean:.3}, max {max}");
+    }
+}
+
+#[test]
 fn png_values_equal_tensorflows() {
     let fixtures = Fixtures::formats();
     for name in fixtures.between("png/", "/file") {
@@ -62,8 +72,8 @@ fn encoded(image: &Array3<u8>, quality: u8, with: impl FnOnce(&mut Encoder<&mut 
     bytes
 }
 
-/// Every subsampling, interleaved or plane by plane, sequential or progressive, with and without restart markers:
-/// a decoder that mixes up the planes is off by dozens of levels.
+/// Every subsampling, interleaved or plane by plane, sequential or progressive, with and without restart
+/// markers: a decoder that mixes up the planes is off by dozens of levels.
 #[test]
 fn every_subsampling_and_scan_order() {
     use SamplingFactor::*;
@@ -83,7 +93,7 @@ fn every_subsampling_and_scan_order() {
                 });
                 let Difference { mean, .. } = difference(&decoded(&bytes), &original);
                 let case = format!(
-                    "{sampling:?} progressive {progressive} plane by plane {plane_by_plane} {restart_interval}"
+                    "{sampling:?} progressive {progressive} by planes {plane_by_plane} {restart_interval}"
                 );
                 println!("{case}: {mean:.2}");
                 assert!(mean < 3.0, "{case}: mean {mean:.2} levels from what was encoded");
@@ -92,7 +102,8 @@ fn every_subsampling_and_scan_order() {
     }
 }
 
-/// Each decoder is the other's oracle: where both are trusted, they agree as well as they agree with TensorFlow.
+/// Each decoder is the other's oracle: where both are trusted, they agree as well as they agree with
+/// TensorFlow.
 #[test]
 fn two_decoders_agree() {
     let fixtures = Fixtures::images();
@@ -209,9 +220,9 @@ fn a_shrunk_image_is_never_smaller_than_asked() {
     }
 }
 
-/// What a reduced decode costs in quality, after the resize to the network's size: 0.3 levels at 1/4, 1.1 at 1/8, on
-/// this picture (on 60 photos of 180 to 500 pixels a side: 1.0 at 64x64, 1.1 at 32x32). The height of 333 ends within a
-/// pixel of the reduced image: overlooking that costs another level.
+/// What a reduced decode costs in quality, after the resize to the network's size: 0.3 levels at 1/4, 1.1 at
+/// 1/8, on this picture (on 60 photos of 180 to 500 pixels a side: 1.0 at 64x64, 1.1 at 32x32). The height of
+/// 333 ends within a pixel of the reduced image: overlooking that costs another level.
 #[test]
 fn fitting_a_reduced_image_changes_little() {
     use SamplingFactor::{R_4_2_0, R_4_4_4};
@@ -234,18 +245,29 @@ fn fitting_a_reduced_image_changes_little() {
     assert_eq!(cropped, Fit::Crop.apply(&decoded(&bytes), (20, 20)).unwrap());
 }
 
+/// EXIF data (a big-endian TIFF directory) with nothing but an orientation.
+fn exif_orientation(orientation: u8) -> [u8; 26] {
+    let mut tiff = *b"MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
+    tiff[19] = orientation;
+    tiff
+}
+
+#[test]
+fn a_png_is_turned_too() {
+    let bytes = Fixtures::formats().bytes("png/rgb_8/file");
+    let bytes = [&bytes[..33], &png_chunk(b"eXIf", &exif_orientation(3)), &bytes[33..]].concat();
+    assert_eq!(read_header(&bytes).unwrap().exif_orientation, 3);
+    let upright = DecodeOptions { orientation: Orientation::Upright, ..Default::default() };
+    assert_eq!(decode(&bytes, &upright).unwrap(), decoded(&bytes).slice(s![..;-1, ..;-1, ..]));
+}
+
 /// The picture's place in a reduced image survives turning it upright: fitted upright is fitted, then turned.
 #[test]
 fn a_reduced_image_is_turned_with_its_edges() {
     let plain =
         encoded(&picture(333, 501), 90, |encoder| encoder.set_sampling_factor(SamplingFactor::R_4_4_4));
     for orientation in 1..=8 {
-        let exif = [
-            b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0",
-            &[orientation][..],
-            &[0; 6],
-        ]
-        .concat();
+        let exif = [b"\xFF\xE1\0\x22Exif\0\0", &exif_orientation(orientation)[..]].concat();
         let bytes = [&plain[..2], &exif, &plain[2..]].concat();
         assert_eq!(read_header(&bytes).unwrap().exif_orientation, orientation);
         let upright = DecodeOptions { orientation: Orientation::Upright, ..Default::default() };
@@ -256,8 +278,8 @@ fn a_reduced_image_is_turned_with_its_edges() {
     }
 }
 
-/// A reduced decode is the mean over squares, the area resize of the full decode, less up to a level in each plane: that of
-/// 1/8 rounds down.
+/// A reduced decode is the mean over squares, the area resize of the full decode, less up to a level in each
+/// plane: that of 1/8 rounds down.
 #[test]
 fn a_reduced_decode_is_the_mean_of_squares() {
     let bytes = encoded(&picture(64, 96), 95, |encoder| encoder.set_sampling_factor(SamplingFactor::R_4_4_4));

@@ -3,7 +3,7 @@ use floret::image::{Filter, Fit, ImageError, crop_or_pad, resize, resize_shorter
 use ndarray::{Array3, s};
 use proptest::prelude::*;
 
-use crate::support::{Difference, Fixtures, difference, noise, picture};
+use crate::support::{Difference, Fixtures, difference, noise, picture, seeded};
 
 const FILTERS: [Filter; 4] = [Filter::Nearest, Filter::Bilinear, Filter::Bicubic, Filter::Area];
 
@@ -34,8 +34,8 @@ fn parse_case(case: &str) -> (Filter, bool, usize, usize) {
     (filter, name.is_some(), height.parse().unwrap(), width.parse().unwrap())
 }
 
-/// TensorFlow computes positions in f32, here they are f64: at most 1e-5 of a pixel apart in images of this size,
-/// times steps of at most 255 levels between pixels.
+/// TensorFlow computes positions in f32, here they are f64: at most 1e-5 of a pixel apart in images of this
+/// size, times steps of at most 255 levels between pixels.
 const RESIZE_TOLERANCE: f64 = 1e-3;
 
 fn assert_resized(image: &Array3<u8>, case: &str, expected: &Array3<f32>) {
@@ -63,8 +63,8 @@ fn resize_equals_tensorflows() {
     }
 }
 
-/// One output value straight from the definition: every pixel of the image, weighted by the product of the two
-/// axes' weights, over the sum of the weights.
+/// One output value straight from the definition: every pixel of the image, weighted by the product of the
+/// two axes' weights, over the sum of the weights.
 fn naive_resize(image: &Array3<u8>, to: (usize, usize), filter: Filter, antialias: bool) -> Array3<f64> {
     let (height, width, _) = image.dim();
     let weight = |j: usize, i: usize, from: usize, to: usize| -> f64 {
@@ -103,8 +103,9 @@ fn naive_resize(image: &Array3<u8>, to: (usize, usize), filter: Filter, antialia
     })
 }
 
-/// The cubic's table of 1024 steps moves a sample by up to 1/2048 of a pixel, where the cubic's slope is up to 1.2 on
-/// each axis: up to 0.3 levels between neighbours 255 levels apart. All else is f32 rounding of sums of 255s.
+/// The cubic's table of 1024 steps moves a sample by up to 1/2048 of a pixel, where the cubic's slope is up
+/// to 1.2 on each axis: up to 0.3 levels between neighbours 255 levels apart. All else is f32 rounding of
+/// sums of 255s.
 fn naive_tolerance(filter: Filter, antialias: bool) -> f64 {
     if filter == Filter::Bicubic && !antialias { 0.5 } else { 1e-3 }
 }
@@ -129,12 +130,16 @@ fn resize_equals_the_naive_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(seeded(64))]
 
     /// Weights sum to 1: within a rounding of 255 for each of the weights.
     #[test]
     fn a_uniform_image_stays_so(
-        level: u8, from in (1usize..90, 1usize..90), to in (1usize..90, 1usize..90), antialias: bool, which in 0usize..4,
+        level: u8,
+        from in (1usize..90, 1usize..90),
+        to in (1usize..90, 1usize..90),
+        antialias: bool,
+        which in 0usize..4,
     ) {
         let image = Array3::from_elem((from.0, from.1, 3), level);
         let resized = resize(&image, to.0, to.1, FILTERS[which], antialias).unwrap();
@@ -145,7 +150,12 @@ proptest! {
     }
 
     #[test]
-    fn the_same_size_is_the_same_image(size in (1usize..20, 1usize..20), seed: u64, antialias: bool, which in 0usize..4) {
+    fn the_same_size_is_the_same_image(
+        size in (1usize..20, 1usize..20),
+        seed: u64,
+        antialias: bool,
+        which in 0usize..4,
+    ) {
         let image = noise(size.0, size.1, seed);
         let resized = resize(&image, size.0, size.1, FILTERS[which], antialias).unwrap();
         prop_assert_eq!(resized, image.mapv(f32::from));
@@ -153,7 +163,12 @@ proptest! {
 
     /// Only the cubic overshoots.
     #[test]
-    fn values_stay_within_the_range(from in (1usize..20, 1usize..20), to in (1usize..40, 1usize..40), seed: u64, antialias: bool) {
+    fn values_stay_within_the_range(
+        from in (1usize..20, 1usize..20),
+        to in (1usize..40, 1usize..40),
+        seed: u64,
+        antialias: bool,
+    ) {
         let image = noise(from.0, from.1, seed);
         for filter in [Filter::Nearest, Filter::Bilinear, Filter::Area] {
             for &x in &resize(&image, to.0, to.1, filter, antialias).unwrap() {
@@ -164,7 +179,12 @@ proptest! {
 
     /// A mirrored image resizes to the mirrored result (nearest aside, whose ties go one way).
     #[test]
-    fn resizing_is_symmetric(from in (1usize..20, 1usize..20), to in (1usize..30, 1usize..30), seed: u64, antialias: bool) {
+    fn resizing_is_symmetric(
+        from in (1usize..20, 1usize..20),
+        to in (1usize..30, 1usize..30),
+        seed: u64,
+        antialias: bool,
+    ) {
         let image = noise(from.0, from.1, seed);
         let mirrored = image.slice(s![..;-1, ..;-1, ..]).to_owned();
         for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Area] {
@@ -177,8 +197,8 @@ proptest! {
         }
     }
 
-    /// Padding and cropping back is the identity where the pads are even; with odd ones the same pixel is dropped that was
-    /// added.
+    /// Padding and cropping back is the identity where the pads are even; with odd ones the same pixel is
+    /// dropped that was added.
     #[test]
     fn crop_undoes_pad(size in (1usize..20, 1usize..20), more in (0usize..9, 0usize..9), seed: u64) {
         let image = noise(size.0, size.1, seed);

@@ -2,6 +2,7 @@
 use std::path::Path;
 
 use ndarray::Array3;
+use proptest::test_runner::{Config, RngSeed};
 use safetensors::{Dtype, SafeTensors};
 
 /// A file of tensors under tests/fixtures, read whole.
@@ -107,4 +108,17 @@ pub fn noise(height: usize, width: usize, seed: u64) -> Array3<u8> {
         state ^= state << 17;
         (state >> 40) as u8
     })
+}
+
+/// A PNG chunk, with its length and checksum.
+pub fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let named = [&name[..], data].concat();
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&named);
+    [&(data.len() as u32).to_be_bytes(), named.as_slice(), &checksum.sum().to_be_bytes()].concat()
+}
+
+/// Property tests of so many cases, the same ones each time.
+pub fn seeded(cases: u32) -> Config {
+    Config { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
 }

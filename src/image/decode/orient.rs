@@ -43,8 +43,8 @@ mod tests {
 
     use super::*;
 
-    /// The letters of a 2x3 picture, upright, and how each orientation stores them (EXIF 2.32, section 4.6.5.1.6: which
-    /// side the 0th row and the 0th column of the file show).
+    /// The letters of a 2x3 picture, upright, and how each orientation stores them (EXIF 2.32, section
+    /// 4.6.5.1.6: which side the 0th row and the 0th column of the file show).
     #[test]
     fn every_orientation_turns_upright() {
         let upright_rows = ["abc", "def"];
