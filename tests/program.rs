@@ -13,7 +13,11 @@ fn flowers() -> Command {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().unwrap().parent().unwrap().join("examples").join("flowers");
     let program = program.with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(program.exists(), "{} is not built: run `cargo test`, or `cargo build --examples`", program.display());
+    assert!(
+        program.exists(),
+        "{} is not built: run `cargo test`, or `cargo build --examples`",
+        program.display()
+    );
     Command::new(program)
 }
 
@@ -65,7 +69,8 @@ fn photos(folder: &Path) -> PathBuf {
     folder.join("photos")
 }
 
-const TRAIN: &[&str] = &["train", "--data", "data", "--image-size", "32", "--batch-size", "8", "--threads", "2"];
+const TRAIN: &[&str] =
+    &["train", "--data", "data", "--image-size", "32", "--batch-size", "8", "--threads", "2"];
 
 #[test]
 fn help_teaches_and_bad_arguments_exit_with_2() {
@@ -75,7 +80,16 @@ fn help_teaches_and_bad_arguments_exit_with_2() {
         assert!(help.contains(part), "{part} is not in {help}");
     }
     let train = succeeds(folder.path(), &["train", "--help"]);
-    for flag in ["--image-size", "--batch-size", "--epochs", "--optimizer", "--fit", "--augment", "--seed", "--resume"] {
+    for flag in [
+        "--image-size",
+        "--batch-size",
+        "--epochs",
+        "--optimizer",
+        "--fit",
+        "--augment",
+        "--seed",
+        "--resume",
+    ] {
         assert!(train.contains(flag), "{flag} is not in {train}");
     }
     for arguments in [
@@ -103,7 +117,9 @@ fn photos_to_predictions() {
     fails(folder, &["convert", "photos", "data", "--strict"], &["notes.txt"]);
     assert!(!folder.join("data").exists(), "strict writes nothing");
     let converted = succeeds(folder, &["convert", "photos", "data"]);
-    for part in ["notes.txt", "train-00001-of-00002.tfrecord", "eval-00000-of-00002.tfrecord", "flowers train"] {
+    for part in
+        ["notes.txt", "train-00001-of-00002.tfrecord", "eval-00000-of-00002.tfrecord", "flowers train"]
+    {
         assert!(converted.contains(part), "{part} is not in {converted}");
     }
     assert_eq!(fs::read_to_string(folder.join("data/labels.txt")).unwrap(), "background\nblue\nred\n");
@@ -125,7 +141,8 @@ fn photos_to_predictions() {
     for part in ["accuracy", "precision", "true class", "blue", "red"] {
         assert!(evaluated.contains(part), "{part} is not in {evaluated}");
     }
-    let predicted = succeeds(folder, &[&["predict"], &model[..], &["photos/blue", "photos/red/1.jpg"]].concat());
+    let predicted =
+        succeeds(folder, &[&["predict"], &model[..], &["photos/blue", "photos/red/1.jpg"]].concat());
     assert_eq!(predicted.lines().count(), 13, "{predicted}");
     assert!(predicted.lines().all(|line| line.contains('%')), "{predicted}");
     fails(folder, &[&["predict"], &model[..], &["photos/red/notes.txt"]].concat(), &["notes.txt", "1 of 1"]);
@@ -141,7 +158,11 @@ fn errors_say_what_where_and_what_to_do() {
     fails(folder, &["inspect", "none.tfrecord"], &["none.tfrecord"]);
     fails(folder, &["train", "--data", "nowhere", "--resume"], &["nowhere"]);
     fs::write(folder.join("text.safetensors"), "no model").unwrap();
-    fails(folder, &["predict", "--model", "text.safetensors", "x.jpg"], &["text.safetensors", "not a model file"]);
+    fails(
+        folder,
+        &["predict", "--model", "text.safetensors", "x.jpg"],
+        &["text.safetensors", "not a model file"],
+    );
 
     photos(folder);
     succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
@@ -153,7 +174,10 @@ fn errors_say_what_where_and_what_to_do() {
     let output = run(folder, &["inspect", "data/train"]);
     assert_eq!(output.status.code(), Some(1));
     let found = text(&output.stdout);
-    assert!(found.contains("record 0 at byte 0") && found.contains("CRC") && found.contains("1 defects"), "{found}");
+    assert!(
+        found.contains("record 0 at byte 0") && found.contains("CRC") && found.contains("1 defects"),
+        "{found}"
+    );
     fails(folder, &[TRAIN, &["--epochs", "1"]].concat(), &["record 0 at byte 0", "train-00000-of-00001"]);
 }
 
@@ -161,7 +185,10 @@ fn errors_say_what_where_and_what_to_do() {
 fn bench_prints_the_peers_keys() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();
-    let line = succeeds(folder, &["bench", "--image-size", "32", "--batch-size", "2", "--steps", "1", "--threads", "1"]);
+    let line = succeeds(
+        folder,
+        &["bench", "--image-size", "32", "--batch-size", "2", "--steps", "1", "--threads", "1"],
+    );
     let json: serde_json::Value = serde_json::from_str(&line).unwrap();
     for key in ["peer", "size", "batch", "threads", "train_ms", "train_img_s", "forward_ms", "peak_mb"] {
         assert!(json.get(key).is_some(), "{key} is not in {line}");

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use floret::batch::{ClassNames, Loader, LoaderOptions};
-use floret::image::{DecodeOptions, Orientation};
 use floret::record::find_shards;
 
 use crate::Result;
@@ -33,11 +32,6 @@ impl DataFolder {
     pub fn loader(&self, split: &str, options: LoaderOptions) -> Result<Loader> {
         Ok(Loader::open(&self.shards(split)?, options)?)
     }
-}
-
-/// How the program decodes photos, in training as in prediction: the right way up, as viewers show them.
-pub fn decode_options() -> DecodeOptions {
-    DecodeOptions { orientation: Orientation::Upright, ..DecodeOptions::default() }
 }
 
 /// Sets the number of threads of everything that follows; `None` leaves rayon's choice, one a core.

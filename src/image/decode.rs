@@ -4,6 +4,7 @@ mod orient;
 mod png;
 
 use ndarray::Array3;
+use serde::{Deserialize, Serialize};
 
 use super::error::ImageError;
 use super::header::{self, Format, ImageHeader, Parsed};
@@ -52,7 +53,8 @@ pub enum Truncated {
 }
 
 /// Which way up a decoded image is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Orientation {
     /// As its rows are stored, whatever EXIF says; TensorFlow does the same.
     #[default]

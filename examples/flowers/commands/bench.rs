@@ -85,7 +85,7 @@ fn step(args: &Args) -> Result<()> {
 }
 
 fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
-    let preprocess = Preprocess { image_size: args.image_size, fit: args.fit };
+    let preprocess = Preprocess::new(args.image_size).fit(args.fit);
     let mut options = LoaderOptions::new(preprocess, data.classes.len());
     options.batch_size = args.batch_size;
     options.cache_bytes = if args.cache { u64::MAX } else { 0 };

@@ -34,8 +34,7 @@ pub fn run(args: &Args) -> Result<()> {
         let (model, data) = (info.classes.join(", "), data.classes.names().join(", "));
         return Err(format!("the model knows the classes {model}, but the data has {data}").into());
     }
-    let mut options = LoaderOptions::new(info.preprocess, info.classes.len());
-    options.decode = data::decode_options();
+    let options = LoaderOptions::new(info.preprocess, info.classes.len());
     let loader = data.loader(&args.split, options.for_evaluation())?;
     print!("{}", report::evaluation(&evaluate(&mut network, &loader)?, &info.classes));
     Ok(())

@@ -116,7 +116,9 @@ impl Report {
         self.sides = Some(self.sides.map_or(sides, |all| all.join(sides)));
         for (what, said, is) in [("height", example.height, height), ("width", example.width, width)] {
             if said.is_some_and(|said| said != is as i64) {
-                return Err(format!("the record says a {what} of {}, the image has {is}", said.unwrap_or(0)).into());
+                return Err(
+                    format!("the record says a {what} of {}, the image has {is}", said.unwrap_or(0)).into()
+                );
             }
         }
         Ok(())
@@ -145,7 +147,10 @@ impl Report {
     }
 
     fn print(&self) {
-        println!("\nin all: {} records, {} bytes of data, {} defects", self.records, self.bytes, self.defect_count);
+        println!(
+            "\nin all: {} records, {} bytes of data, {} defects",
+            self.records, self.bytes, self.defect_count
+        );
         for (format, count) in &self.formats {
             println!("  {format}: {count}");
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use floret::checkpoint::{ModelInfo, load_model};
+use floret::image::DecodeOptions;
 use floret::network::Network;
 use ndarray::{Array4, Axis};
 use rayon::prelude::*;
@@ -69,7 +70,7 @@ fn list(path: &Path, photos: &mut Vec<PathBuf>) -> Result<()> {
 
 /// Prints a line for each photo; returns how many could not be read.
 fn predict(network: &mut Network, info: &ModelInfo, photos: &[PathBuf], top: usize) -> Result<usize> {
-    let options = data::decode_options();
+    let options = DecodeOptions::default();
     let inputs: Vec<_> = photos
         .par_iter()
         .map(|path| {
@@ -78,7 +79,8 @@ fn predict(network: &mut Network, info: &ModelInfo, photos: &[PathBuf], top: usi
             input.map_err(|error| format!("{}: {error}", path.display()))
         })
         .collect();
-    let good: Vec<_> = inputs.iter().filter_map(|input| input.as_ref().ok()).map(|image| image.view()).collect();
+    let good: Vec<_> =
+        inputs.iter().filter_map(|input| input.as_ref().ok()).map(|image| image.view()).collect();
     let probabilities = match good.is_empty() {
         true => None,
         false => {

@@ -13,7 +13,9 @@ use floret::models;
 use floret::network::{Network, StepReport};
 use floret::nn::Init;
 use floret::optim::{Adam, AdamW, Optimizer, Schedule, Sgd};
-use floret::train::{Callback, Ended, EpochRecord, Flow, Moment, TrainError, TrainOptions, Trainer, evaluate};
+use floret::train::{
+    Callback, Ended, EpochRecord, Flow, Moment, TrainError, TrainOptions, Trainer, evaluate,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -163,7 +165,9 @@ impl Settings {
         let rate = self.learning_rate;
         match self.optimizer {
             Rule::Sgd => Box::new(Sgd::new(rate)),
-            Rule::Momentum => Box::new(Sgd::new(rate).momentum(0.9).nesterov().weight_decay(5e-4).clip_norm(5.0)),
+            Rule::Momentum => {
+                Box::new(Sgd::new(rate).momentum(0.9).nesterov().weight_decay(5e-4).clip_norm(5.0))
+            }
             Rule::Adam => Box::new(Adam::new(rate)),
             Rule::Adamw => Box::new(AdamW::new(rate).weight_decay(0.05)),
         }
@@ -171,7 +175,9 @@ impl Settings {
 
     fn network(&self, classes: usize) -> Result<Network> {
         let builder = match self.recipe {
-            Recipe::Script => models::seed(self.image_size, classes, 0.5).loss(SoftmaxCrossEntropy::default().sum()),
+            Recipe::Script => {
+                models::seed(self.image_size, classes, 0.5).loss(SoftmaxCrossEntropy::default().sum())
+            }
             Recipe::Default => models::seed_with(self.image_size, classes, 0.5, Init::HeNormal),
         };
         Ok(builder.seed(self.seed).build()?)
@@ -187,9 +193,9 @@ impl Settings {
     }
 
     fn loader_options(&self, classes: usize) -> LoaderOptions {
-        let preprocess = Preprocess { image_size: self.image_size, fit: self.fit };
+        let preprocess = Preprocess::new(self.image_size).fit(self.fit);
         let mut options = LoaderOptions::new(preprocess, classes);
-        (options.batch_size, options.seed, options.decode) = (self.batch_size, self.seed, data::decode_options());
+        (options.batch_size, options.seed) = (self.batch_size, self.seed);
         if self.augment == Augmentation::Standard {
             options.augment = Some(Augment::standard());
             // Room for the random crops.
@@ -255,7 +261,8 @@ pub fn train(data: &DataFolder, settings: &Settings, saved: Option<SavedTraining
         None => (settings.network(classes.len())?, Trainer::new(train_options)),
         Some(mut saved) => {
             if saved.info.classes != classes {
-                let message = format!("the run knows the classes {:?}, the data {classes:?}", saved.info.classes);
+                let message =
+                    format!("the run knows the classes {:?}, the data {classes:?}", saved.info.classes);
                 return Err(message.into());
             }
             saved.restore(optimizer.as_mut())?;
@@ -277,8 +284,13 @@ pub fn train(data: &DataFolder, settings: &Settings, saved: Option<SavedTraining
     let info = ModelInfo { classes: classes.to_vec(), preprocess: options.preprocess };
     let mut saver = Saver::new(out, info, serde_json::to_value(settings)?).every_steps(SAVE_EVERY);
     let mut display = Display::new(&train, settings.epochs);
-    let ended =
-        trainer.run(&mut network, optimizer.as_mut(), &train, Some(&eval), &mut [&mut saver, &mut display])?;
+    let ended = trainer.run(
+        &mut network,
+        optimizer.as_mut(),
+        &train,
+        Some(&eval),
+        &mut [&mut saver, &mut display],
+    )?;
     if ended == Ended::Finished && display.epochs == 0 {
         println!("all {} epochs were done already", settings.epochs);
     }

@@ -28,14 +28,16 @@ fn sky(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
     for _ in 0..rng.random_range(2..8) {
         let cloud = anywhere(canvas, rng);
         for _ in 0..6 {
-            let puff = spot(canvas, cloud, 0.15, rng).scaled(rng.random_range(0.15..0.35), rng.random_range(0.06..0.16));
+            let puff = spot(canvas, cloud, 0.15, rng)
+                .scaled(rng.random_range(0.15..0.35), rng.random_range(0.06..0.16));
             canvas.glow(puff, WHITE.with_opacity(0.55));
         }
     }
     if chance(0.5, rng) {
         let horizon = rng.random_range(0.6..0.9) * canvas.height();
         let land = any_of(&LEAVES, rng);
-        let ground = Outline::stroke(&[point(0.0, canvas.height()), point(canvas.width(), canvas.height())], 1.0, 1.0);
+        let ground =
+            Outline::stroke(&[point(0.0, canvas.height()), point(canvas.width(), canvas.height())], 1.0, 1.0);
         let height = 2.0 * (canvas.height() - horizon);
         let frame = Frame::CANVAS.moved(point(0.0, canvas.height() * (1.0 - height))).scaled(1.0, height);
         canvas.fill(frame, &ground, |_| land);

@@ -30,7 +30,12 @@ pub fn develop(mut canvas: Canvas, rng: &mut ChaCha8Rng) -> RgbPicture {
     RgbPicture {
         width: canvas.width() as u16,
         height: canvas.height() as u16,
-        pixels: canvas.pixels().iter().flat_map(|&pixel| [pixel.red, pixel.green, pixel.blue]).map(to_byte).collect(),
+        pixels: canvas
+            .pixels()
+            .iter()
+            .flat_map(|&pixel| [pixel.red, pixel.green, pixel.blue])
+            .map(to_byte)
+            .collect(),
     }
 }
 

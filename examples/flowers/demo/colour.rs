@@ -52,7 +52,8 @@ impl Colour {
     /// A near colour: lighter or darker by up to `amount`, and each channel a little off on its own.
     pub fn varied(self, amount: f32, rng: &mut ChaCha8Rng) -> Colour {
         let light = 1.0 + rng.random_range(-amount..=amount);
-        let mut near = |value: f32| (value * light + rng.random_range(-amount..=amount) * 0.3).clamp(0.0, 1.0);
+        let mut near =
+            |value: f32| (value * light + rng.random_range(-amount..=amount) * 0.3).clamp(0.0, 1.0);
         Colour { red: near(self.red), green: near(self.green), blue: near(self.blue), opacity: self.opacity }
     }
 

@@ -45,7 +45,8 @@ pub struct Frame {
 
 impl Frame {
     /// The canvas itself: pixels, from the top left corner, y downwards.
-    pub const CANVAS: Frame = Frame { origin: point(0.0, 0.0), x_axis: point(1.0, 0.0), y_axis: point(0.0, 1.0) };
+    pub const CANVAS: Frame =
+        Frame { origin: point(0.0, 0.0), x_axis: point(1.0, 0.0), y_axis: point(0.0, 1.0) };
 
     pub fn moved(self, to: Point) -> Frame {
         Frame { origin: self.to_canvas(to), ..self }

@@ -24,8 +24,7 @@ pub const HEART_DARK_BROWN: Colour = rgb(0x55351c);
 pub const HEART_BLACK_BROWN: Colour = rgb(0x3a261c);
 pub const HEART_GREEN: Colour = rgb(0x93a344);
 pub const PETALS: [Colour; 10] = [WHITE, CREAM, YELLOW, AMBER, ORANGE, RED, PINK, MAGENTA, VIOLET, LILAC];
-pub const LEAVES: [Colour; 5] =
-    [rgb(0x3c7a2d), rgb(0x5f9c3a), rgb(0x2c5f38), rgb(0x86a94e), rgb(0x6f8f5e)];
+pub const LEAVES: [Colour; 5] = [rgb(0x3c7a2d), rgb(0x5f9c3a), rgb(0x2c5f38), rgb(0x86a94e), rgb(0x6f8f5e)];
 
 /// The colours of one flower.
 #[derive(Clone, Copy)]
@@ -38,7 +37,11 @@ pub struct FlowerColours {
 impl FlowerColours {
     pub fn of(species: &Species, rng: &mut ChaCha8Rng) -> FlowerColours {
         let petals = if chance(0.5, rng) { species.usual_petals } else { &PETALS };
-        FlowerColours { petal: any_of(petals, rng), heart: any_of(species.hearts, rng), leaf: any_of(&LEAVES, rng) }
+        FlowerColours {
+            petal: any_of(petals, rng),
+            heart: any_of(species.hearts, rng),
+            leaf: any_of(&LEAVES, rng),
+        }
     }
 
     /// As another flower of the same plant has them.

@@ -38,7 +38,8 @@ fn dapple(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
     for _ in 0..rng.random_range(3..7) {
         let radius = rng.random_range(0.3..0.7) * canvas.shorter_side();
         let patch = Frame::CANVAS.moved(anywhere(canvas, rng)).scaled(radius, radius).tilted(0.7, rng);
-        let light = if chance(0.5, rng) { BLACK.with_opacity(0.55) } else { rgb(0xfff4d0).with_opacity(0.35) };
+        let light =
+            if chance(0.5, rng) { BLACK.with_opacity(0.55) } else { rgb(0xfff4d0).with_opacity(0.35) };
         canvas.glow(patch, light);
     }
 }
@@ -67,7 +68,8 @@ fn draw_stem(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: &mut
     for _ in 0..rng.random_range(0..=3) {
         let joint = path[rng.random_range(3..7)];
         let upwards = -std::f32::consts::FRAC_PI_2 + rng.random_range(-1.3..1.3);
-        let frame = head.moved(joint).turned(upwards).scaled(rng.random_range(0.9..1.8), rng.random_range(0.12..0.3));
+        let frame =
+            head.moved(joint).turned(upwards).scaled(rng.random_range(0.9..1.8), rng.random_range(0.12..0.3));
         canvas.fill_flat(frame.scaled(1.02, 1.1), &leaf, BLACK.with_opacity(0.2));
         canvas.fill(frame, &leaf, |at| {
             let rib = if at.y.abs() < 0.08 { 0.25 } else { 0.0 };
