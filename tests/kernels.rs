@@ -63,7 +63,8 @@ fn check_gemm(m: usize, k: usize, n: usize, seed: u64) {
     }
     let mut c = Array2::from_elem((m, n), f32::NAN);
     par_gemm(1.0, a.view(), b.view(), 0.0, c.view_mut());
-    assert_close("par_gemm", &c, &reference::matmul(wide(a.view()).view(), wide(b.view()).view()), TOLERANCE);
+    let want = reference::matmul(wide(a.view()).view(), wide(b.view()).view());
+    assert_close("par_gemm", &c, &want, TOLERANCE);
 }
 
 #[test]

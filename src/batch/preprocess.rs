@@ -3,7 +3,7 @@
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use crate::image::{DecodeOptions, Fit, ImageError, decode, standardize};
+use crate::image::{DecodeOptions, Fit, ImageError, Orientation, decode, standardize};
 
 /// From an encoded photo to the network's input. Saved with the model, so that prediction does as training did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,13 +12,27 @@ pub struct Preprocess {
     pub image_size: usize,
     /// How a photo of another size becomes that square.
     pub fit: Fit,
+    /// Which way up a photo is that a camera held sideways stored.
+    pub orientation: Orientation,
 }
 
 impl Preprocess {
+    /// Squares of side `image_size`, made of the whole photo, resized ([`Fit::Resize`]), the right way up.
+    pub fn new(image_size: usize) -> Self {
+        Self { image_size, fit: Fit::Resize, orientation: Orientation::Upright }
+    }
+
+    /// Sets how a photo becomes a square.
+    pub fn fit(mut self, fit: Fit) -> Self {
+        self.fit = fit;
+        self
+    }
+
     /// Decodes a photo and fits it to a square of side `size`, the network's or a larger one to augment from: RGB
     /// levels, (size, size, 3).
     ///
-    /// The decoder may work at a smaller scale where the photo shrinks enough.
+    /// The decoder may work at a smaller scale where the photo shrinks enough. Of `options`, the limits count; scale and
+    /// orientation are set here.
     ///
     /// # Errors
     /// A file that is no image, damaged, or over the limits of `options`.
@@ -29,7 +43,8 @@ impl Preprocess {
         options: &DecodeOptions,
     ) -> Result<Array3<u8>, ImageError> {
         let size = (size, size);
-        let options = DecodeOptions { shrink_to: self.fit.shrink_hint(size), ..*options };
+        let (shrink_to, orientation) = (self.fit.shrink_hint(size), self.orientation);
+        let options = DecodeOptions { shrink_to, orientation, ..*options };
         self.fit.apply(&decode(encoded, &options)?, size)
     }
 

@@ -7,13 +7,14 @@ use super::color::{adjust_brightness, adjust_contrast, adjust_hue_and_saturation
 use super::error::ImageError;
 use super::fit::Fit;
 use super::geometry::{Border, cutout, flip_horizontal, rotate_zoom, window};
-use super::resize::{Filter, Taps, check_image, check_size, resample};
+use super::resize::{Filter, Source, Taps, check_image, check_size, resample};
 
-/// Which random changes to make to each training image, and how strong. A strength of zero switches a change off.
+/// Which random changes to make to each training image, and how strong. A strength of zero switches a change
+/// off.
 ///
-/// [`apply`](Augment::apply) makes them in the order of the fields. It takes the decoded `u8` image and returns
-/// `f32`: the first change reads the bytes, the others work in place on the result, and no step rounds what the
-/// next one reads; [`standardize_f32`](super::standardize_f32) then writes it into the batch.
+/// [`apply`](Augment::apply) makes them in the order of the fields. It takes the decoded `u8` image and
+/// returns `f32`: the first change reads the bytes, the others work in place on the result, and no step
+/// rounds what the next one reads; [`standardize_f32`](super::standardize_f32) then writes it into the batch.
 ///
 /// ```
 /// use floret::image::Augment;
@@ -59,8 +60,8 @@ pub enum RandomCrop {
     None,
     /// All of it, shifted both ways by up to this fraction of its side: "pad and crop".
     Shift(f32),
-    /// A window of the network's size, anywhere in a larger image, at full resolution. Where the image is smaller, it is
-    /// anywhere in the window.
+    /// A window of the network's size, anywhere in a larger image, at full resolution. Where the image is
+    /// smaller, it is anywhere in the window.
     Window,
     /// A rectangle of random area and shape, resized to the network's size ("Inception crop").
     Resized {
@@ -95,8 +96,8 @@ impl Augment {
         }
     }
 
-    /// A moderate choice for photos of things: crops of 60 to 100 % of the area, rotations of 10 degrees, mirroring,
-    /// brightness within 10 %, contrast and saturation within 20 %, hue within 2 %.
+    /// A moderate choice for photos of things: crops of 60 to 100 % of the area, rotations of 10 degrees,
+    /// mirroring, brightness within 10 %, contrast and saturation within 20 %, hue within 2 %.
     pub fn standard() -> Augment {
         Augment::none()
             .crop(RandomCrop::Resized { area: (0.6, 1.0), ratio: (0.8, 1.25) })
@@ -163,7 +164,7 @@ impl Augment {
             RandomCrop::None => Ok(Fit::Resize.apply(image, size)?.mapv(f32::from)),
             RandomCrop::Shift(fraction) => {
                 let mut shift = |length: usize| {
-                    let most = (length as f32 * fraction).round() as usize;
+                    let most = ((length as f32 * fraction).round() as usize).min(length);
                     index(rng, 2 * most + 1) as isize - most as isize
                 };
                 let corner = (shift(height), shift(width));
@@ -186,8 +187,8 @@ impl Augment {
                 let top = index(rng, from_height - rows + 1);
                 let left = index(rng, from_width - columns + 1);
                 let rectangle = image.slice(s![top..top + rows, left..left + columns, ..]);
-                let rows = Taps::new(rows, height, 0..height, Filter::Bilinear, true);
-                let columns = Taps::new(columns, width, 0..width, Filter::Bilinear, true);
+                let rows = Taps::new(Source::whole(rows), height, 0..height, Filter::Bilinear, true);
+                let columns = Taps::new(Source::whole(columns), width, 0..width, Filter::Bilinear, true);
                 Ok(resample(rectangle, &rows, &columns, |level| level))
             }
         }

@@ -4,27 +4,30 @@ mod orient;
 mod png;
 
 use ndarray::Array3;
+use serde::{Deserialize, Serialize};
 
 use super::error::ImageError;
 use super::header::{self, Format, ImageHeader, Parsed};
+use super::resize::Source;
 
 /// How [`decode`] treats a file. The default is TensorFlow's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeOptions {
-    /// Most pixels (width times height, as stored) an image may have; more is [`ImageError::TooLarge`], before
-    /// anything is allocated. The default, 64 million, takes up to 200 MB decoded and, where the file is a
-    /// progressive JPEG, about 400 MB more while decoding.
+    /// Most pixels (width times height, as stored) an image may have; more is [`ImageError::TooLarge`],
+    /// before anything is allocated. The default, 64 million, takes up to 200 MB decoded and, where the file
+    /// is a progressive JPEG, about 400 MB more while decoding.
     pub max_pixels: u64,
-    /// What to do with a JPEG that ends before its end-of-image marker. A PNG that is cut off is always an error.
+    /// What to do with a JPEG that ends before its end-of-image marker. A PNG that is cut off is always an
+    /// error.
     pub truncated: Truncated,
     /// Whether to turn the image as its EXIF orientation says.
     pub orientation: Orientation,
-    /// Smallest (height, width) of the result that still serves, when the image is going to be shrunk anyway. A
-    /// JPEG at least four times as large in both directions is then decoded at 1/4 or 1/8 of its size, which takes
-    /// less time than a full decode (1/2 would take more, so it is not used). The result is never smaller than
-    /// `shrink_to`, unless the image itself is. `None` decodes at full size. [`Fit::shrink_hint`] gives the value.
+    /// Smallest (height, width) of the result that still serves, when the image is going to be shrunk anyway.
+    /// A JPEG whose planes (chroma too) are at least four times as large is then decoded at 1/4 or 1/8 of its
+    /// size, rounded up, which takes less time than a full decode; 1/2 would take more, so it is not used.
+    /// The result is never smaller than `shrink_to`, unless the image itself is. `None` decodes at full size.
     ///
-    /// [`Fit::shrink_hint`]: super::Fit::shrink_hint
+    /// [`decode_fitted`](super::decode_fitted) sets this itself.
     pub shrink_to: Option<(usize, usize)>,
 }
 
@@ -50,7 +53,8 @@ pub enum Truncated {
 }
 
 /// Which way up a decoded image is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Orientation {
     /// As its rows are stored, whatever EXIF says; TensorFlow does the same.
     #[default]
@@ -61,34 +65,56 @@ pub enum Orientation {
 
 /// Decodes a JPEG or PNG file to RGB, shape (height, width, 3).
 ///
-/// JPEG: baseline, extended and progressive, grey, YCbCr with any subsampling, RGB, CMYK and YCCK (converted as
-/// TensorFlow does: each of R, G, B is its ink's lack times black's lack). Values are those of libjpeg-turbo (the integer
-/// transform, smooth upsampling of chroma) within 4 levels, on average 0.4 or nearer; at reduced size
-/// ([`DecodeOptions::shrink_to`]) each pixel is the mean of its square. Colour profiles are not applied.
+/// JPEG: baseline, extended and progressive, grey, YCbCr with any subsampling, RGB, CMYK and YCCK (converted
+/// as TensorFlow does: each of R, G, B is its ink's lack times black's lack). Values are those of
+/// libjpeg-turbo (the integer transform, smooth upsampling of chroma) within 6 levels, on average within 0.03
+/// without subsampling and 0.45 with it (in images more than 8 pixels wide). At reduced size
+/// ([`DecodeOptions::shrink_to`]) each pixel is about the mean of its square. Colour profiles are not
+/// applied.
 ///
-/// PNG: every colour type and depth; 16-bit samples keep their high byte, opacity is dropped, not blended (both
-/// as in TensorFlow), gamma and colour profiles are not applied. Of an animation, the default image.
+/// PNG: every colour type and depth; 16-bit samples keep their high byte, opacity is dropped, not blended
+/// (both as in TensorFlow), gamma and colour profiles are not applied. Of an animation, the default image.
 ///
 /// # Errors
 /// Everything of [`read_header`](super::read_header); [`ImageError::TooLarge`], [`ImageError::Truncated`],
 /// [`ImageError::Corrupt`]. No input makes it panic.
 ///
-/// As in TensorFlow, a JPEG whose data stops early but which has an end-of-image marker all the same is decoded, its
-/// missing part grey.
+/// As in TensorFlow, a JPEG whose data stops early but which has an end-of-image marker all the same is
+/// decoded, its missing part grey.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Array3<u8>, ImageError> {
-    let (image, header) = match header::parse(bytes)? {
+    Ok(decode_at_scale(bytes, options)?.image)
+}
+
+/// A decoded image, and where the picture is in it.
+pub(super) struct Decoded {
+    pub image: Array3<u8>,
+    pub rows: Source,
+    pub columns: Source,
+}
+
+/// [`decode`], with what a resize needs to know of an image decoded at reduced size.
+pub(super) fn decode_at_scale(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, ImageError> {
+    let (image, header, eighths) = match header::parse(bytes)? {
         Parsed::Jpeg(header) => {
             header.image.check_size(options.max_pixels)?;
-            (jpeg::decode(bytes, &header, options)?, header.image)
+            let eighths =
+                shrink_to_as_stored(&header.image, options).map_or(8, |least| header.eighths(least));
+            let (image, eighths) = jpeg::decode(bytes, &header, eighths, options.truncated)?;
+            (image, header.image, eighths)
         }
         Parsed::Png(header) => {
             header.check_size(options.max_pixels)?;
-            (png::decode(bytes, &header)?, header)
+            (png::decode(bytes, &header)?, header, 8)
         }
     };
+    let source =
+        |pixels: usize, full: usize| Source { pixels, begin: 0.0, length: (full * eighths) as f64 / 8.0 };
+    let (height, width, _) = image.dim();
+    let decoded =
+        Decoded { image, rows: source(height, header.height), columns: source(width, header.width) };
     Ok(match options.orientation {
-        Orientation::AsStored => image,
-        Orientation::Upright => orient::upright(image, header.exif_orientation),
+        Orientation::AsStored => decoded,
+        Orientation::Upright => orient::upright(decoded, header.exif_orientation),
     })
 }
 

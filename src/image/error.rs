@@ -2,7 +2,8 @@
 use super::header::Format;
 use super::sniff::FileKind;
 
-/// An error of this module. Each message says what is wrong and what to do; the caller adds the file or record.
+/// An error of this module. Each message says what is wrong and what to do; the caller adds the file or
+/// record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
@@ -14,7 +15,11 @@ pub enum ImageError {
     },
 
     /// The file ends before the image does.
-    #[error("{format} is cut off: the image data ends at byte {offset}, before the end of the image; fetch the file again{}", recovery(*format))]
+    #[error(
+        "{format} is cut off: the image data ends at byte {offset}, before the end of the image; \
+         fetch the file again{}",
+        recovery(*format)
+    )]
     Truncated {
         /// The file's format.
         format: Format,
@@ -44,7 +49,8 @@ pub enum ImageError {
 
     /// The image has more pixels than `DecodeOptions::max_pixels` allows. Found before anything is allocated.
     #[error(
-        "image of {width}x{height} pixels is over the limit of {max_pixels} pixels; shrink it, or raise `max_pixels`"
+        "image of {width}x{height} pixels is over the limit of {max_pixels} pixels; \
+         shrink it, or raise `max_pixels`"
     )]
     TooLarge {
         /// Width in pixels.

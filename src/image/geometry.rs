@@ -32,8 +32,8 @@ impl Border {
     }
 }
 
-/// The `height` x `width` pixels of an image whose upper left corner is at row `top`, column `left`; what lies
-/// outside of the image is made up by `border`. A crop, a shift, or a pad.
+/// The `height` x `width` pixels of an image whose upper left corner is at row `top`, column `left`; what
+/// lies outside of the image is made up by `border`. A crop, a shift, or a pad.
 ///
 /// # Errors
 /// [`ImageError::Shape`] if the image is not (height, width, 3), or a new side is not 1 to 65535.
@@ -72,11 +72,12 @@ pub fn flip_horizontal(image: &mut Array3<f32>) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// Turns an image about its centre by `radians` counter-clockwise and enlarges it `zoom` times, in one bilinear
-/// interpolation, at the same size.
+/// Turns an image about its centre by `radians` counter-clockwise and enlarges it `zoom` times, in one
+/// bilinear interpolation, at the same size.
 ///
-/// With `(u, v)` the distance from the centre, to the right and downwards, output pixel `(u, v)` is the input at
-/// `((u cos r - v sin r) / zoom, (u sin r + v cos r) / zoom)`. A zoom that is not a positive number counts as 1.
+/// With `(u, v)` the distance from the centre, to the right and downwards, output pixel `(u, v)` is the input
+/// at `((u cos r - v sin r) / zoom, (u sin r + v cos r) / zoom)`. A zoom that is not a positive number counts
+/// as 1.
 ///
 /// # Errors
 /// [`ImageError::Shape`] if the image is not (height, width, 3).
@@ -104,8 +105,9 @@ pub fn rotate_zoom(
             let (top, left) = (source_y.floor(), source_x.floor());
             let (down, right) = (source_y - top, source_x - left);
             let (top, left) = (top as isize, left as isize);
-            let upper = mix(at(top, left), at(top, left + 1), right);
-            let lower = mix(at(top + 1, left), at(top + 1, left + 1), right);
+            let (below, beside) = (top.saturating_add(1), left.saturating_add(1));
+            let upper = mix(at(top, left), at(top, beside), right);
+            let lower = mix(at(below, left), at(below, beside), right);
             output.extend(mix(upper, lower, down));
         }
     }
@@ -117,8 +119,9 @@ fn mix(a: [f32; 3], b: [f32; 3], t: f32) -> [f32; 3] {
     [a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2])]
 }
 
-/// Paints the `height` x `width` rectangle around pixel `(y, x)`, as far as it lies within the image, with the image's mean
-/// colour, so that little of the image's mean changes (DeVries and Taylor, 2017, arXiv:1708.04552).
+/// Paints the `height` x `width` rectangle around pixel `(y, x)`, as far as it lies within the image, with
+/// the image's mean colour, so that little of the image's mean changes (DeVries and Taylor, 2017,
+/// arXiv:1708.04552).
 ///
 /// # Errors
 /// [`ImageError::Shape`] if the image is not (height, width, 3).

@@ -1,7 +1,7 @@
 //! EXAMPLES -> IMAGES: photo files to arrays of the size a network takes.
 //!
 //! ```text
-//! bytes --decode--> Array3<u8> --fit--> Array3<u8> of the network's size --augment--> Array3<f32> --standardize--> batch slot
+//! bytes --decode--> Array3<u8> --fit--> Array3<u8> of one size --augment--> Array3<f32> --standardize--> batch
 //! ```
 //!
 //! An image is an [`ndarray::Array3`] of shape (height, width, 3), RGB, rows from the top. Decoded and fitted
@@ -14,7 +14,7 @@
 //! | size and colours of a file, without decoding | [`read_header`] | |
 //! | centre crop, or pad with black | [`crop_or_pad`] | `tf.image.resize_with_crop_or_pad` |
 //! | resize | [`resize`] | `tf.image.resize` |
-//! | the way a pipeline brings photos to one size | [`Fit`] | |
+//! | the ways to bring photos to one size | [`Fit`], [`decode_fitted`] | |
 //! | random crop, flip, rotation, colours | [`Augment`] | `tf.image.adjust_*`, `random_*` |
 //! | zero mean, unit variance | [`standardize`] | `tf.image.per_image_standardization` |
 pub mod augment;
@@ -31,7 +31,7 @@ mod standardize;
 pub use augment::Augment;
 pub use decode::{DecodeOptions, Orientation, Truncated, decode};
 pub use error::ImageError;
-pub use fit::{Fit, ParseFitError, crop_or_pad, resize_shorter_side_then_crop};
+pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_side_then_crop};
 pub use header::{ColorModel, Format, ImageHeader, read_header};
 pub use resize::{Filter, resize};
 pub use sniff::FileKind;

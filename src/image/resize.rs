@@ -1,9 +1,9 @@
 //! Resizing, equal to `tf.image.resize`.
 //!
-//! A resize is separable: each output row is a weighted sum of input rows, each output column of input columns.
-//! The weights are computed once per call. Rows are summed first: that is a sum of whole rows, contiguous in memory
-//! and so vectorized, and it leaves only the output's rows for the shorter sums along columns. One row of `f32` is
-//! the only scratch.
+//! A resize is separable: each output row is a weighted sum of input rows, each output column of input
+//! columns. The weights are computed once per call. Rows are summed first: that is a sum of whole rows,
+//! contiguous in memory and so vectorized, and it leaves only the output's rows for the shorter sums along
+//! columns. One row of `f32` is the only scratch.
 use std::ops::Range;
 
 use ndarray::{Array3, ArrayView3};
@@ -29,13 +29,14 @@ pub(super) const LONGEST_SIDE: usize = 65_535;
 /// Resizes an image to `height` x `width`; values stay in levels, 0 to 255, unrounded. Equals TensorFlow's
 /// `tf.image.resize(image, (height, width), method=filter, antialias=antialias)`.
 ///
-/// Pixel centres are at half-integers: output pixel `i` is centred at `(i + 1/2) * from / to` of the input. With
-/// `antialias`, a shrinking bilinear or bicubic resize widens its kernel by the same factor, so that all input
-/// pixels count (nearest and area take no notice of it). Weights that would fall outside of the image are dropped
-/// and the others scaled up to sum to 1.
+/// Pixel centres are at half-integers: output pixel `i` is centred at `(i + 1/2) * from / to` of the input.
+/// With `antialias`, a shrinking bilinear or bicubic resize widens its kernel by the same factor, so that all
+/// input pixels count (nearest and area take no notice of it). Weights that would fall outside of the image
+/// are dropped and the others scaled up to sum to 1.
 ///
 /// # Errors
-/// [`ImageError::Shape`] if the image is not (height, width, 3) with at least one pixel, or a new side is not 1 to 65535.
+/// [`ImageError::Shape`] if the image is not (height, width, 3) with at least one pixel, or a new side is not
+/// 1 to 65535.
 pub fn resize(
     image: &Array3<u8>,
     height: usize,
@@ -46,8 +47,8 @@ pub fn resize(
     check_image("resize", image.dim())?;
     check_size("resize", height, width)?;
     let (from_height, from_width, _) = image.dim();
-    let rows = Taps::new(from_height, height, 0..height, filter, antialias);
-    let columns = Taps::new(from_width, width, 0..width, filter, antialias);
+    let rows = Taps::new(Source::whole(from_height), height, 0..height, filter, antialias);
+    let columns = Taps::new(Source::whole(from_width), width, 0..width, filter, antialias);
     Ok(resample(image.view(), &rows, &columns, |level| level))
 }
 
@@ -75,6 +76,24 @@ pub(super) fn check_size(operation: &'static str, height: usize, width: usize) -
     Err(ImageError::Shape { operation, want, got: vec![height, width] })
 }
 
+/// One axis of an image to be resized.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Source {
+    /// Pixels there are.
+    pub pixels: usize,
+    /// Where the picture begins and how long it is, in pixels. Decoding at reduced size leaves a picture a
+    /// fraction of a pixel shorter than its pixels.
+    pub begin: f64,
+    pub length: f64,
+}
+
+impl Source {
+    /// A picture that fills its pixels.
+    pub(super) fn whole(pixels: usize) -> Source {
+        Source { pixels, begin: 0.0, length: pixels as f64 }
+    }
+}
+
 /// Which input positions each output position of one axis sums, and with which weights.
 pub(super) struct Taps {
     spans: Vec<Span>,
@@ -89,43 +108,50 @@ struct Span {
 }
 
 impl Taps {
-    /// Taps of the outputs in `window` of a resize of an axis from `from` to `to` positions.
-    pub(super) fn new(from: usize, to: usize, window: Range<usize>, filter: Filter, antialias: bool) -> Taps {
+    /// Taps of the outputs in `window` of a resize of `source` to `to` positions.
+    pub(super) fn new(
+        source: Source,
+        to: usize,
+        window: Range<usize>,
+        filter: Filter,
+        antialias: bool,
+    ) -> Taps {
         let mut taps = Taps { spans: Vec::with_capacity(window.len()), weights: Vec::new() };
-        let scale = from as f64 / to as f64;
         for i in window {
             match filter {
-                Filter::Nearest => taps.push_nearest(i, from, to),
-                Filter::Area => taps.push_area(i, from, scale),
-                Filter::Bilinear | Filter::Bicubic => taps.push_kernel(i, from, scale, filter, antialias),
+                Filter::Nearest => taps.push_nearest(i, source, to),
+                Filter::Area => taps.push_area(i, source, to),
+                Filter::Bilinear | Filter::Bicubic => taps.push_kernel(i, source, to, filter, antialias),
             }
         }
         taps
     }
 
-    fn push_nearest(&mut self, i: usize, from: usize, to: usize) {
+    fn push_nearest(&mut self, i: usize, source: Source, to: usize) {
         // In f32, because TensorFlow is: where a centre falls between two pixels its rounding decides.
-        let centre = (i as f32 + 0.5) * (from as f32 / to as f32);
-        self.push((centre as usize).min(from - 1), [1.0]);
+        let centre = source.begin as f32 + (i as f32 + 0.5) * (source.length as f32 / to as f32);
+        self.push((centre as usize).min(source.pixels - 1), [1.0]);
     }
 
-    fn push_area(&mut self, i: usize, from: usize, scale: f64) {
-        let (begin, end) = (i as f64 * scale, (i + 1) as f64 * scale);
-        let first = (begin as usize).min(from - 1);
-        let last = (end.ceil() as usize).clamp(first + 1, from);
+    fn push_area(&mut self, i: usize, source: Source, to: usize) {
+        let scale = source.length / to as f64;
+        let (begin, end) = (source.begin + i as f64 * scale, source.begin + (i + 1) as f64 * scale);
+        let first = (begin as usize).min(source.pixels - 1);
+        let last = (end.ceil() as usize).clamp(first + 1, source.pixels);
         let overlap = |j: usize| (end.min((j + 1) as f64) - begin.max(j as f64)).max(0.0);
         self.push(first, (first..last).map(overlap));
     }
 
-    fn push_kernel(&mut self, i: usize, from: usize, scale: f64, filter: Filter, antialias: bool) {
+    fn push_kernel(&mut self, i: usize, source: Source, to: usize, filter: Filter, antialias: bool) {
+        let scale = source.length / to as f64;
         let widen = if antialias { scale.max(1.0) } else { 1.0 };
-        let mut centre = (i as f64 + 0.5) * scale;
+        let mut centre = source.begin + (i as f64 + 0.5) * scale;
         if filter == Filter::Bicubic && !antialias {
             centre = to_table_step(centre);
         }
         let reach = widen * if filter == Filter::Bicubic { 2.0 } else { 1.0 };
         let first = (centre - reach - 0.5).ceil().max(0.0) as usize;
-        let last = ((centre + reach - 0.5).floor() as usize + 1).min(from);
+        let last = ((centre + reach - 0.5).floor() as usize + 1).min(source.pixels);
         let kernel = if filter == Filter::Bicubic { keys } else { triangle };
         self.push(first, (first..last).map(|j| kernel(((j as f64 + 0.5 - centre) / widen).abs())));
     }
@@ -156,7 +182,8 @@ fn triangle(t: f64) -> f64 {
     (1.0 - t).max(0.0)
 }
 
-/// Keys, "Cubic convolution interpolation for digital image processing" (1981), equation 4 with a = -1/2, `t >= 0`.
+/// Keys, "Cubic convolution interpolation for digital image processing" (1981), equation 4 with a = -1/2, `t
+/// >= 0`.
 fn keys(t: f64) -> f64 {
     if t < 1.0 {
         (1.5 * t - 2.5) * t * t + 1.0
@@ -167,15 +194,16 @@ fn keys(t: f64) -> f64 {
     }
 }
 
-/// TensorFlow's bicubic resize (without antialiasing) looks its weights up in a table of 1024 steps a pixel; so does
-/// this, which is worth up to 0.1 level.
+/// TensorFlow's bicubic resize (without antialiasing) looks its weights up in a table of 1024 steps a pixel;
+/// so does this, which is worth up to 0.1 level.
 fn to_table_step(centre: f64) -> f64 {
     const STEPS: f64 = 1024.0;
     let pixel = (centre - 0.5).floor();
     pixel + ((centre - 0.5 - pixel) * STEPS).round_ties_even() / STEPS + 0.5
 }
 
-/// Sums `image` by `rows` and `columns`, and passes each value through `finish`. The image has shape (_, _, 3).
+/// Sums `image` by `rows` and `columns`, and passes each value through `finish`. The image has shape (_, _,
+/// 3).
 pub(super) fn resample<T: Copy>(
     image: ArrayView3<'_, u8>,
     rows: &Taps,

@@ -3,9 +3,9 @@ use super::error::ImageError;
 
 /// `out = (x - mean) / max(stddev, 1 / sqrt(n))` over all `n` values of an image (all channels together).
 ///
-/// Mean and variance of the bytes are exact; the result is within 1e-6 of TensorFlow's relative to the largest
-/// value. The lower bound on the standard deviation makes zeros of a uniform image, not a division by zero.
-/// `out` is overwritten: give it the image's place in the batch.
+/// Mean and variance of the bytes are exact; the result is within 1e-5 of TensorFlow's, whose sums are in
+/// `f32`. The lower bound on the standard deviation makes zeros of a uniform image, not a division by
+/// zero. `out` is overwritten: give it the image's place in the batch.
 ///
 /// # Errors
 /// [`ImageError::Shape`] if `out` is not as long as `pixels`.

@@ -1,4 +1,5 @@
-//! JPEG, by zune-jpeg at full size and by jpeg-decoder at reduced size and where zune-jpeg does not get it right.
+//! JPEG, by zune-jpeg at full size and by jpeg-decoder at reduced size and where zune-jpeg does not get it
+//! right.
 use std::borrow::Cow;
 
 use jpeg_decoder::{ColorTransform, PixelFormat, UnsupportedFeature};
@@ -7,66 +8,52 @@ use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 
-use super::{DecodeOptions, Truncated, rgb_array, shrink_to_as_stored};
+use super::{Truncated, rgb_array};
 use crate::image::error::ImageError;
-use crate::image::header::jpeg::{END, JpegHeader, Sampling};
+use crate::image::header::jpeg::{END, JpegHeader, scaled};
 use crate::image::header::{ColorModel, Format};
 
+/// Decodes at a scale of `eighths`: 8 is full size, 1 and 2 are what jpeg-decoder does well. Also returns the
+/// scale, which is 8 for a file that is cut off: jpeg-decoder insists on every restart marker.
 pub(super) fn decode(
     bytes: &[u8],
     header: &JpegHeader,
-    options: &DecodeOptions,
-) -> Result<Array3<u8>, ImageError> {
-    let cut_off_at = header.cut_off_at(bytes);
-    let whole = match (cut_off_at, options.truncated) {
-        (None, _) => Cow::Borrowed(bytes),
+    eighths: usize,
+    truncated: Truncated,
+) -> Result<(Array3<u8>, usize), ImageError> {
+    let (whole, eighths) = match (header.cut_off_at(bytes), truncated) {
+        (None, _) => (Cow::Borrowed(bytes), eighths),
         (Some(offset), Truncated::Error) => {
             return Err(ImageError::Truncated { format: Format::Jpeg, offset });
         }
-        (Some(offset), Truncated::Recover) => Cow::Owned([&bytes[..offset], &END].concat()),
+        (Some(offset), Truncated::Recover) => (Cow::Owned([&bytes[..offset], &END].concat()), 8),
     };
-    let eighths = shrink_to_as_stored(&header.image, options).map_or(8, |least| eighths(header, least));
-    if eighths < 8 || !suits_zune(header) {
-        return decode_with_jpeg_decoder(&whole, header, eighths);
-    }
-    // zune-jpeg's strict mode refuses a few things that are allowed or harmless (more than three bytes of junk
-    // between segments, for one), so jpeg-decoder has the last word.
-    decode_with_zune(&whole, header, cut_off_at.is_none())
-        .or_else(|error| decode_with_jpeg_decoder(&whole, header, 8).map_err(|_| error))
+    let image = if eighths < 8 || !suits_zune(header) {
+        decode_with_jpeg_decoder(&whole, header, eighths)
+    } else {
+        // zune-jpeg's strict mode refuses a few things that are allowed or harmless (more than three bytes of
+        // junk between segments, for one), so jpeg-decoder has the last word.
+        decode_with_zune(&whole, header)
+            .or_else(|error| decode_with_jpeg_decoder(&whole, header, 8).map_err(|_| error))
+    };
+    Ok((image?, eighths))
 }
 
-/// The scale, in eighths, at which to decode so that the image is no smaller than `least` (height, width): 1, 2 or 8.
-/// At 4 jpeg-decoder takes longer than zune-jpeg does for the whole image.
-fn eighths(header: &JpegHeader, least: (usize, usize)) -> usize {
-    let (height, width) = (header.image.height, header.image.width);
-    [1, 2]
-        .into_iter()
-        .find(|eighths| scaled(height, *eighths) >= least.0 && scaled(width, *eighths) >= least.1)
-        // In a smaller image the scales do not differ enough for jpeg-decoder to be asked for one.
-        .filter(|_| height.max(width) >= 8)
-        .unwrap_or(8)
-}
-
-fn scaled(length: usize, eighths: usize) -> usize {
-    (length * eighths).div_ceil(8)
-}
-
-/// Whether zune-jpeg decodes the file right. It mixes up the planes of baseline files whose scans do not hold all
-/// components, or are subsampled by 4; it takes CMYK to be inverted always. All of these are rare.
+/// Whether zune-jpeg decodes the file right. It mixes up the planes of a sequential file whose scans do not
+/// hold all components, and takes CMYK to be inverted always; unusual subsampling is left to jpeg-decoder
+/// too, which is the one that has been seen to get it right. All of these are rare.
 fn suits_zune(header: &JpegHeader) -> bool {
-    let interleaved = header.interleaved || header.image.progressive;
-    interleaved
-        && header.sampling == Sampling::Common
-        && matches!(header.image.color, ColorModel::Gray | ColorModel::YCbCr)
+    let in_order = header.interleaved || header.image.progressive;
+    in_order && header.sampling.usual && matches!(header.image.color, ColorModel::Gray | ColorModel::YCbCr)
 }
 
-fn decode_with_zune(bytes: &[u8], header: &JpegHeader, strict: bool) -> Result<Array3<u8>, ImageError> {
+fn decode_with_zune(bytes: &[u8], header: &JpegHeader) -> Result<Array3<u8>, ImageError> {
     let longest_side = usize::from(u16::MAX); // the caller has checked the size
     let options = DecoderOptions::default()
         .jpeg_set_out_colorspace(ColorSpace::RGB)
         .set_max_width(longest_side)
         .set_max_height(longest_side)
-        .set_strict_mode(strict);
+        .set_strict_mode(true);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     let error = |error: zune_jpeg::errors::DecodeErrors| corrupt(error.to_string());
     decoder.decode_headers().map_err(error)?;
@@ -102,7 +89,8 @@ fn decode_with_jpeg_decoder(
     }
     let (height, width) = (scaled(height, eighths), scaled(width, eighths));
     if eighths < 8 {
-        // The decoder takes the smallest scale at which either side is long enough, so ask by the longer side only.
+        // The decoder takes the smallest scale at which either side is long enough, so ask by the longer side
+        // only.
         let (h, w) = if height > width { (height, usize::MAX) } else { (usize::MAX, width) };
         let side = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
         decoder.scale(side(w), side(h)).map_err(decoding_error)?;
@@ -121,8 +109,8 @@ fn decode_with_jpeg_decoder(
 
 /// RGB of inks as jpeg-decoder returns them, which is 255 less the stored cyan, magenta, yellow and black.
 ///
-/// TensorFlow's `jpeg_mem`: R = C K / 255 where Adobe's marker says that the stored values are inverted (255 is no
-/// ink), R = (255 - C) (255 - K) / 255 where not; division rounds down.
+/// TensorFlow's `jpeg_mem`: R = C K / 255 where Adobe's marker says that the stored values are inverted (255
+/// is no ink), R = (255 - C) (255 - K) / 255 where not; division rounds down.
 fn inks_to_rgb(inks: &[u8], adobe: bool) -> [u8; 3] {
     let lack = |ink: u8| u32::from(if adobe { 255 - ink } else { ink });
     let mix = |ink: u8| (lack(ink) * lack(inks[3]) / 255) as u8;

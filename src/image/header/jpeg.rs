@@ -13,6 +13,7 @@ const SOS: u8 = 0xDA;
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
+const APP15: u8 = 0xEF;
 
 /// What decoding needs to know beyond the image's header.
 pub(in crate::image) struct JpegHeader {
@@ -20,7 +21,7 @@ pub(in crate::image) struct JpegHeader {
     pub image: ImageHeader,
     /// Whether Adobe's marker is there: CMYK values are then stored inverted.
     pub adobe: bool,
-    /// How the chroma planes are subsampled.
+    /// How the planes are subsampled.
     pub sampling: Sampling,
     /// Whether the first scan holds every colour component (as all but rare files do).
     pub interleaved: bool,
@@ -28,19 +29,21 @@ pub(in crate::image) struct JpegHeader {
     scan: usize,
 }
 
-/// Which samples of the planes are stored.
+/// How much smaller than the image its smallest plane is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::image) enum Sampling {
-    /// One plane, or luma with chroma at full, half width, half height or both: 4:4:4, 4:2:2, 4:4:0, 4:2:0.
-    Common,
-    /// Anything else: 4:1:1, 4:1:0, unusual factors.
-    Other,
+pub(in crate::image) struct Sampling {
+    /// Factor between the heights, rounded up.
+    pub vertical: usize,
+    /// Factor between the widths, rounded up.
+    pub horizontal: usize,
+    /// One plane, or luma with two chroma planes, in one of the usual ways: 4:4:4, 4:2:2, 4:4:0, 4:2:0.
+    pub usual: bool,
 }
 
 /// Parses the header of a file that begins with [`START`].
 pub(super) fn parse(bytes: &[u8]) -> Result<JpegHeader, ImageError> {
     let mut frame = None;
-    let (mut jfif, mut adobe_transform, mut exif_orientation) = (false, None, 1);
+    let mut applications = Applications { jfif: false, adobe_transform: None, exif_orientation: 1 };
     let mut segments = Segments { bytes, at: START.len() };
     loop {
         let Segment { marker, data } = segments.next()?;
@@ -48,31 +51,35 @@ pub(super) fn parse(bytes: &[u8]) -> Result<JpegHeader, ImageError> {
             0xC0..=0xC2 if frame.is_some() => return Err(corrupt("two frame headers")),
             0xC0..=0xC2 => frame = Some(Frame::parse(data, marker == 0xC2)?),
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Err(unsupported(coding_name(marker))),
-            APP0 if data.starts_with(b"JFIF\0") => jfif = true,
-            APP1 if data.starts_with(b"Exif\0\0") => {
-                exif_orientation = exif::orientation(&data[6..]).unwrap_or(exif_orientation);
-            }
-            APP14 if data.starts_with(b"Adobe") && data.len() >= 12 => adobe_transform = Some(data[11]),
+            APP0..=APP15 => applications.read(marker, data),
             EOI => return Err(corrupt("it ends before its first scan")),
             SOS => {
                 let frame = frame.ok_or_else(|| corrupt("a scan comes before the frame header"))?;
                 let scan_components = *data.first().ok_or_else(|| corrupt("an empty scan header"))?;
-                let color = frame.color(jfif, adobe_transform);
-                return Ok(JpegHeader {
-                    image: ImageHeader {
-                        format: Format::Jpeg,
-                        width: frame.width,
-                        height: frame.height,
-                        color,
-                        bit_depth: 8,
-                        progressive: frame.progressive,
-                        exif_orientation,
-                    },
-                    adobe: adobe_transform.is_some(),
-                    sampling: frame.sampling(),
-                    interleaved: usize::from(scan_components) == frame.components.len(),
-                    scan: segments.at,
-                });
+                return Ok(JpegHeader::new(&frame, &applications, usize::from(scan_components), segments.at));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What application segments say that matters here.
+struct Applications {
+    jfif: bool,
+    adobe_transform: Option<u8>,
+    exif_orientation: u8,
+}
+
+impl Applications {
+    fn read(&mut self, marker: u8, data: &[u8]) {
+        match marker {
+            APP0 if data.starts_with(b"JFIF\0") => self.jfif = true,
+            APP1 => {
+                let tiff = data.strip_prefix(b"Exif\0\0");
+                self.exif_orientation = tiff.and_then(exif::orientation).unwrap_or(self.exif_orientation);
+            }
+            APP14 if data.starts_with(b"Adobe") => {
+                self.adobe_transform = data.get(11).copied().or(self.adobe_transform);
             }
             _ => {}
         }
@@ -80,10 +87,41 @@ pub(super) fn parse(bytes: &[u8]) -> Result<JpegHeader, ImageError> {
 }
 
 impl JpegHeader {
+    fn new(frame: &Frame, applications: &Applications, scan_components: usize, scan: usize) -> JpegHeader {
+        JpegHeader {
+            image: ImageHeader {
+                format: Format::Jpeg,
+                width: frame.width,
+                height: frame.height,
+                color: frame.color(applications),
+                bit_depth: 8,
+                progressive: frame.progressive,
+                exif_orientation: applications.exif_orientation,
+            },
+            adobe: applications.adobe_transform.is_some(),
+            sampling: frame.sampling(),
+            interleaved: scan_components == frame.components.len(),
+            scan,
+        }
+    }
+
+    /// The scale, in eighths (1, 2 or 8), at which to decode so that no plane is smaller than `least`
+    /// (height, width), unless it is so at full size. At 4 jpeg-decoder takes longer than zune-jpeg does for
+    /// the whole image.
+    pub(in crate::image) fn eighths(&self, least: (usize, usize)) -> usize {
+        let (height, width) = (self.image.height, self.image.width);
+        let serves = |eighths: &usize| {
+            scaled(height.div_ceil(self.sampling.vertical), *eighths) >= least.0
+                && scaled(width.div_ceil(self.sampling.horizontal), *eighths) >= least.1
+        };
+        // Of a smaller image the scales do not differ enough for jpeg-decoder to be asked for one.
+        if height.max(width) < 8 { 8 } else { [1, 2].into_iter().find(serves).unwrap_or(8) }
+    }
+
     /// `None` if the end-of-image marker is there; otherwise the offset at which whole data ends.
     ///
-    /// A file that was cut off and had an end marker put behind cannot be told from a sound one without decoding
-    /// it; the decoders (like libjpeg) fill what is missing with grey.
+    /// A file that was cut off and had an end marker put behind cannot be told from a sound one without
+    /// decoding it; the decoders (like libjpeg) fill what is missing with grey.
     pub(in crate::image) fn cut_off_at(&self, bytes: &[u8]) -> Option<usize> {
         if bytes.ends_with(&END) {
             return None;
@@ -99,6 +137,11 @@ impl JpegHeader {
             }
         }
     }
+}
+
+/// Length of a plane's side after decoding at a scale of `eighths`.
+pub(in crate::image) fn scaled(length: usize, eighths: usize) -> usize {
+    (length * eighths).div_ceil(8)
 }
 
 struct Frame {
@@ -135,10 +178,10 @@ impl Frame {
     }
 
     /// The colour model, by the rules of libjpeg's `default_decompress_parms`.
-    fn color(&self, jfif: bool, adobe_transform: Option<u8>) -> ColorModel {
-        match (self.components.len(), adobe_transform) {
+    fn color(&self, applications: &Applications) -> ColorModel {
+        match (self.components.len(), applications.adobe_transform) {
             (1, _) => ColorModel::Gray,
-            (3, _) if jfif => ColorModel::YCbCr,
+            (3, _) if applications.jfif => ColorModel::YCbCr,
             (3, Some(0)) => ColorModel::Rgb,
             (3, None) if self.components.iter().map(|c| c[0]).eq(*b"RGB") => ColorModel::Rgb,
             (3, _) => ColorModel::YCbCr,
@@ -148,10 +191,13 @@ impl Frame {
     }
 
     fn sampling(&self) -> Sampling {
-        match self.components.as_slice() {
-            [_] | [[_, 1 | 2, 1 | 2], [_, 1, 1], [_, 1, 1]] => Sampling::Common,
-            _ => Sampling::Other,
-        }
+        // luma's factors, and one sample each of the others
+        let usual = matches!(self.components.as_slice(), [_] | [[_, 1 | 2, 1 | 2], [_, 1, 1], [_, 1, 1]]);
+        let factor = |axis: usize| {
+            let factors = || self.components.iter().map(|c| usize::from(c[axis].max(1)));
+            factors().max().unwrap_or(1).div_ceil(factors().min().unwrap_or(1))
+        };
+        Sampling { vertical: factor(2), horizontal: factor(1), usual }
     }
 }
 
@@ -161,7 +207,8 @@ struct Segment<'a> {
     data: &'a [u8],
 }
 
-/// Walks the markers, over anything between them: fill bytes, entropy-coded data, and the junk that libjpeg skips too.
+/// Walks the markers, over anything between them: fill bytes, entropy-coded data, and the junk that libjpeg
+/// skips too.
 struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -1,4 +1,4 @@
-//! PNG header: IHDR, and the orientation of an eXIf chunk before the image data.
+//! PNG header: the chunks before the image data, of which IHDR, PLTE and eXIf matter.
 use super::{ColorModel, Format, ImageHeader, exif};
 use crate::image::error::ImageError;
 
@@ -33,7 +33,17 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
         (6, 8 | 16) => ColorModel::Rgba,
         _ => return Err(corrupt(format!("colour type {color_type} with {bit_depth} bits does not exist"))),
     };
-    let exif = chunks.take_while(|(name, _)| *name != b"IDAT").find(|(name, _)| *name == b"eXIf");
+    let mut exif_orientation = 1;
+    for (name, data) in chunks.take_while(|(name, _)| *name != b"IDAT") {
+        match name {
+            b"eXIf" => exif_orientation = exif::orientation(data).unwrap_or(1),
+            // not left to the png crate: version 0.18.1 panics
+            b"PLTE" if data.len() % 3 != 0 || data.len() > 3 * 256 => {
+                return Err(corrupt(format!("a palette of {} bytes", data.len())));
+            }
+            _ => {}
+        }
+    }
     Ok(ImageHeader {
         format: Format::Png,
         width: width as usize,
@@ -41,7 +51,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
         color,
         bit_depth,
         progressive: interlace != 0,
-        exif_orientation: exif.and_then(|(_, tiff)| exif::orientation(tiff)).unwrap_or(1),
+        exif_orientation,
     })
 }
 

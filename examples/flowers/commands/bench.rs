@@ -1,0 +1,130 @@
+//! `bench`: how fast this machine trains, or reads photos, as JSON lines.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use floret::batch::{LoaderOptions, Preprocess};
+use floret::image::Fit;
+use floret::models;
+use floret::optim::Sgd;
+use ndarray::Array4;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+use crate::Result;
+use crate::data::{self, DataFolder};
+
+/// Measure a training step and a forward pass of the reference network on random data, or the input pipeline.
+///
+/// Prints JSON: one line for the step (median of --steps, after two to warm up), one line an epoch for the pipeline.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Side of the square image, in pixels
+    #[arg(long, value_parser = data::image_size, value_name = "PIXELS", default_value = "64")]
+    image_size: usize,
+    /// Photos in a step
+    #[arg(long, value_parser = data::positive, value_name = "N", default_value = "64")]
+    batch_size: usize,
+    /// Steps to measure
+    #[arg(long, value_parser = data::positive, value_name = "N", default_value = "8")]
+    steps: usize,
+    /// Threads to compute with [default: one a core]
+    #[arg(long, value_parser = data::positive, value_name = "N")]
+    threads: Option<usize>,
+    /// Measure the input pipeline instead: photos a second from the train shards of --data
+    #[arg(long, requires = "data")]
+    pipeline: bool,
+    /// Folder with train-* and labels.txt
+    #[arg(long, value_name = "DIR", requires = "pipeline")]
+    data: Option<PathBuf>,
+    /// How a photo becomes a square
+    #[arg(long, value_name = "crop|resize|resize-crop", default_value = "crop", requires = "pipeline")]
+    fit: Fit,
+    /// Keep decoded photos in memory after the first epoch
+    #[arg(long, requires = "pipeline")]
+    cache: bool,
+    /// Epochs to read
+    #[arg(long, value_parser = data::positive, value_name = "N", default_value = "3", requires = "pipeline")]
+    epochs: usize,
+}
+
+const PEER: &str = concat!("floret ", env!("CARGO_PKG_VERSION"));
+
+pub fn run(args: &Args) -> Result<()> {
+    data::use_threads(args.threads)?;
+    match &args.data {
+        Some(folder) => pipeline(args, &DataFolder::open(folder)?),
+        None => step(args),
+    }
+}
+
+fn step(args: &Args) -> Result<()> {
+    let (size, batch) = (args.image_size, args.batch_size);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let images = Array4::from_shape_simple_fn((batch, size, size, 3), || rng.random_range(-1.7f32..1.7));
+    let labels: Vec<usize> = (0..batch).map(|i| i % 5).collect();
+    let mut network = models::seed(size, 5, 0.0).build()?;
+    let mut optimizer = Sgd::new(5e-4);
+    let train_ms = median_ms(args.steps, || {
+        network.train_step(images.view(), &labels, &mut optimizer)?;
+        Ok(())
+    })?;
+    let peak_mb = peak_megabytes();
+    let forward_ms = median_ms(args.steps, || {
+        network.forward(images.view())?;
+        Ok(())
+    })?;
+    let line = json!({
+        "peer": PEER, "size": size, "batch": batch, "threads": rayon::current_num_threads(),
+        "train_ms": tenths(train_ms), "train_img_s": tenths(batch as f64 / train_ms * 1e3),
+        "forward_ms": tenths(forward_ms), "peak_mb": peak_mb,
+    });
+    println!("{line}");
+    Ok(())
+}
+
+fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
+    let preprocess = Preprocess::new(args.image_size).fit(args.fit);
+    let mut options = LoaderOptions::new(preprocess, data.classes.len());
+    options.batch_size = args.batch_size;
+    options.cache_bytes = if args.cache { u64::MAX } else { 0 };
+    let loader = data.loader("train", options)?;
+    for epoch in 0..args.epochs {
+        let (started, mut images) = (Instant::now(), 0);
+        for batch in loader.epoch(epoch as u64) {
+            images += batch?.labels.len();
+        }
+        let img_s = images as f64 / started.elapsed().as_secs_f64();
+        let line = json!({
+            "peer": PEER, "fit": args.fit.to_string(), "size": args.image_size, "cache": args.cache, "epoch": epoch,
+            "images": images, "img_s": img_s.round(),
+        });
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn median_ms(steps: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    work()?;
+    work()?;
+    let mut times = Vec::with_capacity(steps);
+    for _ in 0..steps {
+        let started = Instant::now();
+        work()?;
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok((times[(steps - 1) / 2] + times[steps / 2]) / 2.0)
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// The most memory this process has held, where the system tells (Linux).
+fn peak_megabytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}

@@ -1,0 +1,9 @@
+//! One file a subcommand.
+
+pub mod bench;
+//TMP pub mod convert;
+pub mod demo;
+pub mod eval;
+pub mod inspect;
+pub mod predict;
+pub mod train;

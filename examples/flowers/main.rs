@@ -1,0 +1,69 @@
+//! `flowers`: trains, evaluates and uses image classifiers, from folders of photos or TFRecord files.
+//!
+//! Without a subcommand it runs the whole job on pictures it draws itself. Each subcommand has a file in `commands/`.
+
+mod commands;
+mod data;
+mod demo;
+mod report;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Any error: its message is whole, and `main` prints it.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Trains image classifiers on the CPU, from folders of photos or TFRecord files.
+///
+/// Without a subcommand: draws pictures of flowers, writes them as TFRecords, trains a network on them, saves it, loads
+/// it back and evaluates it. That takes about a minute and shows what each subcommand does.
+#[derive(Parser)]
+#[command(name = "flowers", version, args_conflicts_with_subcommands = true, after_help = EXAMPLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: commands::demo::Args,
+}
+
+const EXAMPLE: &str = "\
+With photos of your own, one sub-folder a class:
+  flowers convert my-photos data                   my-photos/cats/*.jpg, my-photos/dogs/*.png, ... become TFRecords
+  flowers train   --data data --out run            the best network so far is run/model.safetensors
+  flowers eval    --data data --model run/model.safetensors
+  flowers predict --model run/model.safetensors holiday.jpg
+
+`flowers SUBCOMMAND --help` explains each flag. From a clone, `flowers` is `cargo run --release --example flowers --`.";
+
+#[derive(Subcommand)]
+enum Command {
+    //TMP Convert(commands::convert::Args),
+    Train(commands::train::Args),
+    Eval(commands::eval::Args),
+    Predict(commands::predict::Args),
+    Inspect(commands::inspect::Args),
+    Bench(commands::bench::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => commands::demo::run(&cli.demo),
+        //TMP Some(Command::Convert(args)) => commands::convert::run(&args),
+        Some(Command::Train(args)) => commands::train::run(&args),
+        Some(Command::Eval(args)) => commands::eval::run(&args),
+        Some(Command::Predict(args)) => commands::predict::run(&args),
+        Some(Command::Inspect(args)) => commands::inspect::run(&args),
+        Some(Command::Bench(args)) => commands::bench::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

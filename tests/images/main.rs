@@ -1,0 +1,7 @@
+//! The image module against TensorFlow's values, naive oracles, and damaged files.
+mod augment;
+mod damage;
+mod decode;
+mod fit;
+mod standardize;
+mod support;
