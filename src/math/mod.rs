@@ -20,3 +20,4 @@ pub mod reduce;
 pub mod reference;
 pub mod simd;
 pub mod window;
+mod winograd;
