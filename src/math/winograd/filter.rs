@@ -63,7 +63,13 @@ fn transform_panel<S: Simd, F: Filtering>(simd: S, w: &Filter<'_>, first: usize,
                     }
                 }
             }
-            let transformed = in_two_dimensions::<S>(&taps, F::R, F::N, |g| filter::<S, F>(simd, g));
+            let transformed = in_two_dimensions::<S>(
+                &taps,
+                F::R,
+                F::N,
+                #[inline(always)]
+                |g| filter::<S, F>(simd, g),
+            );
             for y in 0..F::N {
                 for x in 0..F::N {
                     simd.store(transformed[y][x], &mut u[((y * F::N + x) * cin + i) * nr + lane..]);

@@ -119,7 +119,13 @@ fn transform_tile<S: Simd, F: Filtering>(
     let corner = (top - pad.0 as isize, left - pad.1 as isize);
     for channel in (0..cin).step_by(S::LANES) {
         let d = cut(simd, &x, image, corner, F::N, channel);
-        let d = in_two_dimensions::<S>(&d, F::N, F::N, |x| F::input(simd, x));
+        let d = in_two_dimensions::<S>(
+            &d,
+            F::N,
+            F::N,
+            #[inline(always)]
+            |x| F::input(simd, x),
+        );
         for i in 0..F::N {
             for j in 0..F::N {
                 simd.store(d[i][j], &mut v[(i * F::N + j) * sizes.v_columns + channel..]);
@@ -128,7 +134,13 @@ fn transform_tile<S: Simd, F: Filtering>(
     }
     for channel in (0..cout).step_by(S::LANES) {
         let d = cut(simd, &dy, image, (top, left), F::M, channel);
-        let d = in_two_dimensions::<S>(&d, F::M, F::N, |y| output_transposed::<S, F>(simd, y));
+        let d = in_two_dimensions::<S>(
+            &d,
+            F::M,
+            F::N,
+            #[inline(always)]
+            |y| output_transposed::<S, F>(simd, y),
+        );
         for i in 0..F::N {
             for j in 0..F::N {
                 simd.store(d[i][j], &mut z[(i * F::N + j) * sizes.z_columns + channel..]);
@@ -181,7 +193,13 @@ fn gather<S: Simd, F: Filtering>(
                     u[y][x] = simd.load(&du[((y * F::N + x) * cin + i) * sizes.z_columns + channel..]);
                 }
             }
-            let g = in_two_dimensions::<S>(&u, F::N, F::R, |u| filter_transposed::<S, F>(simd, u));
+            let g = in_two_dimensions::<S>(
+                &u,
+                F::N,
+                F::R,
+                #[inline(always)]
+                |u| filter_transposed::<S, F>(simd, u),
+            );
             for y in 0..F::R {
                 for x in 0..F::R {
                     let at = ((y * F::R + x) * cin + i) * cout + channel;

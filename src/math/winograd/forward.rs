@@ -95,7 +95,13 @@ fn block<S: Simd, F: Filtering>(
         let corner = ((row * F::M) as isize - pad.0 as isize, (column * F::M) as isize - pad.1 as isize);
         for channel in (0..cin).step_by(S::LANES) {
             let cut = cut(simd, &source, image, corner, F::N, channel);
-            let transformed = in_two_dimensions::<S>(&cut, F::N, F::N, |x| F::input(simd, x));
+            let transformed = in_two_dimensions::<S>(
+                &cut,
+                F::N,
+                F::N,
+                #[inline(always)]
+                |x| F::input(simd, x),
+            );
             let at = index / mr * panel + channel * mr + index % mr * S::LANES;
             for y in 0..F::N {
                 for x in 0..F::N {
@@ -126,7 +132,13 @@ fn block<S: Simd, F: Filtering>(
                     product[y][x] = load_up_to(simd, &p[at..], cout - channel);
                 }
             }
-            let tile = in_two_dimensions::<S>(&product, F::N, F::M, |z| output::<S, F>(simd, z));
+            let tile = in_two_dimensions::<S>(
+                &product,
+                F::N,
+                F::M,
+                #[inline(always)]
+                |z| output::<S, F>(simd, z),
+            );
             out.put(simd, tiling, &tile, row, column, channel);
         }
     }

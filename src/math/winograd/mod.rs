@@ -1,99 +1,167 @@
-//! Winograd's minimal filtering for stride-1 convolutions of 3x3 and 5x5.
+//! Winograd's minimal filtering for stride-1 convolutions of 3x3 and 5x5: forward, data gradient, filter gradient.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `transform.rs` | the one-dimensional transforms and what they come from |
+//! | `tiles.rs` | how tiles cover the images |
+//! | `source.rs`, `output.rs` | where tiles are cut from, and where their outputs go |
+//! | `filter.rs` | the transformed filter, packed for the matrix product |
+//! | `forward.rs` | the forward pass, which with a turned filter is the data gradient |
+//! | `filter_gradient.rs` | the gradient of the filter |
 
 mod filter;
 mod filter_gradient;
 mod forward;
 mod output;
 mod source;
+#[cfg(test)]
+mod tests;
 mod tiles;
 mod transform;
 
-#[cfg(test)]
-mod tests {
-    use ndarray::Array4;
-    use rand::{Rng, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
+use filter::{Filter, packed_len};
+use filter_gradient::Sizes;
+use forward::Convolution;
+use output::Plain;
+use source::Dense;
+use tiles::Tiling;
+use transform::{F2x5, F4x3, F4x5, F6x3};
 
-    use super::filter::{Filter, packed_len, transform};
-    use super::filter_gradient::{Sizes, filter_gradient};
-    use super::forward::{Convolution, forward};
-    use super::output::Plain;
-    use super::source::Dense;
-    use super::tiles::Tiling;
-    use super::transform::{F2x5, F4x3, F4x5, F6x3, Filtering};
-    use crate::math::conv::ConvShape;
-    use crate::math::reference::{self, Slide};
-    use crate::math::window::{Padding, Window};
+use super::conv::ConvShape;
+use super::window::Window;
 
-    fn check<F: Filtering>(batch: usize, h: usize, w: usize, cin: usize, cout: usize, padding: Padding) {
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let window = Window::new((h, w), (F::R, F::R), (1, 1), (1, 1), padding).unwrap();
-        let shape = ConvShape { window, cin, cout };
-        let (oh, ow) = (window.y.output, window.x.output);
-        let mut array = |d| Array4::from_shape_simple_fn(d, || f64::from(rng.random_range(-1.0f32..1.0)));
-        let (x, wt, dy) =
-            (array((batch, h, w, cin)), array((F::R, F::R, cin, cout)), array((batch, oh, ow, cout)));
-        let narrow = |a: &Array4<f64>| a.iter().map(|v| *v as f32).collect::<Vec<f32>>();
-        let (xs, ws, dys) = (narrow(&x), narrow(&wt), narrow(&dy));
-        let slide = Slide { stride: (1, 1), dilation: (1, 1), same: padding == Padding::Same };
-        let want_y = reference::conv2d(x.view(), wt.view(), slide);
-        let (want_dx, want_dw) = reference::conv2d_gradients(x.view(), wt.view(), dy.view(), slide);
+/// A tile: which minimal filtering F(m, r) is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// F(4x4, 5x5): 6.25 times fewer multiplications.
+    F4x5,
+    /// F(6x6, 3x3): 5.06 times fewer.
+    F6x3,
+    /// F(2x2, 5x5): 2.78 times fewer.
+    F2x5,
+    /// F(4x4, 3x3): 4 times fewer.
+    F4x3,
+}
 
-        let tiling = Tiling::new::<F>(&shape);
-        let pad = (window.y.pad_before, window.x.pad_before);
-        let convolution = Convolution { cin, cout, pad };
-        let mut u = vec![f32::NAN; packed_len::<F>(cin, cout)];
-        transform::<F>(&Filter { w: &ws, cin, cout, turned: false }, &mut u);
-        let mut y = vec![f32::NAN; want_y.len()];
-        let source = Dense { values: &xs, size: (h, w, cin) };
-        let out = Plain { y: &mut y, bias: &[], size: (ow, cout), first: 0 };
-        forward::<F>(&convolution, &tiling, 0..batch * tiling.rows, source, &u, out);
-        close("y", &y, &want_y);
+/// Calls `$body` with `$f` the type of the filtering.
+macro_rules! with_filtering {
+    ($tile:expr, $f:ident => $body:expr) => {
+        match $tile {
+            Tile::F4x5 => {
+                type $f = F4x5;
+                $body
+            }
+            Tile::F6x3 => {
+                type $f = F6x3;
+                $body
+            }
+            Tile::F2x5 => {
+                type $f = F2x5;
+                $body
+            }
+            Tile::F4x3 => {
+                type $f = F4x3;
+                $body
+            }
+        }
+    };
+}
 
-        let back = ConvShape {
-            window: Window::new((oh, ow), (F::R, F::R), (1, 1), (1, 1), Padding::Same).unwrap(),
-            cin: cout,
-            cout: cin,
+/// A stride-1 convolution planned for one kind of tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Winograd {
+    shape: ConvShape,
+    tile: Tile,
+}
+
+impl Winograd {
+    /// The tile that wastes least on this shape; `None` where the convolution is not stride 1 and 3x3 or 5x5.
+    pub fn new(shape: &ConvShape) -> Option<Self> {
+        let Window { y, x } = &shape.window;
+        let steps = [y.stride, x.stride, y.dilation, x.dilation];
+        if steps != [1; 4] || y.kernel != x.kernel {
+            return None;
+        }
+        let tile = match y.kernel {
+            // Of a map of two rows or columns the larger tile would waste half.
+            5 if y.output <= 2 || x.output <= 2 => Tile::F2x5,
+            5 => Tile::F4x5,
+            3 if y.output <= 4 || x.output <= 4 => Tile::F4x3,
+            3 => Tile::F6x3,
+            _ => return None,
         };
-        let _ = back;
-        let mut t = Tiling::new::<F>(&shape);
-        t.rows = h.div_ceil(F::M);
-        t.columns = w.div_ceil(F::M);
-        t.height = h;
-        let convolution_back =
-            Convolution { cin: cout, cout: cin, pad: (F::R - 1 - pad.0, F::R - 1 - pad.1) };
-        let mut u = vec![f32::NAN; packed_len::<F>(cout, cin)];
-        transform::<F>(&Filter { w: &ws, cin, cout, turned: true }, &mut u);
-        let mut dx = vec![f32::NAN; want_dx.len()];
-        let gradient = Dense { values: &dys, size: (oh, ow, cout) };
-        let out = Plain { y: &mut dx, bias: &[], size: (w, cin), first: 0 };
-        forward::<F>(&convolution_back, &t, 0..batch * t.rows, gradient, &u, out);
-        close("dx", &dx, &want_dx);
-
-        let mut dw = vec![f32::NAN; want_dw.len()];
-        let mut scratch = vec![f32::NAN; Sizes::new::<F>(&convolution, &tiling, batch).scratch()];
-        filter_gradient::<F>(&convolution, &tiling, batch, source, gradient, &mut dw, &mut scratch);
-        close("dw", &dw, &want_dw);
+        Some(Self { shape: *shape, tile })
     }
 
-    fn close(what: &str, got: &[f32], want: &Array4<f64>) {
-        let scale = want.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        for (i, (g, w)) in got.iter().zip(want).enumerate() {
-            assert!((f64::from(*g) - w).abs() < 2e-5 * scale, "{what}[{i}]: {g} want {w}");
-        }
+    /// The tile.
+    pub fn tile(&self) -> Tile {
+        self.tile
     }
 
-    #[test]
-    fn all_passes_agree_with_the_loops() {
-        for (batch, h, w, cin, cout) in
-            [(1, 8, 8, 16, 32), (2, 9, 7, 5, 3), (3, 4, 4, 33, 40), (2, 17, 13, 20, 70), (1, 1, 1, 3, 4)]
-        {
-            check::<F4x5>(batch, h, w, cin, cout, Padding::Same);
-            check::<F6x3>(batch, h, w, cin, cout, Padding::Same);
-            check::<F2x5>(batch, h, w, cin, cout, Padding::Same);
-            check::<F4x3>(batch, h, w, cin, cout, Padding::Same);
-        }
-        check::<F4x5>(2, 9, 8, 17, 5, Padding::Valid);
-        check::<F6x3>(2, 9, 8, 17, 5, Padding::Valid);
+    fn convolution(&self) -> Convolution {
+        let ConvShape { window, cin, cout } = self.shape;
+        Convolution { cin, cout, pad: (window.y.pad_before, window.x.pad_before) }
+    }
+
+    /// The convolution that maps output gradients to input gradients.
+    fn backwards(&self) -> Convolution {
+        let Convolution { cin, cout, pad } = self.convolution();
+        let reach = self.shape.window.y.kernel - 1;
+        Convolution { cin: cout, cout: cin, pad: (reach - pad.0, reach - pad.1) }
+    }
+
+    /// Floats of room that the forward pass works in.
+    pub fn forward_scratch(&self) -> usize {
+        let ConvShape { cin, cout, .. } = self.shape;
+        with_filtering!(self.tile, F => packed_len::<F>(cin, cout))
+    }
+
+    /// Floats of room that the two gradients work in, one after the other.
+    pub fn backward_scratch(&self, batch: usize) -> usize {
+        let ConvShape { cin, cout, .. } = self.shape;
+        with_filtering!(self.tile, F => {
+            let tiling = Tiling::over_output::<F>(&self.shape);
+            packed_len::<F>(cout, cin).max(Sizes::new::<F>(&self.convolution(), &tiling, batch).scratch())
+        })
+    }
+
+    /// `y = x * w + bias` over all images of `x`; an empty `bias` adds nothing. Overwrites `y`.
+    pub fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+        let ConvShape { window, cin, cout } = self.shape;
+        let batch = x.len() / self.shape.input_len();
+        with_filtering!(self.tile, F => {
+            let u = &mut scratch[..packed_len::<F>(cin, cout)];
+            filter::transform::<F>(&Filter { w, cin, cout, turned: false }, u);
+            let tiling = Tiling::over_output::<F>(&self.shape);
+            let source = Dense { values: x, size: (window.y.input, window.x.input, cin) };
+            let out = Plain { y, bias, size: (window.x.output, cout), first: 0 };
+            forward::forward::<F>(&self.convolution(), &tiling, 0..batch * tiling.rows, source, u, out);
+        });
+    }
+
+    /// The gradient of the input. Overwrites `dx`.
+    pub fn data_gradient(&self, dy: &[f32], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+        let ConvShape { window, cin, cout } = self.shape;
+        let batch = dy.len() / self.shape.output_len();
+        with_filtering!(self.tile, F => {
+            let u = &mut scratch[..packed_len::<F>(cout, cin)];
+            filter::transform::<F>(&Filter { w, cin, cout, turned: true }, u);
+            let tiling = Tiling::over_input::<F>(&self.shape);
+            let source = Dense { values: dy, size: (window.y.output, window.x.output, cout) };
+            let out = Plain { y: dx, bias: &[], size: (window.x.input, cin), first: 0 };
+            forward::forward::<F>(&self.backwards(), &tiling, 0..batch * tiling.rows, source, u, out);
+        });
+    }
+
+    /// The gradient of the filter, summed over all images. Overwrites `dw`.
+    pub fn filter_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
+        let ConvShape { window, cin, cout } = self.shape;
+        let batch = x.len() / self.shape.input_len();
+        with_filtering!(self.tile, F => {
+            let tiling = Tiling::over_output::<F>(&self.shape);
+            let x = Dense { values: x, size: (window.y.input, window.x.input, cin) };
+            let dy = Dense { values: dy, size: (window.y.output, window.x.output, cout) };
+            filter_gradient::filter_gradient::<F>(&self.convolution(), &tiling, batch, x, dy, dw, scratch);
+        });
     }
 }

@@ -9,20 +9,27 @@ use super::transform::Filtering;
 pub struct Tiling {
     /// Outputs along a tile's side.
     pub m: usize,
-    /// Inputs along a tile's side.
-    pub n: usize,
     /// Rows and columns of tiles on one image.
     pub rows: usize,
     /// Columns of tiles on one image.
     pub columns: usize,
-    /// Output height of one image.
+    /// Height of what they cover.
     pub height: usize,
 }
 
 impl Tiling {
-    pub fn new<F: Filtering>(shape: &ConvShape) -> Self {
-        let (height, width) = (shape.window.y.output, shape.window.x.output);
-        Self { m: F::M, n: F::N, rows: height.div_ceil(F::M), columns: width.div_ceil(F::M), height }
+    /// The tiles of the forward pass and of the filter gradient, which cover the output.
+    pub fn over_output<F: Filtering>(shape: &ConvShape) -> Self {
+        Self::over::<F>(shape.window.y.output, shape.window.x.output)
+    }
+
+    /// The tiles of the data gradient, which cover the input.
+    pub fn over_input<F: Filtering>(shape: &ConvShape) -> Self {
+        Self::over::<F>(shape.window.y.input, shape.window.x.input)
+    }
+
+    fn over<F: Filtering>(height: usize, width: usize) -> Self {
+        Self { m: F::M, rows: height.div_ceil(F::M), columns: width.div_ceil(F::M), height }
     }
 
     /// Output rows that the rows of tiles before row `row` (counted through all images) compute.

@@ -103,47 +103,51 @@ impl Filtering for F4x3 {
     }
 }
 
+/// `factor v + plus`.
+#[inline(always)]
+fn times<S: Simd>(simd: S, v: S::V, factor: f32, plus: S::V) -> S::V {
+    simd.mul_add(v, simd.splat(factor), plus)
+}
+
 /// `B^T x` for the points 0, +-1, +-2, +-1/2 and infinity.
 #[inline(always)]
 fn input8<S: Simd>(simd: S, x: [S::V; MAX_N]) -> [S::V; MAX_N] {
-    let times = |v, factor, plus| simd.mul_add(v, simd.splat(factor), plus);
     let [x0, x1, x2, x3, x4, x5, x6, x7] = x;
-    let even1 = times(x4, -4.25, simd.add(x2, x6));
-    let odd1 = times(x3, -4.25, simd.add(x1, x5));
-    let even2 = times(x2, 0.25, times(x4, -1.25, x6));
-    let odd2 = times(x1, 0.5, times(x3, -2.5, simd.add(x5, x5)));
-    let even3 = times(x2, 4.0, times(x4, -5.0, x6));
-    let odd3 = times(x5, 0.5, times(x3, -2.5, simd.add(x1, x1)));
+    let even1 = times(simd, x4, -4.25, simd.add(x2, x6));
+    let odd1 = times(simd, x3, -4.25, simd.add(x1, x5));
+    let even2 = times(simd, x2, 0.25, times(simd, x4, -1.25, x6));
+    let odd2 = times(simd, x1, 0.5, times(simd, x3, -2.5, simd.add(x5, x5)));
+    let even3 = times(simd, x2, 4.0, times(simd, x4, -5.0, x6));
+    let odd3 = times(simd, x5, 0.5, times(simd, x3, -2.5, simd.add(x1, x1)));
     [
-        times(simd.sub(x4, x2), 5.25, simd.sub(x0, x6)),
+        times(simd, simd.sub(x4, x2), 5.25, simd.sub(x0, x6)),
         simd.add(even1, odd1),
         simd.sub(even1, odd1),
         simd.add(even2, odd2),
         simd.sub(even2, odd2),
         simd.add(even3, odd3),
         simd.sub(even3, odd3),
-        times(simd.sub(x3, x5), 5.25, simd.sub(x7, x1)),
+        times(simd, simd.sub(x3, x5), 5.25, simd.sub(x7, x1)),
     ]
 }
 
 /// `B^T x` for the points 0, +-1, +-2 and infinity; the last two values are not used.
 #[inline(always)]
 fn input6<S: Simd>(simd: S, x: [S::V; MAX_N]) -> [S::V; MAX_N] {
-    let times = |v, factor, plus| simd.mul_add(v, simd.splat(factor), plus);
     let [x0, x1, x2, x3, x4, x5, ..] = x;
-    let even1 = times(x2, -4.0, x4);
-    let odd1 = times(x1, -4.0, x3);
+    let even1 = times(simd, x2, -4.0, x4);
+    let odd1 = times(simd, x1, -4.0, x3);
     let even2 = simd.sub(x4, x2);
     let odd2 = simd.sub(x3, x1);
     let odd2 = simd.add(odd2, odd2);
     let zero = simd.splat(0.0);
     [
-        times(x0, 4.0, times(x2, -5.0, x4)),
+        times(simd, x0, 4.0, times(simd, x2, -5.0, x4)),
         simd.add(even1, odd1),
         simd.sub(even1, odd1),
         simd.add(even2, odd2),
         simd.sub(even2, odd2),
-        times(x1, 4.0, times(x3, -5.0, x5)),
+        times(simd, x1, 4.0, times(simd, x3, -5.0, x5)),
         zero,
         zero,
     ]
@@ -181,7 +185,7 @@ pub fn output<S: Simd, F: Filtering>(simd: S, z: [S::V; MAX_N]) -> [S::V; MAX_N]
         (sums[pair], differences[pair]) = (simd.add(plus, minus), simd.sub(plus, minus));
     }
     let mut y = [simd.splat(0.0); MAX_N];
-    for (i, y) in y.iter_mut().enumerate().take(F::M) {
+    for i in 0..F::M {
         let halves = if i % 2 == 0 { &sums } else { &differences };
         let mut sum = halves[0];
         for (half, (p, _)) in halves.iter().zip(F::PAIRS).skip(1) {
@@ -195,7 +199,7 @@ pub fn output<S: Simd, F: Filtering>(simd: S, z: [S::V; MAX_N]) -> [S::V; MAX_N]
         if i == F::M - 1 {
             sum = simd.add(sum, z[F::N - 1]);
         }
-        *y = sum;
+        y[i] = sum;
     }
     y
 }
@@ -208,8 +212,20 @@ pub fn output_transposed<S: Simd, F: Filtering>(simd: S, y: [S::V; MAX_N]) -> [S
     z[0] = y[0];
     z[F::N - 1] = y[F::M - 1];
     for (pair, (p, _)) in F::PAIRS.iter().enumerate() {
-        let even = half(simd, y, 0, |i| output_power::<F>(i, *p));
-        let odd = half(simd, y, 1, |i| output_power::<F>(i, *p));
+        let even = half(
+            simd,
+            y,
+            0,
+            #[inline(always)]
+            |i| output_power::<F>(i, *p),
+        );
+        let odd = half(
+            simd,
+            y,
+            1,
+            #[inline(always)]
+            |i| output_power::<F>(i, *p),
+        );
         (z[1 + 2 * pair], z[2 + 2 * pair]) = (simd.add(even, odd), simd.sub(even, odd));
     }
     z
@@ -223,8 +239,20 @@ pub fn filter<S: Simd, F: Filtering>(simd: S, g: [S::V; MAX_N]) -> [S::V; MAX_N]
     u[0] = simd.mul(g[0], simd.splat(F::ZERO));
     u[F::N - 1] = g[F::R - 1];
     for (pair, (p, factor)) in F::PAIRS.iter().enumerate() {
-        let even = half(simd, g, 0, |k| factor * p.powi(k as i32));
-        let odd = half(simd, g, 1, |k| factor * p.powi(k as i32));
+        let even = half(
+            simd,
+            g,
+            0,
+            #[inline(always)]
+            |k| factor * p.powi(k as i32),
+        );
+        let odd = half(
+            simd,
+            g,
+            1,
+            #[inline(always)]
+            |k| factor * p.powi(k as i32),
+        );
         (u[1 + 2 * pair], u[2 + 2 * pair]) = (simd.add(even, odd), simd.sub(even, odd));
     }
     u
@@ -263,8 +291,14 @@ pub fn in_two_dimensions<S: Simd>(
     // Both loops run over `from` or `to` of the MAX_N places; the others hold what they held.
     let mut columns = *tile;
     for x in 0..from {
-        let column = transform(std::array::from_fn(|y| tile[y][x]));
-        (0..to).for_each(|y| columns[y][x] = column[y]);
+        let mut column = tile[0];
+        for y in 0..MAX_N {
+            column[y] = tile[y][x];
+        }
+        let column = transform(column);
+        for y in 0..to {
+            columns[y][x] = column[y];
+        }
     }
     let mut rows = columns;
     for y in 0..to {
