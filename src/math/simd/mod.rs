@@ -111,18 +111,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `a b + c`, with one rounding where the instruction set has it.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 
-    /// Lane by lane `a` where `a > b`, else `b`; where `a` is NaN, `b`.
-    fn max(self, a: Self::V, b: Self::V) -> Self::V;
-
-    /// Lane by lane `x` where `a > b`, else `y`; where `a` or `b` is NaN, `y`.
-    fn where_greater(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
-
-    /// Writes the first `count` lanes, at most all of them, as bytes. They hold whole numbers from 0 to 255.
-    fn store_codes(self, v: Self::V, to: &mut [u8], count: usize);
-
-    /// Lane by lane `v` where `codes` holds `code`, else 0. `codes` has at least [`Self::LANES`] entries.
-    fn where_code(self, codes: &[u8], code: u8, v: Self::V) -> Self::V;
-
     /// The first [`Self::LANES`] values.
     ///
     /// # Safety

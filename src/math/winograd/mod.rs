@@ -8,6 +8,7 @@
 //! | `filter.rs` | the transformed filter, packed for the matrix product |
 //! | `forward.rs` | the forward pass, which with a turned filter is the data gradient |
 //! | `filter_gradient.rs` | the gradient of the filter |
+#![allow(clippy::needless_range_loop, reason = "loops over the places of a tile index several tiles alike")]
 
 mod filter;
 mod filter_gradient;
@@ -91,11 +92,6 @@ impl Winograd {
             _ => return None,
         };
         Some(Self { shape: *shape, tile })
-    }
-
-    /// The tile.
-    pub fn tile(&self) -> Tile {
-        self.tile
     }
 
     fn convolution(&self) -> Convolution {

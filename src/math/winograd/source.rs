@@ -35,40 +35,6 @@ impl Source for Dense<'_> {
     }
 }
 
-/// The gradient before a 2x2 max-pool (stride 2, SAME), from that behind it: each value goes to the winner of its window.
-#[derive(Debug, Clone, Copy)]
-pub struct Unpooled<'a> {
-    /// Gradients of the pooled values, NHWC.
-    pub dy: &'a [f32],
-    /// Which of its window's values won, row by row: 0 to 3; any other code for none.
-    pub winners: &'a [u8],
-    /// Height, width and channels before the pool.
-    pub size: (usize, usize, usize),
-}
-
-impl Source for Unpooled<'_> {
-    #[inline(always)]
-    fn size(&self) -> (usize, usize, usize) {
-        self.size
-    }
-
-    #[inline(always)]
-    fn vector<S: Simd>(&self, simd: S, image: usize, y: usize, x: usize, channel: usize) -> S::V {
-        let (h, w, c) = self.size;
-        let (h, w) = (h.div_ceil(2), w.div_ceil(2));
-        let at = ((image * h + y / 2) * w + x / 2) * c + channel;
-        let (code, left) = ((y % 2 * 2 + x % 2) as u8, c - channel);
-        let dy = load_up_to(simd, &self.dy[at..], left);
-        if left >= S::LANES {
-            simd.where_code(&self.winners[at..], code, dy)
-        } else {
-            let mut codes = [u8::MAX; 16];
-            codes[..left].copy_from_slice(&self.winners[at..][..left]);
-            simd.where_code(&codes, code, dy)
-        }
-    }
-}
-
 /// The first `count` values of a slice, at most a vector of them; further lanes are 0.
 #[inline(always)]
 pub fn load_up_to<S: Simd>(simd: S, from: &[f32], count: usize) -> S::V {
