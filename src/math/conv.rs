@@ -13,6 +13,7 @@
 //! and sums run in a fixed order, so results are the same for any number of threads.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::gemm::{gemm, matrix, matrix_mut};
 use super::im2col::{col2im_add, im2col};
@@ -73,7 +74,8 @@ impl ConvShape {
 }
 
 /// How a convolution is computed. All give the same result up to rounding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConvAlgorithm {
     /// Winograd where it is the faster, else im2col.

@@ -28,6 +28,9 @@ pub struct Conv2d {
     pub kernel_init: Init,
     /// How b begins (default 0), or `None` for no bias.
     pub bias_init: Option<Init>,
+    /// How it is computed; not saved with the network.
+    #[serde(skip)]
+    pub algorithm: ConvAlgorithm,
 }
 
 impl Conv2d {
@@ -41,7 +44,14 @@ impl Conv2d {
             padding: Padding::Same,
             kernel_init: Init::TRUNCATED_NORMAL,
             bias_init: Some(Init::Constant(0.0)),
+            algorithm: ConvAlgorithm::Auto,
         }
+    }
+
+    /// Sets how it is computed.
+    pub fn algorithm(mut self, algorithm: ConvAlgorithm) -> Self {
+        self.algorithm = algorithm;
+        self
     }
 
     /// Sets the stride along both axes.
@@ -99,7 +109,7 @@ impl Conv2d {
                 ))
             })?;
         let shape = ConvShape { window, cin, cout: self.filters };
-        let plan = ConvPlan::new(shape, ConvAlgorithm::Auto);
+        let plan = ConvPlan::new(shape, self.algorithm);
         Ok(Built::Layer(Box::new(Conv2dLayer { spec: self.clone(), plan })))
     }
 }
