@@ -64,8 +64,8 @@ fn check(algorithm: ConvAlgorithm, last_logits: Option<f64>) {
         .unwrap();
         let labels: Vec<usize> = (0..batch).map(|i| i % 5).collect();
 
-        // Nine layers deep, float32 sums of up to 6400 products: about 1e-5 of the largest logit.
-        assert_close(&format!("{key}/logits"), &net.forward(images.view()).unwrap(), tensor("logits"), 3e-5);
+        // Nine layers deep, float32 sums of up to 6400 products: about 1e-5 of the largest logit, with Winograd thrice that.
+        assert_close(&format!("{key}/logits"), &net.forward(images.view()).unwrap(), tensor("logits"), 1e-4);
 
         // Every gradient once, by its norm and its first values.
         let outputs = net.forward_train(images.view()).unwrap();
