@@ -40,7 +40,7 @@ With photos of your own, one sub-folder a class:
 
 #[derive(Subcommand)]
 enum Command {
-    //TMP Convert(commands::convert::Args),
+    Convert(commands::convert::Args),
     Train(commands::train::Args),
     Eval(commands::eval::Args),
     Predict(commands::predict::Args),
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         None => commands::demo::run(&cli.demo),
-        //TMP Some(Command::Convert(args)) => commands::convert::run(&args),
+        Some(Command::Convert(args)) => commands::convert::run(&args),
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Eval(args)) => commands::eval::run(&args),
         Some(Command::Predict(args)) => commands::predict::run(&args),

@@ -3,7 +3,7 @@
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use crate::image::{DecodeOptions, Fit, ImageError, Orientation, decode, standardize};
+use crate::image::{DecodeOptions, Fit, ImageError, Orientation, decode_fitted, standardize};
 
 /// From an encoded photo to the network's input. Saved with the model, so that prediction does as training did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +42,8 @@ impl Preprocess {
         size: usize,
         options: &DecodeOptions,
     ) -> Result<Array3<u8>, ImageError> {
-        let size = (size, size);
-        let (shrink_to, orientation) = (self.fit.shrink_hint(size), self.orientation);
-        let options = DecodeOptions { shrink_to, orientation, ..*options };
-        self.fit.apply(&decode(encoded, &options)?, size)
+        let options = DecodeOptions { orientation: self.orientation, ..*options };
+        decode_fitted(encoded, self.fit, (size, size), &options)
     }
 
     /// The network's input: a photo decoded, fitted and standardized to mean 0 and deviation 1.

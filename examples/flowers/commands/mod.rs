@@ -1,7 +1,7 @@
 //! One file a subcommand.
 
 pub mod bench;
-//TMP pub mod convert;
+pub mod convert;
 pub mod demo;
 pub mod eval;
 pub mod inspect;
