@@ -1,12 +1,13 @@
 //! The kernels agree with the obvious loops in `f64` (`floret::math::reference`), for every backend and shape.
 //!
 //! Outputs that must be overwritten hold NaN beforehand. Tolerances: a sum of K float32 products of values in [-1, 1]
-//! errs by about sqrt(K) 6e-8; 1e-5 of the largest value leaves an order of magnitude.
+//! errs by about sqrt(K) 6e-8; 1e-5 of the largest value leaves an order of magnitude. Winograd's transforms add and cancel
+//! values several times larger: three times that for the largest error of thousands.
 
 mod common;
 
 use common::assert_close;
-use floret::math::conv::{self, ConvShape};
+use floret::math::conv::{ConvAlgorithm, ConvPlan, ConvShape};
 use floret::math::gemm::{Backend, gemm_with, par_gemm};
 use floret::math::pool::{self, PoolShape};
 use floret::math::reference::{self, Slide};
@@ -122,23 +123,33 @@ impl Case {
     }
 
     fn check(&self) {
+        for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
+            self.check_with(algorithm);
+        }
+    }
+
+    fn check_with(&self, algorithm: ConvAlgorithm) {
+        let plan = ConvPlan::new(self.shape, algorithm);
+        let tolerance = if algorithm == ConvAlgorithm::Im2col { TOLERANCE } else { 3.0 * TOLERANCE };
+        let batch = self.x.dim().0;
+        let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
         let (x, w, dy) = (narrow(&self.x), narrow(&self.w), narrow(&self.dy));
         let bias: Vec<f32> = (0..self.shape.cout).map(|c| c as f32 - 1.5).collect();
         let want = reference::conv2d(self.x.view(), self.w.view(), self.slide);
         let mut y = vec![f32::NAN; want.len()];
-        conv::forward(&self.shape, &x, &w, &[], &mut y);
-        assert_close("forward", &y, &want, TOLERANCE);
-        conv::forward(&self.shape, &x, &w, &bias, &mut y);
+        plan.forward(&x, &w, &[], &mut y, &mut scratch);
+        assert_close(&format!("{algorithm:?} forward"), &y, &want, tolerance);
+        plan.forward(&x, &w, &bias, &mut y, &mut scratch);
         let biased = want + ndarray::Array1::from_iter(bias.iter().map(|&b| f64::from(b)));
-        assert_close("forward with bias", &y, &biased, TOLERANCE);
+        assert_close(&format!("{algorithm:?} forward with bias"), &y, &biased, tolerance);
 
         let (want_dx, want_dw) =
             reference::conv2d_gradients(self.x.view(), self.w.view(), self.dy.view(), self.slide);
         let (mut dx, mut dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
-        conv::data_gradient(&self.shape, &dy, &w, &mut dx);
-        assert_close("data gradient", &dx, &want_dx, TOLERANCE);
-        conv::filter_gradient(&self.shape, &x, &dy, &mut dw);
-        assert_close("filter gradient", &dw, &want_dw, TOLERANCE);
+        plan.data_gradient(&dy, &w, &mut dx, &mut scratch);
+        assert_close(&format!("{algorithm:?} data gradient"), &dx, &want_dx, tolerance);
+        plan.filter_gradient(&x, &dy, &mut dw, &mut scratch);
+        assert_close(&format!("{algorithm:?} filter gradient"), &dw, &want_dw, tolerance);
     }
 }
 

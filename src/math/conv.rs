@@ -13,10 +13,12 @@
 //! and sums run in a fixed order, so results are the same for any number of threads.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::gemm::{gemm, matrix, matrix_mut};
 use super::im2col::{col2im_add, im2col};
 use super::window::Window;
+use super::winograd::Winograd;
 
 /// Floats in one block of the patch matrix: 2 MB, which the cores' caches hold beside the filter.
 const PATCH_BLOCK: usize = 1 << 19;
@@ -71,8 +73,83 @@ impl ConvShape {
     }
 }
 
-/// `y = x * w + bias`: forward pass over all images of `x`. Overwrites `y`; an empty `bias` adds nothing.
-pub fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+/// How a convolution is computed. All give the same result up to rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ConvAlgorithm {
+    /// Winograd where it is the faster, else im2col.
+    #[default]
+    Auto,
+    /// Patches as rows of a matrix: any shape.
+    Im2col,
+    /// Fewer multiplications by transforms: stride 1, dilation 1, 3x3 or 5x5; im2col for other shapes.
+    Winograd,
+}
+
+/// Input channels from which on Auto chooses Winograd: with fewer, the transforms cost more than the products they save.
+const AUTO_CHANNELS: usize = 16;
+
+/// A convolution with its algorithm chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConvPlan {
+    shape: ConvShape,
+    winograd: Option<Winograd>,
+}
+
+impl ConvPlan {
+    /// Chooses how to compute this shape.
+    pub fn new(shape: ConvShape, algorithm: ConvAlgorithm) -> Self {
+        let wanted = match algorithm {
+            ConvAlgorithm::Auto => shape.cin >= AUTO_CHANNELS,
+            ConvAlgorithm::Im2col => false,
+            ConvAlgorithm::Winograd => true,
+        };
+        Self { shape, winograd: wanted.then(|| Winograd::new(&shape)).flatten() }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// Floats of room that [`forward`](Self::forward) works in.
+    pub fn forward_scratch(&self) -> usize {
+        self.winograd.map_or(0, |winograd| winograd.forward_scratch())
+    }
+
+    /// Floats of room that each of the two gradients works in, for this many images.
+    pub fn backward_scratch(&self, batch: usize) -> usize {
+        self.winograd.map_or(0, |winograd| winograd.backward_scratch(batch))
+    }
+
+    /// `y = x * w + bias`: forward pass over all images of `x`. Overwrites `y`; an empty `bias` adds nothing.
+    pub fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+        match &self.winograd {
+            Some(winograd) => winograd.forward(x, w, bias, y, scratch),
+            None => forward(&self.shape, x, w, bias, y),
+        }
+    }
+
+    /// The gradient of the filter, summed over all images. Overwrites `dw`.
+    pub fn filter_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
+        match &self.winograd {
+            Some(winograd) => winograd.filter_gradient(x, dy, dw, scratch),
+            None => filter_gradient(&self.shape, x, dy, dw),
+        }
+    }
+
+    /// The gradient of the input. Overwrites `dx`.
+    pub fn data_gradient(&self, dy: &[f32], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+        match &self.winograd {
+            Some(winograd) => winograd.data_gradient(dy, w, dx, scratch),
+            None => data_gradient(&self.shape, dy, w, dx),
+        }
+    }
+}
+
+/// `y = x * w + bias` by im2col.
+fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
     let (k, n) = (shape.patch(), shape.cout);
     let block = shape.block_pixels(k);
     let w = matrix(w, k, n);
@@ -91,8 +168,8 @@ pub fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f
     });
 }
 
-/// The gradient of the filter, `dw = patches^T dy`, summed over all images. Overwrites `dw`.
-pub fn filter_gradient(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+/// The gradient of the filter, `dw = patches^T dy`, by im2col.
+fn filter_gradient(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let (k, n) = (shape.patch(), shape.cout);
     let total = dy.len() / n;
     // Few pixels at a time, since the product of a block is a sum into the whole of dw.
@@ -118,8 +195,8 @@ pub fn filter_gradient(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32])
     }
 }
 
-/// The gradient of the input, `dpatches = dy w^T` added back onto each image. Overwrites `dx`.
-pub fn data_gradient(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+/// The gradient of the input, `dpatches = dy w^T` added back onto each image, by im2col.
+fn data_gradient(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     let (k, n) = (shape.patch(), shape.cout);
     let w = matrix(w, k, n);
     let per_image = shape.window.output_pixels();

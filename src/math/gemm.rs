@@ -3,14 +3,17 @@
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
-use super::backend;
+use super::simd::MatrixMut;
+use super::{backend, native};
 
 /// Who multiplies. All give the same product up to rounding; the tests hold each to the same cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Backend {
-    /// The pure-Rust crate `matrixmultiply`.
+    /// floret's own: packed panels, microkernels for AVX-512, AVX2 and whatever the compiler makes of plain arrays.
     #[default]
+    Native,
+    /// The pure-Rust crate `matrixmultiply`.
     MatrixMultiply,
     /// The system's OpenBLAS, on one thread.
     #[cfg(feature = "openblas")]
@@ -20,6 +23,7 @@ pub enum Backend {
 impl Backend {
     /// Every backend of this build.
     pub const ALL: &[Backend] = &[
+        Backend::Native,
         Backend::MatrixMultiply,
         #[cfg(feature = "openblas")]
         Backend::OpenBlas,
@@ -59,9 +63,23 @@ pub fn gemm_with(
         return;
     }
     match backend {
+        Backend::Native => native(alpha, a, b, beta, c),
         Backend::MatrixMultiply => backend::matrixmultiply(alpha, a, b, beta, c),
         #[cfg(feature = "openblas")]
         Backend::OpenBlas => backend::openblas(alpha, a, b, beta, c),
+    }
+}
+
+/// [`Backend::Native`], which wants contiguous rows of C.
+fn native(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
+    if let Some(c) = MatrixMut::of(c.view_mut()) {
+        native::sgemm(alpha, a, b, beta, c);
+    } else if let Some(transposed) = MatrixMut::of(c.view_mut().reversed_axes()) {
+        native::sgemm(alpha, b.t(), a.t(), beta, transposed);
+    } else {
+        let mut copy = c.to_owned();
+        native(alpha, a, b, beta, copy.view_mut());
+        c.assign(&copy);
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Network, NetworkError};
 use crate::loss::Loss;
+use crate::math::conv::ConvAlgorithm;
 use crate::nn::{LayerSpec, NamedLayer, Sequential, Shape, ShapeError};
 
 /// A network as plain data: enough to build it again.
@@ -63,6 +64,17 @@ impl NetworkBuilder {
     /// Sets the seed of the initial weights and of dropout; default 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets how the convolutions added so far are computed (not those within residual blocks); default
+    /// [`ConvAlgorithm::Auto`]. For measurements.
+    pub fn conv_algorithm(mut self, algorithm: ConvAlgorithm) -> Self {
+        for NamedLayer { layer, .. } in &mut self.spec.layers {
+            if let LayerSpec::Conv2d(conv) = layer {
+                conv.algorithm = algorithm;
+            }
+        }
         self
     }
 

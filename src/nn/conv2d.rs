@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::spec::Built;
-use super::{Backward, Forward, Init, Input, Layer, Param, Shape, ShapeError};
-use crate::math::conv::{self, ConvShape};
+use super::{Backward, Forward, Init, Input, Layer, Memory, Param, Shape, ShapeError};
+use crate::math::conv::{ConvAlgorithm, ConvPlan, ConvShape};
 use crate::math::reduce::column_sums;
 use crate::math::window::{Padding, Window};
 
@@ -28,6 +28,9 @@ pub struct Conv2d {
     pub kernel_init: Init,
     /// How b begins (default 0), or `None` for no bias.
     pub bias_init: Option<Init>,
+    /// How it is computed; not saved with the network.
+    #[serde(skip)]
+    pub algorithm: ConvAlgorithm,
 }
 
 impl Conv2d {
@@ -41,7 +44,14 @@ impl Conv2d {
             padding: Padding::Same,
             kernel_init: Init::TRUNCATED_NORMAL,
             bias_init: Some(Init::Constant(0.0)),
+            algorithm: ConvAlgorithm::Auto,
         }
+    }
+
+    /// Sets how it is computed.
+    pub fn algorithm(mut self, algorithm: ConvAlgorithm) -> Self {
+        self.algorithm = algorithm;
+        self
     }
 
     /// Sets the stride along both axes.
@@ -99,49 +109,62 @@ impl Conv2d {
                 ))
             })?;
         let shape = ConvShape { window, cin, cout: self.filters };
-        Ok(Built::Layer(Box::new(Conv2dLayer { spec: self.clone(), shape })))
+        let plan = ConvPlan::new(shape, self.algorithm);
+        Ok(Built::Layer(Box::new(Conv2dLayer { spec: self.clone(), plan })))
     }
 }
 
 #[derive(Debug)]
 struct Conv2dLayer {
     spec: Conv2d,
-    shape: ConvShape,
+    plan: ConvPlan,
+}
+
+impl Conv2dLayer {
+    fn shape(&self) -> &ConvShape {
+        self.plan.shape()
+    }
 }
 
 impl Layer for Conv2dLayer {
     fn output(&self) -> Shape {
-        let window = &self.shape.window;
-        Shape::Image { height: window.y.output, width: window.x.output, channels: self.shape.cout }
+        let ConvShape { window, cout, .. } = self.shape();
+        Shape::Image { height: window.y.output, width: window.x.output, channels: *cout }
     }
 
     fn params(&self) -> Vec<Param> {
-        let ((kh, kw), ConvShape { cin, cout, .. }) = (self.spec.kernel, self.shape);
+        let ((kh, kw), &ConvShape { cin, cout, .. }) = (self.spec.kernel, self.shape());
         let kernel =
             Param::kernel(vec![kh, kw, cin, cout], self.spec.kernel_init, (kh * kw * cin, kh * kw * cout));
         let bias = self.spec.bias_init.map(|init| Param::vector("bias", cout, init));
         [kernel].into_iter().chain(bias).collect()
     }
 
+    fn memory(&self, batch: usize) -> Memory {
+        let forward = self.plan.forward_scratch();
+        let train_scratch = forward.max(self.plan.backward_scratch(batch));
+        Memory { train_scratch, infer_scratch: forward, ..Memory::default() }
+    }
+
     fn multiply_adds(&self) -> u64 {
-        self.shape.multiply_adds()
+        self.shape().multiply_adds()
     }
 
-    fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], _pass: Forward<'_>) {
-        let (w, b) = w.split_at(self.shape.filter_len());
-        conv::forward(&self.shape, x, w, b, y);
+    fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
+        let (w, b) = w.split_at(self.shape().filter_len());
+        self.plan.forward(x, w, b, y, pass.scratch);
     }
 
-    fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], _pass: Backward<'_>) {
-        let (w, _) = w.split_at(self.shape.filter_len());
-        let (dw, db) = dw.split_at_mut(self.shape.filter_len());
+    fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
+        let (w, _) = w.split_at(self.shape().filter_len());
+        let (dw, db) = dw.split_at_mut(self.shape().filter_len());
         // y = x * w + b
         if !db.is_empty() {
             column_sums(dy, db);
         }
-        conv::filter_gradient(&self.shape, x.values(), dy, dw);
+        self.plan.filter_gradient(x.values(), dy, dw, pass.scratch);
         if let Some(dx) = x.gradient() {
-            conv::data_gradient(&self.shape, dy, w, dx);
+            self.plan.data_gradient(dy, w, dx, pass.scratch);
         }
     }
 }

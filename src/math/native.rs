@@ -1,0 +1,147 @@
+//! floret's own matrix product: the five loops of Goto and van de Geijn (2008) around the register tile of
+//! [`super::simd`].
+//!
+//! B is packed into panels of `nr` columns, A into panels of `mr` rows, each a block at a time, so that the tile reads
+//! memory in the order it lies in, from the cache that holds it.
+
+use std::cell::RefCell;
+
+use ndarray::{ArrayView2, s};
+
+use super::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+
+/// Steps of k in a block: a panel of B (`KC x nr`: 32 KB with AVX-512, 16 KB with AVX2) then stays in the L1 cache while
+/// the panels of A pass by.
+const KC: usize = 256;
+
+/// Rows of A in a block, about: `MC x KC` floats are 256 KB, half of a small L2 cache.
+const MC: usize = 256;
+
+/// Columns of B in a block: `KC x NC` floats are 2 MB, a share of the L3 cache.
+const NC: usize = 2048;
+
+thread_local! {
+    /// Packed blocks of A and B, reused from call to call.
+    static PACKED: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// `C = alpha A B + beta C` on the calling thread; sizes agree and none is 0.
+pub(super) fn sgemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: MatrixMut<'_>) {
+    PACKED.with_borrow_mut(|(packed_a, packed_b)| {
+        dispatch!(|simd| sgemm_with(simd, alpha, a, b, beta, c, packed_a, packed_b));
+    });
+}
+
+#[allow(clippy::too_many_arguments, reason = "the operands of GEMM and room to pack them")]
+#[inline(always)]
+fn sgemm_with<S: Simd>(
+    simd: S,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    beta: f32,
+    mut c: MatrixMut<'_>,
+    packed_a: &mut Vec<f32>,
+    packed_b: &mut Vec<f32>,
+) {
+    let ((m, k), n) = (a.dim(), b.ncols());
+    let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
+    if beta != 0.0 && beta != 1.0 {
+        (0..m).for_each(|i| c.row(i).iter_mut().for_each(|v| *v *= beta));
+    }
+    // LOOP 5: blocks of columns of B and C
+    for jc in (0..n).step_by(NC) {
+        let nc = NC.min(n - jc);
+        // LOOP 4: blocks of k
+        for pc in (0..k).step_by(KC) {
+            let kc = KC.min(k - pc);
+            let store = if pc == 0 && beta == 0.0 { Store::Overwrite } else { Store::Add };
+            let b_panel = kc * nr;
+            pack_b(b.slice(s![pc..pc + kc, jc..jc + nc]), nr, sized(packed_b, nc.div_ceil(nr) * b_panel));
+            // LOOP 3: blocks of rows of A and C
+            let mc = MC.next_multiple_of(mr);
+            for ic in (0..m).step_by(mc) {
+                let mc = mc.min(m - ic);
+                let a = a.slice(s![ic..ic + mc, pc..pc + kc]);
+                let a_panel = kc.next_multiple_of(S::LANES) * mr;
+                let packed_a = sized(packed_a, mc.div_ceil(mr) * a_panel);
+                let layout = pack_a::<S>(alpha, a, packed_a);
+                // LOOP 2: panels of B
+                for (jr, b) in (0..nc).step_by(nr).zip(packed_b.chunks(b_panel)) {
+                    // LOOP 1: panels of A
+                    for (ir, a) in (0..mc).step_by(mr).zip(packed_a.chunks(a_panel)) {
+                        let tile = c.window(ic + ir, jc + jr, mr.min(mc - ir), nr.min(nc - jr));
+                        multiply_tile(simd, kc, a, layout, b, nr, tile, store);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first `len` floats of a buffer that is made longer if it is shorter.
+fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+/// Packs a block of B (kc x nc) into panels `[kc][nr]`, the last one filled up with zeros.
+#[inline(always)]
+pub(super) fn pack_b(b: ArrayView2<f32>, nr: usize, packed: &mut [f32]) {
+    let (kc, nc) = b.dim();
+    for (first, panel) in (0..nc).step_by(nr).zip(packed.chunks_exact_mut(kc * nr)) {
+        let columns = nr.min(nc - first);
+        let source = b.slice(s![.., first..first + columns]);
+        if columns < nr {
+            panel.fill(0.0);
+        }
+        if source.strides()[1] == 1 || columns == 1 {
+            for (row, to) in source.rows().into_iter().zip(panel.chunks_exact_mut(nr)) {
+                match row.to_slice() {
+                    Some(row) => to[..columns].copy_from_slice(row),
+                    None => to[0] = row[0],
+                }
+            }
+        } else {
+            // Columns are read in order and written across.
+            for (j, column) in source.columns().into_iter().enumerate() {
+                panel[j..].iter_mut().step_by(nr).zip(column).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+/// Packs a block of A (mc x kc), times `alpha`, into panels of `mr` rows; says how they lie. Rows beyond the last are left
+/// as they are: the tile does not read them.
+#[inline(always)]
+fn pack_a<S: Simd>(alpha: f32, a: ArrayView2<f32>, packed: &mut [f32]) -> PanelLayout {
+    let (mc, kc) = a.dim();
+    let (mr, lanes) = (S::TILE.0, S::LANES);
+    let panel = kc.next_multiple_of(lanes) * mr;
+    if a.strides()[1] == 1 || kc == 1 {
+        for (i, row) in a.rows().into_iter().enumerate() {
+            let to = &mut packed[i / mr * panel + i % mr * lanes..];
+            match row.to_slice() {
+                Some(row) => {
+                    for (to, from) in to.chunks_mut(mr * lanes).zip(row.chunks(lanes)) {
+                        to.iter_mut().zip(from).for_each(|(t, f)| *t = alpha * f);
+                    }
+                }
+                None => to[0] = alpha * row[0],
+            }
+        }
+        return PanelLayout::Blocked;
+    }
+    for (first, panel) in (0..mc).step_by(mr).zip(packed.chunks_exact_mut(panel)) {
+        let rows = a.slice(s![first..mc.min(first + mr), ..]);
+        for (column, to) in rows.columns().into_iter().zip(panel.chunks_exact_mut(mr)) {
+            match column.to_slice() {
+                Some(column) => to.iter_mut().zip(column).for_each(|(t, f)| *t = alpha * f),
+                None => to.iter_mut().zip(column).for_each(|(t, f)| *t = alpha * f),
+            }
+        }
+    }
+    PanelLayout::Columns { stride: mr }
+}

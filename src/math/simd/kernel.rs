@@ -1,0 +1,206 @@
+//! The matrix product's register tile: the innermost loop of everything that multiplies matrices here.
+//!
+//! A tile of C, at most `mr` rows by `nr` columns ([`Simd::TILE`]), stays in registers while the loop runs along k: each
+//! step loads `nr` values of B's row and, for each row of A, broadcasts one value and multiplies and adds.
+
+use super::{MatrixMut, Simd};
+
+/// How a panel of A (at most `mr` rows) lies in memory. Both ways have a constant distance from row to row, which leaves
+/// the address arithmetic to the instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PanelLayout {
+    /// `[k / LANES][mr][LANES]`: for each block of `LANES` steps of k, row after row. Row-contiguous sources are copied to
+    /// it vector by vector.
+    Blocked,
+    /// `[k][stride]`: for each step of k, the values of all rows side by side. Column-contiguous sources lie so already.
+    Columns {
+        /// Distance from one step of k to the next.
+        stride: usize,
+    },
+}
+
+/// What the tile does to C.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// `C = A B`; C is not read.
+    Overwrite,
+    /// `C += A B`.
+    Add,
+}
+
+/// Multiplies a panel of A by a panel of B into a tile of C, over `k` steps.
+///
+/// `a` lies as `layout` says, for panels of `mr` rows. Row p of `b` begins at `p * b_stride` and has `nr` readable values,
+/// of which only the tile's columns count.
+///
+/// # Panics
+/// If a slice is too short for what is asked of it, or C is no tile (1 to `mr` rows, 1 to `nr` columns).
+#[allow(clippy::too_many_arguments, reason = "three operands with their layouts")]
+#[inline(always)]
+pub fn multiply_tile<S: Simd>(
+    simd: S,
+    k: usize,
+    a: &[f32],
+    layout: PanelLayout,
+    b: &[f32],
+    b_stride: usize,
+    mut c: MatrixMut<'_>,
+    store: Store,
+) {
+    let (mr, nv) = S::TILE;
+    let nr = nv * S::LANES;
+    let (rows, columns) = (c.rows(), c.columns());
+    assert!((1..=mr).contains(&rows) && (1..=nr).contains(&columns));
+    if k == 0 {
+        if store == Store::Overwrite {
+            (0..rows).for_each(|i| c.row(i).fill(0.0));
+        }
+        return;
+    }
+    assert!(b.len() >= (k - 1) * b_stride + nr);
+    match layout {
+        PanelLayout::Blocked => {
+            let (blocks, rest) = (k / S::LANES, k % S::LANES);
+            let whole = blocks * mr * S::LANES;
+            let tail = if rest == 0 { 0 } else { (rows - 1) * S::LANES + rest };
+            // Of the last whole block the kernel reads `rows` rows only.
+            let read = if rest > 0 { whole + tail } else { whole - (mr - rows) * S::LANES };
+            assert!(a.len() >= read);
+        }
+        PanelLayout::Columns { stride } => assert!(a.len() >= (k - 1) * stride + rows),
+    }
+    // SAFETY: the assertions above are the duties of `run`; a tile of all columns has `nr` values in each of C's rows.
+    unsafe {
+        let (a, b) = (a.as_ptr(), b.as_ptr());
+        if columns == nr {
+            let (c, c_stride) = c.raw();
+            run_rows(simd, rows, k, a, layout, b, b_stride, c, c_stride, store);
+            return;
+        }
+        // A narrower tile is computed whole beside C, then copied.
+        let mut beside = [0.0; MOST_TILE_VALUES];
+        run_rows(simd, rows, k, a, layout, b, b_stride, beside.as_mut_ptr(), nr, Store::Overwrite);
+        for i in 0..rows {
+            let (to, from) = (c.row(i), &beside[i * nr..][..columns]);
+            match store {
+                Store::Overwrite => to.copy_from_slice(from),
+                Store::Add => to.iter_mut().zip(from).for_each(|(t, f)| *t += f),
+            }
+        }
+    }
+}
+
+/// Values of the largest tile of any instruction set.
+const MOST_TILE_VALUES: usize = 14 * 32;
+
+/// Calls the kernel for exactly `rows` rows.
+///
+/// # Safety
+/// As [`run`], for `rows` rows.
+#[allow(clippy::too_many_arguments, reason = "a kernel's pointers and strides")]
+#[inline(always)]
+unsafe fn run_rows<S: Simd>(
+    simd: S,
+    rows: usize,
+    k: usize,
+    a: *const f32,
+    layout: PanelLayout,
+    b: *const f32,
+    b_stride: usize,
+    c: *mut f32,
+    c_stride: usize,
+    store: Store,
+) {
+    const { assert!(S::TILE.0 * S::TILE.1 * S::LANES <= MOST_TILE_VALUES && S::TILE.1 == 2) };
+    macro_rules! by_rows {
+        ($($n:literal)+) => {
+            match rows {
+                // SAFETY: the caller's duties are the same.
+                $($n if $n <= S::TILE.0 => unsafe { run::<S, $n>(simd, k, a, layout, b, b_stride, c, c_stride, store) },)+
+                _ => unreachable!("a tile has at most {} rows", S::TILE.0),
+            }
+        };
+    }
+    by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+}
+
+/// The kernel for `MR` rows and two vectors of columns.
+///
+/// # Safety
+/// - `a` is valid for reading what `layout` says of `MR` rows (in panels of `S::TILE.0`) and `k` steps;
+/// - `b` for `2 LANES` values at each of `k` multiples of `b_stride`;
+/// - `c` for writing, and with [`Store::Add`] reading, `2 LANES` values at each of `MR` multiples of `c_stride`.
+#[allow(clippy::too_many_arguments, reason = "a kernel's pointers and strides")]
+#[inline(always)]
+unsafe fn run<S: Simd, const MR: usize>(
+    simd: S,
+    k: usize,
+    a: *const f32,
+    layout: PanelLayout,
+    b: *const f32,
+    b_stride: usize,
+    c: *mut f32,
+    c_stride: usize,
+    store: Store,
+) {
+    let mut acc = [[simd.splat(0.0); 2]; MR];
+    // SAFETY: the caller vouches for every address below: step p of k reads `b + p b_stride` (two vectors), and for
+    // row i of A `a + p/LANES * mr LANES + i LANES + p%LANES` (blocked) or `a + p stride + i` (columns).
+    unsafe {
+        match layout {
+            PanelLayout::Blocked => {
+                let (mut a, mut b) = (a, b);
+                for _ in 0..k / S::LANES {
+                    for p in 0..S::LANES {
+                        step(simd, &mut acc, a.add(p), S::LANES, b);
+                        b = b.add(b_stride);
+                    }
+                    a = a.add(S::TILE.0 * S::LANES);
+                }
+                for p in 0..k % S::LANES {
+                    step(simd, &mut acc, a.add(p), S::LANES, b);
+                    b = b.add(b_stride);
+                }
+            }
+            PanelLayout::Columns { stride } => {
+                for p in 0..k {
+                    step(simd, &mut acc, a.add(p * stride), 1, b.add(p * b_stride));
+                }
+            }
+        }
+        for (i, [left, right]) in acc.into_iter().enumerate() {
+            let row = c.add(i * c_stride);
+            let (left, right) = match store {
+                Store::Overwrite => (left, right),
+                Store::Add => {
+                    (simd.add(simd.load_ptr(row), left), simd.add(simd.load_ptr(row.add(S::LANES)), right))
+                }
+            };
+            simd.store_ptr(left, row);
+            simd.store_ptr(right, row.add(S::LANES));
+        }
+    }
+}
+
+/// One step of k: `acc[i] += a[i] b`.
+///
+/// # Safety
+/// `a` is valid for reading at `MR` multiples of `row`, `b` for two vectors.
+#[inline(always)]
+unsafe fn step<S: Simd, const MR: usize>(
+    simd: S,
+    acc: &mut [[S::V; 2]; MR],
+    a: *const f32,
+    row: usize,
+    b: *const f32,
+) {
+    // SAFETY: the caller vouches for these addresses.
+    unsafe {
+        let (left, right) = (simd.load_ptr(b), simd.load_ptr(b.add(S::LANES)));
+        for (i, acc) in acc.iter_mut().enumerate() {
+            let value = simd.splat(*a.add(i * row));
+            acc[0] = simd.mul_add(value, left, acc[0]);
+            acc[1] = simd.mul_add(value, right, acc[1]);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Vectors of `f32` on each instruction set, chosen at run time. The crate's only `unsafe` lives here.
+//!
+//! An instruction set is a token: [`Simd::new`] returns one only where the processor has it, and vector operations are
+//! methods of the token, so "was it detected?" is a question of types. Code is written once, generic over
+//! [`Simd`], marked `#[inline(always)]` down to the vector operations, and run through [`Simd::vectorize`], which
+//! compiles it with the instruction set enabled. [`dispatch!`] picks the best one.
+//!
+//! To add an instruction set: a token in a file of its own, and a line in `Isa` and `dispatch!`.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod kernel;
+mod matrix;
+mod portable;
+
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use kernel::{PanelLayout, Store, multiply_tile};
+pub use matrix::MatrixMut;
+pub use portable::Portable;
+
+/// An instruction set that floret has kernels for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// Whatever the compiler makes of plain arrays of four: SSE2, NEON.
+    Portable,
+    /// AVX2 with FMA.
+    Avx2,
+    /// AVX-512F.
+    Avx512,
+}
+
+impl Isa {
+    /// Every instruction set, best last.
+    pub const ALL: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+
+    /// Its name, as the environment variable `FLORET_ISA` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Avx2::new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Avx512::new().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx2 | Isa::Avx512 => false,
+        }
+    }
+
+    /// The best one that this processor has, at most the one that `FLORET_ISA` names (for measurements).
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let limit = std::env::var("FLORET_ISA").ok();
+            let limit = limit.and_then(|name| Isa::ALL.into_iter().find(|isa| isa.name() == name));
+            let allowed = |isa: &Isa| limit.is_none_or(|limit| *isa <= limit) && isa.is_available();
+            Isa::ALL.into_iter().rev().find(allowed).unwrap_or(Isa::Portable)
+        })
+    }
+}
+
+/// A token for an instruction set that this processor has, and its operations on vectors of [`Self::LANES`] floats.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// A vector.
+    type V: Copy;
+
+    /// Floats in a vector.
+    const LANES: usize;
+
+    /// Rows and vectors of columns of the matrix product's register tile: as many accumulators as leave room for one
+    /// row of B and a broadcast value.
+    const TILE: (usize, usize);
+
+    /// The instruction set.
+    const ISA: Isa;
+
+    /// The token, if the processor has the instruction set.
+    fn new() -> Option<Self>;
+
+    /// Runs `f` compiled for the instruction set. Everything in it must be `#[inline(always)]`.
+    fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// `a b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// `a b + c`, with one rounding where the instruction set has it.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+
+    /// The first [`Self::LANES`] values.
+    ///
+    /// # Safety
+    /// `from` is valid for reading so many.
+    unsafe fn load_ptr(self, from: *const f32) -> Self::V;
+
+    /// Writes the first [`Self::LANES`] values.
+    ///
+    /// # Safety
+    /// `to` is valid for writing so many.
+    unsafe fn store_ptr(self, v: Self::V, to: *mut f32);
+
+    /// The first [`Self::LANES`] values of a slice.
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> Self::V {
+        assert!(from.len() >= Self::LANES);
+        // SAFETY: the slice holds as many, as was just checked.
+        unsafe { self.load_ptr(from.as_ptr()) }
+    }
+
+    /// Writes to the first [`Self::LANES`] values of a slice.
+    #[inline(always)]
+    fn store(self, v: Self::V, to: &mut [f32]) {
+        assert!(to.len() >= Self::LANES);
+        // SAFETY: the slice holds as many, as was just checked.
+        unsafe { self.store_ptr(v, to.as_mut_ptr()) }
+    }
+}
+
+/// Runs `$body` with `$simd` the token of the best instruction set, compiled for it.
+macro_rules! dispatch {
+    (|$simd:ident| $body:expr) => {{
+        use $crate::math::simd::{Isa, Portable, Simd};
+        match Isa::best() {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                let $simd = $crate::math::simd::Avx512::new().expect("Isa::best found it");
+                $simd.vectorize(
+                    #[inline(always)]
+                    || $body,
+                )
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => {
+                let $simd = $crate::math::simd::Avx2::new().expect("Isa::best found it");
+                $simd.vectorize(
+                    #[inline(always)]
+                    || $body,
+                )
+            }
+            _ => {
+                let $simd = Portable::new().expect("every processor has it");
+                $simd.vectorize(
+                    #[inline(always)]
+                    || $body,
+                )
+            }
+        }
+    }};
+}
+pub(crate) use dispatch;

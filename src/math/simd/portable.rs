@@ -1,0 +1,72 @@
+//! Plain arrays of four, which the compiler turns into SSE2 or NEON registers.
+
+use super::{Isa, Simd};
+
+/// The instruction set that every processor of the target has.
+#[derive(Debug, Clone, Copy)]
+pub struct Portable(());
+
+/// Four floats in one register.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(16))]
+pub struct F32x4([f32; 4]);
+
+#[inline(always)]
+fn lanes(f: impl Fn(usize) -> f32) -> F32x4 {
+    F32x4([f(0), f(1), f(2), f(3)])
+}
+
+impl Simd for Portable {
+    type V = F32x4;
+    const LANES: usize = 4;
+    // 12 accumulators of the 16 registers that SSE2 has (NEON has 32).
+    const TILE: (usize, usize) = (6, 2);
+    const ISA: Isa = Isa::Portable;
+
+    fn new() -> Option<Self> {
+        Some(Self(()))
+    }
+
+    #[inline(always)]
+    fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> F32x4 {
+        F32x4([x; 4])
+    }
+
+    #[inline(always)]
+    fn add(self, a: F32x4, b: F32x4) -> F32x4 {
+        lanes(|i| a.0[i] + b.0[i])
+    }
+
+    #[inline(always)]
+    fn sub(self, a: F32x4, b: F32x4) -> F32x4 {
+        lanes(|i| a.0[i] - b.0[i])
+    }
+
+    #[inline(always)]
+    fn mul(self, a: F32x4, b: F32x4) -> F32x4 {
+        lanes(|i| a.0[i] * b.0[i])
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: F32x4, b: F32x4, c: F32x4) -> F32x4 {
+        // Two roundings: without the instruction `f32::mul_add` is a library call.
+        lanes(|i| a.0[i] * b.0[i] + c.0[i])
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f32) -> F32x4 {
+        // SAFETY: the caller vouches for four values; `read_unaligned` asks for no alignment.
+        F32x4(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, v: F32x4, to: *mut f32) {
+        // SAFETY: the caller vouches for four places; `write_unaligned` asks for no alignment.
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(v.0) }
+    }
+}

@@ -1,0 +1,153 @@
+//! The forward pass, which the data gradient is too: tiles in, products with the transformed filter, tiles out.
+//!
+//! A task takes a few rows of tiles at a time through all three stages, so that what lies between them stays in its
+//! core's L2 cache:
+//!
+//! ```text
+//! cut tiles, B^T d B   ->  V [n^2][tiles][cin]
+//! V U                  ->  P [n^2][tiles][cout]     U [n^2][cin][cout], packed
+//! A^T P A              ->  output
+//! ```
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+
+use super::output::Output;
+use super::source::{Source, cut, load_up_to};
+use super::tiles::Tiling;
+use super::transform::{Filtering, MAX_N, in_two_dimensions, output};
+
+/// Bytes that the two buffers of a task fill, about: the L2 cache of a current core holds 1 to 2 MB, and the transformed
+/// filter streams through it too.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Tiles in a block, at least: each reads the whole transformed filter once.
+const LEAST_TILES: usize = 48;
+
+/// Channels in, channels out, and the padding before the first row and column.
+#[derive(Debug, Clone, Copy)]
+pub struct Convolution {
+    pub cin: usize,
+    pub cout: usize,
+    pub pad: (usize, usize),
+}
+
+thread_local! {
+    /// V and P of the block at hand, reused from call to call.
+    static BLOCK: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// Convolves rows `rows` of tiles (counted through all images) of `source` with the filter packed in `u`.
+pub fn forward<F: Filtering>(
+    convolution: &Convolution,
+    tiling: &Tiling,
+    rows: Range<usize>,
+    source: impl Source,
+    u: &[f32],
+    out: impl Output,
+) {
+    let per_tile = 4 * F::N * F::N * (convolution.cin + convolution.cout);
+    let tiles = (BLOCK_BYTES / per_tile).max(LEAST_TILES);
+    let rows_in_block = tiles.div_ceil(tiling.columns);
+    if rows.len() > rows_in_block {
+        let middle = rows.start + (rows.len() / 2).next_multiple_of(rows_in_block).min(rows.len() - 1);
+        let (before, after) = out.split(tiling, middle);
+        rayon::join(
+            || forward::<F>(convolution, tiling, rows.start..middle, source, u, before),
+            || forward::<F>(convolution, tiling, middle..rows.end, source, u, after),
+        );
+        return;
+    }
+    BLOCK.with_borrow_mut(|(v, p)| {
+        dispatch!(|simd| block::<_, F>(simd, convolution, tiling, rows, source, u, out, v, p));
+    });
+}
+
+/// One block, on the calling thread.
+#[allow(clippy::too_many_arguments, reason = "a block's operands and room to work in")]
+#[inline(always)]
+fn block<S: Simd, F: Filtering>(
+    simd: S,
+    convolution: &Convolution,
+    tiling: &Tiling,
+    rows: Range<usize>,
+    source: impl Source,
+    u: &[f32],
+    mut out: impl Output,
+    v: &mut Vec<f32>,
+    p: &mut Vec<f32>,
+) {
+    let Convolution { cin, cout, pad } = *convolution;
+    let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
+    let tiles = rows.start * tiling.columns..rows.end * tiling.columns;
+    // V in panels of mr tiles, `Blocked`; P row-major, its rows filled up to whole vectors.
+    let panel = mr * cin.next_multiple_of(S::LANES);
+    let v_len = tiles.len().div_ceil(mr) * panel;
+    let p_columns = cout.next_multiple_of(S::LANES);
+    let p_len = tiles.len() * p_columns;
+    let v = sized(v, F::N * F::N * v_len);
+    let p = sized(p, F::N * F::N * p_len);
+
+    for (index, tile) in tiles.clone().enumerate() {
+        let (image, row, column) = tiling.locate(tile);
+        let corner = ((row * F::M) as isize - pad.0 as isize, (column * F::M) as isize - pad.1 as isize);
+        for channel in (0..cin).step_by(S::LANES) {
+            let cut = cut(simd, &source, image, corner, F::N, channel);
+            let transformed = in_two_dimensions::<S>(
+                &cut,
+                F::N,
+                F::N,
+                #[inline(always)]
+                |x| F::input(simd, x),
+            );
+            let at = index / mr * panel + channel * mr + index % mr * S::LANES;
+            for y in 0..F::N {
+                for x in 0..F::N {
+                    simd.store(transformed[y][x], &mut v[(y * F::N + x) * v_len + at..]);
+                }
+            }
+        }
+    }
+
+    for (place, (v, p)) in v.chunks_exact(v_len).zip(p.chunks_exact_mut(p_len)).enumerate() {
+        let mut product = MatrixMut::new(p, tiles.len(), cout, p_columns);
+        for (column, u) in (0..cout).step_by(nr).zip(u.chunks_exact(F::N * F::N * cin * nr)) {
+            let u = &u[place * cin * nr..][..cin * nr];
+            for (row, v) in (0..tiles.len()).step_by(mr).zip(v.chunks_exact(panel)) {
+                let tile = product.window(row, column, mr.min(tiles.len() - row), nr.min(cout - column));
+                multiply_tile(simd, cin, v, PanelLayout::Blocked, u, nr, tile, Store::Overwrite);
+            }
+        }
+    }
+
+    for (index, tile) in tiles.enumerate() {
+        let (row, column) = (tile / tiling.columns, tile % tiling.columns);
+        for channel in (0..cout).step_by(S::LANES) {
+            let mut product = [[simd.splat(0.0); MAX_N]; MAX_N];
+            for y in 0..F::N {
+                for x in 0..F::N {
+                    let at = (y * F::N + x) * p_len + index * p_columns + channel;
+                    product[y][x] = load_up_to(simd, &p[at..], cout - channel);
+                }
+            }
+            let tile = in_two_dimensions::<S>(
+                &product,
+                F::N,
+                F::M,
+                #[inline(always)]
+                |z| output::<S, F>(simd, z),
+            );
+            out.put(simd, tiling, &tile, row, column, channel);
+        }
+    }
+}
+
+/// The first `len` floats of a buffer that is made longer if it is shorter.
+fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
