@@ -11,7 +11,9 @@ pub(super) type Photo = (Array3<u8>, usize);
 /// A place for each record's photo, filled as long as the budget lasts.
 #[derive(Debug)]
 pub(super) struct Cache {
-    photos: Vec<OnceLock<Photo>>,
+    // Boxed: an empty place takes 16 bytes, not a photo's whole header.
+    photos: Vec<OnceLock<Box<Photo>>>,
+    /// Most bytes of pixels.
     budget: u64,
     used: AtomicU64,
 }
@@ -23,7 +25,7 @@ impl Cache {
 
     /// The photo of this record with its class, if it is kept.
     pub fn get(&self, record: usize) -> Option<&Photo> {
-        self.photos[record].get()
+        self.photos[record].get().map(Box::as_ref)
     }
 
     /// Keeps a photo and hands it back; or gives it back as an error, once the budget is used up.
@@ -33,14 +35,11 @@ impl Cache {
         if self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, place).is_err() {
             return Err(photo);
         }
-        // Epochs may overlap and decode a photo twice; the first one stays, and the budget counts both.
-        Ok(self.photos[record].get_or_init(|| photo))
-    }
-
-    /// Bytes of photos kept.
-    #[cfg(test)]
-    pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+        // Epochs may overlap and decode a photo twice: the first one stays.
+        if self.photos[record].set(Box::new(photo)).is_err() {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        Ok(self.get(record).expect("this place was filled just now"))
     }
 }
 
@@ -49,12 +48,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_holds() {
+    fn the_budget_holds_and_a_photo_counts_once() {
         let cache = Cache::new(3, 100);
-        let photo = || (Array3::zeros((4, 4, 3)), 1);
-        assert!(cache.insert(0, photo()).is_ok() && cache.insert(1, photo()).is_ok());
-        assert_eq!(cache.used(), 96);
-        assert!(cache.insert(2, photo()).is_err());
-        assert!(cache.get(0).is_some() && cache.get(2).is_none());
+        let photo = |class| (Array3::zeros((4, 4, 3)), class);
+        assert_eq!(cache.insert(0, photo(1)).unwrap().1, 1);
+        assert_eq!(cache.insert(0, photo(2)).unwrap().1, 1, "the first one stays");
+        assert!(cache.insert(1, photo(1)).is_ok());
+        assert!(cache.insert(2, photo(1)).is_err(), "96 of 100 bytes are used");
+        assert!(cache.get(1).is_some() && cache.get(2).is_none());
     }
 }

@@ -63,10 +63,22 @@ pub enum BatchError {
     },
 }
 
+impl BatchError {
+    /// Whether one record is to blame, and the others can still be used.
+    pub(super) fn is_about_a_record(&self) -> bool {
+        match self {
+            BatchError::Record(error) => error.is_recoverable(),
+            BatchError::Image { .. } | BatchError::Label { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// What a label just outside of the range suggests.
 fn hint(label: i64, first: i64, last: i64) -> &'static str {
-    if label == last + 1 && first == 0 {
+    if first == 0 && Some(label) == last.checked_add(1) {
         "; labels that count from 1 need a label offset of 1"
-    } else if label == first - 1 && first == 1 {
+    } else if first == 1 && label == 0 {
         "; 0 is the background in TensorFlow's data sets; labels that count from 0 need a label offset of 0"
     } else {
         ""

@@ -1,22 +1,16 @@
-//! Batches from shards, made ahead of their use on rayon's threads.
+//! Shards as batches: the options, and what all epochs share.
 
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ndarray::{Array3, Array4, Axis};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
+use ndarray::Array4;
 
-use super::cache::{Cache, Photo};
+use super::cache::Cache;
+use super::epoch::Epoch;
 use super::order::order;
-use super::preprocess::levels;
 use super::{BatchError, Preprocess, Shuffle};
-use crate::image::{Augment, DecodeOptions, ImageError, standardize, standardize_f32};
-use crate::record::{ImageExample, ImageSchema, ReaderOptions, RecordFetcher, RecordLocation, ShardIndex};
+use crate::image::{Augment, DecodeOptions};
+use crate::record::{DEFAULT_STASH_BYTES, ImageSchema, ReaderOptions, RecordLocation, ShardIndex};
 
 /// A batch of training or evaluation examples.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +21,14 @@ pub struct Batch {
     pub labels: Vec<usize>,
 }
 
-/// What to do with a record that is damaged, is no image example, or whose photo can't be decoded.
+/// What to do with a record that is damaged, is no image example, has a label out of range, or whose photo can't be
+/// decoded. A file that is gone or can't be read is an error either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnBadRecord {
     /// End with an error that names it.
     #[default]
     Error,
-    /// Leave it out and count it; see [`Loader::skipped`].
+    /// Leave it out and count it (see [`Loader::skipped`]); its batch is smaller.
     Skip,
 }
 
@@ -50,8 +45,8 @@ pub struct LoaderOptions {
     pub preprocess: Preprocess,
     /// Random changes to each photo, other ones in each epoch; `None` for none.
     pub augment: Option<Augment>,
-    /// Side of the square that photos are fitted to and cached at before augmentation, at least the network's: a larger
-    /// one leaves room to crop. Without augmentation it is the network's.
+    /// Side of the square that photos are fitted to (and cached at) before augmentation, at least the network's: a larger
+    /// one leaves room to crop. Without augmentation photos are fitted to the network's.
     pub source_size: usize,
     /// Whether the last batch of an epoch is left out when it is not full.
     pub drop_last: bool,
@@ -61,9 +56,12 @@ pub struct LoaderOptions {
     pub label_offset: i64,
     /// Number of classes: labels outside of them are bad records.
     pub classes: usize,
-    /// Bytes of decoded photos to keep in memory.
+    /// Most bytes of decoded photos to keep in memory, counting pixels.
     pub cache_bytes: u64,
-    /// Batches made ahead.
+    /// Most bytes of records of compressed shards to set aside, since those can be read in order only: see
+    /// [`RecordFetcher::with_stash_bytes`](crate::record::RecordFetcher::with_stash_bytes).
+    pub stash_bytes: u64,
+    /// Batches made ahead, besides the one that is waited for; at least 1.
     pub prefetch: usize,
     /// The names of the features.
     pub schema: ImageSchema,
@@ -88,6 +86,7 @@ impl LoaderOptions {
             label_offset: 1,
             classes,
             cache_bytes: 1 << 30,
+            stash_bytes: DEFAULT_STASH_BYTES,
             prefetch: 2,
             schema: ImageSchema::default(),
             decode: DecodeOptions::default(),
@@ -100,45 +99,81 @@ impl LoaderOptions {
         (self.shuffle, self.augment, self.drop_last) = (Shuffle::None, None, false);
         self
     }
+
+    /// Why these options make no sense, if so.
+    fn defect(&self) -> Option<String> {
+        let (size, source) = (self.preprocess.image_size, self.source_size);
+        if self.batch_size == 0 {
+            return Some("the batch size must be at least 1, got 0".into());
+        }
+        if self.classes == 0 {
+            return Some("there must be at least 1 class, got 0".into());
+        }
+        if size == 0 {
+            return Some("the image size must be at least 1, got 0".into());
+        }
+        if self.augment.is_some() && source < size {
+            return Some(format!("the source size ({source}) must not be under the image size ({size})"));
+        }
+        self.shuffle.defect()
+    }
 }
 
-/// Records left out as bad.
-#[derive(Debug, Default)]
+/// Bad records left out, and damaged shards read only up to the damage.
+#[derive(Debug, Clone, Default)]
 pub struct Skipped {
-    /// How many different ones, so far.
+    /// How many so far, each counted once.
     pub count: usize,
-    /// The first few, with what is wrong with them.
-    pub examples: Vec<BatchError>,
+    /// What is wrong with the first of them.
+    pub errors: Vec<Arc<BatchError>>,
 }
 
 /// How many bad records are kept with their errors.
-const SKIPPED_EXAMPLES: usize = 20;
+const KEPT_ERRORS: usize = 20;
+
+impl Skipped {
+    fn add(&mut self, error: BatchError) {
+        self.count += 1;
+        if self.errors.len() < KEPT_ERRORS {
+            self.errors.push(Arc::new(error));
+        }
+    }
+}
 
 /// Shards of image examples, served as batches, epoch by epoch.
 ///
-/// The same options give the same batches, whatever the number of threads and whatever the cache holds.
+/// The same options give the same batches, whatever the number of threads and whatever the cache holds. Clones share
+/// the cache.
+///
+/// ```no_run
+/// use floret::batch::{Loader, LoaderOptions, Preprocess};
+/// use floret::record::find_shards;
+///
+/// let options = LoaderOptions::new(Preprocess::new(64), 5);
+/// let loader = Loader::open(&find_shards(&["data/train"])?, options)?;
+/// for epoch in 0..10 {
+///     for batch in loader.epoch(epoch) {
+///         let batch = batch?;
+///         println!("{:?} {:?}", batch.images.dim(), batch.labels);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Loader {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    options: LoaderOptions,
-    index: Arc<ShardIndex>,
-    fetcher: Mutex<RecordFetcher>,
-    cache: Cache,
-    skipped: Mutex<(Vec<bool>, Skipped)>,
+    dataset: Arc<Dataset>,
 }
 
 impl Loader {
     /// Opens the shards and finds every record in them, so that a missing or damaged file fails here.
     ///
     /// # Errors
-    /// A shard that can't be opened or whose framing is damaged (skipped from the damage on, where bad records are);
-    /// no record at all; options that make no sense.
+    /// A shard that can't be opened, or whose framing is damaged (with [`OnBadRecord::Skip`] the records before the damage
+    /// are used); no record at all; options that make no sense.
     pub fn open(shards: &[PathBuf], options: LoaderOptions) -> Result<Self, BatchError> {
-        check(&options)?;
+        if let Some(defect) = options.defect() {
+            return Err(BatchError::Options(defect));
+        }
         let (index, damages) = match options.on_bad_record {
             OnBadRecord::Error => (ShardIndex::open(shards, &options.reader)?, Vec::new()),
             OnBadRecord::Skip => ShardIndex::open_skipping_damage(shards, &options.reader)?,
@@ -146,15 +181,20 @@ impl Loader {
         if index.is_empty() {
             return Err(BatchError::Empty(shards.to_vec()));
         }
-        let index = Arc::new(index);
-        let skipped =
-            Skipped { count: damages.len(), examples: damages.into_iter().map(BatchError::from).collect() };
+        if options.drop_last && index.len() < options.batch_size {
+            return Err(BatchError::Options(format!(
+                "the {} records are less than one batch of {}, and short batches are dropped: nothing is left",
+                index.len(),
+                options.batch_size
+            )));
+        }
+        let mut skipped = Skipped::default();
+        damages.into_iter().for_each(|damage| skipped.add(damage.into()));
         Ok(Self {
-            shared: Arc::new(Shared {
-                fetcher: Mutex::new(RecordFetcher::new(Arc::clone(&index))),
+            dataset: Arc::new(Dataset {
                 cache: Cache::new(index.len(), options.cache_bytes),
-                skipped: Mutex::new((vec![false; index.len()], skipped)),
-                index,
+                skips: Mutex::new(Skips { seen: vec![false; index.len()], skipped }),
+                index: Arc::new(index),
                 options,
             }),
         })
@@ -162,22 +202,22 @@ impl Loader {
 
     /// Number of records.
     pub fn len(&self) -> usize {
-        self.shared.index.len()
+        self.dataset.index.len()
     }
 
     /// Whether there is no record; never so, since [`open`](Self::open) refuses that.
     pub fn is_empty(&self) -> bool {
-        self.shared.index.is_empty()
+        self.dataset.index.is_empty()
     }
 
     /// How batches are made.
     pub fn options(&self) -> &LoaderOptions {
-        &self.shared.options
+        &self.dataset.options
     }
 
-    /// Batches of an epoch.
+    /// Batches of an epoch; fewer come if every record of one is skipped.
     pub fn batches(&self) -> usize {
-        let LoaderOptions { batch_size, drop_last, .. } = self.shared.options;
+        let LoaderOptions { batch_size, drop_last, .. } = self.dataset.options;
         if drop_last { self.len() / batch_size } else { self.len().div_ceil(batch_size) }
     }
 
@@ -186,286 +226,53 @@ impl Loader {
         self.epoch_from(epoch, 0)
     }
 
-    /// The batches of epoch `epoch` from batch `first_batch` on, to resume one that was interrupted.
+    /// The batches of epoch `epoch` from batch `first_batch` on, to resume one that was interrupted at this
+    /// [position](Epoch::position).
     pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Epoch {
-        let options = &self.shared.options;
-        let shards: Vec<usize> = self.shared.index.shards().iter().map(|shard| shard.records).collect();
-        let mut order = order(&shards, options.shuffle, options.seed, epoch);
-        order.truncate(self.batches().saturating_mul(options.batch_size));
-        let next = first_batch.saturating_mul(options.batch_size).min(order.len());
-        Epoch {
-            shared: Arc::clone(&self.shared),
-            order,
-            next,
-            epoch,
-            ahead: VecDeque::new(),
-            given: false,
-            whole: next == 0,
-        }
+        let LoaderOptions { batch_size, shuffle, seed, .. } = self.dataset.options;
+        let shards: Vec<usize> = self.dataset.index.shards().iter().map(|shard| shard.records).collect();
+        let mut order = order(&shards, shuffle, seed, epoch);
+        order.truncate(self.batches().saturating_mul(batch_size));
+        Epoch::new(Arc::clone(&self.dataset), epoch, order, first_batch)
     }
 
-    /// Calls `look` with the bad records left out so far.
-    pub fn skipped<T>(&self, look: impl FnOnce(&Skipped) -> T) -> T {
-        look(&lock(&self.shared.skipped).1)
+    /// The bad records left out so far.
+    pub fn skipped(&self) -> Skipped {
+        lock(&self.dataset.skips).skipped.clone()
     }
 }
 
-fn check(options: &LoaderOptions) -> Result<(), BatchError> {
-    let fault = |message: String| Err(BatchError::Options(message));
-    if options.batch_size == 0 {
-        return fault("the batch size must be at least 1, got 0".into());
-    }
-    if options.classes == 0 {
-        return fault("there must be at least 1 class, got 0".into());
-    }
-    let (size, source) = (options.preprocess.image_size, options.source_size);
-    if size == 0 || source < size {
-        return fault(format!(
-            "the image size must be at least 1 and the source size no less, got {size} and {source}"
-        ));
-    }
-    match options.shuffle.defect() {
-        Some(defect) => fault(defect),
-        None => Ok(()),
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A panic elsewhere is on its way to the user already; the data is whole between statements.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The batches of one epoch, in order, each made ahead of its use.
-///
-/// Batches are made by the rayon pool that the iterator is used in; dropping it abandons those not taken yet.
+/// What all epochs share.
 #[derive(Debug)]
-pub struct Epoch {
-    shared: Arc<Shared>,
-    order: Vec<usize>,
-    /// The first record of `order` not asked for yet.
-    next: usize,
-    epoch: u64,
-    ahead: VecDeque<Arc<Slot>>,
-    given: bool,
-    whole: bool,
+pub(super) struct Dataset {
+    pub options: LoaderOptions,
+    pub index: Arc<ShardIndex>,
+    pub cache: Cache,
+    skips: Mutex<Skips>,
 }
 
-/// A batch on its way.
-#[derive(Debug, Default)]
-struct Slot {
-    made: Mutex<Option<thread::Result<Result<Batch, BatchError>>>>,
-    ready: Condvar,
+#[derive(Debug)]
+struct Skips {
+    /// By record, so that it counts once and not once an epoch.
+    seen: Vec<bool>,
+    skipped: Skipped,
 }
 
-impl Slot {
-    fn fill(&self, made: thread::Result<Result<Batch, BatchError>>) {
-        *lock(&self.made) = Some(made);
-        self.ready.notify_one();
-    }
-
-    /// Waits for the batch. A thread of a rayon pool works meanwhile: it may be the one that has to make the batch.
-    fn take(&self) -> Result<Batch, BatchError> {
-        let made = loop {
-            let mut made = lock(&self.made);
-            if let Some(made) = made.take() {
-                break made;
-            }
-            if rayon::current_thread_index().is_none() {
-                made = self
-                    .ready
-                    .wait_while(made, |made| made.is_none())
-                    .unwrap_or_else(PoisonError::into_inner);
-                break made.take().expect("waited until it was there");
-            }
-            drop(made);
-            if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                thread::yield_now();
-            }
-        };
-        made.unwrap_or_else(|panic| resume_unwind(panic))
-    }
-}
-
-impl Iterator for Epoch {
-    type Item = Result<Batch, BatchError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            self.look_ahead();
-            let Some(slot) = self.ahead.pop_front() else { return self.finish() };
-            self.look_ahead();
-            match slot.take() {
-                // Every record of it was bad.
-                Ok(batch) if batch.labels.is_empty() => {}
-                Ok(batch) => {
-                    self.given = true;
-                    return Some(Ok(batch));
-                }
-                Err(error) => {
-                    self.abandon();
-                    return Some(Err(error));
-                }
-            }
-        }
-    }
-}
-
-impl Epoch {
-    /// Starts as many batches as may be under way.
-    fn look_ahead(&mut self) {
-        let options = &self.shared.options;
-        while self.next < self.order.len() && self.ahead.len() < options.prefetch.max(1) {
-            let end = (self.next + options.batch_size).min(self.order.len());
-            let records = self.order[self.next..end].to_vec();
-            self.next = end;
-            let slot = Arc::new(Slot::default());
-            self.ahead.push_back(Arc::clone(&slot));
-            let (shared, epoch) = (Arc::clone(&self.shared), self.epoch);
-            // A panic in a spawned task would abort the process; it is handed to the thread that waits instead.
-            rayon::spawn(move || slot.fill(catch_unwind(AssertUnwindSafe(|| shared.batch(&records, epoch)))));
+impl Dataset {
+    /// Counts a record as bad.
+    pub fn skip(&self, record: usize, error: BatchError) {
+        let Skips { seen, skipped } = &mut *lock(&self.skips);
+        if !std::mem::replace(&mut seen[record], true) {
+            skipped.add(error);
         }
     }
 
-    fn finish(&mut self) -> Option<Result<Batch, BatchError>> {
-        let nothing = self.whole && !self.given && !self.order.is_empty();
-        (nothing).then(|| {
-            self.given = true;
-            Err(BatchError::AllSkipped(self.order.len()))
-        })
-    }
-
-    fn abandon(&mut self) {
-        self.ahead.clear();
-        self.next = self.order.len();
-        self.given = true;
-    }
-}
-
-/// A photo ready for augmentation, from the cache or decoded just now.
-enum Ready<'a> {
-    Cached(&'a Photo),
-    Decoded(Photo),
-}
-
-impl Ready<'_> {
-    fn get(&self) -> &Photo {
-        match self {
-            Ready::Cached(photo) => photo,
-            Ready::Decoded(photo) => photo,
-        }
-    }
-}
-
-impl Shared {
-    fn batch(&self, records: &[usize], epoch: u64) -> Result<Batch, BatchError> {
-        let payloads = self.payloads(records);
-        let photos: Vec<_> = records
-            .par_iter()
-            .zip(payloads)
-            .with_max_len(1)
-            .map(|(&record, payload)| self.photo(record, payload?).map(|photo| (record, photo)))
-            .collect();
-        let mut kept = Vec::with_capacity(records.len());
-        for (result, &record) in photos.into_iter().zip(records) {
-            match (result, self.options.on_bad_record) {
-                (Ok(photo), _) => kept.push(photo),
-                (Err(error), OnBadRecord::Error) => return Err(error),
-                (Err(error), OnBadRecord::Skip) => self.skip(record, error),
-            }
-        }
-        let size = self.options.preprocess.image_size;
-        let mut images = Array4::zeros((kept.len(), size, size, 3));
-        images.axis_iter_mut(Axis(0)).into_par_iter().zip(&kept).try_for_each(
-            |(mut slot, (record, photo))| {
-                let slot = slot.as_slice_mut().expect("an image of a batch is contiguous");
-                self.input(*record, epoch, &photo.get().0, slot)
-                    .map_err(|error| self.image_error(*record, error))
-            },
-        )?;
-        Ok(Batch { images, labels: kept.iter().map(|(_, photo)| photo.get().1).collect() })
-    }
-
-    /// The payloads of the records that are not in the cache, read in order.
-    fn payloads(&self, records: &[usize]) -> Vec<Result<Vec<u8>, BatchError>> {
-        let mut fetcher = None;
-        let read = |&record: &usize| {
-            let mut payload = Vec::new();
-            if self.cache.get(record).is_none() {
-                fetcher.get_or_insert_with(|| lock(&self.fetcher)).fetch(record, &mut payload)?;
-            }
-            Ok(payload)
-        };
-        records.iter().map(read).collect()
-    }
-
-    /// The fitted photo of a record and its class.
-    fn photo(&self, record: usize, payload: Vec<u8>) -> Result<Ready<'_>, BatchError> {
-        if let Some(photo) = self.cache.get(record) {
-            return Ok(Ready::Cached(photo));
-        }
-        let options = &self.options;
-        let example = ImageExample::parse(&payload, &options.schema)
-            .map_err(|error| error.at(self.location(record)))?;
-        let class = self.class(record, example.label)?;
-        let size =
-            if options.augment.is_some() { options.source_size } else { options.preprocess.image_size };
-        let image = options
-            .preprocess
-            .fit_encoded(&example.encoded, size, &options.decode)
-            .map_err(|error| self.image_error(record, error))?;
-        Ok(match self.cache.insert(record, (image, class)) {
-            Ok(photo) => Ready::Cached(photo),
-            Err(photo) => Ready::Decoded(photo),
-        })
-    }
-
-    /// The class, from 0, of a record's label.
-    fn class(&self, record: usize, label: i64) -> Result<usize, BatchError> {
-        let LoaderOptions { label_offset, classes, .. } = self.options;
-        let class = label.checked_sub(label_offset).and_then(|class| usize::try_from(class).ok());
-        class.filter(|&class| class < classes).ok_or_else(|| BatchError::Label {
-            at: Box::new(self.location(record)),
-            label,
-            classes,
-            first: label_offset,
-            last: label_offset.saturating_add(classes as i64 - 1),
-        })
-    }
-
-    /// Writes the network's input: augmented from a stream of randomness of the record's and the epoch's own, so that
-    /// it depends on neither the order nor the threads.
-    fn input(
-        &self,
-        record: usize,
-        epoch: u64,
-        photo: &Array3<u8>,
-        slot: &mut [f32],
-    ) -> Result<(), ImageError> {
-        let options = &self.options;
-        let Some(augment) = &options.augment else { return standardize(levels(photo), slot) };
-        let mut rng = ChaCha8Rng::seed_from_u64(options.seed ^ (record as u64).rotate_left(32));
-        // Streams 0, 1, .. of the same generator are those of the order.
-        rng.set_stream(!epoch);
-        let size = options.preprocess.image_size;
-        let augmented = augment.apply(photo, (size, size), &mut rng)?;
-        standardize_f32(augmented.as_slice().expect("augmented images are in standard layout"), slot)
-    }
-
-    fn location(&self, record: usize) -> RecordLocation {
+    pub fn location(&self, record: usize) -> RecordLocation {
         self.index.location(record).expect("only records of the index are asked for")
     }
+}
 
-    fn image_error(&self, record: usize, error: ImageError) -> BatchError {
-        BatchError::Image { at: Box::new(self.location(record)), error }
-    }
-
-    fn skip(&self, record: usize, error: BatchError) {
-        let (seen, skipped) = &mut *lock(&self.skipped);
-        if !std::mem::replace(&mut seen[record], true) {
-            skipped.count += 1;
-            if skipped.examples.len() < SKIPPED_EXAMPLES {
-                skipped.examples.push(error);
-            }
-        }
-    }
+/// Locks even after a panic elsewhere: that is on its way to the user, and the data is whole between statements.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

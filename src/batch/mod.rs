@@ -8,14 +8,18 @@
 //! | --- | --- |
 //! | in which order do records come? | `order.rs` |
 //! | what happens to one photo? | `preprocess.rs` |
+//! | how do records become one batch? | `assemble.rs` |
 //! | what is kept in memory? | `cache.rs` |
-//! | who makes batches, and when? | `loader.rs` |
+//! | who makes batches, and when? | `epoch.rs` |
+//! | which options are there? | `loader.rs` |
 //! | which classes are there? | `classes.rs` |
 //! | how does a folder of photos become shards? | `convert.rs` |
 
+mod assemble;
 mod cache;
 mod classes;
 mod convert;
+mod epoch;
 mod error;
 mod loader;
 mod order;
@@ -25,7 +29,8 @@ pub use classes::ClassNames;
 pub use convert::{
     BadPhoto, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PhotoFault, PlannedPhoto,
 };
+pub use epoch::Epoch;
 pub use error::BatchError;
-pub use loader::{Batch, Epoch, Loader, LoaderOptions, OnBadRecord, Skipped};
+pub use loader::{Batch, Loader, LoaderOptions, OnBadRecord, Skipped};
 pub use order::Shuffle;
 pub use preprocess::Preprocess;

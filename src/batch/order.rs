@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Shuffle {
     /// As they stand in the shards.
     None,
-    /// Any order of all records: best for training. Needs random access, so plain shards or ones that fit in memory.
+    /// Any order of all records: best for training. Compressed shards, which can't be read in any order, must fit into
+    /// [`LoaderOptions::stash_bytes`](super::LoaderOptions::stash_bytes).
     #[default]
     Full,
     /// Shards in random order, then through a buffer from which one record at a time is drawn at random, as
@@ -52,16 +53,17 @@ pub(super) fn order(shards: &[usize], shuffle: Shuffle, seed: u64, epoch: u64) -
             order
         }
         Shuffle::Buffer { capacity, .. } => {
-            let mut first = 0;
-            let mut files: Vec<_> = shards
+            let mut end = 0;
+            let mut shards: Vec<_> = shards
                 .iter()
                 .map(|&records| {
-                    first += records;
-                    first - records..first
+                    let start = end;
+                    end += records;
+                    start..end
                 })
                 .collect();
-            files.shuffle(&mut rng);
-            let mut incoming = files.into_iter().flatten();
+            shards.shuffle(&mut rng);
+            let mut incoming = shards.into_iter().flatten();
             let mut buffer: Vec<usize> = incoming.by_ref().take(capacity).collect();
             let mut order = Vec::with_capacity(total);
             while !buffer.is_empty() {

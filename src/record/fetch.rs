@@ -66,13 +66,15 @@ struct Cursor {
     stashed_bytes: u64,
 }
 
-/// How much may be set aside.
-#[derive(Debug, Clone, Copy)]
-struct Budget {
+/// What may be set aside.
+#[derive(Clone, Copy)]
+struct Budget<'a> {
     /// The bytes set aside for other files.
     elsewhere: u64,
     /// The most for all files.
     limit: u64,
+    /// Which records of the index.
+    keep: &'a dyn Fn(usize) -> bool,
 }
 
 impl RecordFetcher {
@@ -100,10 +102,24 @@ impl RecordFetcher {
     /// fit its CRC, the file has changed since it was indexed, or reading fails; [`RecordError::StashFull`];
     /// [`RecordError::File`]. `payload` then holds no record. Any record may be asked for after an error.
     pub fn fetch(&mut self, record: usize, payload: &mut Vec<u8>) -> Result<(), RecordError> {
+        self.fetch_keeping(record, payload, |_| true)
+    }
+
+    /// As [`fetch`](RecordFetcher::fetch), but of the records that are passed over, only those for which `keep` is
+    /// true are set aside: the others will not be asked for.
+    ///
+    /// # Errors
+    /// As [`fetch`](RecordFetcher::fetch).
+    pub fn fetch_keeping(
+        &mut self,
+        record: usize,
+        payload: &mut Vec<u8>,
+        keep: impl Fn(usize) -> bool,
+    ) -> Result<(), RecordError> {
         let records = self.index.len();
         let wanted = self.index.get(record).ok_or(RecordError::NoSuchRecord { record, records })?;
         let mut source = self.take_source(wanted)?;
-        let fetched = self.fetch_from(&mut source, wanted, payload);
+        let fetched = self.fetch_from(&mut source, wanted, payload, &keep);
         // After other errors the source's state is not known: it is closed, and opened anew when needed.
         if fetched.as_ref().map_or_else(RecordError::is_recoverable, |()| true) {
             self.open.push(OpenShard { shard: wanted.shard, source });
@@ -116,6 +132,7 @@ impl RecordFetcher {
         source: &mut Source,
         wanted: IndexedRecord,
         payload: &mut Vec<u8>,
+        keep: &dyn Fn(usize) -> bool,
     ) -> Result<(), RecordError> {
         let shard = &self.index.shards()[wanted.shard];
         let limit = self.index.max_record_bytes();
@@ -124,7 +141,8 @@ impl RecordFetcher {
                 .map_err(|defect| RecordError::damaged(shard.location(wanted.position), defect)),
             Source::Compressed(cursor) => {
                 let elsewhere = self.open.iter().map(|open| open.source.stashed_bytes()).sum();
-                cursor.fetch(shard, wanted, Budget { elsewhere, limit: self.stash_bytes }, payload)
+                let budget = Budget { elsewhere, limit: self.stash_bytes, keep };
+                cursor.fetch(shard, wanted, budget, payload)
             }
         }
     }
@@ -195,7 +213,7 @@ impl Cursor {
         &mut self,
         shard: &IndexedShard,
         wanted: IndexedRecord,
-        budget: Budget,
+        budget: Budget<'_>,
         payload: &mut Vec<u8>,
     ) -> Result<(), RecordError> {
         let record = wanted.position.record;
@@ -215,16 +233,17 @@ impl Cursor {
             .map_err(|defect| RecordError::damaged(shard.location(wanted.position), defect))
     }
 
-    /// Sets aside the records between the cursor and `wanted`.
+    /// Sets aside the records between the cursor and `wanted` that may still be asked for.
     fn read_up_to(
         &mut self,
         shard: &IndexedShard,
         wanted: IndexedRecord,
-        budget: Budget,
+        budget: Budget<'_>,
         payload: &mut Vec<u8>,
     ) -> Result<(), RecordError> {
         while self.reader.next_position().record < wanted.position.record {
             match self.reader.read_into(payload) {
+                Ok(Some(position)) if !(budget.keep)(shard.first + position.record as usize) => {}
                 Ok(Some(position)) => {
                     self.stashed_bytes += payload.len() as u64;
                     if budget.elsewhere + self.stashed_bytes > budget.limit {

@@ -155,11 +155,12 @@ impl Trainer {
             return Err(TrainError::Position { batch: self.progress.batch, batches });
         }
         while self.progress.epoch < self.options.epochs {
-            for batch in train.epoch_from(self.progress.epoch, self.progress.batch) {
+            let mut epoch = train.epoch_from(self.progress.epoch, self.progress.batch);
+            while let Some(batch) = epoch.next() {
                 let batch = batch?;
                 optimizer.set_learning_rate(self.learning_rate());
                 let report = network.train_step(batch.images.view(), &batch.labels, optimizer)?;
-                self.progress.add_step(&report);
+                self.progress.add_step(&report, epoch.position());
                 let progress = &self.progress;
                 let flow = notify(callbacks, |callback| {
                     callback

@@ -11,7 +11,7 @@ use crate::optim::ReduceOnPlateau;
 pub struct Progress {
     /// The epoch under way, from 0.
     pub epoch: u64,
-    /// Batches of it already done.
+    /// The batch of it that comes next: batches done, and those of which every record was skipped.
     pub batch: usize,
     /// Steps made in all.
     pub step: u64,
@@ -100,9 +100,10 @@ impl Progress {
         self.plateau_factor
     }
 
-    pub(super) fn add_step(&mut self, report: &StepReport) {
+    /// Counts a step, after which the epoch goes on at batch `next_batch`.
+    pub(super) fn add_step(&mut self, report: &StepReport, next_batch: usize) {
         self.step += 1;
-        self.batch += 1;
+        self.batch = next_batch;
         self.sums.loss += report.loss * report.examples as f64;
         self.sums.correct += report.correct as u64;
         self.sums.examples += report.examples as u64;

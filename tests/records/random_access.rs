@@ -1,5 +1,6 @@
 //! The index and the fetcher: any record in any order, and files that are not what they were.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -138,6 +139,28 @@ fn records_passed_over_are_kept_within_the_budget() {
             assert_eq!(fetch(&mut fetcher, record), payloads()[record]);
         }
     }
+}
+
+/// Two files, so that a record's number is not its place in its file. Every third record is wanted, from the last on.
+#[test]
+fn of_the_records_passed_over_only_those_to_be_kept_use_the_budget() {
+    let bytes = written(&[[0; 10]; 30], Compression::Gzip);
+    let (_folders, paths): (Vec<_>, Vec<_>) = [shard(&bytes), shard(&bytes)].into_iter().unzip();
+    let mut fetcher = RecordFetcher::new(index(&paths)).with_stash_bytes(200);
+    let mut payload = Vec::new();
+    let passed = RefCell::new(Vec::new());
+    for record in (0..60).rev().filter(|record| record % 3 == 2) {
+        let keep = |record: usize| {
+            passed.borrow_mut().push(record);
+            record % 3 == 2
+        };
+        fetcher.fetch_keeping(record, &mut payload, keep).unwrap();
+        assert_eq!(payload, [0; 10]);
+    }
+    assert_eq!(passed.into_inner(), (30..59).chain(0..29).collect::<Vec<_>>());
+    // One that was not kept after all is read again.
+    fetcher.fetch(31, &mut payload).unwrap();
+    assert_eq!(payload, [0; 10]);
 }
 
 #[test]
