@@ -2,7 +2,7 @@
 //!
 //! A layer is described by plain data ([`LayerSpec`], what a network's file holds) and built for one input shape into
 //! a [`Layer`], which checks every shape once. A built layer owns nothing that changes: weights, gradients and
-//! everything kept between forward and backward are slices handed to it by the [`chain`], so a network's
+//! everything kept between forward and backward are slices handed to it by the chain, so a network's
 //! memory is planned once and one set of weights can serve several threads.
 //!
 //! # How to add a layer

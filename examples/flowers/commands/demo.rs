@@ -81,11 +81,11 @@ fn settings(seed: u64) -> Settings {
     Settings {
         image_size: 48,
         batch_size: 32,
-        epochs: 6,
+        epochs: 12,
         optimizer: Rule::Momentum,
         learning_rate: 0.02,
         fit: Fit::Resize,
-        augment: Augmentation::None,
+        augment: Augmentation::Light,
         recipe: Recipe::Default,
         seed,
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use floret::batch::{Loader, LoaderOptions, Preprocess};
 use floret::checkpoint::{ModelInfo, SavedTraining, Saver, load_model, load_training};
+use floret::image::augment::RandomCrop;
 use floret::image::{Augment, Fit};
 use floret::loss::SoftmaxCrossEntropy;
 use floret::models;
@@ -52,7 +53,7 @@ pub struct Args {
     /// resolution (crop) [default: resize]
     #[arg(long, value_name = "crop|resize|resize-crop")]
     fit: Option<Fit>,
-    /// Change training photos at random (crops, mirroring, rotation, colours) or not [default: standard]
+    /// Change training photos at random, so that the network sees more than there are [default: standard]
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "standard")]
     augment: Option<Augmentation>,
     /// `default`, or `script`: plain gradient descent as in the well-known TensorFlow script, for comparison
@@ -86,6 +87,9 @@ pub enum Rule {
 #[serde(rename_all = "lowercase")]
 pub enum Augmentation {
     None,
+    /// Mirroring and small shifts
+    Light,
+    /// Random crops, mirroring, rotation, colours
     Standard,
 }
 
@@ -196,10 +200,16 @@ impl Settings {
         let preprocess = Preprocess::new(self.image_size).fit(self.fit);
         let mut options = LoaderOptions::new(preprocess, classes);
         (options.batch_size, options.seed) = (self.batch_size, self.seed);
-        if self.augment == Augmentation::Standard {
-            options.augment = Some(Augment::standard());
-            // Room for the random crops.
-            options.source_size = self.image_size * 5 / 4;
+        match self.augment {
+            Augmentation::None => {}
+            Augmentation::Light => {
+                options.augment = Some(Augment::none().flip(0.5).crop(RandomCrop::Shift(0.06)));
+            }
+            Augmentation::Standard => {
+                options.augment = Some(Augment::standard());
+                // Room for the random crops.
+                options.source_size = self.image_size * 5 / 4;
+            }
         }
         options
     }

@@ -59,7 +59,7 @@ impl Canvas {
                 self.coverage.add_edge(shifted(from), shifted(to));
             }
         }
-        let to_frame = frame.from_canvas();
+        let to_frame = frame.canvas_to_frame();
         for y in area.top..area.bottom {
             let row = &mut self.pixels[y * self.width + area.left..y * self.width + area.right];
             for ((x, pixel), covered) in (area.left..).zip(row).zip(self.coverage.row(y - area.top)) {

@@ -77,7 +77,7 @@ impl Frame {
     }
 
     /// The map from canvas points back to this frame's.
-    pub fn from_canvas(self) -> impl Fn(Point) -> Point {
+    pub fn canvas_to_frame(self) -> impl Fn(Point) -> Point {
         let Frame { origin, x_axis, y_axis } = self;
         let area = x_axis.x * y_axis.y - x_axis.y * y_axis.x;
         move |at| {
@@ -95,7 +95,7 @@ mod tests {
     fn a_frame_and_its_inverse_cancel() {
         let frame = Frame::CANVAS.moved(point(30.0, 20.0)).turned(0.7).scaled(5.0, 2.0).turned(-0.2);
         let at = point(0.3, -1.2);
-        let back = frame.from_canvas()(frame.to_canvas(at));
+        let back = frame.canvas_to_frame()(frame.to_canvas(at));
         assert!(at.distance(back) < 1e-5, "{back:?}");
     }
 

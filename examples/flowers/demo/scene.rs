@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::background;
 use super::canvas::Canvas;
-use super::colour::{BLACK, rgb};
+use super::colour::BLACK;
 use super::geometry::{Frame, Point, point};
 use super::outline::{Outline, curve};
 use super::palette::{FlowerColours, LEAVES, any_of, chance};
@@ -15,33 +15,22 @@ pub fn draw(canvas: &mut Canvas, species: &Species, rng: &mut ChaCha8Rng) {
     background::draw(canvas, rng);
     let side = canvas.shorter_side();
     let colours = FlowerColours::of(species, rng);
-    if chance(0.2, rng) {
+    if chance(0.15, rng) {
         for _ in 0..rng.random_range(1..5) {
             let radius = rng.random_range(0.08..0.16) * side;
             draw_flower(canvas, species, anywhere(canvas, rng), radius, colours.sibling(rng), rng);
         }
         canvas.blur(0.02 * side);
     }
-    if chance(0.2, rng) {
+    if chance(0.15, rng) {
         for _ in 0..rng.random_range(1..3) {
             let radius = rng.random_range(0.16..0.24) * side;
             draw_flower(canvas, species, anywhere(canvas, rng), radius, colours.sibling(rng), rng);
         }
     }
-    let radius = rng.random_range(0.33..0.43) * side;
+    let radius = rng.random_range(0.36..0.44) * side;
     draw_flower(canvas, species, near_the_middle(canvas, radius, rng), radius, colours, rng);
     draw_grass(canvas, rng);
-}
-
-/// Patches of sun and shade over everything, as under trees.
-fn dapple(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
-    for _ in 0..rng.random_range(3..7) {
-        let radius = rng.random_range(0.3..0.7) * canvas.shorter_side();
-        let patch = Frame::CANVAS.moved(anywhere(canvas, rng)).scaled(radius, radius).tilted(0.7, rng);
-        let light =
-            if chance(0.5, rng) { BLACK.with_opacity(0.55) } else { rgb(0xfff4d0).with_opacity(0.35) };
-        canvas.glow(patch, light);
-    }
 }
 
 /// One flower: its stem with leaves, and the head on it.
@@ -97,7 +86,7 @@ fn anywhere(canvas: &Canvas, rng: &mut ChaCha8Rng) -> Point {
 
 /// Where a head of this radius stays (but for a tenth) within the largest square in the middle of the canvas.
 fn near_the_middle(canvas: &Canvas, radius: f32, rng: &mut ChaCha8Rng) -> Point {
-    let room = 0.5 * canvas.shorter_side() - 0.76 * radius;
+    let room = 0.5 * canvas.shorter_side() - 0.72 * radius;
     let mut off = || rng.random_range(-room..room);
     point(0.5 * canvas.width() + off(), 0.5 * canvas.height() + off())
 }

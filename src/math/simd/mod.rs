@@ -3,7 +3,7 @@
 //! An instruction set is a token: [`Simd::new`] returns one only where the processor has it, and vector operations are
 //! methods of the token, so "was it detected?" is a question of types. Code is written once, generic over
 //! [`Simd`], marked `#[inline(always)]` down to the vector operations, and run through [`Simd::vectorize`], which
-//! compiles it with the instruction set enabled. [`dispatch!`] picks the best one.
+//! compiles it with the instruction set enabled. `dispatch!` picks the best one.
 //!
 //! To add an instruction set: a token in a file of its own, and a line in `Isa` and `dispatch!`.
 #![allow(unsafe_code)]

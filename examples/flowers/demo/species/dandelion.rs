@@ -34,7 +34,7 @@ fn draw_clock(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: &mu
     canvas.glow(head.scaled(1.25, 1.25), hairs.with_opacity(0.35));
     let mut threads = Outline::default();
     let mut stars = Outline::default();
-    for _ in 0..rng.random_range(50..70) {
+    for _ in 0..rng.random_range(56..76) {
         // Seeds spread evenly over a ball, seen from aside: many near the rim, fewer in the middle.
         let sine: f32 = rng.random_range(-1.0..=1.0);
         let seed = polar(0.9 * (1.0 - sine * sine).sqrt(), any_angle(rng));

@@ -31,6 +31,6 @@ pub fn draw_head(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: 
 /// Greenish at the base, lighter along the middle and towards the tip, with faint veins.
 fn petal_colour(colours: FlowerColours, at: Point) -> Colour {
     let base = (0.35 - at.x).max(0.0);
-    let vein = 0.13 * (at.y * 15.0).cos();
+    let vein = 0.10 * (at.y * 15.0).cos();
     colours.petal.mix(colours.leaf, 0.8 * base).darker(0.13 + vein + 0.28 * at.y.abs()).lighter(0.22 * at.x)
 }
