@@ -38,6 +38,14 @@ pub enum CheckpointError {
         /// What does not fit.
         error: Box<NetworkError>,
     },
+    /// A model that would be saved with information that is not its own.
+    #[error("{} can't be saved: {reason}", path.display())]
+    Info {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
     /// Training that would go on with another optimizer.
     #[error("{} was trained with `{saved}`, but resuming asks for `{wanted}`: use the same optimizer", path.display())]
     Optimizer {

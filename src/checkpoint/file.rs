@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::CheckpointError;
 use crate::atomic_file::{FileError, write_atomically};
 use crate::network::Network;
+use crate::nn::Param;
 
 /// The metadata entry that holds everything but the arrays.
 const ENTRY: &str = "floret";
@@ -45,6 +46,9 @@ impl Kind {
 struct Envelope<T> {
     kind: Kind,
     version: u32,
+    /// CRC32C of the arrays' bytes. A program that changes the arrays leaves it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crc32c: Option<u32>,
     #[serde(flatten)]
     header: T,
 }
@@ -69,8 +73,11 @@ pub(super) fn write<T: Serialize>(
     header: &T,
     arrays: &[Array<'_>],
 ) -> Result<(), CheckpointError> {
-    let envelope = Envelope { kind, version: VERSION, header };
-    let json = |error: serde_json::Error| FileError::new(path, "describe", io::Error::other(error));
+    let failed = |error: io::Error| FileError::new(path, "describe", error);
+    let json = |error: serde_json::Error| failed(error.into());
+    let mut crc = Crc(0);
+    arrays.iter().try_for_each(|(_, _, values)| write_floats(&mut crc, values)).map_err(failed)?;
+    let envelope = Envelope { kind, version: VERSION, crc32c: Some(crc.0), header };
     let entry = serde_json::to_string(&envelope).map_err(json)?;
     let mut end = 0;
     let infos = arrays.iter().map(|(name, shape, values)| {
@@ -80,7 +87,7 @@ pub(super) fn write<T: Serialize>(
         (name.clone(), info)
     });
     let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_owned(), entry)])), infos.collect())
-        .map_err(|error| FileError::new(path, "describe", io::Error::other(error)))?;
+        .map_err(|error| failed(io::Error::other(error)))?;
     let mut described = serde_json::to_vec(&metadata).map_err(json)?;
     // The format wants the values aligned to 8 bytes.
     described.resize(described.len().next_multiple_of(8), b' ');
@@ -102,16 +109,40 @@ fn write_floats(file: &mut impl Write, values: &[f32]) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes bytes for their CRC32C.
+struct Crc(u32);
+
+impl Write for Crc {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = crc32c::crc32c_append(self.0, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The arrays of a file, to be taken by name.
 #[derive(Debug)]
 pub(super) struct Arrays(BTreeMap<String, ArrayD<f32>>);
 
 impl Arrays {
+    /// Fails unless there is an array of each parameter's name and shape.
+    pub fn check(&self, path: &Path, params: &[Param]) -> Result<(), CheckpointError> {
+        for Param { name, shape, .. } in params {
+            let got = self.0.get(name).ok_or_else(|| missing(path, name))?.shape();
+            if got != shape {
+                let reason = format!("the array `{name}` has the shape {got:?}, the network wants {shape:?}");
+                return Err(CheckpointError::damaged(path, reason));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes out the array of this name.
     pub fn take(&mut self, path: &Path, name: &str) -> Result<ArrayD<f32>, CheckpointError> {
-        self.0
-            .remove(name)
-            .ok_or_else(|| CheckpointError::damaged(path, format!("the array `{name}` is missing")))
+        self.0.remove(name).ok_or_else(|| missing(path, name))
     }
 
     /// Fails if arrays are left that nobody took.
@@ -143,13 +174,18 @@ impl Arrays {
     }
 }
 
+fn missing(path: &Path, name: &str) -> CheckpointError {
+    CheckpointError::damaged(path, format!("the array `{name}` is missing"))
+}
+
 /// Reads a file that [`write`] wrote.
 pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, Arrays), CheckpointError> {
     let bytes = read_bytes(path)?;
     let wrong = |reason: String| CheckpointError::WrongKind { path: path.into(), want: kind.name(), reason };
     let tensors = SafeTensors::deserialize(&bytes)
         .map_err(|error| wrong(format!("it is no whole safetensors file ({error})")))?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let (described, metadata) =
+        SafeTensors::read_metadata(&bytes).map_err(|error| wrong(error.to_string()))?;
     let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
     let entry = entry.ok_or_else(|| wrong("it is a safetensors file of another program".into()))?;
     // What the file is first, then the whole: a message about a missing field would hide the wrong kind.
@@ -164,6 +200,12 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
             envelope.version
         );
         return Err(wrong(reason));
+    }
+    let crc = crc32c::crc32c(&bytes[size_of::<u64>() + described..]);
+    if envelope.crc32c.is_some_and(|stored| stored != crc) {
+        let reason =
+            format!("its arrays have the CRC32C {crc:#010x}, not the one it says; take another copy");
+        return Err(CheckpointError::damaged(path, reason));
     }
     let header = serde_json::from_value(envelope.header)
         .map_err(|error| CheckpointError::damaged(path, format!("its metadata: {error}")))?;

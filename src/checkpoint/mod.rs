@@ -22,6 +22,7 @@ pub use training::{SavedTraining, load_training, save_training};
 
 use crate::batch::Preprocess;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
+use crate::nn::Param;
 use file::{Arrays, Kind};
 
 /// What prediction needs beside the network.
@@ -31,6 +32,15 @@ pub struct ModelInfo {
     pub classes: Vec<String>,
     /// From a photo to the network's input.
     pub preprocess: Preprocess,
+}
+
+impl ModelInfo {
+    /// Why this does not fit a network of so many outputs, if so.
+    fn defect(&self, outputs: usize) -> Option<String> {
+        let classes = self.classes.len();
+        (outputs != classes)
+            .then(|| format!("the network has {outputs} outputs, but there are {classes} class names"))
+    }
 }
 
 /// The metadata of a model file.
@@ -44,50 +54,61 @@ struct ModelHeader {
 }
 
 impl ModelHeader {
-    fn of(network: &Network, info: &ModelInfo) -> Self {
-        Self {
+    fn of(path: &Path, network: &Network, info: &ModelInfo) -> Result<Self, CheckpointError> {
+        if let Some(reason) = info.defect(network.outputs()) {
+            return Err(CheckpointError::Info { path: path.into(), reason });
+        }
+        Ok(Self {
             network: network.spec().clone(),
             seed: network.seed(),
             steps: network.steps(),
             info: info.clone(),
-        }
+        })
     }
 
     /// The network with its arrays, each of which is taken from `arrays`.
     fn build(self, path: &Path, arrays: &mut Arrays) -> Result<(Network, ModelInfo), CheckpointError> {
-        let mut network = NetworkBuilder::from_spec(self.network)
-            .seed(self.seed)
-            .build()
-            .map_err(|error| CheckpointError::network(path, error))?;
-        if network.outputs() != self.info.classes.len() {
-            let reason = format!(
-                "the network has {} outputs, but {} classes are named",
-                network.outputs(),
-                self.info.classes.len()
-            );
+        check_count(path, "steps", self.steps)?;
+        let failed = |error| CheckpointError::network(path, error);
+        // Before weights are drawn: a description that was changed must not ask for more memory than the file has.
+        let params = self.network.params().map_err(failed)?;
+        arrays.check(path, &params)?;
+        let mut network = NetworkBuilder::from_spec(self.network).seed(self.seed).build().map_err(failed)?;
+        if let Some(reason) = self.info.defect(network.outputs()) {
             return Err(CheckpointError::damaged(path, reason));
         }
         network.resume_at(self.steps, self.seed);
-        let names: Vec<String> = network.arrays().map(|(param, _)| param.name.clone()).collect();
-        for name in names {
-            let values = arrays.take(path, &name)?;
-            network.set_array(&name, values.view()).map_err(|error| CheckpointError::network(path, error))?;
+        for Param { name, .. } in &params {
+            let values = arrays.take(path, name)?;
+            network.set_array(name, values.view()).map_err(failed)?;
         }
         Ok((network, self.info))
     }
 }
 
+/// Counters that a run could never reach: 2^53, the largest whole number that every program reads from JSON as it is.
+const MAX_COUNT: u64 = 1 << 53;
+
+fn check_count(path: &Path, what: &str, count: u64) -> Result<(), CheckpointError> {
+    if count <= MAX_COUNT {
+        return Ok(());
+    }
+    Err(CheckpointError::damaged(path, format!("it counts {count} {what}")))
+}
+
 /// Writes `network` with what prediction needs to one file.
 ///
 /// # Errors
-/// A file that can't be written; an earlier one of this name is then untouched.
+/// Class names that do not fit the network's outputs; a file that can't be written. An earlier one of this name is then
+/// untouched.
 pub fn save_model(
     path: impl AsRef<Path>,
     network: &Network,
     info: &ModelInfo,
 ) -> Result<(), CheckpointError> {
     let arrays = file::network_arrays(network);
-    file::write(path.as_ref(), Kind::Model, &ModelHeader::of(network, info), &arrays)
+    let path = path.as_ref();
+    file::write(path, Kind::Model, &ModelHeader::of(path, network, info)?, &arrays)
 }
 
 /// Reads what [`save_model`] wrote.

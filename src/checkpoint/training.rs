@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Kind};
-use super::{CheckpointError, ModelHeader, ModelInfo};
+use super::{CheckpointError, ModelHeader, ModelInfo, check_count};
 use crate::network::Network;
 use crate::optim::{Common, Optimizer};
 use crate::train::Progress;
@@ -32,7 +32,8 @@ struct OptimizerHeader {
 /// Writes all that resuming needs: the network as it is, the optimizer, the position, and `settings` of the caller's.
 ///
 /// # Errors
-/// A file that can't be written; an earlier one of this name is then untouched.
+/// Class names that do not fit the network's outputs; a file that can't be written. An earlier one of this name is then
+/// untouched.
 pub fn save_training(
     path: impl AsRef<Path>,
     network: &Network,
@@ -41,8 +42,9 @@ pub fn save_training(
     progress: &Progress,
     settings: &serde_json::Value,
 ) -> Result<(), CheckpointError> {
+    let path = path.as_ref();
     let header = TrainingHeader {
-        model: ModelHeader::of(network, info),
+        model: ModelHeader::of(path, network, info)?,
         optimizer: OptimizerHeader { settings: optimizer.settings(), common: *optimizer.common() },
         progress: progress.clone(),
         settings: settings.clone(),
@@ -57,7 +59,7 @@ pub fn save_training(
             (format!("{OPTIMIZER}{}", slot.name), vec![slot.values.len()], slot.values.as_slice())
         }),
     );
-    file::write(path.as_ref(), Kind::Training, &header, &arrays)
+    file::write(path, Kind::Training, &header, &arrays)
 }
 
 /// What [`load_training`] read.
@@ -83,6 +85,10 @@ pub struct SavedTraining {
 pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, CheckpointError> {
     let path = path.as_ref();
     let (header, mut arrays) = file::read::<TrainingHeader>(path, Kind::Training)?;
+    let Progress { epoch, step, .. } = header.progress;
+    for (what, count) in [("epochs", epoch), ("steps", step), ("updates", header.optimizer.common.steps)] {
+        check_count(path, what, count)?;
+    }
     let mut slots = Vec::new();
     for name in arrays.names_under(OPTIMIZER) {
         let values = arrays.take(path, &name)?.into_raw_vec_and_offset().0;

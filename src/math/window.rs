@@ -33,7 +33,8 @@ pub struct Axis {
 
 impl Axis {
     /// Lays a window over an axis of `input` positions. `None` where the window does not fit (VALID padding and an
-    /// extent `(kernel - 1) * dilation + 1` larger than the input) or any number is zero.
+    /// extent `(kernel - 1) * dilation + 1` larger than the input), any number is zero, or they are too large to compute
+    /// with.
     pub fn new(
         input: usize,
         kernel: usize,
@@ -44,11 +45,11 @@ impl Axis {
         if input == 0 || kernel == 0 || stride == 0 || dilation == 0 {
             return None;
         }
-        let extent = (kernel - 1) * dilation + 1;
+        let extent = (kernel - 1).checked_mul(dilation)?.checked_add(1)?;
         let (output, pad_before) = match padding {
             Padding::Same => {
                 let output = input.div_ceil(stride);
-                let padded = (output - 1) * stride + extent;
+                let padded = ((output - 1) * stride).checked_add(extent)?;
                 (output, padded.saturating_sub(input) / 2)
             }
             Padding::Valid => (input.checked_sub(extent)? / stride + 1, 0),

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Network, NetworkError};
 use crate::loss::Loss;
 use crate::math::conv::ConvAlgorithm;
-use crate::nn::{LayerSpec, NamedLayer, Sequential, Shape, ShapeError};
+use crate::nn::chain::Chain;
+use crate::nn::{LayerSpec, NamedLayer, Param, Sequential, Shape, ShapeError};
 
 /// A network as plain data: enough to build it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,17 @@ pub struct NetworkSpec {
     pub layers: Vec<NamedLayer>,
     /// What training makes small.
     pub loss: Loss,
+}
+
+impl NetworkSpec {
+    /// Every array of such a network: its weights, then moving averages.
+    ///
+    /// # Errors
+    /// The first layer that does not fit its input.
+    pub(crate) fn params(&self) -> Result<Vec<Param>, NetworkError> {
+        let chain = Chain::build(&self.layers, self.input)?;
+        Ok(chain.params().iter().chain(chain.state()).cloned().collect())
+    }
 }
 
 /// Builds a [`Network`]: add the layers in order, then [`build`](Self::build).

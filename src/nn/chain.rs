@@ -51,6 +51,7 @@ pub(crate) struct Buffers<'a> {
 impl Chain {
     /// Builds the layers for inputs of shape `input`; the error names the layer that does not fit.
     pub fn build(layers: &[NamedLayer], input: Shape) -> Result<Self, ShapeError> {
+        input.check("an input")?;
         let mut chain = Self {
             links: Vec::new(),
             input,

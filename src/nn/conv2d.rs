@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shape::check_values;
 use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Param, Shape, ShapeError};
 use crate::math::conv::{ConvAlgorithm, ConvPlan, ConvShape};
@@ -108,6 +109,8 @@ impl Conv2d {
                     self.padding
                 ))
             })?;
+        check_values("a kernel", &[self.kernel.0, self.kernel.1, cin, self.filters])?;
+        check_values("an output", &[window.y.output, window.x.output, self.filters])?;
         let shape = ConvShape { window, cin, cout: self.filters };
         let plan = ConvPlan::new(shape, self.algorithm);
         Ok(Built::Layer(Box::new(Conv2dLayer { spec: self.clone(), plan })))

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shape::check_values;
 use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Param, Shape, ShapeError};
 use crate::math::gemm::{matrix, matrix_mut, par_gemm};
@@ -51,6 +52,7 @@ impl Dense {
         if self.units == 0 {
             return Err(ShapeError::new("a dense layer needs at least 1 unit, got 0"));
         }
+        check_values("a kernel", &[inputs, self.units])?;
         Ok(Built::Layer(Box::new(DenseLayer { spec: self.clone(), inputs })))
     }
 }

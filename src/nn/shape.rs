@@ -4,6 +4,23 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Most values of one example between two layers, and of one parameter: 8 GB of floats. More is a mistake, or a damaged
+/// description read from a file.
+const MAX_VALUES: usize = i32::MAX as usize;
+
+/// Fails if an array of these sizes has more than [`MAX_VALUES`], also where their product is no number.
+pub(crate) fn check_values(what: &str, sizes: &[usize]) -> Result<(), ShapeError> {
+    let values = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    match values {
+        Some(..=MAX_VALUES) => Ok(()),
+        _ => {
+            let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
+            let sizes = sizes.join(" x ");
+            Err(ShapeError::new(format!("{what} of {sizes} values is over the limit of {MAX_VALUES} values")))
+        }
+    }
+}
+
 /// The shape of one example between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -40,6 +57,14 @@ impl Shape {
         match *self {
             Shape::Image { channels, .. } => channels,
             Shape::Vector(len) => len,
+        }
+    }
+
+    /// Fails if there are more values than may be.
+    pub(crate) fn check(&self, what: &str) -> Result<(), ShapeError> {
+        match *self {
+            Shape::Image { height, width, channels } => check_values(what, &[height, width, channels]),
+            Shape::Vector(len) => check_values(what, &[len]),
         }
     }
 

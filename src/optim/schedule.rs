@@ -80,7 +80,8 @@ impl ReduceOnPlateau {
 
     /// The factor on the base rate after an epoch that ended with `loss`.
     pub fn observe(&mut self, loss: f64) -> f32 {
-        if self.best.is_none_or(|best| loss < best - self.min_delta) {
+        // A loss that is not finite is no improvement, and must never be what later ones are held against.
+        if loss.is_finite() && self.best.is_none_or(|best| loss < best - self.min_delta) {
             (self.best, self.waited) = (Some(loss), 0);
         } else {
             self.waited += 1;
@@ -115,5 +116,10 @@ mod tests {
         let factors: Vec<f32> =
             [1.0, 0.9, 0.9, 0.95, 0.8, 0.81, 0.82].iter().map(|&l| plateau.observe(l)).collect();
         assert_eq!(factors, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25]);
+        // Epochs that diverged only wait; the first that did not is the one to beat.
+        let mut plateau = ReduceOnPlateau::new(0.5, 2);
+        let factors: Vec<f32> =
+            [f64::NAN, f64::INFINITY, 3.0, 2.0, 1.0].iter().map(|&l| plateau.observe(l)).collect();
+        assert_eq!(factors, [1.0, 0.5, 0.5, 0.5, 0.5]);
     }
 }

@@ -155,6 +155,9 @@ impl Trainer {
             return Err(TrainError::Position { batch: self.progress.batch, batches });
         }
         while self.progress.epoch < self.options.epochs {
+            if self.has_lost_patience() {
+                return Ok(Ended::NoImprovement);
+            }
             let mut epoch = train.epoch_from(self.progress.epoch, self.progress.batch);
             while let Some(batch) = epoch.next() {
                 let batch = batch?;
@@ -179,11 +182,14 @@ impl Trainer {
             if flow == Flow::Stop {
                 return Ok(Ended::Stopped);
             }
-            if self.options.patience.is_some_and(|patience| self.progress.epochs_since_best() >= patience) {
-                return Ok(Ended::NoImprovement);
-            }
         }
         Ok(Ended::Finished)
+    }
+
+    /// Whether the best epoch lies too far back. Asked before each epoch, so that a run resumed after its end stays ended.
+    fn has_lost_patience(&self) -> bool {
+        let Progress { best, .. } = self.progress;
+        best.is_some() && self.options.patience.is_some_and(|p| self.progress.epochs_since_best() >= p)
     }
 
     /// The learning rate of the next step.

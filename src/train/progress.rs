@@ -32,6 +32,7 @@ pub struct EpochRecord {
     /// Steps made by its end, in all.
     pub step: u64,
     /// Mean loss of its batches, each before its own update, weighted by their examples.
+    #[serde(with = "any_float")]
     pub train_loss: f64,
     /// Share of its examples classified right, each before its batch's update.
     pub train_accuracy: f64,
@@ -47,6 +48,7 @@ pub struct EpochRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean cross-entropy.
+    #[serde(with = "any_float")]
     pub loss: f64,
     /// Share of examples classified right.
     pub accuracy: f64,
@@ -68,6 +70,37 @@ struct Sums {
     correct: u64,
     examples: u64,
     learning_rate: f32,
+}
+
+/// Whether a loss is lower than another; any is lower than a NaN.
+fn is_lower(loss: f64, than: f64) -> bool {
+    loss < than || than.is_nan() && !loss.is_nan()
+}
+
+/// JSON has neither infinities nor NaN, which the loss of a network that diverged may be: they are saved by name.
+mod any_float {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() {
+            serializer.serialize_f64(*value)
+        } else {
+            serializer.serialize_str(&value.to_string())
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Float {
+            Number(f64),
+            Name(String),
+        }
+        match Float::deserialize(deserializer)? {
+            Float::Number(value) => Ok(value),
+            Float::Name(name) => name.parse().map_err(de::Error::custom),
+        }
+    }
 }
 
 impl Progress {
@@ -93,7 +126,7 @@ impl Progress {
 
     /// Epochs done since the best one.
     pub fn epochs_since_best(&self) -> u64 {
-        self.best.map_or(0, |best| self.epoch - 1 - best.epoch)
+        self.best.map_or(0, |best| self.epoch.saturating_sub(best.epoch).saturating_sub(1))
     }
 
     pub(super) fn plateau_factor(&self) -> f32 {
@@ -116,8 +149,8 @@ impl Progress {
         let eval = evaluation.map(|e| Score { loss: e.loss, accuracy: e.accuracy() });
         let score = eval.unwrap_or(train);
         let better = |best: &Best| match eval {
-            Some(eval) => (eval.accuracy, -eval.loss) > (best.score.accuracy, -best.score.loss),
-            None => train.loss < best.score.loss,
+            Some(eval) if eval.accuracy != best.score.accuracy => eval.accuracy > best.score.accuracy,
+            _ => is_lower(score.loss, best.score.loss),
         };
         let best = self.best.as_ref().is_none_or(better);
         if best {
@@ -138,5 +171,26 @@ impl Progress {
         self.history.push(record.clone());
         (self.epoch, self.batch, self.sums) = (self.epoch + 1, 0, Sums::default());
         record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_loss_is_lower_than_one_that_is_no_number() {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        for (loss, than, lower) in [
+            (1.0, 2.0, true),
+            (2.0, 1.0, false),
+            (1.0, 1.0, false),
+            (1.0, nan, true),
+            (inf, nan, true),
+            (nan, nan, false),
+            (nan, inf, false),
+        ] {
+            assert_eq!(is_lower(loss, than), lower, "{loss} {than}");
+        }
     }
 }
