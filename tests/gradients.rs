@@ -158,6 +158,37 @@ proptest! {
         check(vec![nested.into(), projected.into()], input, batch, seed);
     }
 
+    /// A convolution computed together with the ReLU and the max-pool behind it gives what the three give apart. (A leaky
+    /// ReLU of slope 0 is a ReLU that is not fused.)
+    #[test]
+    fn fused_layers((input, batch) in image(), filters in 1usize..20, side in prop_oneof![Just(3), Just(5), Just(2)], seed: u64) {
+        let convolution = conv(filters, side).bias_init(Init::Constant(0.0));
+        let run = |relu: LayerSpec, pooled: bool| {
+            let mut layers = vec![convolution.clone().into(), relu];
+            layers.extend(pooled.then(|| MaxPool2d::new(2).into()));
+            let named: Vec<NamedLayer> =
+                layers.into_iter().enumerate().map(|(i, layer)| NamedLayer { name: format!("l{i}"), layer }).collect();
+            let mut net = Sequential::new(input, &named, seed).unwrap();
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let x = spaced(batch * input.len(), &mut rng);
+            let y = net.forward(&x, 0).to_vec();
+            let dx = net.backward(&direction(y.len(), &mut rng)).unwrap();
+            let gradients: Vec<f32> = net.gradients().flat_map(|(_, g)| g.iter().copied().collect::<Vec<_>>()).collect();
+            (y, dx, gradients)
+        };
+        for pooled in [false, true] {
+            let (y, dx, gradients) = run(Relu {}.into(), pooled);
+            let (want_y, want_dx, want_gradients) = run(LeakyRelu::new(0.0).into(), pooled);
+            prop_assert_eq!(y, want_y);
+            prop_assert_eq!(dx, want_dx);
+            // Sums for the bias run over other numbers of rows.
+            let largest = want_gradients.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            for (g, w) in gradients.iter().zip(&want_gradients) {
+                prop_assert!((g - w).abs() <= 1e-5 * largest, "{} {}", g, w);
+            }
+        }
+    }
+
     #[test]
     fn a_chain((input, batch) in image(), seed: u64) {
         let layers = vec![

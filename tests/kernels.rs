@@ -7,12 +7,12 @@
 mod common;
 
 use common::assert_close;
-use floret::math::conv::{ConvAlgorithm, ConvPlan, ConvShape};
+use floret::math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret::math::gemm::{Backend, gemm_with, par_gemm};
 use floret::math::pool::{self, PoolShape};
 use floret::math::reference::{self, Slide};
 use floret::math::window::{Padding, Window};
-use ndarray::{Array2, Array4, ArrayView2, s};
+use ndarray::{Array2, Array4, ArrayView2, Axis, s};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -124,32 +124,75 @@ impl Case {
 
     fn check(&self) {
         for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
-            self.check_with(algorithm);
+            for epilogue in [Epilogue::Bias, Epilogue::Relu, Epilogue::ReluPool] {
+                self.check_with(algorithm, epilogue);
+            }
         }
     }
 
-    fn check_with(&self, algorithm: ConvAlgorithm) {
-        let plan = ConvPlan::new(self.shape, algorithm);
+    fn check_with(&self, algorithm: ConvAlgorithm, epilogue: Epilogue) {
+        let what = |pass: &str| format!("{algorithm:?} {epilogue:?} {pass}");
+        let plan = ConvPlan::new(self.shape, epilogue, algorithm);
         let tolerance = if algorithm == ConvAlgorithm::Im2col { TOLERANCE } else { 3.0 * TOLERANCE };
-        let batch = self.x.dim().0;
+        let (batch, cout) = (self.x.dim().0, self.shape.cout);
         let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
-        let (x, w, dy) = (narrow(&self.x), narrow(&self.w), narrow(&self.dy));
-        let bias: Vec<f32> = (0..self.shape.cout).map(|c| c as f32 - 1.5).collect();
-        let want = reference::conv2d(self.x.view(), self.w.view(), self.slide);
-        let mut y = vec![f32::NAN; want.len()];
-        plan.forward(&x, &w, &[], &mut y, &mut scratch);
-        assert_close(&format!("{algorithm:?} forward"), &y, &want, tolerance);
-        plan.forward(&x, &w, &bias, &mut y, &mut scratch);
-        let biased = want + ndarray::Array1::from_iter(bias.iter().map(|&b| f64::from(b)));
-        assert_close(&format!("{algorithm:?} forward with bias"), &y, &biased, tolerance);
+        let (x, w) = (narrow(&self.x), narrow(&self.w));
+        let bias: Vec<f32> = (0..cout).map(|c| c as f32 / 4.0 - 0.5).collect();
+        let outputs = reference::conv2d(self.x.view(), self.w.view(), self.slide)
+            + ndarray::Array1::from_iter(bias.iter().map(|&b| f64::from(b)));
+        let scale = outputs.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        let (height, width, _) = plan.output();
 
+        let len = batch * height * width * cout;
+        let mut y = vec![f32::NAN; len];
+        let mut winners = vec![77; batch * plan.winners_len()];
+        plan.forward(&x, &w, &bias, &mut y, &mut winners, &mut scratch);
+        let mut infer = vec![f32::NAN; len];
+        plan.forward(&x, &w, &bias, &mut infer, &mut [], &mut scratch);
+        assert_eq!(y, infer, "{}", what("inference"));
+        let want = match epilogue {
+            Epilogue::Bias => outputs.clone(),
+            Epilogue::Relu => outputs.mapv(|v| v.max(0.0)),
+            Epilogue::ReluPool => {
+                let slide = Slide { stride: (2, 2), dilation: (1, 1), same: true };
+                reference::max_pool(outputs.mapv(|v| v.max(0.0)).view(), 2, slide, None).0
+            }
+        };
+        assert_close(&what("forward"), &y, &want, tolerance);
+
+        // Near a tie rounding decides who wins: the gradient is that of the winners told, which must be nearly the largest.
+        let dy: Vec<f32> = narrow(&self.dy)[..len].to_vec();
+        let mut gradient = Array4::zeros(outputs.dim());
+        for (((n, i, j, c), &best), (index, &dy)) in want.indexed_iter().zip(dy.iter().enumerate()) {
+            let place = match (epilogue, winners.get(index)) {
+                (Epilogue::Bias, None) => Some((i, j)),
+                (_, Some(4)) => None,
+                (Epilogue::Relu, Some(0)) => Some((i, j)),
+                (Epilogue::ReluPool, Some(&code @ 0..4)) => {
+                    Some((2 * i + usize::from(code) / 2, 2 * j + usize::from(code) % 2))
+                }
+                (_, code) => panic!("{}: code {code:?}", what("winners")),
+            };
+            let won = place.map_or(0.0, |(i, j)| outputs[[n, i, j, c]]);
+            let error = (won - best).abs();
+            assert!(error <= tolerance * scale, "{}: {won} won, largest {best}", what("winners"));
+            if let Some((i, j)) = place {
+                gradient[[n, i, j, c]] = f64::from(dy);
+            }
+        }
         let (want_dx, want_dw) =
-            reference::conv2d_gradients(self.x.view(), self.w.view(), self.dy.view(), self.slide);
+            reference::conv2d_gradients(self.x.view(), self.w.view(), gradient.view(), self.slide);
+        let want_db = gradient.sum_axis(Axis(0)).sum_axis(Axis(0)).sum_axis(Axis(0));
         let (mut dx, mut dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
-        plan.data_gradient(&dy, &w, &mut dx, &mut scratch);
-        assert_close(&format!("{algorithm:?} data gradient"), &dx, &want_dx, tolerance);
-        plan.filter_gradient(&x, &dy, &mut dw, &mut scratch);
-        assert_close(&format!("{algorithm:?} filter gradient"), &dw, &want_dw, tolerance);
+        let (mut dy, mut db) = (dy, vec![f32::NAN; cout]);
+        plan.mask(&mut dy, &winners, &mut db, &mut scratch);
+        assert_close(&what("bias gradient"), &db, &want_db, tolerance);
+        scratch.fill(f32::NAN);
+        plan.filter_gradient(&x, &dy, &winners, &mut dw, &mut scratch);
+        assert_close(&what("filter gradient"), &dw, &want_dw, tolerance);
+        scratch.fill(f32::NAN);
+        plan.data_gradient(&dy, &winners, &w, &mut dx, &mut scratch);
+        assert_close(&what("data gradient"), &dx, &want_dx, tolerance);
     }
 }
 
@@ -159,6 +202,9 @@ fn convolution_over_several_blocks() {
     let same = Padding::Same;
     Case::new(3, (40, 44, 16), 8, (5, 5), (1, 1), (1, 1), same, 4).unwrap().check();
     Case::new(2, (12, 12, 96), 20, (5, 5), (1, 1), (1, 1), same, 5).unwrap().check();
+    // A network's first layer: several bands, and rows that fill no tile.
+    Case::new(2, (50, 37, 3), 33, (5, 5), (1, 1), (1, 1), same, 6).unwrap().check();
+    Case::new(17, (9, 11, 1), 4, (3, 7), (1, 1), (1, 1), Padding::Valid, 7).unwrap().check();
 }
 
 proptest! {

@@ -6,18 +6,16 @@
 //! | question | file |
 //! | --- | --- |
 //! | what is the output size of a convolution or a pool? | `window.rs`: the only place that computes it |
-//! | where is the convolution? | `conv.rs` (forward and both gradients), on `im2col.rs` and `gemm.rs` |
+//! | where is the convolution? | `conv/` (forward and both gradients) |
 //! | which matrix product runs? | `gemm.rs`; the foreign ones are called in `backend.rs` |
 //! | what is it checked against? | `reference.rs`: the obvious loops, in `f64` |
 
 mod backend;
 pub mod conv;
 pub mod gemm;
-pub mod im2col;
 mod native;
 pub mod pool;
 pub mod reduce;
 pub mod reference;
 pub mod simd;
 pub mod window;
-mod winograd;

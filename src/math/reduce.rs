@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::simd::{Simd, dispatch};
+
 /// Rows summed by one task. Partial sums of such blocks are then added in order.
 const BLOCK_ROWS: usize = 1024;
 
@@ -32,12 +34,59 @@ pub fn sum_rows(
     total
 }
 
-/// `db[c] = sum over rows of dy[row, c]`: the gradient of a bias. Overwrites `db`.
-pub fn column_sums(dy: &[f32], db: &mut [f32]) {
-    let sums = sum_rows(dy, db.len(), db.len(), |sums, _, row| {
-        sums.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
+/// Rows that one task of [`column_sums`] sums: many, so that few partial sums are added in the end.
+fn sum_block(rows: usize) -> usize {
+    rows.div_ceil(64).max(256)
+}
+
+/// Floats of room that [`column_sums`] works in.
+pub fn column_sums_scratch(rows: usize, columns: usize) -> usize {
+    rows.div_ceil(sum_block(rows)) * columns
+}
+
+/// `sums[c] = sum over rows of x[row, c]`: the gradient of a bias, where x is dy. Overwrites `sums`, which may be empty.
+///
+/// `prepare(first, block)` may change a block of rows, the values from `first` on, before it is summed. `scratch` holds
+/// [`column_sums_scratch`] floats.
+pub fn column_sums(
+    x: &mut [f32],
+    columns: usize,
+    sums: &mut [f32],
+    scratch: &mut [f32],
+    prepare: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let rows = x.len() / columns;
+    let block = sum_block(rows) * columns;
+    let scratch = &mut scratch[..column_sums_scratch(rows, columns)];
+    let blocks = x.par_chunks_mut(block).zip(scratch.par_chunks_mut(columns)).enumerate();
+    blocks.for_each(|(index, (x, partial))| {
+        prepare(index * block, x);
+        if !sums.is_empty() {
+            dispatch!(|simd| sum_rows_of(simd, x, partial));
+        }
     });
-    db.iter_mut().zip(sums).for_each(|(d, s)| *d = s as f32);
+    for (column, sum) in sums.iter_mut().enumerate() {
+        *sum = scratch.iter().skip(column).step_by(columns).map(|&v| f64::from(v)).sum::<f64>() as f32;
+    }
+}
+
+/// Sums the rows of a block. Overwrites `sums`.
+#[inline(always)]
+fn sum_rows_of<S: Simd>(_: S, x: &[f32], sums: &mut [f32]) {
+    // Many rows are added as sums of a few, which keeps float32's rounding down.
+    const FEW: usize = 64;
+    const STRIP: usize = 64;
+    let columns = sums.len();
+    for (first, sums) in (0..columns).step_by(STRIP).zip(sums.chunks_mut(STRIP)) {
+        sums.fill(0.0);
+        for rows in x.chunks(FEW * columns) {
+            let mut few = [0.0; STRIP];
+            for row in rows.chunks_exact(columns) {
+                few.iter_mut().zip(&row[first..first + sums.len()]).for_each(|(s, v)| *s += v);
+            }
+            sums.iter_mut().zip(few).for_each(|(s, f)| *s += f);
+        }
+    }
 }
 
 /// `sum of v^2` over all values, in `f64`.

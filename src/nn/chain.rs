@@ -7,7 +7,11 @@
 use std::ops::Range;
 
 use super::spec::Built;
-use super::{Backward, Forward, Input, Layer, Memory, Mode, NamedLayer, Param, Saved, Shape, ShapeError};
+use super::{
+    Backward, Forward, Input, Layer, LayerSpec, MaxPool2d, Memory, Mode, NamedLayer, Param, Saved, Shape,
+    ShapeError,
+};
+use crate::math::conv::Epilogue;
 
 /// Numbers of one layer for a summary.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,42 +64,56 @@ impl Chain {
             state: Vec::new(),
             rows: Vec::new(),
         };
-        for NamedLayer { name, layer: spec } in layers {
-            let before = chain.output;
-            let mut row = Row {
-                name: name.clone(),
-                kind: spec.kind(),
-                output: before,
-                params: 0,
-                multiply_adds: 0,
-                saved_bytes: 0,
-            };
-            match spec.build(before).map_err(|error| error.of(name))? {
-                Built::Reshape(shape) => row.output = shape,
-                Built::Layer(layer) => {
-                    row.output = layer.output();
-                    row.multiply_adds = layer.multiply_adds();
-                    let memory = layer.memory(1);
-                    row.saved_bytes = 4 * (row.output.len() + memory.saved_floats) + memory.saved_bytes;
-                    let params = append(&mut chain.params, name, layer.params());
-                    let state = append(&mut chain.state, name, layer.state());
-                    row.params = params.len();
-                    chain.links.push(Link {
-                        layer,
-                        params,
-                        state,
-                        input: before.len(),
-                        output: row.output.len(),
-                    });
-                }
-            }
-            chain.output = row.output;
-            chain.rows.push(row);
+        let mut rest = layers;
+        while !rest.is_empty() {
+            let (epilogue, count) = fusable(rest);
+            let group;
+            (group, rest) = rest.split_at(count);
+            chain.append(group, epilogue)?;
         }
         if chain.output.is_empty() || chain.input.is_empty() {
             return Err(ShapeError::new(format!("an input of {input} holds no value")));
         }
         Ok(chain)
+    }
+
+    /// Appends a layer, with those behind it that it computes in the same pass.
+    fn append(&mut self, group: &[NamedLayer], epilogue: Epilogue) -> Result<(), ShapeError> {
+        let input = self.output;
+        let mut link = None;
+        // Each alone, for its shape and its errors.
+        for NamedLayer { name, layer: spec } in group {
+            let mut row = Row {
+                name: name.clone(),
+                kind: spec.kind(),
+                output: self.output,
+                params: 0,
+                multiply_adds: 0,
+                saved_bytes: 0,
+            };
+            match spec.build(self.output).map_err(|error| error.of(name))? {
+                Built::Reshape(shape) => row.output = shape,
+                Built::Layer(layer) => {
+                    (row.output, row.multiply_adds) = (layer.output(), layer.multiply_adds());
+                    row.params = layer.params().iter().map(Param::len).sum();
+                    link.get_or_insert((name, layer));
+                }
+            }
+            self.output = row.output;
+            self.rows.push(row);
+        }
+        let Some((name, mut layer)) = link else { return Ok(()) };
+        if let [NamedLayer { layer: LayerSpec::Conv2d(conv), .. }, _, ..] = group {
+            layer = conv.build_with(input, epilogue)?;
+        }
+        let (memory, output) = (layer.memory(1), self.output.len());
+        if let Some(row) = self.rows.last_mut() {
+            row.saved_bytes = 4 * (output + memory.saved_floats) + memory.saved_bytes;
+        }
+        let params = append(&mut self.params, name, layer.params());
+        let state = append(&mut self.state, name, layer.state());
+        self.links.push(Link { layer, params, state, input: input.len(), output });
+        Ok(())
     }
 
     pub fn input(&self) -> Shape {
@@ -213,6 +231,18 @@ impl Chain {
             link.layer.forward(&w[link.params.clone()], x, out, Forward { mode, scratch });
             (from, to) = (to, from);
         }
+    }
+}
+
+/// How many of these layers, the first at least, one pass computes: a convolution takes a ReLU and a max-pool with it.
+fn fusable(layers: &[NamedLayer]) -> (Epilogue, usize) {
+    let spec = |index: usize| layers.get(index).map(|named| &named.layer);
+    let (Some(LayerSpec::Conv2d(_)), Some(LayerSpec::Relu(_))) = (spec(0), spec(1)) else {
+        return (Epilogue::Bias, 1);
+    };
+    match spec(2) {
+        Some(LayerSpec::MaxPool2d(pool)) if *pool == MaxPool2d::new(2) => (Epilogue::ReluPool, 3),
+        _ => (Epilogue::Relu, 2),
     }
 }
 

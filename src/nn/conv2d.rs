@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::shape::check_values;
 use super::spec::Built;
-use super::{Backward, Forward, Init, Input, Layer, Memory, Param, Shape, ShapeError};
-use crate::math::conv::{ConvAlgorithm, ConvPlan, ConvShape};
-use crate::math::reduce::column_sums;
+use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
+use crate::math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use crate::math::window::{Padding, Window};
 
 /// `y = x * w + b`: x an image (height, width, in), w HWIO (kernel height, kernel width, in, out), b (out).
@@ -92,6 +91,11 @@ impl Conv2d {
     }
 
     pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+        self.build_with(input, Epilogue::Bias).map(Built::Layer)
+    }
+
+    /// Builds the layer together with the layers behind it that it computes in the same pass.
+    pub(super) fn build_with(&self, input: Shape, epilogue: Epilogue) -> Result<Box<dyn Layer>, ShapeError> {
         let (height, width, cin) = input.image("a convolution")?;
         if self.filters == 0 {
             return Err(ShapeError::new("a convolution needs at least 1 filter, got 0"));
@@ -112,8 +116,8 @@ impl Conv2d {
         check_values("a kernel", &[self.kernel.0, self.kernel.1, cin, self.filters])?;
         check_values("an output", &[window.y.output, window.x.output, self.filters])?;
         let shape = ConvShape { window, cin, cout: self.filters };
-        let plan = ConvPlan::new(shape, self.algorithm);
-        Ok(Built::Layer(Box::new(Conv2dLayer { spec: self.clone(), plan })))
+        let plan = ConvPlan::new(shape, epilogue, self.algorithm);
+        Ok(Box::new(Conv2dLayer { spec: self.clone(), plan }))
     }
 }
 
@@ -131,8 +135,8 @@ impl Conv2dLayer {
 
 impl Layer for Conv2dLayer {
     fn output(&self) -> Shape {
-        let ConvShape { window, cout, .. } = self.shape();
-        Shape::Image { height: window.y.output, width: window.x.output, channels: *cout }
+        let (height, width, channels) = self.plan.output();
+        Shape::Image { height, width, channels }
     }
 
     fn params(&self) -> Vec<Param> {
@@ -146,7 +150,8 @@ impl Layer for Conv2dLayer {
     fn memory(&self, batch: usize) -> Memory {
         let forward = self.plan.forward_scratch();
         let train_scratch = forward.max(self.plan.backward_scratch(batch));
-        Memory { train_scratch, infer_scratch: forward, ..Memory::default() }
+        let saved_bytes = batch * self.plan.winners_len();
+        Memory { saved_bytes, train_scratch, infer_scratch: forward, ..Memory::default() }
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -155,19 +160,22 @@ impl Layer for Conv2dLayer {
 
     fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         let (w, b) = w.split_at(self.shape().filter_len());
-        self.plan.forward(x, w, b, y, pass.scratch);
+        let winners = match pass.mode {
+            Mode::Train { saved, .. } => saved.bytes,
+            Mode::Infer { .. } => &mut [],
+        };
+        self.plan.forward(x, w, b, y, winners, pass.scratch);
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let (w, _) = w.split_at(self.shape().filter_len());
         let (dw, db) = dw.split_at_mut(self.shape().filter_len());
-        // y = x * w + b
-        if !db.is_empty() {
-            column_sums(dy, db);
-        }
-        self.plan.filter_gradient(x.values(), dy, dw, pass.scratch);
+        let winners = &*pass.saved.bytes;
+        // y = epilogue(x * w + b)
+        self.plan.mask(dy, winners, db, pass.scratch);
+        self.plan.filter_gradient(x.values(), dy, winners, dw, pass.scratch);
         if let Some(dx) = x.gradient() {
-            self.plan.data_gradient(dy, w, dx, pass.scratch);
+            self.plan.data_gradient(dy, winners, w, dx, pass.scratch);
         }
     }
 }

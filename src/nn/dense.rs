@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::shape::check_values;
 use super::spec::Built;
-use super::{Backward, Forward, Init, Input, Layer, Param, Shape, ShapeError};
+use super::{Backward, Forward, Init, Input, Layer, Memory, Param, Shape, ShapeError};
 use crate::math::gemm::{matrix, matrix_mut, par_gemm};
-use crate::math::reduce::column_sums;
+use crate::math::reduce::{column_sums, column_sums_scratch};
 
 /// `y = x w + b`: x a vector of `in` values, w (in, out), b (out). TensorFlow's `tf.matmul(x, w) + b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,10 @@ impl Layer for DenseLayer {
         [kernel].into_iter().chain(bias).collect()
     }
 
+    fn memory(&self, batch: usize) -> Memory {
+        Memory { train_scratch: column_sums_scratch(batch, self.spec.units), ..Memory::default() }
+    }
+
     fn multiply_adds(&self) -> u64 {
         self.inputs as u64 * self.spec.units as u64
     }
@@ -91,15 +95,13 @@ impl Layer for DenseLayer {
         par_gemm(1.0, matrix(x, batch, inputs), matrix(w, inputs, units), beta, matrix_mut(y, batch, units));
     }
 
-    fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], _pass: Backward<'_>) {
+    fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let (inputs, units, batch) = (self.inputs, self.spec.units, dy.len() / self.spec.units);
         let (w, _) = w.split_at(inputs * units);
         let (dw, db) = dw.split_at_mut(inputs * units);
-        let dy = matrix(dy, batch, units);
         // y = x w + b
-        if !db.is_empty() {
-            column_sums(dy.to_slice().expect("dy is contiguous"), db);
-        }
+        column_sums(dy, units, db, pass.scratch, |_, _| {});
+        let dy = matrix(dy, batch, units);
         par_gemm(1.0, matrix(x.values(), batch, inputs).t(), dy, 0.0, matrix_mut(dw, inputs, units));
         if let Some(dx) = x.gradient() {
             par_gemm(1.0, dy, matrix(w, inputs, units).t(), 0.0, matrix_mut(dx, batch, inputs));

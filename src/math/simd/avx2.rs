@@ -63,6 +63,41 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves the features.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn where_greater(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
+        // SAFETY: the token proves the features.
+        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+
+    #[inline(always)]
+    fn store_codes(self, v: __m256, to: &mut [u8], count: usize) {
+        // SAFETY: the token proves the features.
+        let bytes = unsafe {
+            let whole = _mm256_cvtps_epi32(v);
+            let words = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+            _mm_cvtsi128_si64(_mm_packus_epi16(words, words)).to_le_bytes()
+        };
+        let count = count.min(8);
+        to[..count].copy_from_slice(&bytes[..count]);
+    }
+
+    #[inline(always)]
+    fn where_code(self, codes: &[u8], code: u8, v: __m256) -> __m256 {
+        let codes: [u8; 8] = codes[..8].try_into().expect("eight of eight");
+        // SAFETY: the token proves the features; the eight bytes are loaded from a value.
+        unsafe {
+            let codes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(codes)));
+            let mask = _mm256_cmpeq_epi32(codes, _mm256_set1_epi32(i32::from(code)));
+            _mm256_and_ps(_mm256_castsi256_ps(mask), v)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> __m256 {
         // SAFETY: the token proves the features; the caller vouches for eight values.
         unsafe { _mm256_loadu_ps(from) }

@@ -63,6 +63,41 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves the features.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn where_greater(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: the token proves the features.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
+    }
+
+    #[inline(always)]
+    fn store_codes(self, v: __m512, to: &mut [u8], count: usize) {
+        let mut bytes = [0; 16];
+        // SAFETY: the token proves the features; sixteen bytes are written to an array of as many.
+        unsafe {
+            let codes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v));
+            _mm_storeu_si128(bytes.as_mut_ptr().cast(), codes);
+        }
+        let count = count.min(16);
+        to[..count].copy_from_slice(&bytes[..count]);
+    }
+
+    #[inline(always)]
+    fn where_code(self, codes: &[u8], code: u8, v: __m512) -> __m512 {
+        let codes: &[u8; 16] = codes[..16].try_into().expect("sixteen of sixteen");
+        // SAFETY: the token proves the features; sixteen bytes are read from an array of as many.
+        unsafe {
+            let codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(codes.as_ptr().cast()));
+            let mask = _mm512_cmpeq_epi32_mask(codes, _mm512_set1_epi32(i32::from(code)));
+            _mm512_maskz_mov_ps(mask, v)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> __m512 {
         // SAFETY: the token proves the features; the caller vouches for sixteen values.
         unsafe { _mm512_loadu_ps(from) }

@@ -17,6 +17,16 @@ pub enum PanelLayout {
         /// Distance from one step of k to the next.
         stride: usize,
     },
+    /// `[k / run][..][run]`: runs of `run` contiguous steps of k, `run_stride` apart; row i begins `stride` behind row
+    /// i - 1, within the same values. Patches of an image with few channels lie so already.
+    Runs {
+        /// Distance from row to row.
+        stride: usize,
+        /// Steps in a run; divides k.
+        run: usize,
+        /// Distance from run to run.
+        run_stride: usize,
+    },
 }
 
 /// What the tile does to C.
@@ -68,6 +78,11 @@ pub fn multiply_tile<S: Simd>(
             assert!(a.len() >= read);
         }
         PanelLayout::Columns { stride } => assert!(a.len() >= (k - 1) * stride + rows),
+        PanelLayout::Runs { stride, run, run_stride } => {
+            assert!(
+                k.is_multiple_of(run) && a.len() >= (k / run - 1) * run_stride + (rows - 1) * stride + run
+            );
+        }
     }
     // SAFETY: the assertions above are the duties of `run`; a tile of all columns has `nr` values in each of C's rows.
     unsafe {
@@ -145,7 +160,8 @@ unsafe fn run<S: Simd, const MR: usize>(
 ) {
     let mut acc = [[simd.splat(0.0); 2]; MR];
     // SAFETY: the caller vouches for every address below: step p of k reads `b + p b_stride` (two vectors), and for
-    // row i of A `a + p/LANES * mr LANES + i LANES + p%LANES` (blocked) or `a + p stride + i` (columns).
+    // row i of A `a + p/LANES * mr LANES + i LANES + p%LANES` (blocked), `a + p stride + i` (columns) or
+    // `a + p/run * run_stride + i stride + p%run` (runs).
     unsafe {
         match layout {
             PanelLayout::Blocked => {
@@ -165,6 +181,21 @@ unsafe fn run<S: Simd, const MR: usize>(
             PanelLayout::Columns { stride } => {
                 for p in 0..k {
                     step(simd, &mut acc, a.add(p * stride), 1, b.add(p * b_stride));
+                }
+            }
+            PanelLayout::Runs { stride, run, run_stride } => {
+                let (mut a, mut b) = (a, b);
+                for _ in 0..k / run {
+                    for p in 0..run {
+                        // Of one channel and of three the distance is written out, for the address arithmetic's sake.
+                        match stride {
+                            1 => step(simd, &mut acc, a.add(p), 1, b),
+                            3 => step(simd, &mut acc, a.add(p), 3, b),
+                            _ => step(simd, &mut acc, a.add(p), stride, b),
+                        }
+                        b = b.add(b_stride);
+                    }
+                    a = a.add(run_stride);
                 }
             }
         }

@@ -111,6 +111,18 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `a b + c`, with one rounding where the instruction set has it.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 
+    /// Lane by lane `a` where `a > b`, else `b`; where `a` is NaN, `b`.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// Lane by lane `x` where `a > b`, else `y`; where `a` or `b` is NaN, `y`.
+    fn where_greater(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+
+    /// Writes the first `count` lanes, at most all of them, as bytes. They hold whole numbers from 0 to 255.
+    fn store_codes(self, v: Self::V, to: &mut [u8], count: usize);
+
+    /// Lane by lane `v` where `codes` holds `code`, else 0. `codes` has at least [`Self::LANES`] entries.
+    fn where_code(self, codes: &[u8], code: u8, v: Self::V) -> Self::V;
+
     /// The first [`Self::LANES`] values.
     ///
     /// # Safety
@@ -138,7 +150,43 @@ pub trait Simd: Copy + Send + Sync + 'static {
         // SAFETY: the slice holds as many, as was just checked.
         unsafe { self.store_ptr(v, to.as_mut_ptr()) }
     }
+
+    /// The first `count` values of a slice, at most a vector of them; further lanes are 0.
+    #[inline(always)]
+    fn load_up_to(self, from: &[f32], count: usize) -> Self::V {
+        if count >= Self::LANES {
+            return self.load(from);
+        }
+        let mut lanes = [0.0; MOST_LANES];
+        lanes[..count].copy_from_slice(&from[..count]);
+        self.load(&lanes)
+    }
+
+    /// Writes the first `count` lanes, at most all of them.
+    #[inline(always)]
+    fn store_up_to(self, v: Self::V, to: &mut [f32], count: usize) {
+        if count >= Self::LANES {
+            return self.store(v, to);
+        }
+        let mut lanes = [0.0; MOST_LANES];
+        self.store(v, &mut lanes);
+        to[..count].copy_from_slice(&lanes[..count]);
+    }
+
+    /// [`where_code`](Self::where_code) of the first `count` lanes, at most all of them; further lanes are 0.
+    #[inline(always)]
+    fn where_code_up_to(self, codes: &[u8], code: u8, v: Self::V, count: usize) -> Self::V {
+        if count >= Self::LANES {
+            return self.where_code(codes, code, v);
+        }
+        let mut some = [u8::MAX; MOST_LANES];
+        some[..count].copy_from_slice(&codes[..count]);
+        self.where_code(&some, code, v)
+    }
 }
+
+/// Floats in a vector of any instruction set, at most.
+pub const MOST_LANES: usize = 16;
 
 /// Runs `$body` with `$simd` the token of the best instruction set, compiled for it.
 macro_rules! dispatch {

@@ -59,6 +59,27 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn max(self, a: F32x4, b: F32x4) -> F32x4 {
+        lanes(|i| if a.0[i] > b.0[i] { a.0[i] } else { b.0[i] })
+    }
+
+    #[inline(always)]
+    fn where_greater(self, a: F32x4, b: F32x4, x: F32x4, y: F32x4) -> F32x4 {
+        lanes(|i| if a.0[i] > b.0[i] { x.0[i] } else { y.0[i] })
+    }
+
+    #[inline(always)]
+    fn store_codes(self, v: F32x4, to: &mut [u8], count: usize) {
+        to.iter_mut().zip(v.0).take(count).for_each(|(to, v)| *to = v as u8);
+    }
+
+    #[inline(always)]
+    fn where_code(self, codes: &[u8], code: u8, v: F32x4) -> F32x4 {
+        let codes = &codes[..4];
+        lanes(|i| if codes[i] == code { v.0[i] } else { 0.0 })
+    }
+
+    #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> F32x4 {
         // SAFETY: the caller vouches for four values; `read_unaligned` asks for no alignment.
         F32x4(unsafe { from.cast::<[f32; 4]>().read_unaligned() })

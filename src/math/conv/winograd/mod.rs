@@ -23,13 +23,13 @@ mod transform;
 use filter::{Filter, packed_len};
 use filter_gradient::Sizes;
 use forward::Convolution;
-use output::Plain;
-use source::Dense;
+use output::Output;
+use source::{Dense, Unpooled};
 use tiles::Tiling;
 use transform::{F2x5, F4x3, F4x5, F6x3};
 
-use super::conv::ConvShape;
-use super::window::Window;
+use super::{ConvShape, Epilogue, sized, tile_columns};
+use crate::math::window::Window;
 
 /// A tile: which minimal filtering F(m, r) is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,12 +72,13 @@ macro_rules! with_filtering {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Winograd {
     shape: ConvShape,
+    epilogue: Epilogue,
     tile: Tile,
 }
 
 impl Winograd {
     /// The tile that wastes least on this shape; `None` where the convolution is not stride 1 and 3x3 or 5x5.
-    pub fn new(shape: &ConvShape) -> Option<Self> {
+    pub fn new(shape: &ConvShape, epilogue: Epilogue) -> Option<Self> {
         let Window { y, x } = &shape.window;
         let steps = [y.stride, x.stride, y.dilation, x.dilation];
         if steps != [1; 4] || y.kernel != x.kernel {
@@ -91,7 +92,7 @@ impl Winograd {
             3 => Tile::F6x3,
             _ => return None,
         };
-        Some(Self { shape: *shape, tile })
+        Some(Self { shape: *shape, epilogue, tile })
     }
 
     fn convolution(&self) -> Convolution {
@@ -121,8 +122,16 @@ impl Winograd {
         })
     }
 
-    /// `y = x * w + bias` over all images of `x`; an empty `bias` adds nothing. Overwrites `y`.
-    pub fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+    /// Forward pass over all images of `x`. Overwrites `y` and `winners`.
+    pub fn forward(
+        &self,
+        x: &[f32],
+        w: &[f32],
+        bias: &[f32],
+        y: &mut [f32],
+        winners: &mut [u8],
+        scratch: &mut [f32],
+    ) {
         let ConvShape { window, cin, cout } = self.shape;
         let batch = x.len() / self.shape.input_len();
         with_filtering!(self.tile, F => {
@@ -130,34 +139,56 @@ impl Winograd {
             filter::transform::<F>(&Filter { w, cin, cout, turned: false }, u);
             let tiling = Tiling::over_output::<F>(&self.shape);
             let source = Dense { values: x, size: (window.y.input, window.x.input, cin) };
-            let out = Plain { y, bias, size: (window.x.output, cout), first: 0 };
+            let size = (window.x.output, cout);
+            let out = Output { epilogue: self.epilogue, bias, y, winners, size, first: 0 };
             forward::forward::<F>(&self.convolution(), &tiling, 0..batch * tiling.rows, source, u, out);
         });
     }
 
     /// The gradient of the input. Overwrites `dx`.
-    pub fn data_gradient(&self, dy: &[f32], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+    pub fn data_gradient(&self, dy: &[f32], winners: &[u8], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
         let ConvShape { window, cin, cout } = self.shape;
-        let batch = dy.len() / self.shape.output_len();
+        let batch = dx.len() / self.shape.input_len();
+        let size = (window.y.output, window.x.output, cout);
         with_filtering!(self.tile, F => {
             let u = &mut scratch[..packed_len::<F>(cout, cin)];
             filter::transform::<F>(&Filter { w, cin, cout, turned: true }, u);
-            let tiling = Tiling::over_input::<F>(&self.shape);
-            let source = Dense { values: dy, size: (window.y.output, window.x.output, cout) };
-            let out = Plain { y: dx, bias: &[], size: (window.x.input, cin), first: 0 };
-            forward::forward::<F>(&self.backwards(), &tiling, 0..batch * tiling.rows, source, u, out);
+            let (convolution, tiling) = (self.backwards(), Tiling::over_input::<F>(&self.shape));
+            let (rows, out_size) = (0..batch * tiling.rows, (window.x.input, cin));
+            let out =
+                Output { epilogue: Epilogue::Bias, bias: &[], y: dx, winners: &mut [], size: out_size, first: 0 };
+            if self.epilogue == Epilogue::ReluPool {
+                let source = Unpooled { dy, winners, size };
+                forward::forward::<F>(&convolution, &tiling, rows, source, u, out);
+            } else {
+                let source = Dense { values: dy, size };
+                forward::forward::<F>(&convolution, &tiling, rows, source, u, out);
+            }
         });
     }
 
     /// The gradient of the filter, summed over all images. Overwrites `dw`.
-    pub fn filter_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
+    pub fn filter_gradient(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        winners: &[u8],
+        dw: &mut [f32],
+        scratch: &mut [f32],
+    ) {
         let ConvShape { window, cin, cout } = self.shape;
         let batch = x.len() / self.shape.input_len();
+        let size = (window.y.output, window.x.output, cout);
         with_filtering!(self.tile, F => {
-            let tiling = Tiling::over_output::<F>(&self.shape);
+            let (convolution, tiling) = (self.convolution(), Tiling::over_output::<F>(&self.shape));
             let x = Dense { values: x, size: (window.y.input, window.x.input, cin) };
-            let dy = Dense { values: dy, size: (window.y.output, window.x.output, cout) };
-            filter_gradient::filter_gradient::<F>(&self.convolution(), &tiling, batch, x, dy, dw, scratch);
+            if self.epilogue == Epilogue::ReluPool {
+                let dy = Unpooled { dy, winners, size };
+                filter_gradient::filter_gradient::<F>(&convolution, &tiling, batch, x, dy, dw, scratch);
+            } else {
+                let dy = Dense { values: dy, size };
+                filter_gradient::filter_gradient::<F>(&convolution, &tiling, batch, x, dy, dw, scratch);
+            }
         });
     }
 }

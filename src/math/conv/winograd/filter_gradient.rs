@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 use super::forward::Convolution;
-use super::source::{Source, cut, store_up_to};
+use super::source::{Source, cut};
 use super::tiles::Tiling;
 use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions, output_transposed};
 
@@ -203,7 +203,7 @@ fn gather<S: Simd, F: Filtering>(
             for y in 0..F::R {
                 for x in 0..F::R {
                     let at = ((y * F::R + x) * cin + i) * cout + channel;
-                    store_up_to(simd, g[y][x], &mut dw[at..], cout - channel);
+                    simd.store_up_to(g[y][x], &mut dw[at..], cout - channel);
                 }
             }
         }

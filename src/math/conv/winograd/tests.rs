@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Tile, Winograd};
-use crate::math::conv::ConvShape;
+use crate::math::conv::{ConvShape, Epilogue};
 use crate::math::reference::{self, Slide};
 use crate::math::window::{Padding, Window};
 
@@ -21,17 +21,17 @@ fn check(tile: Tile, batch: usize, (h, w): (usize, usize), cin: usize, cout: usi
     let (want_dx, want_dw) = reference::conv2d_gradients(x.view(), filter.view(), dy.view(), slide);
 
     let narrow = |a: &Array4<f64>| a.iter().map(|v| *v as f32).collect::<Vec<f32>>();
-    let winograd = Winograd { shape: ConvShape { window, cin, cout }, tile };
+    let winograd = Winograd { shape: ConvShape { window, cin, cout }, epilogue: Epilogue::Bias, tile };
     let mut scratch = vec![f32::NAN; winograd.forward_scratch().max(winograd.backward_scratch(batch))];
     let what = format!("{tile:?} {batch}x{h}x{w}x{cin}->{cout} {padding:?}");
     let mut y = vec![f32::NAN; want_y.len()];
-    winograd.forward(&narrow(&x), &narrow(&filter), &[], &mut y, &mut scratch);
+    winograd.forward(&narrow(&x), &narrow(&filter), &[], &mut y, &mut [], &mut scratch);
     close(&format!("{what}: y"), &y, &want_y);
     let mut dx = vec![f32::NAN; want_dx.len()];
-    winograd.data_gradient(&narrow(&dy), &narrow(&filter), &mut dx, &mut scratch);
+    winograd.data_gradient(&narrow(&dy), &[], &narrow(&filter), &mut dx, &mut scratch);
     close(&format!("{what}: dx"), &dx, &want_dx);
     let mut dw = vec![f32::NAN; want_dw.len()];
-    winograd.filter_gradient(&narrow(&x), &narrow(&dy), &mut dw, &mut scratch);
+    winograd.filter_gradient(&narrow(&x), &narrow(&dy), &[], &mut dw, &mut scratch);
     close(&format!("{what}: dw"), &dw, &want_dw);
 }
 

@@ -31,30 +31,36 @@ impl Source for Dense<'_> {
     #[inline(always)]
     fn vector<S: Simd>(&self, simd: S, image: usize, y: usize, x: usize, channel: usize) -> S::V {
         let (h, w, c) = self.size;
-        load_up_to(simd, &self.values[((image * h + y) * w + x) * c + channel..], c - channel)
+        simd.load_up_to(&self.values[((image * h + y) * w + x) * c + channel..], c - channel)
     }
 }
 
-/// The first `count` values of a slice, at most a vector of them; further lanes are 0.
-#[inline(always)]
-pub fn load_up_to<S: Simd>(simd: S, from: &[f32], count: usize) -> S::V {
-    if count >= S::LANES {
-        return simd.load(from);
-    }
-    let mut lanes = [0.0; 16];
-    lanes[..count].copy_from_slice(&from[..count]);
-    simd.load(&lanes)
+/// The gradient before a 2x2 max-pool (stride 2, SAME), from that behind it: each value goes to the winner of its window.
+#[derive(Debug, Clone, Copy)]
+pub struct Unpooled<'a> {
+    /// Gradients of the pooled values, NHWC.
+    pub dy: &'a [f32],
+    /// Which of its window's values won, row by row: 0 to 3; any other code for none.
+    pub winners: &'a [u8],
+    /// Height, width and channels before the pool.
+    pub size: (usize, usize, usize),
 }
 
-/// Writes the first `count` lanes, at most all of them.
-#[inline(always)]
-pub fn store_up_to<S: Simd>(simd: S, v: S::V, to: &mut [f32], count: usize) {
-    if count >= S::LANES {
-        return simd.store(v, to);
+impl Source for Unpooled<'_> {
+    #[inline(always)]
+    fn size(&self) -> (usize, usize, usize) {
+        self.size
     }
-    let mut lanes = [0.0; 16];
-    simd.store(v, &mut lanes);
-    to[..count].copy_from_slice(&lanes[..count]);
+
+    #[inline(always)]
+    fn vector<S: Simd>(&self, simd: S, image: usize, y: usize, x: usize, channel: usize) -> S::V {
+        let (h, w, c) = self.size;
+        let (h, w) = (h.div_ceil(2), w.div_ceil(2));
+        let at = ((image * h + y / 2) * w + x / 2) * c + channel;
+        let (code, left) = ((y % 2 * 2 + x % 2) as u8, c - channel);
+        let dy = simd.load_up_to(&self.dy[at..], left);
+        simd.where_code_up_to(&self.winners[at..], code, dy, left)
+    }
 }
 
 /// Cuts the `side x side` tile whose first value is at (`y`, `x`), which may lie outside; what is outside is 0.

@@ -15,7 +15,8 @@ use std::ops::Range;
 use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 use super::output::Output;
-use super::source::{Source, cut, load_up_to};
+use super::sized;
+use super::source::{Source, cut};
 use super::tiles::Tiling;
 use super::transform::{Filtering, MAX_N, in_two_dimensions, output};
 
@@ -46,7 +47,7 @@ pub fn forward<F: Filtering>(
     rows: Range<usize>,
     source: impl Source,
     u: &[f32],
-    out: impl Output,
+    out: Output<'_>,
 ) {
     let per_tile = 4 * F::N * F::N * (convolution.cin + convolution.cout);
     let tiles = (BLOCK_BYTES / per_tile).max(LEAST_TILES);
@@ -75,7 +76,7 @@ fn block<S: Simd, F: Filtering>(
     rows: Range<usize>,
     source: impl Source,
     u: &[f32],
-    mut out: impl Output,
+    mut out: Output<'_>,
     v: &mut Vec<f32>,
     p: &mut Vec<f32>,
 ) {
@@ -129,7 +130,7 @@ fn block<S: Simd, F: Filtering>(
             for y in 0..F::N {
                 for x in 0..F::N {
                     let at = (y * F::N + x) * p_len + index * p_columns + channel;
-                    product[y][x] = load_up_to(simd, &p[at..], cout - channel);
+                    product[y][x] = simd.load_up_to(&p[at..], cout - channel);
                 }
             }
             let tile = in_two_dimensions::<S>(
@@ -142,12 +143,4 @@ fn block<S: Simd, F: Filtering>(
             out.put(simd, tiling, &tile, row, column, channel);
         }
     }
-}
-
-/// The first `len` floats of a buffer that is made longer if it is shorter.
-fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }

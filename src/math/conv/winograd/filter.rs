@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::math::simd::{Simd, dispatch};
 
-use super::source::load_up_to;
+use super::tile_columns;
 use super::transform::{Filtering, MAX_N, filter, in_two_dimensions};
 
 /// A filter HWIO of R x R taps: `w[(ky R + kx) cin cout + i cout + o]`.
@@ -28,10 +28,7 @@ impl Filter<'_> {
 
 /// Floats of the packed filter, on this processor.
 pub fn packed_len<F: Filtering>(cin: usize, cout: usize) -> usize {
-    dispatch!(|simd| {
-        let nr = nr(simd);
-        cout.next_multiple_of(nr) * cin * F::N * F::N
-    })
+    cout.next_multiple_of(tile_columns()) * cin * F::N * F::N
 }
 
 #[inline(always)]
@@ -42,7 +39,7 @@ fn nr<S: Simd>(_: S) -> usize {
 /// Transforms and packs a filter. Overwrites `u`, which holds [`packed_len`] floats.
 pub fn transform<F: Filtering>(filter: &Filter<'_>, u: &mut [f32]) {
     let (cin, _) = filter.channels();
-    let panel = dispatch!(|simd| nr(simd)) * cin * F::N * F::N;
+    let panel = tile_columns() * cin * F::N * F::N;
     u.par_chunks_exact_mut(panel).enumerate().for_each(|(index, u)| {
         dispatch!(|simd| transform_panel::<_, F>(simd, filter, index * nr(simd), u));
     });
@@ -85,7 +82,7 @@ fn tap<S: Simd, F: Filtering>(simd: S, f: &Filter<'_>, y: usize, x: usize, i: us
     let plane = f.cin * f.cout;
     if !f.turned {
         let at = (y * F::R + x) * plane + i * f.cout + channel;
-        return load_up_to(simd, &f.w[at..], f.cout - channel);
+        return simd.load_up_to(&f.w[at..], f.cout - channel);
     }
     let plane = &f.w[((F::R - 1 - y) * F::R + F::R - 1 - x) * plane..][..plane];
     let mut lanes = [0.0; 16];

@@ -32,11 +32,6 @@ impl Tiling {
         Self { m: F::M, rows: height.div_ceil(F::M), columns: width.div_ceil(F::M), height }
     }
 
-    /// Output rows that the rows of tiles before row `row` (counted through all images) compute.
-    pub fn output_rows_before(&self, row: usize) -> usize {
-        row / self.rows * self.height + row % self.rows * self.m
-    }
-
     /// Image, row and column of a tile counted through all images.
     #[inline(always)]
     pub fn locate(&self, tile: usize) -> (usize, usize, usize) {

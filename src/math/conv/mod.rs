@@ -1,0 +1,235 @@
+//! Two-dimensional convolution and its gradients: `y = epilogue(x * w + b)`, images NHWC, filters HWIO.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `im2col.rs` | any shape, as matrix products over patches |
+//! | `stem.rs` | 1 or 3 input channels: patches read where they lie |
+//! | `winograd/` | stride-1 3x3 and 5x5, with fewer multiplications |
+//! | `epilogue.rs` | bias, ReLU and max-pool, before outputs leave the cache |
+//! | `bands.rs` | what one task computes |
+//!
+//! How the work is cut depends on the shape alone and sums run in a fixed order, so results are the same for any number of
+//! threads.
+
+mod bands;
+mod epilogue;
+mod im2col;
+mod stem;
+mod winograd;
+
+use serde::{Deserialize, Serialize};
+
+use bands::Bands;
+pub use epilogue::Epilogue;
+use winograd::Winograd;
+
+use super::reduce::column_sums_scratch;
+use super::simd::{Simd, dispatch};
+use super::window::Window;
+
+/// The shape of a convolution over one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConvShape {
+    /// How the filter slides.
+    pub window: Window,
+    /// Input channels.
+    pub cin: usize,
+    /// Output channels.
+    pub cout: usize,
+}
+
+impl ConvShape {
+    /// Values of one input image.
+    pub fn input_len(&self) -> usize {
+        self.window.input_pixels() * self.cin
+    }
+
+    /// Values of one output image.
+    pub fn output_len(&self) -> usize {
+        self.window.output_pixels() * self.cout
+    }
+
+    /// Values of one patch (K): the window's taps times the input channels.
+    pub fn patch(&self) -> usize {
+        self.window.taps() * self.cin
+    }
+
+    /// Values of the filter.
+    pub fn filter_len(&self) -> usize {
+        self.patch() * self.cout
+    }
+
+    /// Multiply-adds of one image's forward pass.
+    pub fn multiply_adds(&self) -> u64 {
+        self.window.output_pixels() as u64 * self.filter_len() as u64
+    }
+}
+
+/// How a convolution is computed. All give the same result up to rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ConvAlgorithm {
+    /// Winograd where it is the faster, else im2col.
+    #[default]
+    Auto,
+    /// Matrix products over patches: any shape.
+    Im2col,
+    /// Fewer multiplications by transforms: stride 1, dilation 1, 3x3 or 5x5; im2col for other shapes.
+    Winograd,
+}
+
+/// Input channels from which on Auto chooses Winograd: with fewer, the transforms cost more than the products they save.
+const AUTO_CHANNELS: usize = 16;
+
+/// What [`ConvAlgorithm`] comes to for one shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Method {
+    Winograd(Winograd),
+    Stem,
+    Im2col,
+}
+
+/// A convolution with its algorithm chosen.
+///
+/// Gradients are computed in three steps: [`mask`](Self::mask), then [`filter_gradient`](Self::filter_gradient), then
+/// [`data_gradient`](Self::data_gradient) where it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConvPlan {
+    shape: ConvShape,
+    epilogue: Epilogue,
+    method: Method,
+}
+
+impl ConvPlan {
+    /// Chooses how to compute this shape.
+    pub fn new(shape: ConvShape, epilogue: Epilogue, algorithm: ConvAlgorithm) -> Self {
+        let wanted = match algorithm {
+            ConvAlgorithm::Auto => shape.cin >= AUTO_CHANNELS,
+            ConvAlgorithm::Im2col => false,
+            ConvAlgorithm::Winograd => true,
+        };
+        let method = match wanted.then(|| Winograd::new(&shape, epilogue)).flatten() {
+            Some(winograd) => Method::Winograd(winograd),
+            None if stem::applies(&shape) => Method::Stem,
+            None => Method::Im2col,
+        };
+        Self { shape, epilogue, method }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// Height, width and channels of the stored outputs.
+    pub fn output(&self) -> (usize, usize, usize) {
+        let Window { y, x } = &self.shape.window;
+        (self.epilogue.stored(y.output), self.epilogue.stored(x.output), self.shape.cout)
+    }
+
+    /// Bytes of `winners` for one image.
+    pub fn winners_len(&self) -> usize {
+        let (height, width, channels) = self.output();
+        if self.epilogue.keeps_winners() { height * width * channels } else { 0 }
+    }
+
+    /// Floats of room that [`forward`](Self::forward) works in.
+    pub fn forward_scratch(&self) -> usize {
+        match &self.method {
+            Method::Winograd(winograd) => winograd.forward_scratch(),
+            Method::Stem => stem::forward_scratch(&self.shape),
+            Method::Im2col => im2col::forward_scratch(&self.shape),
+        }
+    }
+
+    /// Floats of room that each step of the gradients works in, for this many images.
+    pub fn backward_scratch(&self, batch: usize) -> usize {
+        let (height, width, channels) = self.output();
+        let gradient = match &self.method {
+            Method::Winograd(winograd) => winograd.backward_scratch(batch),
+            Method::Stem => stem::filter_gradient_scratch(&self.shape, batch),
+            Method::Im2col => im2col::filter_gradient_scratch(&self.shape, batch),
+        };
+        gradient.max(column_sums_scratch(batch * height * width, channels))
+    }
+
+    /// Forward pass over all images of `x`. Overwrites `y` and, in training, `winners`; both are empty where nothing is
+    /// kept. An empty `bias` adds nothing.
+    pub fn forward(
+        &self,
+        x: &[f32],
+        w: &[f32],
+        bias: &[f32],
+        y: &mut [f32],
+        winners: &mut [u8],
+        scratch: &mut [f32],
+    ) {
+        let (shape, epilogue) = (&self.shape, self.epilogue);
+        match &self.method {
+            Method::Winograd(winograd) => winograd.forward(x, w, bias, y, winners, scratch),
+            Method::Stem => stem::forward(shape, epilogue, x, w, bias, y, winners, scratch),
+            Method::Im2col => im2col::forward(shape, epilogue, x, w, bias, y, winners, scratch),
+        }
+    }
+
+    /// Sets `dy` to 0 where the epilogue let nothing through, and overwrites `db` with the gradient of the bias.
+    pub fn mask(&self, dy: &mut [f32], winners: &[u8], db: &mut [f32], scratch: &mut [f32]) {
+        self.epilogue.mask(dy, winners, self.shape.cout, db, scratch);
+    }
+
+    /// The gradient of the filter, summed over all images. Overwrites `dw`.
+    pub fn filter_gradient(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        winners: &[u8],
+        dw: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let (shape, epilogue) = (&self.shape, self.epilogue);
+        match &self.method {
+            Method::Winograd(winograd) => winograd.filter_gradient(x, dy, winners, dw, scratch),
+            Method::Stem => stem::filter_gradient(shape, epilogue, x, dy, winners, dw, scratch),
+            Method::Im2col => im2col::filter_gradient(shape, epilogue, x, dy, winners, dw, scratch),
+        }
+    }
+
+    /// The gradient of the input. Overwrites `dx`.
+    pub fn data_gradient(&self, dy: &[f32], winners: &[u8], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+        match &self.method {
+            Method::Winograd(winograd) => winograd.data_gradient(dy, winners, w, dx, scratch),
+            Method::Stem | Method::Im2col => {
+                im2col::data_gradient(&self.shape, self.epilogue, dy, winners, w, dx);
+            }
+        }
+    }
+}
+
+/// Columns of the register tile on this processor.
+fn tile_columns() -> usize {
+    #[inline(always)]
+    fn columns<S: Simd>(_: S) -> usize {
+        S::TILE.1 * S::LANES
+    }
+    dispatch!(|simd| columns(simd))
+}
+
+/// The first `len` floats of a buffer that is made longer if it is shorter.
+fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+/// Adds equal matrices of `columns` columns, one after another in `sums`, and writes the first `n` columns to `to`.
+fn add_sums(sums: &[f32], columns: usize, to: &mut [f32], n: usize) {
+    let len = to.len() / n * columns;
+    for (row, to) in to.chunks_exact_mut(n).enumerate() {
+        to.copy_from_slice(&sums[row * columns..][..n]);
+        for sums in sums.chunks_exact(len).skip(1) {
+            to.iter_mut().zip(&sums[row * columns..][..n]).for_each(|(t, s)| *t += s);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Where the outputs of tiles go.
+
+use crate::math::conv::epilogue::Epilogue;
+use crate::math::simd::Simd;
+
+use super::tiles::Tiling;
+use super::transform::TileOf;
+
+/// The stored values of some rows of tiles, which one task writes.
+#[derive(Debug)]
+pub struct Output<'a> {
+    /// What becomes of the outputs.
+    pub epilogue: Epilogue,
+    /// One value a channel, or none at all.
+    pub bias: &'a [f32],
+    /// The values of these rows, NHWC.
+    pub y: &'a mut [f32],
+    /// Their codes; empty where none are kept.
+    pub winners: &'a mut [u8],
+    /// Columns of the convolution's outputs, and channels.
+    pub size: (usize, usize),
+    /// The first row of tiles, counted through all images.
+    pub first: usize,
+}
+
+impl Output<'_> {
+    /// Rows of stored values that the rows of tiles before row `row` give. The side of a tile is even: no window straddles
+    /// two tiles.
+    #[inline(always)]
+    fn rows_before(&self, tiling: &Tiling, row: usize) -> usize {
+        let epilogue = self.epilogue;
+        row / tiling.rows * epilogue.stored(tiling.height) + row % tiling.rows * tiling.m / epilogue.side()
+    }
+
+    /// The rows of tiles before row `at`, and the rest.
+    pub fn split(self, tiling: &Tiling, at: usize) -> (Self, Self) {
+        let (width, channels) = self.size;
+        let rows = self.rows_before(tiling, at) - self.rows_before(tiling, self.first);
+        let len = rows * self.epilogue.stored(width) * channels;
+        let (y, y_after) = self.y.split_at_mut(len);
+        let (winners, winners_after) = self.winners.split_at_mut(len.min(self.winners.len()));
+        (Self { y, winners, ..self }, Self { y: y_after, winners: winners_after, first: at, ..self })
+    }
+
+    /// Stores what the tile at row of tiles `row` and column `column` gives for `channel` and the lanes behind it.
+    #[inline(always)]
+    pub fn put<S: Simd>(
+        &mut self,
+        simd: S,
+        tiling: &Tiling,
+        tile: &TileOf<S::V>,
+        row: usize,
+        column: usize,
+        channel: usize,
+    ) {
+        let (width, channels) = self.size;
+        let (left, side) = (channels - channel, self.epilogue.side());
+        let y = self.rows_before(tiling, row) - self.rows_before(tiling, self.first);
+        let x = column * tiling.m;
+        let rows = tiling.m.min(tiling.height - row % tiling.rows * tiling.m);
+        let columns = tiling.m.min(width - x);
+        let bias = match self.bias {
+            [] => simd.splat(0.0),
+            bias => simd.load_up_to(&bias[channel..], left),
+        };
+        for i in (0..rows).step_by(side) {
+            for j in (0..columns).step_by(side) {
+                let mut window = [Some(tile[i][j]), None, None, None];
+                if side == 2 {
+                    let (down, right) = (i + 1 < rows, j + 1 < columns);
+                    window[1] = right.then(
+                        #[inline(always)]
+                        || tile[i][j + 1],
+                    );
+                    window[2] = down.then(
+                        #[inline(always)]
+                        || tile[i + 1][j],
+                    );
+                    window[3] = (down && right).then(
+                        #[inline(always)]
+                        || tile[i + 1][j + 1],
+                    );
+                }
+                let (value, code) = self.epilogue.store(simd, window, bias);
+                let at = ((y + i / side) * self.epilogue.stored(width) + (x + j) / side) * channels + channel;
+                simd.store_up_to(value, &mut self.y[at..], left);
+                if !self.winners.is_empty() {
+                    simd.store_codes(code, &mut self.winners[at..], left);
+                }
+            }
+        }
+    }
+}
