@@ -2,12 +2,15 @@
 //!
 //! Layout: `[cout / nr][n^2][cin][nr]`, the last panel filled up with zeros.
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::math::simd::{Simd, dispatch};
 
-use super::tile_columns;
-use super::transform::{Filtering, MAX_N, filter, in_two_dimensions};
+use super::transform::{self, Filtering, MAX_N, in_two_dimensions};
+use super::{sized, tile_columns};
 
 /// A filter HWIO of R x R taps: `w[(ky R + kx) cin cout + i cout + o]`.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +27,35 @@ impl Filter<'_> {
     pub fn channels(&self) -> (usize, usize) {
         if self.turned { (self.cout, self.cin) } else { (self.cin, self.cout) }
     }
+
+    /// Writes tap `tap` of `taps` from input channels `channels` to output channels `columns` as `to[channel][nr]`.
+    #[inline(always)]
+    fn lay_out(
+        &self,
+        tap: usize,
+        taps: usize,
+        channels: Range<usize>,
+        columns: Range<usize>,
+        nr: usize,
+        to: &mut [f32],
+    ) {
+        let plane = self.cin * self.cout;
+        if self.turned {
+            let plane = &self.w[(taps - 1 - tap) * plane..][..plane];
+            for (lane, column) in columns.clone().enumerate() {
+                let row = &plane[column * self.cout..][channels.clone()];
+                to[lane..].iter_mut().step_by(nr).zip(row).for_each(|(t, f)| *t = *f);
+            }
+        } else {
+            let plane = &self.w[tap * plane..][..plane];
+            for (channel, to) in channels.zip(to.chunks_exact_mut(nr)) {
+                to[..columns.len()].copy_from_slice(&plane[channel * self.cout..][columns.clone()]);
+            }
+        }
+        if columns.len() < nr {
+            to.chunks_exact_mut(nr).for_each(|to| to[columns.len()..].fill(0.0));
+        }
+    }
 }
 
 /// Floats of the packed filter, on this processor.
@@ -31,63 +63,58 @@ pub fn packed_len<F: Filtering>(cin: usize, cout: usize) -> usize {
     cout.next_multiple_of(tile_columns()) * cin * F::N * F::N
 }
 
-#[inline(always)]
-fn nr<S: Simd>(_: S) -> usize {
-    S::TILE.1 * S::LANES
-}
-
 /// Transforms and packs a filter. Overwrites `u`, which holds [`packed_len`] floats.
-pub fn transform<F: Filtering>(filter: &Filter<'_>, u: &mut [f32]) {
+pub fn pack<F: Filtering>(filter: &Filter<'_>, u: &mut [f32]) {
     let (cin, _) = filter.channels();
     let panel = tile_columns() * cin * F::N * F::N;
     u.par_chunks_exact_mut(panel).enumerate().for_each(|(index, u)| {
-        dispatch!(|simd| transform_panel::<_, F>(simd, filter, index * nr(simd), u));
+        TAPS.with_borrow_mut(|taps| {
+            dispatch!(|simd| transform_panel::<_, F>(simd, filter, index * tile_columns(), taps, u));
+        });
     });
 }
 
+/// Input channels whose taps are laid out at a time.
+const CHANNELS: usize = 16;
+
+thread_local! {
+    /// Taps `[tap][input channel][nr]` of [`CHANNELS`] input channels and one panel's output channels.
+    static TAPS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 #[inline(always)]
-fn transform_panel<S: Simd, F: Filtering>(simd: S, w: &Filter<'_>, first: usize, u: &mut [f32]) {
-    let (cin, cout) = w.channels();
-    let nr = nr(simd);
-    for i in 0..cin {
-        for lane in (0..nr).step_by(S::LANES) {
-            let channel = first + lane;
-            let mut taps = [[simd.splat(0.0); MAX_N]; MAX_N];
-            if channel < cout {
-                for y in 0..F::R {
-                    for x in 0..F::R {
-                        taps[y][x] = tap::<S, F>(simd, w, y, x, i, channel);
-                    }
-                }
-            }
-            let transformed = in_two_dimensions::<S>(
-                &taps,
-                F::R,
-                F::N,
-                #[inline(always)]
-                |g| filter::<S, F>(simd, g),
-            );
-            for y in 0..F::N {
-                for x in 0..F::N {
-                    simd.store(transformed[y][x], &mut u[((y * F::N + x) * cin + i) * nr + lane..]);
-                }
+fn transform_panel<S: Simd, F: Filtering>(
+    simd: S,
+    filter: &Filter<'_>,
+    first: usize,
+    taps: &mut Vec<f32>,
+    u: &mut [f32],
+) {
+    let (cin, cout) = filter.channels();
+    let nr = S::TILE.1 * S::LANES;
+    let columns = first..cout.min(first + nr);
+    let taps = sized(taps, F::R * F::R * CHANNELS * nr);
+    let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
+    for start in (0..cin).step_by(CHANNELS) {
+        let channels = start..cin.min(start + CHANNELS);
+        for (tap, taps) in taps.chunks_exact_mut(CHANNELS * nr).enumerate() {
+            filter.lay_out(tap, F::R * F::R, channels.clone(), columns.clone(), nr, taps);
+        }
+        for i in channels {
+            for lane in (0..nr).step_by(S::LANES) {
+                let from = (i - start) * nr + lane;
+                in_two_dimensions::<S>(
+                    &mut between,
+                    F::R,
+                    F::N,
+                    #[inline(always)]
+                    |y, x| simd.load(&taps[(y * F::R + x) * CHANNELS * nr + from..]),
+                    #[inline(always)]
+                    |g| transform::filter::<S, F>(simd, g),
+                    #[inline(always)]
+                    |y, x, value| simd.store(value, &mut u[((y * F::N + x) * cin + i) * nr + lane..]),
+                );
             }
         }
     }
-}
-
-/// Tap (y, x) from channel `i` to `channel` and the lanes behind it.
-#[inline(always)]
-fn tap<S: Simd, F: Filtering>(simd: S, f: &Filter<'_>, y: usize, x: usize, i: usize, channel: usize) -> S::V {
-    let plane = f.cin * f.cout;
-    if !f.turned {
-        let at = (y * F::R + x) * plane + i * f.cout + channel;
-        return simd.load_up_to(&f.w[at..], f.cout - channel);
-    }
-    let plane = &f.w[((F::R - 1 - y) * F::R + F::R - 1 - x) * plane..][..plane];
-    let mut lanes = [0.0; 16];
-    for (lane, o) in lanes.iter_mut().zip(channel..f.cin).take(S::LANES) {
-        *lane = plane[o * f.cout + i];
-    }
-    simd.load(&lanes)
 }

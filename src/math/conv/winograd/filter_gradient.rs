@@ -4,17 +4,23 @@
 //! the transformed inputs and Z (tiles x cout) the transformed gradients. Some tiles at a time are transformed in
 //! parallel, then multiplied in parallel over the places: every sum runs over the tiles in order.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 use super::forward::Convolution;
-use super::source::{Source, cut};
+use super::plane;
+use super::source::{Cut, Source};
 use super::tiles::Tiling;
 use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions, output_transposed};
 
 /// Bytes of V and Z together, about: a share of the L3 cache.
 const BLOCK_BYTES: usize = 8 << 20;
+
+/// Tiles that one task transforms.
+const TASK_TILES: usize = 8;
 
 /// The buffers' sizes for one convolution.
 #[derive(Debug, Clone, Copy)]
@@ -24,9 +30,9 @@ pub struct Sizes {
     /// Floats of a tile's row of V and of Z: the channels, filled up to what the product reads.
     v_columns: usize,
     z_columns: usize,
-    /// Floats of V, Z and dU.
-    v: usize,
-    z: usize,
+    /// Floats of one place of V and of Z, and of dU.
+    v_plane: usize,
+    z_plane: usize,
     du: usize,
 }
 
@@ -38,13 +44,13 @@ impl Sizes {
         let places = F::N * F::N;
         let all = batch * tiling.rows * tiling.columns;
         let tiles = (BLOCK_BYTES / (4 * places * (v_columns + z_columns))).max(16).min(all);
-        let du = places * convolution.cin * z_columns;
-        Self { tiles, v_columns, z_columns, v: tiles * places * v_columns, z: tiles * places * z_columns, du }
+        let (v_plane, z_plane) = (plane(tiles * v_columns), plane(tiles * z_columns));
+        Self { tiles, v_columns, z_columns, v_plane, z_plane, du: places * convolution.cin * z_columns }
     }
 
     /// Floats of room to work in.
-    pub fn scratch(&self) -> usize {
-        self.v + self.z + self.du
+    pub fn scratch<F: Filtering>(&self) -> usize {
+        F::N * F::N * (self.v_plane + self.z_plane) + self.du
     }
 }
 
@@ -64,87 +70,113 @@ pub fn filter_gradient<F: Filtering>(
     scratch: &mut [f32],
 ) {
     let sizes = Sizes::new::<F>(convolution, tiling, batch);
-    let (v, rest) = scratch.split_at_mut(sizes.v);
-    let (z, rest) = rest.split_at_mut(sizes.z);
-    let du = &mut rest[..sizes.du];
     let places = F::N * F::N;
+    let (v, rest) = scratch.split_at_mut(places * sizes.v_plane);
+    let (z, rest) = rest.split_at_mut(places * sizes.z_plane);
+    let du = &mut rest[..sizes.du];
     let all = batch * tiling.rows * tiling.columns;
     for first in (0..all).step_by(sizes.tiles) {
-        let tiles = sizes.tiles.min(all - first);
-        // [tile][place][channel]: a tile's values lie together, a place's rows n^2 rows apart.
-        let v = &mut v[..tiles * places * sizes.v_columns];
-        let z = &mut z[..tiles * places * sizes.z_columns];
-        v.par_chunks_exact_mut(places * sizes.v_columns)
-            .zip(z.par_chunks_exact_mut(places * sizes.z_columns))
-            .with_min_len(4)
-            .enumerate()
-            .for_each(|(index, (v, z))| {
-                dispatch!(|simd| transform_tile::<_, F>(
-                    simd,
-                    convolution,
-                    tiling,
-                    &sizes,
-                    first + index,
-                    x,
-                    dy,
-                    v,
-                    z
-                ));
-            });
+        let tiles = first..all.min(first + sizes.tiles);
+        // [place][tile][channel]
+        let columns = (tiles.len() * sizes.v_columns, tiles.len() * sizes.z_columns);
+        let to = Transformed {
+            v: MatrixMut::new(v, places, columns.0, sizes.v_plane),
+            z: MatrixMut::new(z, places, columns.1, sizes.z_plane),
+        };
+        transform::<F>(convolution, tiling, &sizes, tiles.clone(), x, dy, to);
         let store = if first == 0 { Store::Overwrite } else { Store::Add };
-        du.par_chunks_exact_mut(convolution.cin * sizes.z_columns).enumerate().for_each(|(place, du)| {
-            let (v, z) = (&v[place * sizes.v_columns..], &z[place * sizes.z_columns..]);
-            dispatch!(|simd| multiply(simd, convolution, &sizes, places, tiles, v, z, du, store));
-        });
+        du.par_chunks_exact_mut(convolution.cin * sizes.z_columns)
+            .zip(v.par_chunks_exact(sizes.v_plane).zip(z.par_chunks_exact(sizes.z_plane)))
+            .for_each(|(du, (v, z))| {
+                dispatch!(|simd| multiply(simd, convolution, &sizes, tiles.len(), v, z, du, store));
+            });
     }
-    dispatch!(|simd| gather::<_, F>(simd, convolution, &sizes, du, dw));
+    let dw = MatrixMut::new(
+        dw,
+        F::R * F::R,
+        convolution.cin * convolution.cout,
+        convolution.cin * convolution.cout,
+    );
+    gather::<F>(convolution, &sizes, du, 0..convolution.cin, dw);
 }
 
-#[allow(clippy::too_many_arguments, reason = "a tile's sources and where it goes")]
+/// V and Z of some tiles: a row for each place.
+struct Transformed<'a> {
+    v: MatrixMut<'a>,
+    z: MatrixMut<'a>,
+}
+
+/// Transforms `tiles`, in parallel.
+fn transform<F: Filtering>(
+    convolution: &Convolution,
+    tiling: &Tiling,
+    sizes: &Sizes,
+    tiles: Range<usize>,
+    x: impl Source,
+    dy: impl Source,
+    to: Transformed<'_>,
+) {
+    if tiles.len() > TASK_TILES {
+        let half = tiles.len() / 2;
+        let (v, v_after) = to.v.split_columns(half * sizes.v_columns);
+        let (z, z_after) = to.z.split_columns(half * sizes.z_columns);
+        let middle = tiles.start + half;
+        let (before, after) = (Transformed { v, z }, Transformed { v: v_after, z: z_after });
+        rayon::join(
+            || transform::<F>(convolution, tiling, sizes, tiles.start..middle, x, dy, before),
+            || transform::<F>(convolution, tiling, sizes, middle..tiles.end, x, dy, after),
+        );
+        return;
+    }
+    dispatch!(|simd| transform_tiles::<_, F>(simd, convolution, tiling, sizes, tiles, x, dy, to));
+}
+
+#[allow(clippy::too_many_arguments, reason = "the tiles' sources and where they go")]
 #[inline(always)]
-fn transform_tile<S: Simd, F: Filtering>(
+fn transform_tiles<S: Simd, F: Filtering>(
     simd: S,
     convolution: &Convolution,
     tiling: &Tiling,
     sizes: &Sizes,
-    tile: usize,
+    tiles: Range<usize>,
     x: impl Source,
     dy: impl Source,
-    v: &mut [f32],
-    z: &mut [f32],
+    mut to: Transformed<'_>,
 ) {
     let Convolution { cin, cout, pad } = *convolution;
-    let (image, row, column) = tiling.locate(tile);
-    let (top, left) = ((row * F::M) as isize, (column * F::M) as isize);
-    let corner = (top - pad.0 as isize, left - pad.1 as isize);
-    for channel in (0..cin).step_by(S::LANES) {
-        let d = cut(simd, &x, image, corner, F::N, channel);
-        let d = in_two_dimensions::<S>(
-            &d,
-            F::N,
-            F::N,
-            #[inline(always)]
-            |x| F::input(simd, x),
-        );
-        for i in 0..F::N {
-            for j in 0..F::N {
-                simd.store(d[i][j], &mut v[(i * F::N + j) * sizes.v_columns + channel..]);
-            }
+    let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
+    for (index, tile) in tiles.enumerate() {
+        let (image, row, column) = tiling.locate(tile);
+        let (top, left) = ((row * F::M) as isize, (column * F::M) as isize);
+        let x = Cut::new(x, image, (top - pad.0 as isize, left - pad.1 as isize));
+        for channel in (0..cin).step_by(S::LANES) {
+            let at = index * sizes.v_columns + channel;
+            x.transform(
+                simd,
+                &mut between,
+                F::N,
+                F::N,
+                channel,
+                #[inline(always)]
+                |x| F::input(simd, x),
+                #[inline(always)]
+                |i, j, value| simd.store(value, &mut to.v.row(i * F::N + j)[at..]),
+            );
         }
-    }
-    for channel in (0..cout).step_by(S::LANES) {
-        let d = cut(simd, &dy, image, (top, left), F::M, channel);
-        let d = in_two_dimensions::<S>(
-            &d,
-            F::M,
-            F::N,
-            #[inline(always)]
-            |y| output_transposed::<S, F>(simd, y),
-        );
-        for i in 0..F::N {
-            for j in 0..F::N {
-                simd.store(d[i][j], &mut z[(i * F::N + j) * sizes.z_columns + channel..]);
-            }
+        let dy = Cut::new(dy, image, (top, left));
+        for channel in (0..cout).step_by(S::LANES) {
+            let at = index * sizes.z_columns + channel;
+            dy.transform(
+                simd,
+                &mut between,
+                F::M,
+                F::N,
+                channel,
+                #[inline(always)]
+                |y| output_transposed::<S, F>(simd, y),
+                #[inline(always)]
+                |i, j, value| simd.store(value, &mut to.z.row(i * F::N + j)[at..]),
+            );
         }
     }
 }
@@ -156,7 +188,6 @@ fn multiply<S: Simd>(
     simd: S,
     convolution: &Convolution,
     sizes: &Sizes,
-    places: usize,
     tiles: usize,
     v: &[f32],
     z: &[f32],
@@ -164,48 +195,66 @@ fn multiply<S: Simd>(
     store: Store,
 ) {
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
-    let (v_stride, z_stride) = (places * sizes.v_columns, places * sizes.z_columns);
-    let mut product = MatrixMut::new(du, convolution.cin, sizes.z_columns, sizes.z_columns);
+    let cin = convolution.cin;
+    let height = cin.div_ceil(cin.div_ceil(mr));
+    let mut product = MatrixMut::new(du, cin, sizes.z_columns, sizes.z_columns);
     for column in (0..sizes.z_columns).step_by(nr) {
-        for row in (0..convolution.cin).step_by(mr) {
-            let tile = product.window(row, column, mr.min(convolution.cin - row), nr);
-            let layout = PanelLayout::Columns { stride: v_stride };
-            multiply_tile(simd, tiles, &v[row..], layout, &z[column..], z_stride, tile, store);
+        for row in (0..cin).step_by(height) {
+            let tile = product.window(row, column, height.min(cin - row), nr);
+            let layout = PanelLayout::Columns { stride: sizes.v_columns };
+            multiply_tile(simd, tiles, &v[row..], layout, &z[column..], sizes.z_columns, tile, store);
         }
     }
 }
 
-/// `dW = G^T dU G`.
+/// `dW = G^T dU G` of input channels `channels`, in parallel; `dw` has a row for each tap.
+fn gather<F: Filtering>(
+    convolution: &Convolution,
+    sizes: &Sizes,
+    du: &[f32],
+    channels: Range<usize>,
+    dw: MatrixMut<'_>,
+) {
+    if channels.len() > TASK_TILES {
+        let half = channels.len() / 2;
+        let (before, after) = dw.split_columns(half * convolution.cout);
+        let middle = channels.start + half;
+        rayon::join(
+            || gather::<F>(convolution, sizes, du, channels.start..middle, before),
+            || gather::<F>(convolution, sizes, du, middle..channels.end, after),
+        );
+        return;
+    }
+    dispatch!(|simd| gather_channels::<_, F>(simd, convolution, sizes, du, channels, dw));
+}
+
 #[inline(always)]
-fn gather<S: Simd, F: Filtering>(
+fn gather_channels<S: Simd, F: Filtering>(
     simd: S,
     convolution: &Convolution,
     sizes: &Sizes,
     du: &[f32],
-    dw: &mut [f32],
+    channels: Range<usize>,
+    mut dw: MatrixMut<'_>,
 ) {
     let Convolution { cin, cout, .. } = *convolution;
-    for i in 0..cin {
+    let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
+    for (index, i) in channels.enumerate() {
         for channel in (0..cout).step_by(S::LANES) {
-            let mut u = [[simd.splat(0.0); MAX_N]; MAX_N];
-            for y in 0..F::N {
-                for x in 0..F::N {
-                    u[y][x] = simd.load(&du[((y * F::N + x) * cin + i) * sizes.z_columns + channel..]);
-                }
-            }
-            let g = in_two_dimensions::<S>(
-                &u,
+            in_two_dimensions::<S>(
+                &mut between,
                 F::N,
                 F::R,
                 #[inline(always)]
+                |y, x| simd.load(&du[((y * F::N + x) * cin + i) * sizes.z_columns + channel..]),
+                #[inline(always)]
                 |u| filter_transposed::<S, F>(simd, u),
+                #[inline(always)]
+                |y, x, value| {
+                    let to = &mut dw.row(y * F::R + x)[index * cout + channel..];
+                    simd.store_up_to(value, to, cout - channel);
+                },
             );
-            for y in 0..F::R {
-                for x in 0..F::R {
-                    let at = ((y * F::R + x) * cin + i) * cout + channel;
-                    simd.store_up_to(g[y][x], &mut dw[at..], cout - channel);
-                }
-            }
         }
     }
 }

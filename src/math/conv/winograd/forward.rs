@@ -15,16 +15,16 @@ use std::ops::Range;
 use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 use super::output::Output;
-use super::sized;
-use super::source::{Source, cut};
+use super::source::{Cut, Source};
 use super::tiles::Tiling;
 use super::transform::{Filtering, MAX_N, in_two_dimensions, output};
+use super::{plane, sized};
 
-/// Bytes that the two buffers of a task fill, about: the L2 cache of a current core holds 1 to 2 MB, and the transformed
-/// filter streams through it too.
+/// Bytes that the two buffers of a task fill, at most about: the L2 cache of a current core holds 1 to 2 MB, and the
+/// transformed filter streams through it too.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Tiles in a block, at least: each reads the whole transformed filter once.
+/// Tiles in a block, where there are as many: each block reads the whole transformed filter once.
 const LEAST_TILES: usize = 48;
 
 /// Channels in, channels out, and the padding before the first row and column.
@@ -51,13 +51,28 @@ pub fn forward<F: Filtering>(
 ) {
     let per_tile = 4 * F::N * F::N * (convolution.cin + convolution.cout);
     let tiles = (BLOCK_BYTES / per_tile).max(LEAST_TILES);
-    let rows_in_block = tiles.div_ceil(tiling.columns);
+    // As many blocks for each thread. How the tiles are shared leaves no trace in the result.
+    let blocks = (rows.len() * tiling.columns).div_ceil(tiles).next_multiple_of(rayon::current_num_threads());
+    share::<F>(convolution, tiling, rows.clone(), rows.len().div_ceil(blocks), source, u, out);
+}
+
+/// Shares rows of tiles among the threads, `rows_in_block` at a time.
+fn share<F: Filtering>(
+    convolution: &Convolution,
+    tiling: &Tiling,
+    rows: Range<usize>,
+    rows_in_block: usize,
+    source: impl Source,
+    u: &[f32],
+    out: Output<'_>,
+) {
     if rows.len() > rows_in_block {
-        let middle = rows.start + (rows.len() / 2).next_multiple_of(rows_in_block).min(rows.len() - 1);
+        let blocks = rows.len().div_ceil(rows_in_block);
+        let middle = rows.start + blocks / 2 * rows_in_block;
         let (before, after) = out.split(tiling, middle);
         rayon::join(
-            || forward::<F>(convolution, tiling, rows.start..middle, source, u, before),
-            || forward::<F>(convolution, tiling, middle..rows.end, source, u, after),
+            || share::<F>(convolution, tiling, rows.start..middle, rows_in_block, source, u, before),
+            || share::<F>(convolution, tiling, middle..rows.end, rows_in_block, source, u, after),
         );
         return;
     }
@@ -83,32 +98,34 @@ fn block<S: Simd, F: Filtering>(
     let Convolution { cin, cout, pad } = *convolution;
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
     let tiles = rows.start * tiling.columns..rows.end * tiling.columns;
-    // V in panels of mr tiles, `Blocked`; P row-major, its rows filled up to whole vectors.
+    // V in panels of at most mr tiles, `Blocked`; P row-major, its rows filled up to whole vectors.
+    let panels = tiles.len().div_ceil(mr);
+    let height = tiles.len().div_ceil(panels);
     let panel = mr * cin.next_multiple_of(S::LANES);
-    let v_len = tiles.len().div_ceil(mr) * panel;
+    let v_len = plane(panels * panel);
     let p_columns = cout.next_multiple_of(S::LANES);
-    let p_len = tiles.len() * p_columns;
+    let p_len = plane(tiles.len() * p_columns);
     let v = sized(v, F::N * F::N * v_len);
     let p = sized(p, F::N * F::N * p_len);
+    let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
 
     for (index, tile) in tiles.clone().enumerate() {
         let (image, row, column) = tiling.locate(tile);
         let corner = ((row * F::M) as isize - pad.0 as isize, (column * F::M) as isize - pad.1 as isize);
+        let cut = Cut::new(source, image, corner);
         for channel in (0..cin).step_by(S::LANES) {
-            let cut = cut(simd, &source, image, corner, F::N, channel);
-            let transformed = in_two_dimensions::<S>(
-                &cut,
+            let at = index / height * panel + channel * mr + index % height * S::LANES;
+            cut.transform(
+                simd,
+                &mut between,
                 F::N,
                 F::N,
+                channel,
                 #[inline(always)]
                 |x| F::input(simd, x),
+                #[inline(always)]
+                |y, x, value| simd.store(value, &mut v[(y * F::N + x) * v_len + at..]),
             );
-            let at = index / mr * panel + channel * mr + index % mr * S::LANES;
-            for y in 0..F::N {
-                for x in 0..F::N {
-                    simd.store(transformed[y][x], &mut v[(y * F::N + x) * v_len + at..]);
-                }
-            }
         }
     }
 
@@ -116,31 +133,32 @@ fn block<S: Simd, F: Filtering>(
         let mut product = MatrixMut::new(p, tiles.len(), cout, p_columns);
         for (column, u) in (0..cout).step_by(nr).zip(u.chunks_exact(F::N * F::N * cin * nr)) {
             let u = &u[place * cin * nr..][..cin * nr];
-            for (row, v) in (0..tiles.len()).step_by(mr).zip(v.chunks_exact(panel)) {
-                let tile = product.window(row, column, mr.min(tiles.len() - row), nr.min(cout - column));
+            for (row, v) in (0..tiles.len()).step_by(height).zip(v.chunks_exact(panel)) {
+                let rows = height.min(tiles.len() - row);
+                let tile = product.window(row, column, rows, nr.min(cout - column));
                 multiply_tile(simd, cin, v, PanelLayout::Blocked, u, nr, tile, Store::Overwrite);
             }
         }
     }
 
+    let mut outputs = between;
     for (index, tile) in tiles.enumerate() {
         let (row, column) = (tile / tiling.columns, tile % tiling.columns);
         for channel in (0..cout).step_by(S::LANES) {
-            let mut product = [[simd.splat(0.0); MAX_N]; MAX_N];
-            for y in 0..F::N {
-                for x in 0..F::N {
-                    let at = (y * F::N + x) * p_len + index * p_columns + channel;
-                    product[y][x] = simd.load_up_to(&p[at..], cout - channel);
-                }
-            }
-            let tile = in_two_dimensions::<S>(
-                &product,
+            // P's rows are whole vectors.
+            let at = index * p_columns + channel;
+            in_two_dimensions::<S>(
+                &mut between,
                 F::N,
                 F::M,
                 #[inline(always)]
+                |y, x| simd.load(&p[(y * F::N + x) * p_len + at..]),
+                #[inline(always)]
                 |z| output::<S, F>(simd, z),
+                #[inline(always)]
+                |y, x, value| outputs[y][x] = value,
             );
-            out.put(simd, tiling, &tile, row, column, channel);
+            out.put(simd, tiling, &outputs, row, column, channel);
         }
     }
 }

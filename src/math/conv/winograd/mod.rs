@@ -118,7 +118,7 @@ impl Winograd {
         let ConvShape { cin, cout, .. } = self.shape;
         with_filtering!(self.tile, F => {
             let tiling = Tiling::over_output::<F>(&self.shape);
-            packed_len::<F>(cout, cin).max(Sizes::new::<F>(&self.convolution(), &tiling, batch).scratch())
+            packed_len::<F>(cout, cin).max(Sizes::new::<F>(&self.convolution(), &tiling, batch).scratch::<F>())
         })
     }
 
@@ -136,7 +136,7 @@ impl Winograd {
         let batch = x.len() / self.shape.input_len();
         with_filtering!(self.tile, F => {
             let u = &mut scratch[..packed_len::<F>(cin, cout)];
-            filter::transform::<F>(&Filter { w, cin, cout, turned: false }, u);
+            filter::pack::<F>(&Filter { w, cin, cout, turned: false }, u);
             let tiling = Tiling::over_output::<F>(&self.shape);
             let source = Dense { values: x, size: (window.y.input, window.x.input, cin) };
             let size = (window.x.output, cout);
@@ -152,7 +152,7 @@ impl Winograd {
         let size = (window.y.output, window.x.output, cout);
         with_filtering!(self.tile, F => {
             let u = &mut scratch[..packed_len::<F>(cout, cin)];
-            filter::transform::<F>(&Filter { w, cin, cout, turned: true }, u);
+            filter::pack::<F>(&Filter { w, cin, cout, turned: true }, u);
             let (convolution, tiling) = (self.backwards(), Tiling::over_input::<F>(&self.shape));
             let (rows, out_size) = (0..batch * tiling.rows, (window.x.input, cin));
             let out =
@@ -191,4 +191,11 @@ impl Winograd {
             }
         });
     }
+}
+
+/// The distance from one place's plane of `len` floats to the next one's: an odd number of cache lines, so that the same
+/// value of all places does not fall on few sets of the cache.
+fn plane(len: usize) -> usize {
+    const LINE: usize = 16;
+    (len.div_ceil(LINE) | 1) * LINE
 }

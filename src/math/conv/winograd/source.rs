@@ -2,7 +2,7 @@
 
 use crate::math::simd::Simd;
 
-use super::transform::{MAX_N, TileOf};
+use super::transform::{MAX_N, TileOf, in_two_dimensions};
 
 /// Something with values at (image, y, x, channel).
 pub trait Source: Copy + Send + Sync {
@@ -63,38 +63,79 @@ impl Source for Unpooled<'_> {
     }
 }
 
-/// Cuts the `side x side` tile whose first value is at (`y`, `x`), which may lie outside; what is outside is 0.
-#[inline(always)]
-pub fn cut<S: Simd>(
-    simd: S,
-    source: &impl Source,
+/// A tile of a source, parts of which may lie outside of its image; what is outside is 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut<T> {
+    source: T,
     image: usize,
-    (y, x): (isize, isize),
-    side: usize,
-    channel: usize,
-) -> TileOf<S::V> {
-    let (height, width, _) = source.size();
-    let mut tile = [[simd.splat(0.0); MAX_N]; MAX_N];
-    let inside = y >= 0 && x >= 0 && y as usize + side <= height && x as usize + side <= width;
-    if inside {
-        let (y, x) = (y as usize, x as usize);
-        for i in 0..side {
-            for j in 0..side {
-                tile[i][j] = source.vector(simd, image, y + i, x + j, channel);
-            }
+    /// Place of the tile's first value.
+    y: isize,
+    x: isize,
+}
+
+impl<T: Source> Cut<T> {
+    /// The tile of image `image` whose first value is at (`y`, `x`).
+    pub fn new(source: T, image: usize, (y, x): (isize, isize)) -> Self {
+        Self { source, image, y, x }
+    }
+
+    /// Whether all of its `side x side` values lie inside.
+    #[inline(always)]
+    pub fn is_inside(&self, side: usize) -> bool {
+        let (height, width, _) = self.source.size();
+        let fits = |at: isize, len: usize| at >= 0 && at as usize + side <= len;
+        fits(self.y, height) && fits(self.x, width)
+    }
+
+    /// The vector at (`i`, `j`) of a tile that lies [inside](Self::is_inside).
+    #[inline(always)]
+    pub fn inner<S: Simd>(&self, simd: S, i: usize, j: usize, channel: usize) -> S::V {
+        self.source.vector(simd, self.image, self.y as usize + i, self.x as usize + j, channel)
+    }
+
+    /// The vector at (`i`, `j`) of any tile.
+    #[inline(always)]
+    pub fn outer<S: Simd>(&self, simd: S, i: usize, j: usize, channel: usize) -> S::V {
+        let (height, width, _) = self.source.size();
+        let (y, x) = (self.y + i as isize, self.x + j as isize);
+        if y < 0 || x < 0 || y as usize >= height || x as usize >= width {
+            return simd.splat(0.0);
         }
-    } else {
-        for i in 0..side {
-            let Some(y) = y.checked_add_unsigned(i).filter(|y| (0..height as isize).contains(y)) else {
-                continue;
-            };
-            for j in 0..side {
-                let x = x + j as isize;
-                if (0..width as isize).contains(&x) {
-                    tile[i][j] = source.vector(simd, image, y as usize, x as usize, channel);
-                }
-            }
+        self.source.vector(simd, self.image, y as usize, x as usize, channel)
+    }
+
+    /// Transforms the tile's `from x from` values for `channel` and the lanes behind it.
+    #[inline(always)]
+    pub fn transform<S: Simd>(
+        &self,
+        simd: S,
+        between: &mut TileOf<S::V>,
+        from: usize,
+        to: usize,
+        channel: usize,
+        transform: impl Fn([S::V; MAX_N]) -> [S::V; MAX_N],
+        store: impl FnMut(usize, usize, S::V),
+    ) {
+        if self.is_inside(from) {
+            in_two_dimensions::<S>(
+                between,
+                from,
+                to,
+                #[inline(always)]
+                |i, j| self.inner(simd, i, j, channel),
+                transform,
+                store,
+            );
+        } else {
+            in_two_dimensions::<S>(
+                between,
+                from,
+                to,
+                #[inline(always)]
+                |i, j| self.outer(simd, i, j, channel),
+                transform,
+                store,
+            );
         }
     }
-    tile
 }

@@ -281,30 +281,34 @@ pub fn filter_transposed<S: Simd, F: Filtering>(simd: S, u: [S::V; MAX_N]) -> [S
 pub type TileOf<V> = [[V; MAX_N]; MAX_N];
 
 /// Applies a one-dimensional transform from `from` to `to` values to the columns of a tile, then to its rows.
+///
+/// `load(y, x)` gives the tile's values, `store(y, x, v)` takes the results; `between` holds what lies between the two.
 #[inline(always)]
 pub fn in_two_dimensions<S: Simd>(
-    tile: &TileOf<S::V>,
+    between: &mut TileOf<S::V>,
     from: usize,
     to: usize,
+    load: impl Fn(usize, usize) -> S::V,
     transform: impl Fn([S::V; MAX_N]) -> [S::V; MAX_N],
-) -> TileOf<S::V> {
-    // Both loops run over `from` or `to` of the MAX_N places; the others hold what they held.
-    let mut columns = *tile;
+    mut store: impl FnMut(usize, usize, S::V),
+) {
     for x in 0..from {
-        let mut column = tile[0];
-        for y in 0..MAX_N {
-            column[y] = tile[y][x];
+        // Places beyond `from` hold anything: the transform does not use them.
+        let mut column = [load(0, x); MAX_N];
+        for y in 1..from {
+            column[y] = load(y, x);
         }
         let column = transform(column);
         for y in 0..to {
-            columns[y][x] = column[y];
+            between[y][x] = column[y];
         }
     }
-    let mut rows = columns;
     for y in 0..to {
-        rows[y] = transform(columns[y]);
+        let row = transform(between[y]);
+        for x in 0..to {
+            store(y, x, row[x]);
+        }
     }
-    rows
 }
 
 #[cfg(test)]
