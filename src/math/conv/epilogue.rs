@@ -107,8 +107,8 @@ impl Epilogue {
 
     /// The gradient before the epilogue of one row of outputs, from that of the row of stored values it went into.
     ///
-    /// `row` is the row's number; `to[x * stride + o]` is written in whole vectors. With [`Epilogue::Relu`] `dy` has been
-    /// [masked](Self::mask).
+    /// `row` is the row's number, of which the first `width` outputs are wanted; `to[x * stride + o]` is written in whole
+    /// vectors. With [`Epilogue::Relu`] `dy` has been [masked](Self::mask).
     #[allow(clippy::too_many_arguments, reason = "a row of gradients, its codes, and where it goes")]
     #[inline(always)]
     pub fn spread_row<S: Simd>(
@@ -123,15 +123,21 @@ impl Epilogue {
         to: &mut [f32],
     ) {
         let side = self.side();
-        for x in 0..width {
+        let code = (row % side * 2) as u8;
+        for (x, to) in to[..width * stride].chunks_mut(side * stride).enumerate() {
             for channel in (0..channels).step_by(S::LANES) {
-                let (at, left) = (x / side * channels + channel, channels - channel);
-                let mut v = simd.load_up_to(&dy[at..], left);
-                if side == 2 {
-                    let code = (row % 2 * 2 + x % 2) as u8;
-                    v = simd.where_code_up_to(&winners[at..], code, v, left);
+                let (at, left) = (x * channels + channel, channels - channel);
+                let v = simd.load_up_to(&dy[at..], left);
+                if side == 1 {
+                    simd.store(v, &mut to[channel..]);
+                    continue;
                 }
-                simd.store(v, &mut to[x * stride + channel..]);
+                let winners = &winners[at..];
+                simd.store(simd.where_code_up_to(winners, code, v, left), &mut to[channel..]);
+                if to.len() > stride {
+                    let right = simd.where_code_up_to(winners, code + 1, v, left);
+                    simd.store(right, &mut to[stride + channel..]);
+                }
             }
         }
     }

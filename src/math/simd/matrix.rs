@@ -96,6 +96,19 @@ impl<'a> MatrixMut<'a> {
         (half(self.values, row), half(below, self.rows - row))
     }
 
+    /// Runs of `len` values of all rows that begin at column `column`, as a grid of `size` with its rows one after another.
+    ///
+    /// # Panics
+    /// If there are other than `size.0 * size.1` rows, or fewer columns.
+    #[inline(always)]
+    pub fn grid(&mut self, column: usize, size: (usize, usize), len: usize) -> GridMut<'_> {
+        assert!(size.0 * size.1 == self.rows && column + len <= self.columns);
+        // SAFETY: as in `window`, for a run in each row.
+        let values = unsafe { self.values.add(column) };
+        let strides = (size.1 * self.row_stride, self.row_stride);
+        GridMut { values, size, strides, len, borrow: PhantomData }
+    }
+
     /// Row `row`.
     ///
     /// # Panics
@@ -112,4 +125,86 @@ impl<'a> MatrixMut<'a> {
     pub(super) fn raw(&mut self) -> (*mut f32, usize) {
         (self.values, self.row_stride)
     }
+}
+
+/// Runs of `len` values at regular distances: run (i, j) begins at `i * row_stride + j * column_stride`.
+///
+/// Where sizes and indices are constants the checks of [`run`](Self::run) vanish, and with them the address arithmetic.
+#[derive(Debug, Clone, Copy)]
+pub struct Grid<'a> {
+    values: *const f32,
+    size: (usize, usize),
+    strides: (usize, usize),
+    len: usize,
+    borrow: PhantomData<&'a [f32]>,
+}
+
+impl<'a> Grid<'a> {
+    /// A grid of `size` (rows, columns) runs.
+    ///
+    /// # Panics
+    /// If the slice does not hold the last one.
+    #[inline(always)]
+    pub fn new(values: &'a [f32], size: (usize, usize), strides: (usize, usize), len: usize) -> Self {
+        assert_holds(values.len(), size, strides, len);
+        Self { values: values.as_ptr(), size, strides, len, borrow: PhantomData }
+    }
+
+    /// Run (i, j).
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline(always)]
+    pub fn run(&self, i: usize, j: usize) -> &'a [f32] {
+        assert!(i < self.size.0 && j < self.size.1);
+        // SAFETY: `new` checked the run farthest behind, and strides are not negative.
+        unsafe {
+            let first = self.values.add(i * self.strides.0 + j * self.strides.1);
+            std::slice::from_raw_parts(first, self.len)
+        }
+    }
+}
+
+/// [`Grid`], mutable.
+#[derive(Debug)]
+pub struct GridMut<'a> {
+    values: *mut f32,
+    size: (usize, usize),
+    strides: (usize, usize),
+    len: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+impl<'a> GridMut<'a> {
+    /// A grid of `size` (rows, columns) runs.
+    ///
+    /// # Panics
+    /// If the slice does not hold the last one.
+    #[inline(always)]
+    pub fn new(values: &'a mut [f32], size: (usize, usize), strides: (usize, usize), len: usize) -> Self {
+        assert_holds(values.len(), size, strides, len);
+        Self { values: values.as_mut_ptr(), size, strides, len, borrow: PhantomData }
+    }
+
+    /// Run (i, j).
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline(always)]
+    pub fn run(&mut self, i: usize, j: usize) -> &mut [f32] {
+        assert!(i < self.size.0 && j < self.size.1);
+        // SAFETY: as in `Grid::run`; `&mut self` lends one run at a time.
+        unsafe {
+            let first = self.values.add(i * self.strides.0 + j * self.strides.1);
+            std::slice::from_raw_parts_mut(first, self.len)
+        }
+    }
+}
+
+#[inline(always)]
+fn assert_holds(held: usize, (rows, columns): (usize, usize), strides: (usize, usize), len: usize) {
+    assert!(rows > 0 && columns > 0);
+    let farthest = (rows - 1).checked_mul(strides.0).zip((columns - 1).checked_mul(strides.1));
+    let end = farthest.and_then(|(i, j)| i.checked_add(j)?.checked_add(len));
+    assert!(end.is_some_and(|end| end <= held), "a grid within its slice");
 }

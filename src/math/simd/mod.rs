@@ -23,7 +23,7 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use kernel::{PanelLayout, Store, multiply_tile};
-pub use matrix::MatrixMut;
+pub use matrix::{Grid, GridMut, MatrixMut};
 pub use portable::Portable;
 
 /// An instruction set that floret has kernels for.

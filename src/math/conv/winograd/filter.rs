@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::math::simd::{Simd, dispatch};
+use crate::math::simd::{Grid, GridMut, Simd, dispatch};
 
 use super::transform::{self, Filtering, MAX_N, in_two_dimensions};
 use super::{sized, tile_columns};
@@ -102,17 +102,24 @@ fn transform_panel<S: Simd, F: Filtering>(
         }
         for i in channels {
             for lane in (0..nr).step_by(S::LANES) {
-                let from = (i - start) * nr + lane;
+                let from = Grid::new(
+                    &taps[(i - start) * nr + lane..],
+                    (F::R, F::R),
+                    (F::R * CHANNELS * nr, CHANNELS * nr),
+                    S::LANES,
+                );
+                let strides = (F::N * cin * nr, cin * nr);
+                let mut to = GridMut::new(&mut u[i * nr + lane..], (F::N, F::N), strides, S::LANES);
                 in_two_dimensions::<S>(
                     &mut between,
                     F::R,
                     F::N,
                     #[inline(always)]
-                    |y, x| simd.load(&taps[(y * F::R + x) * CHANNELS * nr + from..]),
+                    |y, x| simd.load(from.run(y, x)),
                     #[inline(always)]
                     |g| transform::filter::<S, F>(simd, g),
                     #[inline(always)]
-                    |y, x, value| simd.store(value, &mut u[((y * F::N + x) * cin + i) * nr + lane..]),
+                    |y, x, value| simd.store(value, to.run(y, x)),
                 );
             }
         }

@@ -4,29 +4,35 @@
 //! the transformed inputs and Z (tiles x cout) the transformed gradients. Some tiles at a time are transformed in
 //! parallel, then multiplied in parallel over the places: every sum runs over the tiles in order.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+use crate::math::simd::{Grid, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 use super::forward::Convolution;
 use super::plane;
-use super::source::{Cut, Source};
+use super::source::Source;
 use super::tiles::Tiling;
 use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions, output_transposed};
 
 /// Bytes of V and Z together, about: a share of the L3 cache.
 const BLOCK_BYTES: usize = 8 << 20;
 
-/// Tiles that one task transforms.
-const TASK_TILES: usize = 8;
+/// Tiles that one task transforms, and input channels that it gathers, about.
+const TASK: usize = 8;
+
+thread_local! {
+    /// Pixels that a row of tiles is cut from, reused from call to call.
+    static STRIP: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The buffers' sizes for one convolution.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
-    /// Tiles transformed at a time.
-    tiles: usize,
+    /// Rows of tiles transformed at a time.
+    rows: usize,
     /// Floats of a tile's row of V and of Z: the channels, filled up to what the product reads.
     v_columns: usize,
     z_columns: usize,
@@ -42,10 +48,11 @@ impl Sizes {
         let (v_columns, z_columns) =
             (convolution.cin.next_multiple_of(lanes), convolution.cout.next_multiple_of(nr));
         let places = F::N * F::N;
-        let all = batch * tiling.rows * tiling.columns;
-        let tiles = (BLOCK_BYTES / (4 * places * (v_columns + z_columns))).max(16).min(all);
+        let tiles = (BLOCK_BYTES / (4 * places * (v_columns + z_columns))).max(16);
+        let rows = (tiles / tiling.columns).clamp(1, batch * tiling.rows);
+        let tiles = rows * tiling.columns;
         let (v_plane, z_plane) = (plane(tiles * v_columns), plane(tiles * z_columns));
-        Self { tiles, v_columns, z_columns, v_plane, z_plane, du: places * convolution.cin * z_columns }
+        Self { rows, v_columns, z_columns, v_plane, z_plane, du: places * convolution.cin * z_columns }
     }
 
     /// Floats of room to work in.
@@ -64,8 +71,8 @@ pub fn filter_gradient<F: Filtering>(
     convolution: &Convolution,
     tiling: &Tiling,
     batch: usize,
-    x: impl Source,
-    dy: impl Source,
+    x: Source<'_>,
+    dy: Source<'_>,
     dw: &mut [f32],
     scratch: &mut [f32],
 ) {
@@ -74,21 +81,21 @@ pub fn filter_gradient<F: Filtering>(
     let (v, rest) = scratch.split_at_mut(places * sizes.v_plane);
     let (z, rest) = rest.split_at_mut(places * sizes.z_plane);
     let du = &mut rest[..sizes.du];
-    let all = batch * tiling.rows * tiling.columns;
-    for first in (0..all).step_by(sizes.tiles) {
-        let tiles = first..all.min(first + sizes.tiles);
+    let all = batch * tiling.rows;
+    for first in (0..all).step_by(sizes.rows) {
+        let rows = first..all.min(first + sizes.rows);
+        let tiles = rows.len() * tiling.columns;
         // [place][tile][channel]
-        let columns = (tiles.len() * sizes.v_columns, tiles.len() * sizes.z_columns);
         let to = Transformed {
-            v: MatrixMut::new(v, places, columns.0, sizes.v_plane),
-            z: MatrixMut::new(z, places, columns.1, sizes.z_plane),
+            v: MatrixMut::new(v, places, tiles * sizes.v_columns, sizes.v_plane),
+            z: MatrixMut::new(z, places, tiles * sizes.z_columns, sizes.z_plane),
         };
-        transform::<F>(convolution, tiling, &sizes, tiles.clone(), x, dy, to);
+        transform::<F>(convolution, tiling, &sizes, rows, x, dy, to);
         let store = if first == 0 { Store::Overwrite } else { Store::Add };
         du.par_chunks_exact_mut(convolution.cin * sizes.z_columns)
             .zip(v.par_chunks_exact(sizes.v_plane).zip(z.par_chunks_exact(sizes.z_plane)))
             .for_each(|(du, (v, z))| {
-                dispatch!(|simd| multiply(simd, convolution, &sizes, tiles.len(), v, z, du, store));
+                dispatch!(|simd| multiply(simd, convolution, &sizes, tiles, v, z, du, store));
             });
     }
     let dw = MatrixMut::new(
@@ -106,77 +113,88 @@ struct Transformed<'a> {
     z: MatrixMut<'a>,
 }
 
-/// Transforms `tiles`, in parallel.
+/// Transforms rows `rows` of tiles, in parallel.
 fn transform<F: Filtering>(
     convolution: &Convolution,
     tiling: &Tiling,
     sizes: &Sizes,
-    tiles: Range<usize>,
-    x: impl Source,
-    dy: impl Source,
+    rows: Range<usize>,
+    x: Source<'_>,
+    dy: Source<'_>,
     to: Transformed<'_>,
 ) {
-    if tiles.len() > TASK_TILES {
-        let half = tiles.len() / 2;
-        let (v, v_after) = to.v.split_columns(half * sizes.v_columns);
-        let (z, z_after) = to.z.split_columns(half * sizes.z_columns);
-        let middle = tiles.start + half;
+    if rows.len() > 1 && rows.len() * tiling.columns > TASK {
+        let half = rows.len() / 2;
+        let (v, v_after) = to.v.split_columns(half * tiling.columns * sizes.v_columns);
+        let (z, z_after) = to.z.split_columns(half * tiling.columns * sizes.z_columns);
+        let middle = rows.start + half;
         let (before, after) = (Transformed { v, z }, Transformed { v: v_after, z: z_after });
         rayon::join(
-            || transform::<F>(convolution, tiling, sizes, tiles.start..middle, x, dy, before),
-            || transform::<F>(convolution, tiling, sizes, middle..tiles.end, x, dy, after),
+            || transform::<F>(convolution, tiling, sizes, rows.start..middle, x, dy, before),
+            || transform::<F>(convolution, tiling, sizes, middle..rows.end, x, dy, after),
         );
         return;
     }
-    dispatch!(|simd| transform_tiles::<_, F>(simd, convolution, tiling, sizes, tiles, x, dy, to));
+    STRIP.with_borrow_mut(|strip| {
+        dispatch!(|simd| transform_rows::<_, F>(simd, convolution, tiling, sizes, rows, x, dy, to, strip));
+    });
 }
 
 #[allow(clippy::too_many_arguments, reason = "the tiles' sources and where they go")]
 #[inline(always)]
-fn transform_tiles<S: Simd, F: Filtering>(
+fn transform_rows<S: Simd, F: Filtering>(
     simd: S,
     convolution: &Convolution,
     tiling: &Tiling,
     sizes: &Sizes,
-    tiles: Range<usize>,
-    x: impl Source,
-    dy: impl Source,
+    rows: Range<usize>,
+    x: Source<'_>,
+    dy: Source<'_>,
     mut to: Transformed<'_>,
+    strip: &mut Vec<f32>,
 ) {
     let Convolution { cin, cout, pad } = *convolution;
     let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
-    for (index, tile) in tiles.enumerate() {
-        let (image, row, column) = tiling.locate(tile);
-        let (top, left) = ((row * F::M) as isize, (column * F::M) as isize);
-        let x = Cut::new(x, image, (top - pad.0 as isize, left - pad.1 as isize));
-        for channel in (0..cin).step_by(S::LANES) {
-            let at = index * sizes.v_columns + channel;
-            x.transform(
-                simd,
-                &mut between,
-                F::N,
-                F::N,
-                channel,
-                #[inline(always)]
-                |x| F::input(simd, x),
-                #[inline(always)]
-                |i, j, value| simd.store(value, &mut to.v.row(i * F::N + j)[at..]),
-            );
+    let (width, places) = (tiling.columns * F::M, (F::N, F::N));
+    for (index, row) in rows.enumerate() {
+        let (image, top) = (row / tiling.rows, (row % tiling.rows * F::M) as isize);
+        let first = index * tiling.columns;
+        let corner = (top - pad.0 as isize, -(pad.1 as isize));
+        let pixels = x.strip(simd, image, corner, (F::N, width + F::N - F::M), strip);
+        for column in 0..tiling.columns {
+            for channel in (0..cin).step_by(S::LANES) {
+                let cut = pixels.cut(simd, column * F::M, F::N, channel);
+                let mut to = to.v.grid((first + column) * sizes.v_columns + channel, places, S::LANES);
+                in_two_dimensions::<S>(
+                    &mut between,
+                    F::N,
+                    F::N,
+                    #[inline(always)]
+                    |y, x| simd.load(cut.run(y, x)),
+                    #[inline(always)]
+                    |x| F::input(simd, x),
+                    #[inline(always)]
+                    |y, x, value| simd.store(value, to.run(y, x)),
+                );
+            }
         }
-        let dy = Cut::new(dy, image, (top, left));
-        for channel in (0..cout).step_by(S::LANES) {
-            let at = index * sizes.z_columns + channel;
-            dy.transform(
-                simd,
-                &mut between,
-                F::M,
-                F::N,
-                channel,
-                #[inline(always)]
-                |y| output_transposed::<S, F>(simd, y),
-                #[inline(always)]
-                |i, j, value| simd.store(value, &mut to.z.row(i * F::N + j)[at..]),
-            );
+        let pixels = dy.strip(simd, image, (top, 0), (F::M, width), strip);
+        for column in 0..tiling.columns {
+            for channel in (0..cout).step_by(S::LANES) {
+                let cut = pixels.cut(simd, column * F::M, F::M, channel);
+                let mut to = to.z.grid((first + column) * sizes.z_columns + channel, places, S::LANES);
+                in_two_dimensions::<S>(
+                    &mut between,
+                    F::M,
+                    F::N,
+                    #[inline(always)]
+                    |y, x| simd.load(cut.run(y, x)),
+                    #[inline(always)]
+                    |y| output_transposed::<S, F>(simd, y),
+                    #[inline(always)]
+                    |y, x, value| simd.store(value, to.run(y, x)),
+                );
+            }
         }
     }
 }
@@ -215,7 +233,7 @@ fn gather<F: Filtering>(
     channels: Range<usize>,
     dw: MatrixMut<'_>,
 ) {
-    if channels.len() > TASK_TILES {
+    if channels.len() > TASK {
         let half = channels.len() / 2;
         let (before, after) = dw.split_columns(half * convolution.cout);
         let middle = channels.start + half;
@@ -241,12 +259,15 @@ fn gather_channels<S: Simd, F: Filtering>(
     let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
     for (index, i) in channels.enumerate() {
         for channel in (0..cout).step_by(S::LANES) {
+            let plane = cin * sizes.z_columns;
+            let from = &du[i * sizes.z_columns + channel..];
+            let from = Grid::new(from, (F::N, F::N), (F::N * plane, plane), S::LANES);
             in_two_dimensions::<S>(
                 &mut between,
                 F::N,
                 F::R,
                 #[inline(always)]
-                |y, x| simd.load(&du[((y * F::N + x) * cin + i) * sizes.z_columns + channel..]),
+                |y, x| simd.load(from.run(y, x)),
                 #[inline(always)]
                 |u| filter_transposed::<S, F>(simd, u),
                 #[inline(always)]

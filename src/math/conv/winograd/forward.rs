@@ -12,10 +12,10 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+use crate::math::simd::{Grid, GridMut, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 use super::output::Output;
-use super::source::{Cut, Source};
+use super::source::Source;
 use super::tiles::Tiling;
 use super::transform::{Filtering, MAX_N, in_two_dimensions, output};
 use super::{plane, sized};
@@ -35,9 +35,16 @@ pub struct Convolution {
     pub pad: (usize, usize),
 }
 
+/// V and P, and the pixels that a row of tiles is cut from.
+struct Buffers {
+    v: Vec<f32>,
+    p: Vec<f32>,
+    strip: Vec<f32>,
+}
+
 thread_local! {
-    /// V and P of the block at hand, reused from call to call.
-    static BLOCK: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    /// Buffers of the block at hand, reused from call to call.
+    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers { v: Vec::new(), p: Vec::new(), strip: Vec::new() }) };
 }
 
 /// Convolves rows `rows` of tiles (counted through all images) of `source` with the filter packed in `u`.
@@ -45,7 +52,7 @@ pub fn forward<F: Filtering>(
     convolution: &Convolution,
     tiling: &Tiling,
     rows: Range<usize>,
-    source: impl Source,
+    source: Source<'_>,
     u: &[f32],
     out: Output<'_>,
 ) {
@@ -62,7 +69,7 @@ fn share<F: Filtering>(
     tiling: &Tiling,
     rows: Range<usize>,
     rows_in_block: usize,
-    source: impl Source,
+    source: Source<'_>,
     u: &[f32],
     out: Output<'_>,
 ) {
@@ -76,8 +83,8 @@ fn share<F: Filtering>(
         );
         return;
     }
-    BLOCK.with_borrow_mut(|(v, p)| {
-        dispatch!(|simd| block::<_, F>(simd, convolution, tiling, rows, source, u, out, v, p));
+    BUFFERS.with_borrow_mut(|buffers| {
+        dispatch!(|simd| block::<_, F>(simd, convolution, tiling, rows, source, u, out, buffers));
     });
 }
 
@@ -89,11 +96,10 @@ fn block<S: Simd, F: Filtering>(
     convolution: &Convolution,
     tiling: &Tiling,
     rows: Range<usize>,
-    source: impl Source,
+    source: Source<'_>,
     u: &[f32],
     mut out: Output<'_>,
-    v: &mut Vec<f32>,
-    p: &mut Vec<f32>,
+    buffers: &mut Buffers,
 ) {
     let Convolution { cin, cout, pad } = *convolution;
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
@@ -105,27 +111,34 @@ fn block<S: Simd, F: Filtering>(
     let v_len = plane(panels * panel);
     let p_columns = cout.next_multiple_of(S::LANES);
     let p_len = plane(tiles.len() * p_columns);
-    let v = sized(v, F::N * F::N * v_len);
-    let p = sized(p, F::N * F::N * p_len);
+    let v = sized(&mut buffers.v, F::N * F::N * v_len);
+    let p = sized(&mut buffers.p, F::N * F::N * p_len);
     let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
 
-    for (index, tile) in tiles.clone().enumerate() {
-        let (image, row, column) = tiling.locate(tile);
-        let corner = ((row * F::M) as isize - pad.0 as isize, (column * F::M) as isize - pad.1 as isize);
-        let cut = Cut::new(source, image, corner);
-        for channel in (0..cin).step_by(S::LANES) {
-            let at = index / height * panel + channel * mr + index % height * S::LANES;
-            cut.transform(
-                simd,
-                &mut between,
-                F::N,
-                F::N,
-                channel,
-                #[inline(always)]
-                |x| F::input(simd, x),
-                #[inline(always)]
-                |y, x, value| simd.store(value, &mut v[(y * F::N + x) * v_len + at..]),
-            );
+    let places = (F::N, F::N);
+    let size = (F::N, tiling.columns * F::M + F::N - F::M);
+    for (index, row) in rows.enumerate() {
+        let y = (row % tiling.rows * F::M) as isize - pad.0 as isize;
+        let strip = source.strip(simd, row / tiling.rows, (y, -(pad.1 as isize)), size, &mut buffers.strip);
+        for column in 0..tiling.columns {
+            let tile = index * tiling.columns + column;
+            let at = tile / height * panel + tile % height * S::LANES;
+            for channel in (0..cin).step_by(S::LANES) {
+                let cut = strip.cut(simd, column * F::M, F::N, channel);
+                let mut to =
+                    GridMut::new(&mut v[at + channel * mr..], places, (F::N * v_len, v_len), S::LANES);
+                in_two_dimensions::<S>(
+                    &mut between,
+                    F::N,
+                    F::N,
+                    #[inline(always)]
+                    |y, x| simd.load(cut.run(y, x)),
+                    #[inline(always)]
+                    |x| F::input(simd, x),
+                    #[inline(always)]
+                    |y, x, value| simd.store(value, to.run(y, x)),
+                );
+            }
         }
     }
 
@@ -146,13 +159,13 @@ fn block<S: Simd, F: Filtering>(
         let (row, column) = (tile / tiling.columns, tile % tiling.columns);
         for channel in (0..cout).step_by(S::LANES) {
             // P's rows are whole vectors.
-            let at = index * p_columns + channel;
+            let from = Grid::new(&p[index * p_columns + channel..], places, (F::N * p_len, p_len), S::LANES);
             in_two_dimensions::<S>(
                 &mut between,
                 F::N,
                 F::M,
                 #[inline(always)]
-                |y, x| simd.load(&p[(y * F::N + x) * p_len + at..]),
+                |y, x| simd.load(from.run(y, x)),
                 #[inline(always)]
                 |z| output::<S, F>(simd, z),
                 #[inline(always)]

@@ -24,7 +24,7 @@ use filter::{Filter, packed_len};
 use filter_gradient::Sizes;
 use forward::Convolution;
 use output::Output;
-use source::{Dense, Unpooled};
+use source::Source;
 use tiles::Tiling;
 use transform::{F2x5, F4x3, F4x5, F6x3};
 
@@ -107,6 +107,20 @@ impl Winograd {
         Convolution { cin: cout, cout: cin, pad: (reach - pad.0, reach - pad.1) }
     }
 
+    /// The convolution's input to cut tiles from.
+    fn input<'a>(&self, x: &'a [f32]) -> Source<'a> {
+        let ConvShape { window, cin, .. } = self.shape;
+        let size = (window.y.input, window.x.input, cin);
+        Source { values: x, winners: &[], epilogue: Epilogue::Bias, size }
+    }
+
+    /// The gradient of its outputs.
+    fn gradient<'a>(&self, dy: &'a [f32], winners: &'a [u8]) -> Source<'a> {
+        let ConvShape { window, cout, .. } = self.shape;
+        let size = (window.y.output, window.x.output, cout);
+        Source { values: dy, winners, epilogue: self.epilogue, size }
+    }
+
     /// Floats of room that the forward pass works in.
     pub fn forward_scratch(&self) -> usize {
         let ConvShape { cin, cout, .. } = self.shape;
@@ -138,7 +152,7 @@ impl Winograd {
             let u = &mut scratch[..packed_len::<F>(cin, cout)];
             filter::pack::<F>(&Filter { w, cin, cout, turned: false }, u);
             let tiling = Tiling::over_output::<F>(&self.shape);
-            let source = Dense { values: x, size: (window.y.input, window.x.input, cin) };
+            let source = self.input(x);
             let size = (window.x.output, cout);
             let out = Output { epilogue: self.epilogue, bias, y, winners, size, first: 0 };
             forward::forward::<F>(&self.convolution(), &tiling, 0..batch * tiling.rows, source, u, out);
@@ -149,7 +163,6 @@ impl Winograd {
     pub fn data_gradient(&self, dy: &[f32], winners: &[u8], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
         let ConvShape { window, cin, cout } = self.shape;
         let batch = dx.len() / self.shape.input_len();
-        let size = (window.y.output, window.x.output, cout);
         with_filtering!(self.tile, F => {
             let u = &mut scratch[..packed_len::<F>(cout, cin)];
             filter::pack::<F>(&Filter { w, cin, cout, turned: true }, u);
@@ -157,13 +170,7 @@ impl Winograd {
             let (rows, out_size) = (0..batch * tiling.rows, (window.x.input, cin));
             let out =
                 Output { epilogue: Epilogue::Bias, bias: &[], y: dx, winners: &mut [], size: out_size, first: 0 };
-            if self.epilogue == Epilogue::ReluPool {
-                let source = Unpooled { dy, winners, size };
-                forward::forward::<F>(&convolution, &tiling, rows, source, u, out);
-            } else {
-                let source = Dense { values: dy, size };
-                forward::forward::<F>(&convolution, &tiling, rows, source, u, out);
-            }
+            forward::forward::<F>(&convolution, &tiling, rows, self.gradient(dy, winners), u, out);
         });
     }
 
@@ -176,19 +183,11 @@ impl Winograd {
         dw: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let ConvShape { window, cin, cout } = self.shape;
         let batch = x.len() / self.shape.input_len();
-        let size = (window.y.output, window.x.output, cout);
         with_filtering!(self.tile, F => {
             let (convolution, tiling) = (self.convolution(), Tiling::over_output::<F>(&self.shape));
-            let x = Dense { values: x, size: (window.y.input, window.x.input, cin) };
-            if self.epilogue == Epilogue::ReluPool {
-                let dy = Unpooled { dy, winners, size };
-                filter_gradient::filter_gradient::<F>(&convolution, &tiling, batch, x, dy, dw, scratch);
-            } else {
-                let dy = Dense { values: dy, size };
-                filter_gradient::filter_gradient::<F>(&convolution, &tiling, batch, x, dy, dw, scratch);
-            }
+            let (x, dy) = (self.input(x), self.gradient(dy, winners));
+            filter_gradient::filter_gradient::<F>(&convolution, &tiling, batch, x, dy, dw, scratch);
         });
     }
 }

@@ -1,141 +1,99 @@
 //! Images that tiles are cut from.
 
-use crate::math::simd::Simd;
+use crate::math::conv::epilogue::Epilogue;
+use crate::math::conv::sized;
+use crate::math::simd::{Grid, Simd};
 
-use super::transform::{MAX_N, TileOf, in_two_dimensions};
-
-/// Something with values at (image, y, x, channel).
-pub trait Source: Copy + Send + Sync {
-    /// Height, width and channels of one image.
-    fn size(&self) -> (usize, usize, usize);
-
-    /// The vector of channels from `channel` on; those beyond the last are 0. The place lies inside.
-    fn vector<S: Simd>(&self, simd: S, image: usize, y: usize, x: usize, channel: usize) -> S::V;
-}
-
-/// NHWC values as they lie in memory.
+/// NHWC values: a convolution's input, or the gradient of its outputs.
 #[derive(Debug, Clone, Copy)]
-pub struct Dense<'a> {
-    /// The values.
+pub struct Source<'a> {
+    /// The values; with [`Epilogue::ReluPool`] the gradients of the stored ones, each of which goes to its winner.
     pub values: &'a [f32],
-    /// Height, width and channels.
-    pub size: (usize, usize, usize),
-}
-
-impl Source for Dense<'_> {
-    #[inline(always)]
-    fn size(&self) -> (usize, usize, usize) {
-        self.size
-    }
-
-    #[inline(always)]
-    fn vector<S: Simd>(&self, simd: S, image: usize, y: usize, x: usize, channel: usize) -> S::V {
-        let (h, w, c) = self.size;
-        simd.load_up_to(&self.values[((image * h + y) * w + x) * c + channel..], c - channel)
-    }
-}
-
-/// The gradient before a 2x2 max-pool (stride 2, SAME), from that behind it: each value goes to the winner of its window.
-#[derive(Debug, Clone, Copy)]
-pub struct Unpooled<'a> {
-    /// Gradients of the pooled values, NHWC.
-    pub dy: &'a [f32],
-    /// Which of its window's values won, row by row: 0 to 3; any other code for none.
+    /// Codes of the stored values, with [`Epilogue::ReluPool`].
     pub winners: &'a [u8],
-    /// Height, width and channels before the pool.
+    /// What lies between the gradients at hand and those of the outputs; [`Epilogue::Bias`] for values as they are.
+    pub epilogue: Epilogue,
+    /// Height, width and channels of one image, before the pool.
     pub size: (usize, usize, usize),
 }
 
-impl Source for Unpooled<'_> {
-    #[inline(always)]
-    fn size(&self) -> (usize, usize, usize) {
-        self.size
-    }
-
-    #[inline(always)]
-    fn vector<S: Simd>(&self, simd: S, image: usize, y: usize, x: usize, channel: usize) -> S::V {
-        let (h, w, c) = self.size;
-        let (h, w) = (h.div_ceil(2), w.div_ceil(2));
-        let at = ((image * h + y / 2) * w + x / 2) * c + channel;
-        let (code, left) = ((y % 2 * 2 + x % 2) as u8, c - channel);
-        let dy = simd.load_up_to(&self.dy[at..], left);
-        simd.where_code_up_to(&self.winners[at..], code, dy, left)
-    }
+/// Some rows of an image, with zeros around it, its channels filled up to whole vectors.
+#[derive(Debug)]
+pub struct Strip<'a> {
+    values: &'a [f32],
+    /// Floats of one pixel and of one row.
+    pixel: usize,
+    row: usize,
 }
 
-/// A tile of a source, parts of which may lie outside of its image; what is outside is 0.
-#[derive(Debug, Clone, Copy)]
-pub struct Cut<T> {
-    source: T,
-    image: usize,
-    /// Place of the tile's first value.
-    y: isize,
-    x: isize,
-}
-
-impl<T: Source> Cut<T> {
-    /// The tile of image `image` whose first value is at (`y`, `x`).
-    pub fn new(source: T, image: usize, (y, x): (isize, isize)) -> Self {
-        Self { source, image, y, x }
-    }
-
-    /// Whether all of its `side x side` values lie inside.
+impl<'a> Source<'a> {
+    /// Copies `rows x columns` pixels of image `image`, the first of which is at `(y, x)` and may lie outside.
     #[inline(always)]
-    pub fn is_inside(&self, side: usize) -> bool {
-        let (height, width, _) = self.source.size();
-        let fits = |at: isize, len: usize| at >= 0 && at as usize + side <= len;
-        fits(self.y, height) && fits(self.x, width)
-    }
-
-    /// The vector at (`i`, `j`) of a tile that lies [inside](Self::is_inside).
-    #[inline(always)]
-    pub fn inner<S: Simd>(&self, simd: S, i: usize, j: usize, channel: usize) -> S::V {
-        self.source.vector(simd, self.image, self.y as usize + i, self.x as usize + j, channel)
-    }
-
-    /// The vector at (`i`, `j`) of any tile.
-    #[inline(always)]
-    pub fn outer<S: Simd>(&self, simd: S, i: usize, j: usize, channel: usize) -> S::V {
-        let (height, width, _) = self.source.size();
-        let (y, x) = (self.y + i as isize, self.x + j as isize);
-        if y < 0 || x < 0 || y as usize >= height || x as usize >= width {
-            return simd.splat(0.0);
-        }
-        self.source.vector(simd, self.image, y as usize, x as usize, channel)
-    }
-
-    /// Transforms the tile's `from x from` values for `channel` and the lanes behind it.
-    #[inline(always)]
-    pub fn transform<S: Simd>(
+    pub fn strip<'b, S: Simd>(
         &self,
         simd: S,
-        between: &mut TileOf<S::V>,
-        from: usize,
-        to: usize,
-        channel: usize,
-        transform: impl Fn([S::V; MAX_N]) -> [S::V; MAX_N],
-        store: impl FnMut(usize, usize, S::V),
-    ) {
-        if self.is_inside(from) {
-            in_two_dimensions::<S>(
-                between,
-                from,
-                to,
-                #[inline(always)]
-                |i, j| self.inner(simd, i, j, channel),
-                transform,
-                store,
-            );
-        } else {
-            in_two_dimensions::<S>(
-                between,
-                from,
-                to,
-                #[inline(always)]
-                |i, j| self.outer(simd, i, j, channel),
-                transform,
-                store,
-            );
+        image: usize,
+        (y, x): (isize, isize),
+        (rows, columns): (usize, usize),
+        buffer: &'b mut Vec<f32>,
+    ) -> Strip<'b> {
+        let (height, width, channels) = self.size;
+        let pixel = channels.next_multiple_of(S::LANES);
+        let strip = sized(buffer, rows * columns * pixel);
+        // Columns before the image, of it, and what is left behind it.
+        let before = x.min(0).unsigned_abs();
+        let first = x.max(0) as usize;
+        let inside = width.saturating_sub(first).min(columns - before);
+        for (i, to) in strip.chunks_exact_mut(columns * pixel).enumerate() {
+            let y = y + i as isize;
+            if y < 0 || y as usize >= height {
+                to.fill(0.0);
+                continue;
+            }
+            to[..before * pixel].fill(0.0);
+            to[(before + inside) * pixel..].fill(0.0);
+            let to = &mut to[before * pixel..][..inside * pixel];
+            self.row(simd, image, y as usize, first, to, pixel);
         }
+        Strip { values: strip, pixel, row: columns * pixel }
+    }
+
+    /// The pixels of row `y` from column `first` on, `pixel` floats each.
+    #[inline(always)]
+    fn row<S: Simd>(&self, simd: S, image: usize, y: usize, first: usize, to: &mut [f32], pixel: usize) {
+        let (height, width, channels) = self.size;
+        let side = self.epilogue.side();
+        let (height, width) = (height.div_ceil(side), width.div_ceil(side));
+        let row = (image * height + y / side) * width * channels;
+        if side == 2 {
+            assert!(first == 0, "tiles of gradients begin at or before the border");
+            let (dy, winners) =
+                (&self.values[row..][..width * channels], &self.winners[row..][..width * channels]);
+            let columns = to.len() / pixel;
+            self.epilogue.spread_row(simd, dy, winners, channels, y, columns, pixel, to);
+            return;
+        }
+        let from = &self.values[row + first * channels..][..to.len() / pixel * channels];
+        if pixel == channels {
+            to.copy_from_slice(from);
+            return;
+        }
+        for (from, to) in from.chunks_exact(channels).zip(to.chunks_exact_mut(pixel)) {
+            to[..channels].copy_from_slice(from);
+            to[channels..].fill(0.0);
+        }
+    }
+}
+
+impl<'a> Strip<'a> {
+    /// The vectors of `channel` and the lanes behind it of `side x side` pixels, the first of them in column `column`.
+    #[inline(always)]
+    pub fn cut<S: Simd>(&self, _: S, column: usize, side: usize, channel: usize) -> Grid<'a> {
+        Grid::new(
+            &self.values[column * self.pixel + channel..],
+            (side, side),
+            (self.row, self.pixel),
+            S::LANES,
+        )
     }
 }

@@ -31,11 +31,4 @@ impl Tiling {
     fn over<F: Filtering>(height: usize, width: usize) -> Self {
         Self { m: F::M, rows: height.div_ceil(F::M), columns: width.div_ceil(F::M), height }
     }
-
-    /// Image, row and column of a tile counted through all images.
-    #[inline(always)]
-    pub fn locate(&self, tile: usize) -> (usize, usize, usize) {
-        let (row, column) = (tile / self.columns, tile % self.columns);
-        (row / self.rows, row % self.rows, column)
-    }
 }
