@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::chain::Chain;
 use super::workspace::Workspace;
 use super::{Input, NamedLayer, Param, Shape, ShapeError};
+use crate::math::reduce::all_finite;
 use crate::optim::{Optimizer, Segment};
 
 /// Layers with their weights, gradients and moving averages.
@@ -19,8 +20,9 @@ pub struct Sequential {
     /// All weights, layer by layer, in one buffer; gradients likewise.
     weights: Vec<f32>,
     gradients: Vec<f32>,
-    /// Moving averages.
+    /// Moving averages, and what they were before the last forward pass of training.
     state: Vec<f32>,
+    state_before: Vec<f32>,
     segments: Vec<Segment>,
     workspace: Workspace,
     /// The input of a forward pass that awaits its backward pass.
@@ -62,6 +64,7 @@ impl Sequential {
             segments: segments(chain.params()),
             workspace: Workspace::default(),
             pending: None,
+            state_before: state.clone(),
             chain,
             weights,
             state,
@@ -138,6 +141,7 @@ impl Sequential {
     pub(crate) fn forward_pass(&mut self, x: &[f32], seed: u64) -> &[f32] {
         let batch = self.batch(x);
         let memory = self.chain.memory(batch);
+        self.state_before.copy_from_slice(&self.state);
         self.chain.forward(&self.weights, &mut self.state, x, self.workspace.train(memory), seed);
         &self.workspace.train(memory).floats[self.chain.last_output(batch)]
     }
@@ -148,6 +152,19 @@ impl Sequential {
         let buffers = self.workspace.train(self.chain.memory(batch));
         buffers.floats[self.chain.last_output(batch)].copy_from_slice(dy);
         self.chain.backward(&self.weights, &mut self.gradients, x, buffers);
+    }
+
+    /// Gives the moving averages the values they had before the last forward pass of training.
+    pub(crate) fn undo_forward_pass(&mut self) {
+        self.state.copy_from_slice(&self.state_before);
+    }
+
+    /// The first parameter whose gradient, from the last backward pass, is not finite.
+    pub(crate) fn non_finite_gradient(&self) -> Option<&Param> {
+        if all_finite(&self.gradients) {
+            return None;
+        }
+        self.gradients().find(|(_, values)| values.iter().any(|v| !v.is_finite())).map(|(param, _)| param)
     }
 
     /// Moves the weights against the gradients of the last backward pass. Returns the gradients' L2 norm if the

@@ -138,7 +138,8 @@ impl Trainer {
 
     /// Trains `network` on `train` until the last epoch is done, evaluating on `eval` after each epoch.
     ///
-    /// "Better" is a higher accuracy on `eval`, or of equal ones a lower loss; without `eval` a lower training loss.
+    /// "Better" is a higher accuracy on `eval`, or of equal ones a lower loss; without `eval` a lower training loss. A loss
+    /// that is not finite is never better.
     ///
     /// # Errors
     /// The first error of the data, the network or a callback. The network is as the last whole step left it.
@@ -188,8 +189,8 @@ impl Trainer {
 
     /// Whether the best epoch lies too far back. Asked before each epoch, so that a run resumed after its end stays ended.
     fn has_lost_patience(&self) -> bool {
-        let Progress { best, .. } = self.progress;
-        best.is_some() && self.options.patience.is_some_and(|p| self.progress.epochs_since_best() >= p)
+        let lost = |patience| self.progress.epochs_since_best() >= patience;
+        self.progress.epoch > 0 && self.options.patience.is_some_and(lost)
     }
 
     /// The learning rate of the next step.
