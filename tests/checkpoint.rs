@@ -343,9 +343,12 @@ impl Data {
     }
 
     fn of(train: &[Vec<u8>]) -> Self {
+        Self::in_shards(train, 2, &payloads(31, CLASSES)[22..])
+    }
+
+    fn in_shards(train: &[Vec<u8>], shards: usize, eval: &[Vec<u8>]) -> Self {
         let folders = [tempdir().unwrap(), tempdir().unwrap()];
-        let eval = &payloads(31, CLASSES)[22..];
-        let train = write_shards(folders[0].path(), train, 2, Compression::Plain);
+        let train = write_shards(folders[0].path(), train, shards, Compression::Plain);
         let eval = write_shards(folders[1].path(), eval, 1, Compression::Plain);
         Self { _folders: folders, train, eval }
     }
@@ -617,7 +620,40 @@ fn training_goes_on_only_with_the_optimizer_and_the_data_it_had() {
     assert!(message.contains("is damaged: the optimizer's array `momentum` is missing"), "{message}");
 
     let data = Data::new();
-    let (train, _) = data.loaders();
+    let (train, eval) = data.loaders();
+    let mut begun = Trainer::new(TrainOptions::new(1, 0.1));
+    let mut network = small_network(0.5).build().unwrap();
+    begun.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(2)]).unwrap();
+    save_training(&training, &network, &info(), &mut optimizer, begun.progress(), &Value::Null).unwrap();
+    let records = payloads(31, CLASSES);
+    let (records, other_eval) = records.split_at(22);
+    let reversed: Vec<_> = records.iter().rev().cloned().collect();
+    let fewer = "train-00000-of-00002.tfrecord (10 records in ";
+    let other_shard = "train-00000-of-00001.tfrecord (22 records in ";
+    for (train, shards, eval, part, difference) in [
+        (&records[..20], 2, other_eval, "training", fewer),
+        (records, 1, other_eval, "training", other_shard),
+        (&reversed, 2, other_eval, "training", "stands where train-00000-of-00002.tfrecord (11 records in "),
+        (records, 2, &other_eval[1..], "evaluation", "train-00000-of-00001.tfrecord (8 records in "),
+        (records, 2, other_eval, "", ""),
+    ] {
+        let data = Data::in_shards(train, shards, eval);
+        let (train, eval) = data.loaders();
+        let mut saved = load_training(&training).unwrap();
+        saved.restore(&mut optimizer).unwrap();
+        let mut trainer = Trainer::resume(TrainOptions::new(1, 0.1), saved.progress);
+        let ended = trainer.run(&mut saved.network, &mut optimizer, &train, Some(&eval), &mut []);
+        match ended {
+            Ok(_) => assert_eq!(part, "", "{difference}"),
+            Err(error) => {
+                let message = error.to_string();
+                assert!(part != "" && message.contains(&format!("the {part} data are not")), "{message}");
+                assert!(message.contains(difference), "{message}");
+            }
+        }
+    }
+
+    let (_folder, _, training) = small_files();
     let changed = edit(&training, |entry| entry["progress"]["batch"] = 7.into());
     let mut saved = load_training(changed).unwrap();
     saved.restore(&mut optimizer).unwrap();

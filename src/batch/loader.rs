@@ -8,7 +8,7 @@ use ndarray::Array4;
 use super::cache::Cache;
 use super::epoch::Epoch;
 use super::order::order;
-use super::{BatchError, Preprocess, Shuffle};
+use super::{BatchError, Fingerprint, Preprocess, Shuffle};
 use crate::image::{Augment, DecodeOptions};
 use crate::record::{DEFAULT_STASH_BYTES, ImageSchema, ReaderOptions, RecordLocation, ShardIndex};
 
@@ -234,6 +234,11 @@ impl Loader {
         let mut order = order(&shards, shuffle, seed, epoch);
         order.truncate(self.batches().saturating_mul(batch_size));
         Epoch::new(Arc::clone(&self.dataset), epoch, order, first_batch)
+    }
+
+    /// What tells these shards from others.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.dataset.index)
     }
 
     /// The bad records left out so far.

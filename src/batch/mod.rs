@@ -13,6 +13,7 @@
 //! | who makes batches, and when? | `epoch.rs` |
 //! | which options are there? | `loader.rs` |
 //! | which classes are there? | `classes.rs` |
+//! | is it the same data as before? | `fingerprint.rs` |
 //! | how does a folder of photos become shards? | `convert.rs` |
 
 mod assemble;
@@ -21,6 +22,7 @@ mod classes;
 mod convert;
 mod epoch;
 mod error;
+mod fingerprint;
 mod loader;
 mod order;
 mod preprocess;
@@ -31,6 +33,7 @@ pub use convert::{
 };
 pub use epoch::Epoch;
 pub use error::BatchError;
+pub use fingerprint::Fingerprint;
 pub use loader::{Batch, Loader, LoaderOptions, OnBadRecord, Skipped};
 pub use order::Shuffle;
 pub use preprocess::Preprocess;

@@ -25,6 +25,16 @@ pub enum TrainError {
     /// A callback failed, such as one that saves.
     #[error(transparent)]
     Callback(Box<dyn std::error::Error + Send + Sync>),
+    /// Training that would go on with other data.
+    #[error(
+        "the {part} data are not those that training began with: {difference}; resume with the same shards"
+    )]
+    OtherData {
+        /// `training` or `evaluation`.
+        part: &'static str,
+        /// The first shard that differs.
+        difference: String,
+    },
     /// A resumed position that the data does not have.
     #[error(
         "training stopped at batch {batch} of an epoch, but the epochs of this data have {batches} batches: resume with the same data and batch size"
@@ -142,7 +152,7 @@ impl Trainer {
     /// that is not finite is never better.
     ///
     /// # Errors
-    /// The first error of the data, the network or a callback. The network is as the last whole step left it.
+    /// Other data than those that training began with; the first error of the data, the network or a callback. The network is as the last whole step left it.
     pub fn run(
         &mut self,
         network: &mut Network,
@@ -151,6 +161,7 @@ impl Trainer {
         eval: Option<&Loader>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Ended, TrainError> {
+        self.progress.check_data(train, eval)?;
         let batches = train.batches();
         if self.progress.batch > batches {
             return Err(TrainError::Position { batch: self.progress.batch, batches });

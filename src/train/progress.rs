@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TrainError;
+use crate::batch::{Fingerprint, Loader};
 use crate::metrics::Evaluation;
 use crate::network::StepReport;
 use crate::optim::ReduceOnPlateau;
@@ -20,6 +22,8 @@ pub struct Progress {
     /// The best epoch so far; one whose loss is not finite is never it.
     pub best: Option<Best>,
     sums: Sums,
+    #[serde(default)]
+    data: Data,
     plateau: Option<ReduceOnPlateau>,
     plateau_factor: f32,
 }
@@ -72,6 +76,13 @@ struct Sums {
     learning_rate: f32,
 }
 
+/// The data trained and evaluated on, once training has begun.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Data {
+    train: Option<Fingerprint>,
+    eval: Option<Fingerprint>,
+}
+
 /// JSON has neither infinities nor NaN, which the loss of a network that diverged may be: they are saved by name.
 mod any_float {
     use serde::{Deserialize, Deserializer, Serializer, de};
@@ -107,6 +118,7 @@ impl Progress {
             history: Vec::new(),
             best: None,
             sums: Sums::default(),
+            data: Data::default(),
             plateau,
             plateau_factor: 1.0,
         }
@@ -122,6 +134,24 @@ impl Progress {
     /// Epochs done since the best one; all that are done, if none was good enough to be one.
     pub fn epochs_since_best(&self) -> u64 {
         self.best.map_or(self.epoch, |best| self.epoch.saturating_sub(best.epoch).saturating_sub(1))
+    }
+
+    /// Remembers the data that training begins with, and later fails if they are others. Evaluation data may be left out,
+    /// or come in later. [`Trainer::run`](super::Trainer::run) calls it.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherData`], which names the first shard that differs.
+    pub fn check_data(&mut self, train: &Loader, eval: Option<&Loader>) -> Result<(), TrainError> {
+        let Data { train: known_train, eval: known_eval } = &mut self.data;
+        for (part, known, loader) in
+            [("training", known_train, Some(train)), ("evaluation", known_eval, eval)]
+        {
+            let Some(now) = loader.map(Loader::fingerprint) else { continue };
+            if let Some(difference) = known.get_or_insert_with(|| now.clone()).difference(&now) {
+                return Err(TrainError::OtherData { part, difference });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn plateau_factor(&self) -> f32 {
