@@ -155,8 +155,9 @@ fn list(named: &[String], count: u32) -> String {
 ///
 /// A pattern is
 /// - the path of a file (whatever characters it has),
-/// - a glob with `*`, `?`, `[...]` or `**` (hidden files only where the dot is written out), or
-/// - a folder and a prefix, `data/train`, for the shards `data/train-00000-of-NNNNN` with any extension.
+/// - a folder and a prefix, `data/train`, for the shards `data/train-00000-of-NNNNN` with any extension (the folder's
+///   name may have whatever characters if it exists, the prefix none of a glob's), or
+/// - a glob with `*`, `?`, `[...]` or `**` (hidden files only where the dot is written out).
 ///
 /// # Errors
 /// When a pattern stands for no file; when a named file does not exist; when a shard of a set found by a glob
@@ -189,11 +190,21 @@ fn find(pattern: &Path) -> Result<Vec<PathBuf>, ShardError> {
         Err(error) => return Err(FileError::new(pattern, "open", error).into()),
     }
     let files = match pattern.to_str() {
-        Some(text) if text.contains(['*', '?', '[']) => find_by_glob(text)?,
+        Some(text) if is_glob(text) && !is_prefix_in_a_folder(pattern) => find_by_glob(text)?,
         _ => find_by_prefix(pattern)?,
     };
     require_whole_sets(&files)?;
     Ok(files)
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+/// Whether only the folder's name has characters of globs, and there is a folder of that very name.
+fn is_prefix_in_a_folder(pattern: &Path) -> bool {
+    let name = pattern.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| !is_glob(name)) && folder_of(pattern).is_dir()
 }
 
 fn find_by_glob(pattern: &str) -> Result<Vec<PathBuf>, ShardError> {
