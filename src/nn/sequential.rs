@@ -10,6 +10,10 @@ use super::{Input, NamedLayer, Param, Shape, ShapeError};
 use crate::math::reduce::all_finite;
 use crate::optim::{Optimizer, Segment};
 
+/// The generator's stream that weights are drawn from. Streams 0, 1, ... and, from the last one down, their complements
+/// are those of a loader's epochs: it may have the same seed, and must not shuffle by the numbers that the weights are.
+const WEIGHTS_STREAM: u64 = 1 << 63;
+
 /// Layers with their weights, gradients and moving averages.
 ///
 /// Batches are flat slices, one example after another. [`crate::network::Network`] adds a loss and checks what comes
@@ -57,6 +61,7 @@ impl Sequential {
             return Err(ShapeError::new("there is no layer that computes anything"));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(WEIGHTS_STREAM);
         let weights = draw(chain.params(), &mut rng);
         let state = draw(chain.state(), &mut rng);
         Ok(Self {
@@ -262,4 +267,23 @@ fn views<'a>(
             ArrayViewD::from_shape(IxDyn(&param.shape), &values[range]).expect("a parameter fills its range");
         (param, view)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Dense, Init};
+
+    #[test]
+    fn weights_are_not_drawn_from_the_stream_that_a_loader_of_the_same_seed_shuffles_by() {
+        let dense = Dense::new(3).kernel_init(Init::GlorotUniform).no_bias();
+        let layer = NamedLayer { name: "dense".into(), layer: dense.clone().into() };
+        let network = Sequential::new(Shape::Vector(4), &[layer], 7).unwrap();
+        let param = network.chain.params()[0].clone();
+        for (stream, same) in [(0, false), (1, false), (u64::MAX, false), (WEIGHTS_STREAM, true)] {
+            let mut rng = ChaCha8Rng::seed_from_u64(7);
+            rng.set_stream(stream);
+            assert_eq!(network.weights == param.init.draw(&param, &mut rng).to_vec(), same, "{stream}");
+        }
+    }
 }
