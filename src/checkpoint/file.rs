@@ -234,12 +234,16 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
         );
         return Err(wrong(reason));
     }
+    let wanted = (bytes.len() as u64).saturating_add(metadata.data_len() as u64);
+    if wanted != len {
+        return Err(not_whole(&format_args!("it has {len} bytes, and should have {wanted}")));
+    }
     if len > MAX_BYTES {
         return Err(damaged(format!("its {len} bytes are more than the {MAX_BYTES} that are read")));
     }
 
     // Bounded: the file may be growing.
-    bytes.reserve_exact(len.saturating_sub(bytes.len() as u64) as usize);
+    bytes.reserve_exact(metadata.data_len());
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| not_whole(&error))?;
     if let Some(stored) = stored {

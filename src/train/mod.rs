@@ -86,8 +86,6 @@ pub struct Moment<'a> {
     pub optimizer: &'a mut dyn Optimizer,
     /// Where training is.
     pub progress: &'a Progress,
-    /// Batches of an epoch.
-    pub batches: usize,
 }
 
 /// Something to do while training: show, save, stop.
@@ -178,8 +176,7 @@ impl Trainer {
                 self.progress.add_step(&report, epoch.position());
                 let progress = &self.progress;
                 let flow = notify(callbacks, |callback| {
-                    callback
-                        .on_step(Moment { network, optimizer: &mut *optimizer, progress, batches }, &report)
+                    callback.on_step(Moment { network, optimizer: &mut *optimizer, progress }, &report)
                 })?;
                 if flow == Flow::Stop {
                     return Ok(Ended::Stopped);
@@ -189,7 +186,7 @@ impl Trainer {
             let record = self.progress.end_epoch(evaluation);
             let progress = &self.progress;
             let flow = notify(callbacks, |callback| {
-                callback.on_epoch(Moment { network, optimizer: &mut *optimizer, progress, batches }, &record)
+                callback.on_epoch(Moment { network, optimizer: &mut *optimizer, progress }, &record)
             })?;
             if flow == Flow::Stop {
                 return Ok(Ended::Stopped);
