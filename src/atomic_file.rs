@@ -65,7 +65,9 @@ impl AtomicFile {
     /// When the disk is full or fails; the temporary file is then removed.
     pub fn into_synced(self) -> Result<SyncedFile, FileError> {
         let AtomicFile { mut file, temporary } = self;
-        match file.flush().and_then(|()| file.get_ref().sync_all()) {
+        let synced = file.flush().and_then(|()| file.get_ref().sync_all());
+        drop(file);
+        match synced {
             Ok(()) => Ok(SyncedFile { temporary }),
             Err(error) => Err(FileError::new(temporary.target(), "write", error)),
         }
