@@ -4,57 +4,31 @@
 //! stood. [`AtomicFile`] writes to a hidden file in the same folder and renames it over the target once all
 //! its bytes are on the disk; [`write_atomically`] does so around one closure.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+mod error;
+mod temporary;
+
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An operation on a file that the system refused.
-///
-/// The message is whole (`cannot open data/train.tfrecord: No such file or directory (os error 2)`): print
-/// the error alone, without its [source](std::error::Error::source), which the message ends with.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}: {source}", path.display())]
-pub struct FileError {
-    /// The file or folder, as the caller named it.
-    pub path: PathBuf,
-    /// What was tried, as a verb: `open`, `read`, `write`, `rename`, ...
-    pub action: &'static str,
-    /// What the system answered.
-    pub source: io::Error,
-}
-
-impl FileError {
-    /// The error of `action` on `path`.
-    ///
-    /// An `io::Error` that already carries a `FileError` (as those of [`AtomicFile`]'s [`Write`] do) is
-    /// unwrapped to it, so that a message never names two files for one fault.
-    pub fn new(path: impl Into<PathBuf>, action: &'static str, source: io::Error) -> Self {
-        source.downcast::<FileError>().unwrap_or_else(|source| FileError {
-            path: path.into(),
-            action,
-            source,
-        })
-    }
-
-    /// The same error for a caller that speaks `io::Error`; the kind is kept, and so is the message.
-    fn into_io(self) -> io::Error {
-        io::Error::new(self.source.kind(), self)
-    }
-}
+pub use error::FileError;
+use temporary::Temporary;
+pub(crate) use temporary::remove_stale;
 
 /// A file being written, buffered, that takes its name only when [`commit`](AtomicFile::commit) is called.
 ///
 /// Until then the bytes lie in `.NAME.PID-N.tmp` in the target's folder; an `AtomicFile` dropped uncommitted
 /// removes it and leaves what the target held before. Errors of [`Write`] carry a [`FileError`] with the
 /// target's path. A target that is a symbolic link is replaced by the file itself.
+///
+/// A process that is killed leaves its hidden file behind. The next `AtomicFile` of the same target removes
+/// it once its process is gone (on Linux, where `/proc` tells) or it was not written to for a day.
 #[derive(Debug)]
 pub struct AtomicFile {
-    target: PathBuf,
-    temporary: PathBuf,
-    /// `None` once committed, so that `drop` leaves the folder alone.
-    file: Option<BufWriter<File>>,
+    /// Closed, by the order of the fields, before the temporary file is removed: not every system can remove
+    /// an open one.
+    file: BufWriter<File>,
+    temporary: Temporary,
 }
 
 impl AtomicFile {
@@ -64,28 +38,39 @@ impl AtomicFile {
     /// When `target` has no file name (`..`, `/`), or the folder is missing or not writable.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, FileError> {
         let target = target.into();
-        match create_beside(&target) {
-            Ok((temporary, file)) => Ok(AtomicFile { target, temporary, file: Some(BufWriter::new(file)) }),
+        if let Some(name) = target.file_name() {
+            remove_stale(folder_of(&target), |stale| stale == name.as_encoded_bytes());
+        }
+        Self::create_beside_stale(target)
+    }
+
+    /// [`create`](Self::create) for one of many files, whose folder the caller rids of stale ones at once.
+    pub(crate) fn create_beside_stale(target: PathBuf) -> Result<Self, FileError> {
+        match Temporary::create(&target) {
+            Ok((temporary, file)) => Ok(AtomicFile { file: BufWriter::new(file), temporary }),
             Err(error) => Err(FileError::new(target, "create", error)),
         }
     }
 
     /// The name the file will have.
     pub fn path(&self) -> &Path {
-        &self.target
+        self.temporary.target()
     }
 
-    /// Brings every byte written so far to the disk, still under the temporary name.
+    /// Brings every byte to the disk, still under the temporary name, and closes the file.
     ///
     /// Writers of several files call it on all of them before they commit the first.
     ///
     /// # Errors
-    /// When the disk is full or fails.
-    pub fn sync(&mut self) -> Result<(), FileError> {
-        let file = self.file.as_mut().expect("an uncommitted file has its handle");
-        file.flush()
-            .and_then(|()| file.get_ref().sync_all())
-            .map_err(|error| FileError::new(&self.target, "write", error))
+    /// When the disk is full or fails; the temporary file is then removed.
+    pub fn into_synced(self) -> Result<SyncedFile, FileError> {
+        let AtomicFile { mut file, temporary } = self;
+        let synced = file.flush().and_then(|()| file.get_ref().sync_all());
+        drop(file);
+        match synced {
+            Ok(()) => Ok(SyncedFile { temporary }),
+            Err(error) => Err(FileError::new(temporary.target(), "write", error)),
+        }
     }
 
     /// Syncs the file, renames it over the target and syncs the folder: after a power cut there is the old
@@ -93,21 +78,16 @@ impl AtomicFile {
     ///
     /// # Errors
     /// When one of the three fails; before the rename, the target is as it was and the temporary file is
-    /// removed.
-    pub fn commit(mut self) -> Result<(), FileError> {
-        self.sync()?;
-        fs::rename(&self.temporary, &self.target)
-            .map_err(|error| FileError::new(&self.target, "rename a temporary file to", error))?;
-        self.file = None;
-        sync_folder(folder_of(&self.target))
+    /// removed. A folder of a kind that cannot be synced (some network mounts) is no error.
+    pub fn commit(self) -> Result<(), FileError> {
+        self.into_synced()?.commit()
     }
 
     fn write_with<T>(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> io::Result<T> {
-        let file = self.file.as_mut().expect("an uncommitted file has its handle");
         // `Interrupted` goes through bare: it is a request to try again, not a fault of the file.
-        write(file).map_err(|error| match error.kind() {
+        write(&mut self.file).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            _ => FileError::new(&self.target, "write", error).into_io(),
+            _ => FileError::new(self.temporary.target(), "write", error).into_io(),
         })
     }
 }
@@ -122,15 +102,26 @@ impl Write for AtomicFile {
     }
 }
 
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
-            // Without the flush of `BufWriter`'s own drop: the bytes are not wanted. Closed first, for
-            // systems that cannot remove an open file.
-            drop(file.into_parts());
-            // Nobody is left to hear of a failure, and the hidden file harms nothing.
-            let _ = fs::remove_file(&self.temporary);
-        }
+/// An [`AtomicFile`] whose bytes are all on the disk and which is closed: many of them may wait for their names.
+/// Dropped, it leaves no file.
+#[derive(Debug)]
+pub struct SyncedFile {
+    temporary: Temporary,
+}
+
+impl SyncedFile {
+    /// The name the file will have.
+    pub fn path(&self) -> &Path {
+        self.temporary.target()
+    }
+
+    /// Renames the file over the target and syncs the folder.
+    ///
+    /// # Errors
+    /// Those of [`AtomicFile::commit`].
+    pub fn commit(self) -> Result<(), FileError> {
+        self.temporary.take_name()?;
+        sync_folder(as_named(folder_of(self.path())))
     }
 }
 
@@ -148,40 +139,30 @@ pub fn write_atomically(
     file.commit()
 }
 
-/// Creates `.NAME.PID-N.tmp` beside `target`, with the first N of this process that is free.
-fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let name = target
-        .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))?;
-    loop {
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}-{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
-        let temporary = folder_of(target).join(hidden);
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-            Ok(file) => return Ok((temporary, file)),
-            // Left behind by a killed process that had this process's number: take the next name.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// The folder that `path` lies in, as it is written: empty for a bare file name.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
-/// The folder that `path` lies in; `.` for a bare file name.
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+/// The folder by a name that the system knows: an empty path means the working folder, but cannot be opened.
+pub(crate) fn as_named(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
-/// Makes a rename in `folder` last through a power cut.
+/// Makes a rename in `folder` last through a power cut, where the file system can.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> Result<(), FileError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| FileError::new(folder, "sync the folder", error))
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // The rename is done; this file system makes it last by itself, or not at all.
+        Err(error) if cannot_sync(error.kind()) => Ok(()),
+        synced => synced.map_err(|error| FileError::new(folder, "sync the folder", error)),
+    }
+}
+
+/// Whether this says that the file system syncs no folders (`EINVAL`, `ENOTSUP`).
+#[cfg(unix)]
+fn cannot_sync(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 /// Other systems cannot open a folder to sync it.
@@ -192,6 +173,8 @@ fn sync_folder(_: &Path) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn names_in(folder: &Path) -> Vec<String> {
@@ -209,7 +192,7 @@ mod tests {
         fs::write(&target, "old").unwrap();
         let mut file = AtomicFile::create(&target).unwrap();
         file.write_all(b"new").unwrap();
-        file.sync().unwrap();
+        let file = file.into_synced().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"old");
         file.commit().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
@@ -269,10 +252,31 @@ mod tests {
         assert_eq!(AtomicFile::create("/").unwrap_err().source.kind(), io::ErrorKind::InvalidInput);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
-    fn an_io_error_that_carries_a_file_error_is_unwrapped() {
-        let inner = FileError::new("a", "write", io::Error::from(io::ErrorKind::StorageFull));
-        let outer = FileError::new("b", "read", inner.into_io());
-        assert_eq!((outer.path.as_path(), outer.action), (Path::new("a"), "write"));
+    fn a_synced_file_holds_no_handle() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let handles =
+                fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+            handles.filter(|path| path.starts_with(folder.path())).count()
+        };
+        let mut file = AtomicFile::create(folder.path().join("model")).unwrap();
+        file.write_all(b"new").unwrap();
+        assert_eq!(open(), 1);
+        let synced = file.into_synced().unwrap();
+        assert_eq!(open(), 0);
+        drop(synced);
+        assert!(names_in(folder.path()).is_empty(), "a synced file that is dropped leaves no trace either");
+    }
+
+    /// The folders of `/proc` cannot be synced, like those of some network mounts.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_no_error_and_one_that_is_gone_is() {
+        let refused = File::open("/proc/self").unwrap().sync_all().unwrap_err();
+        assert!(cannot_sync(refused.kind()), "{refused}");
+        sync_folder(Path::new("/proc/self")).unwrap();
+        assert!(sync_folder(Path::new("/proc/none")).is_err());
     }
 }

@@ -237,6 +237,14 @@ fn check_labels(labels: &[usize], classes: usize) -> Result<(), LossError> {
 }
 
 impl Loss {
+    /// How examples are combined.
+    pub fn reduction(&self) -> Reduction {
+        match self {
+            Loss::SoftmaxCrossEntropy(loss) => loss.reduction,
+            Loss::MeanSquaredError { reduction } => *reduction,
+        }
+    }
+
     /// The loss of a batch, and its gradient with respect to `outputs` where one is asked for (overwritten).
     ///
     /// # Errors
@@ -248,16 +256,7 @@ impl Loss {
         gradient: Option<ArrayViewMut2<f32>>,
     ) -> Result<f64, LossError> {
         let (examples, classes) = outputs.dim();
-        let target_shape = match targets {
-            Targets::Classes(labels) => (labels.len(), classes),
-            Targets::Values(values) => values.dim(),
-        };
-        if target_shape != outputs.dim() {
-            return Err(LossError::Shape { outputs: outputs.dim(), targets: target_shape });
-        }
-        if let Targets::Classes(labels) = targets {
-            check_labels(labels, classes)?;
-        }
+        self.check_targets((examples, classes), targets)?;
         self.check(classes)?;
         match (self, targets) {
             (Loss::SoftmaxCrossEntropy(loss), targets) => Ok(loss.evaluate(outputs, targets, gradient)),
@@ -279,6 +278,26 @@ impl Loss {
                 }
                 Ok(loss)
             }
+        }
+    }
+
+    /// Whether targets fit outputs of the shape (examples, outputs).
+    pub(crate) fn check_targets(
+        &self,
+        outputs: (usize, usize),
+        targets: Targets<'_>,
+    ) -> Result<(), LossError> {
+        let shape = match targets {
+            Targets::Classes(labels) => (labels.len(), outputs.1),
+            Targets::Values(values) => values.dim(),
+        };
+        if shape != outputs {
+            return Err(LossError::Shape { outputs, targets: shape });
+        }
+        match (self, targets) {
+            (Loss::MeanSquaredError { .. }, Targets::Classes(_)) => Err(LossError::NeedsValues),
+            (_, Targets::Classes(labels)) => check_labels(labels, outputs.1),
+            (_, Targets::Values(_)) => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! How good a classifier is: exact counts over all examples of an evaluation.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,8 +9,11 @@ pub struct Evaluation {
     pub examples: u64,
     /// Mean loss over the examples, without class weights or smoothing.
     pub loss: f64,
-    /// Examples by true class (row) and predicted class (column).
+    /// Examples by true class (row) and predicted class (column). Those whose scores are not all finite have no
+    /// predicted class: they stand in [`Self::unpredicted`].
     pub confusion: Array2<u64>,
+    /// Examples by true class whose scores are not all finite. They are never counted right, nor among the top k.
+    pub unpredicted: Vec<u64>,
     /// Examples whose class was among the `k` most probable, with `k` = [`Self::TOP_K`] or the number of classes.
     pub in_top_k: u64,
 }
@@ -41,7 +44,13 @@ impl Evaluation {
     pub const TOP_K: usize = 3;
 
     pub(crate) fn new(classes: usize) -> Self {
-        Self { examples: 0, loss: 0.0, confusion: Array2::zeros((classes, classes)), in_top_k: 0 }
+        Self {
+            examples: 0,
+            loss: 0.0,
+            confusion: Array2::zeros((classes, classes)),
+            unpredicted: vec![0; classes],
+            in_top_k: 0,
+        }
     }
 
     /// Counts a batch: its summed loss, its scores (examples, classes) and its labels.
@@ -51,8 +60,11 @@ impl Evaluation {
         self.examples += labels.len() as u64;
         self.loss = (before + summed_loss) / self.examples.max(1) as f64;
         for (scores, &label) in scores.rows().into_iter().zip(labels) {
-            let scores = scores.as_slice().expect("rows of scores are contiguous");
-            self.confusion[[label, argmax(scores)]] += 1;
+            let Some(class) = predicted(scores) else {
+                self.unpredicted[label] += 1;
+                continue;
+            };
+            self.confusion[[label, class]] += 1;
             let better = scores.iter().filter(|&&s| s > scores[label]).count();
             self.in_top_k += u64::from(better < Self::TOP_K);
         }
@@ -73,8 +85,8 @@ impl Evaluation {
         let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
         (0..self.confusion.nrows())
             .map(|class| {
-                let (examples, predicted) =
-                    (self.confusion.row(class).sum(), self.confusion.column(class).sum());
+                let examples = self.confusion.row(class).sum() + self.unpredicted[class];
+                let predicted = self.confusion.column(class).sum();
                 let right = self.confusion[[class, class]];
                 ClassMetrics {
                     examples,
@@ -87,15 +99,18 @@ impl Evaluation {
     }
 }
 
-/// The place of the largest value, the first of equals; a NaN is never the largest.
-pub(crate) fn argmax(values: &[f32]) -> usize {
+/// The class with the largest score, the first of equals; `None` if the scores are not all finite.
+pub(crate) fn predicted(scores: ArrayView1<f32>) -> Option<usize> {
     let mut best = 0;
-    for (i, v) in values.iter().enumerate() {
-        if *v > values[best] || values[best].is_nan() && !v.is_nan() {
-            best = i;
+    for (class, score) in scores.iter().enumerate() {
+        if !score.is_finite() {
+            return None;
+        }
+        if *score > scores[best] {
+            best = class;
         }
     }
-    best
+    Some(best)
 }
 
 #[cfg(test)]
@@ -122,9 +137,24 @@ mod tests {
     }
 
     #[test]
-    fn argmax_takes_the_first_and_no_nan() {
-        assert_eq!(argmax(&[1.0, 3.0, 3.0]), 1);
-        assert_eq!(argmax(&[f32::NAN, -1.0, 0.0]), 2);
-        assert_eq!(argmax(&[0.0, f32::NAN]), 0);
+    fn the_predicted_class_is_the_first_of_the_largest() {
+        assert_eq!(predicted(array![1.0, 3.0, 3.0].view()), Some(1));
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert_eq!(predicted(array![bad, -1.0, 0.0].view()), None);
+            assert_eq!(predicted(array![0.0, bad].view()), None);
+        }
+    }
+
+    #[test]
+    fn scores_that_are_not_finite_are_never_right() {
+        let mut evaluation = Evaluation::new(3);
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        let scores = array![[nan, nan, nan], [inf, 0.0, 0.0], [0.0, -inf, 1.0], [0.0, 1.0, 2.0]];
+        evaluation.add(f64::NAN, scores.view(), &[0, 0, 2, 2]);
+        assert_eq!((evaluation.accuracy(), evaluation.top_k_accuracy()), (0.25, 0.25));
+        assert_eq!((evaluation.confusion.sum(), &evaluation.unpredicted[..]), (1, &[2, 0, 1][..]));
+        let classes = evaluation.per_class();
+        assert_eq!((classes[0].examples, classes[0].recall), (2, Some(0.0)));
+        assert_eq!((classes[2].examples, classes[2].recall, classes[2].precision), (2, Some(0.5), Some(1.0)));
     }
 }

@@ -119,6 +119,10 @@ fn a_model_that_does_not_fit_its_classes_is_not_saved() {
         message.ends_with("can't be saved: the network has 4 outputs, but there are 1 class names"),
         "{message}"
     );
+    let larger = ModelInfo { preprocess: Preprocess::new(SIZE + 1), ..info() };
+    let message = save_model(&path, &every_layer(), &larger).unwrap_err().to_string();
+    let reason = "the network takes images of 12x12x3, but preprocessing makes 13x13x3";
+    assert!(message.ends_with(reason), "{message}");
     assert_eq!(fs::read(&path).unwrap(), b"the old one");
     let message =
         save_model(folder.path().join("none/model"), &every_layer(), &info()).unwrap_err().to_string();
@@ -186,8 +190,16 @@ fn files_of_another_kind_are_named_for_what_they_are() {
     assert!(message.contains("is not a training state of floret: it is a model file"), "{message}");
 }
 
-/// Rewrites a file's metadata entry.
+/// Rewrites a file's metadata entry, and takes its checksum out as a program must that changes anything.
 fn edit(path: &Path, change: impl FnOnce(&mut Value)) -> PathBuf {
+    edit_entry(path, |entry| {
+        entry.as_object_mut().unwrap().remove("crc32c").unwrap();
+        change(entry);
+    })
+}
+
+/// Rewrites a file's metadata entry.
+fn edit_entry(path: &Path, change: impl FnOnce(&mut Value)) -> PathBuf {
     edit_header(path, |header| {
         let mut entry: Value =
             serde_json::from_str(header["__metadata__"]["floret"].as_str().unwrap()).unwrap();
@@ -214,7 +226,7 @@ fn edit_header(path: &Path, change: impl FnOnce(&mut Value)) -> PathBuf {
 fn a_changed_file_is_refused_with_what_does_not_fit() {
     let (_folder, model, training) = small_files();
     type Change = fn(&mut Value);
-    let changes: [(Change, &str); 15] = [
+    let changes: [(Change, &str); 17] = [
         (|e| e["version"] = 2.into(), "it is of version 2, this program reads up to 1: use a newer floret"),
         (|e| e["kind"] = "cake".into(), "is damaged: its metadata: unknown variant `cake`"),
         (
@@ -226,7 +238,12 @@ fn a_changed_file_is_refused_with_what_does_not_fit() {
             |e| e["classes"] = json!(["a"]),
             "is damaged: the network has 4 outputs, but there are 1 class names",
         ),
+        (
+            |e| e["preprocess"]["image_size"] = 64.into(),
+            "is damaged: the network takes images of 12x12x3, but preprocessing makes 64x64x3",
+        ),
         (|e| e["crc32c"] = 7.into(), "not the one it says"),
+        (|e| e["crc32c"] = "none".into(), "not the one it says"),
         (|e| e["network"]["layers"][0]["layer"] = "cake".into(), "unknown variant `cake`"),
         (
             |e| e["network"]["layers"][5]["units"] = 9.into(),
@@ -274,7 +291,7 @@ fn a_changed_file_is_refused_with_what_does_not_fit() {
     }
 
     let rename = |from: &str, to: &str, path: &Path| {
-        edit_header(path, |header| {
+        edit_header(&edit(path, |_| ()), |header| {
             let array = header.as_object_mut().unwrap().remove(from).unwrap();
             header[to] = array;
         })
@@ -284,23 +301,55 @@ fn a_changed_file_is_refused_with_what_does_not_fit() {
     let message =
         load_training(rename("network/dense_1/bias", "dense_1/bias", &training)).unwrap_err().to_string();
     assert!(message.contains("is damaged: the array `dense_1/bias` belongs to nothing"), "{message}");
-    let integers = edit_header(&model, |header| header["dense_1/bias"]["dtype"] = "I32".into());
+    // Whatever else is changed, the checksum tells.
+    let changes: [Change; 4] = [
+        |e| e["seed"] = 4.into(),
+        |e| e["classes"][0] = "daisy".into(),
+        |e| e["network"]["layers"][1]["epsilon"] = 0.5.into(),
+        |e| e["new"] = 1.into(),
+    ];
+    for change in changes {
+        let message = load_model(edit_entry(&model, change)).unwrap_err().to_string();
+        assert!(message.contains("is damaged: its contents have the CRC32C"), "{message}");
+    }
+    let integers =
+        edit_header(&edit(&model, |_| ()), |header| header["dense_1/bias"]["dtype"] = "I32".into());
     let message = load_model(integers).unwrap_err().to_string();
     assert!(message.contains("`dense_1/bias` holds I32 values, F32 is wanted"), "{message}");
 
-    // Another program may change weights; it takes the checksum out.
-    let without = edit(&model, |e| drop(e.as_object_mut().unwrap().remove("crc32c")));
-    assert!(load_model(without).is_ok());
+    // Without the checksum, the file is taken as it is.
+    assert!(load_model(edit(&model, |_| ())).is_ok());
 }
 
-/// Bytes all over the header and the arrays, one at a time: an error or a network, never a panic; and a network
-/// never has other weights.
+/// Sparse files that no memory could hold: what they are is told from their beginning.
 #[test]
-fn a_file_with_a_damaged_byte_is_an_error_or_has_the_same_weights() {
+fn a_long_file_is_told_from_its_beginning() {
+    let (folder, model, training) = small_files();
+    let long = |name: &str, begin: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, begin).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_len(1 << 43).unwrap();
+        load_model(&path).unwrap_err().to_string()
+    };
+    for (begin, reason) in [
+        (&[0xFF; 8][..], "it does not begin with the length of a description"),
+        (&[], "it is no whole safetensors file (EOF while parsing"),
+        (&fs::read(&training).unwrap(), "it is a training state"),
+        (&fs::read(&model).unwrap(), "it has 8796093022208 bytes, and should have"),
+    ] {
+        let message = long("long", begin);
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+/// Bytes all over the header and the arrays, one at a time: an error or the same network, never a panic.
+#[test]
+fn a_file_with_a_damaged_byte_is_an_error_or_the_same_model() {
     let (folder, model, _) = small_files();
     let whole = fs::read(&model).unwrap();
     let header = 8 + u64::from_le_bytes(*whole.first_chunk().unwrap()) as usize;
-    let wanted = bits(&load_model(&model).unwrap().0);
+    let (network, info) = load_model(&model).unwrap();
+    let wanted = (network.spec().clone(), network.seed(), info, bits(&network));
     let damaged = folder.path().join("damaged");
     let mut errors = 0;
     for place in (0..header).step_by(7).chain((header..whole.len()).step_by(97)) {
@@ -309,11 +358,10 @@ fn a_file_with_a_damaged_byte_is_an_error_or_has_the_same_weights() {
             bytes[place] ^= flip;
             fs::write(&damaged, bytes).unwrap();
             match load_model(&damaged) {
-                Ok((network, _)) => {
+                Ok((network, info)) => {
                     assert!(place < header, "a changed weight goes unnoticed");
-                    let mut got = bits(&network);
-                    // The name itself may be what changed.
-                    got.iter_mut().zip(&wanted).for_each(|(got, wanted)| got.0.clone_from(&wanted.0));
+                    let got = (network.spec().clone(), network.seed(), info, bits(&network));
+                    // The checksum's own name may be what changed.
                     assert_eq!(got, wanted, "byte {place}");
                 }
                 Err(error) => {
@@ -343,9 +391,12 @@ impl Data {
     }
 
     fn of(train: &[Vec<u8>]) -> Self {
+        Self::in_shards(train, 2, &payloads(31, CLASSES)[22..])
+    }
+
+    fn in_shards(train: &[Vec<u8>], shards: usize, eval: &[Vec<u8>]) -> Self {
         let folders = [tempdir().unwrap(), tempdir().unwrap()];
-        let eval = &payloads(31, CLASSES)[22..];
-        let train = write_shards(folders[0].path(), train, 2, Compression::Plain);
+        let train = write_shards(folders[0].path(), train, shards, Compression::Plain);
         let eval = write_shards(folders[1].path(), eval, 1, Compression::Plain);
         Self { _folders: folders, train, eval }
     }
@@ -554,12 +605,12 @@ fn a_loss_that_is_no_number_can_be_saved_and_resumed() {
     let (train, eval) = data.loaders();
     trainer.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(8)]).unwrap();
     let progress = trainer.progress();
-    assert!(progress.history[0].eval.unwrap().loss.is_nan() && progress.best.unwrap().score.loss.is_nan());
+    assert!(progress.history[0].eval.unwrap().loss.is_nan() && progress.best.is_none());
     save_training(&path, &network, &info(), &mut optimizer, progress, &Value::Null).unwrap();
     let saved = load_training(&path).unwrap();
     assert_eq!(format!("{:?}", saved.progress), format!("{progress:?}"));
 
-    // Once evaluation is well, it is better than it was.
+    // Once evaluation is well, there is a best epoch.
     let mut network = saved.network;
     network.set_array("batch_norm_1/moving_mean", lost.mapv(|_| 0.0).view()).unwrap();
     let mut trainer = Trainer::resume(train_options(), saved.progress);
@@ -573,9 +624,8 @@ fn a_run_that_lost_patience_stays_ended() {
     let data = Data::new();
     let (train, eval) = data.loaders();
     let options = TrainOptions { patience: Some(2), ..TrainOptions::new(50, 0.0) };
-    let mut network = small_network(0.0).build().unwrap();
-    let lost = network.array("batch_norm_1/moving_mean").unwrap().mapv(|_| f32::NAN);
-    network.set_array("batch_norm_1/moving_mean", lost.view()).unwrap();
+    let mut network =
+        Network::builder((SIZE, SIZE, 3)).add(Flatten {}).add(Dense::new(CLASSES)).build().unwrap();
     let mut optimizer = Sgd::new(0.0);
     let mut trainer = Trainer::new(options.clone());
     let mut run = |trainer: &mut Trainer| {
@@ -609,7 +659,7 @@ fn training_goes_on_only_with_the_optimizer_and_the_data_it_had() {
     load_training(&training).unwrap().restore(&mut rate).unwrap();
     assert_eq!(rate.learning_rate(), 0.1, "the saved rate, not the given one");
 
-    let changed = edit_header(&training, |header| {
+    let changed = edit_header(&edit(&training, |_| ()), |header| {
         let array = header.as_object_mut().unwrap().remove("optimizer/momentum").unwrap();
         header["optimizer/m"] = array;
     });
@@ -618,7 +668,43 @@ fn training_goes_on_only_with_the_optimizer_and_the_data_it_had() {
     assert!(message.contains("is damaged: the optimizer's array `momentum` is missing"), "{message}");
 
     let data = Data::new();
-    let (train, _) = data.loaders();
+    let (train, eval) = data.loaders();
+    let mut begun = Trainer::new(TrainOptions::new(1, 0.1));
+    let mut network = small_network(0.5).build().unwrap();
+    begun.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(2)]).unwrap();
+    save_training(&training, &network, &info(), &mut optimizer, begun.progress(), &Value::Null).unwrap();
+    let records = payloads(31, CLASSES);
+    let (records, other_eval) = records.split_at(22);
+    let reversed: Vec<_> = records.iter().rev().cloned().collect();
+    let fewer = "train-00000-of-00002.tfrecord (10 records in ";
+    let other_shard = "train-00000-of-00001.tfrecord (22 records in ";
+    for (train, shards, eval, part, difference) in [
+        (&records[..20], 2, other_eval, "training", fewer),
+        (records, 1, other_eval, "training", other_shard),
+        (&reversed, 2, other_eval, "training", "stands where train-00000-of-00002.tfrecord (11 records in "),
+        (records, 2, &other_eval[1..], "evaluation", "train-00000-of-00001.tfrecord (8 records in "),
+        (records, 2, other_eval, "", ""),
+    ] {
+        let data = Data::in_shards(train, shards, eval);
+        let (train, eval) = data.loaders();
+        let mut saved = load_training(&training).unwrap();
+        saved.restore(&mut optimizer).unwrap();
+        let mut trainer = Trainer::resume(TrainOptions::new(1, 0.1), saved.progress);
+        let ended = trainer.run(&mut saved.network, &mut optimizer, &train, Some(&eval), &mut []);
+        match ended {
+            Ok(_) => assert_eq!(part, "", "{difference}"),
+            Err(error) => {
+                let message = error.to_string();
+                assert!(
+                    !part.is_empty() && message.contains(&format!("the {part} data are not")),
+                    "{message}"
+                );
+                assert!(message.contains(difference), "{message}");
+            }
+        }
+    }
+
+    let (_folder, _, training) = small_files();
     let changed = edit(&training, |entry| entry["progress"]["batch"] = 7.into());
     let mut saved = load_training(changed).unwrap();
     saved.restore(&mut optimizer).unwrap();

@@ -463,6 +463,58 @@ fn a_conversion_that_failed_halfway_is_seen_and_completed_by_the_next() {
     assert_eq!(contents(data.path()), wanted, "the same bytes, and no marker");
 }
 
+/// The marker speaks of the conversion's own shards, and only while they are no whole data set.
+#[test]
+fn the_marker_of_an_unfinished_conversion_gives_up_no_other_data_set() {
+    let photos = two_classes(4);
+    let data = tempdir().unwrap();
+    let file = |name: &str| data.path().join(name);
+    convert(photos.path(), data.path(), ConvertOptions::default()).unwrap();
+    let wanted = contents(data.path());
+    fs::create_dir(file("train-00003-of-00009")).unwrap();
+    let overwrite = ConvertOptions { overwrite: true, ..ConvertOptions::default() };
+    convert(photos.path(), data.path(), overwrite.clone()).unwrap_err();
+    fs::remove_dir(file("train-00003-of-00009")).unwrap();
+    let marker = fs::read_to_string(file(".conversion-unfinished")).unwrap();
+    assert!(marker.contains("\ntrain-00001-of-00002.tfrecord\n"), "{marker}");
+
+    let occupied = || {
+        let error = convert(photos.path(), data.path(), ConvertOptions::default()).unwrap_err();
+        assert!(matches!(error, ConvertError::Occupied { .. }), "{error}");
+    };
+    // Shards that the conversion did not write; a data set of the same names that is whole.
+    for foreign in ["train-00000-of-00001.tfrecord", "eval-00000-of-00004", "labels.txt"] {
+        fs::write(file(foreign), "precious").unwrap();
+        occupied();
+        assert_eq!(fs::read(file(foreign)).unwrap(), b"precious");
+        fs::remove_file(file(foreign)).unwrap();
+    }
+    // A marker that names nothing, as somebody else's.
+    for text in ["", "a file\n"] {
+        fs::write(file(".conversion-unfinished"), text).unwrap();
+        fs::write(file("train-00000-of-00002.tfrecord"), "precious").unwrap();
+        occupied();
+    }
+    fs::write(file(".conversion-unfinished"), marker).unwrap();
+    convert(photos.path(), data.path(), ConvertOptions::default()).unwrap();
+    assert_eq!(contents(data.path()), wanted);
+}
+
+/// The number is no process's.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_killed_conversion_left_hidden_is_removed() {
+    let photos = two_classes(4);
+    let data = tempdir().unwrap();
+    for stale in ["train-00000-of-00007.tfrecord", "eval-00000-of-00002.tfrecord", "labels.txt"] {
+        fs::write(data.path().join(format!(".{stale}.4294967295-0.tmp")), "half").unwrap();
+    }
+    fs::write(data.path().join(".notes.4294967295-0.tmp"), "another's").unwrap();
+    let options = ConvertOptions { eval_fraction: 0.0, ..ConvertOptions::default() };
+    convert(photos.path(), data.path(), options).unwrap();
+    assert_eq!(names_in(data.path())[..2], [".notes.4294967295-0.tmp", "labels.txt"]);
+}
+
 #[test]
 fn a_photo_that_changes_before_it_is_written_ends_the_conversion() {
     let photos = two_classes(4);

@@ -1,4 +1,4 @@
-//! Shards as batches: the options, and what all epochs share.
+//! Shards as batches, and what all epochs share.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,8 @@ use ndarray::Array4;
 use super::cache::Cache;
 use super::epoch::Epoch;
 use super::order::order;
-use super::{BatchError, Preprocess, Shuffle};
-use crate::image::{Augment, DecodeOptions};
-use crate::record::{DEFAULT_STASH_BYTES, ImageSchema, ReaderOptions, RecordLocation, ShardIndex};
+use super::{BatchError, Fingerprint, LoaderOptions, OnBadRecord};
+use crate::record::{RecordLocation, ShardIndex};
 
 /// A batch of training or evaluation examples.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,120 +20,23 @@ pub struct Batch {
     pub labels: Vec<usize>,
 }
 
-/// What to do with a record that is damaged, is no image example, has a label out of range, or whose photo can't be
-/// decoded. A file that is gone or can't be read is an error either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnBadRecord {
-    /// End with an error that names it.
-    #[default]
-    Error,
-    /// Leave it out and count it (see [`Loader::skipped`]); its batch is smaller.
-    Skip,
-}
-
-/// How batches are made.
-#[derive(Debug, Clone)]
-pub struct LoaderOptions {
-    /// Examples in a batch.
-    pub batch_size: usize,
-    /// The order of records.
-    pub shuffle: Shuffle,
-    /// The source of the order and of augmentation.
-    pub seed: u64,
-    /// From a photo to the network's input.
-    pub preprocess: Preprocess,
-    /// Random changes to each photo, other ones in each epoch; `None` for none.
-    pub augment: Option<Augment>,
-    /// Side of the square that photos are fitted to (and cached at) before augmentation, at least the network's: a larger
-    /// one leaves room to crop. Without augmentation photos are fitted to the network's.
-    pub source_size: usize,
-    /// Whether the last batch of an epoch is left out when it is not full.
-    pub drop_last: bool,
-    /// What to do with a bad record.
-    pub on_bad_record: OnBadRecord,
-    /// What the label of the first class is in the records: 1 in TensorFlow's data sets, where 0 is the background.
-    pub label_offset: i64,
-    /// Number of classes: labels outside of them are bad records.
-    pub classes: usize,
-    /// Most bytes of decoded photos to keep in memory, counting pixels.
-    pub cache_bytes: u64,
-    /// Most bytes of records of compressed shards to set aside, since those can be read in order only: see
-    /// [`RecordFetcher::with_stash_bytes`](crate::record::RecordFetcher::with_stash_bytes).
-    pub stash_bytes: u64,
-    /// Batches made ahead, besides the one that is waited for; at least 1.
-    pub prefetch: usize,
-    /// The names of the features.
-    pub schema: ImageSchema,
-    /// Limits on photos.
-    pub decode: DecodeOptions,
-    /// Limits on records.
-    pub reader: ReaderOptions,
-}
-
-impl LoaderOptions {
-    /// Batches of 64 in a full shuffle, labels from 1, no augmentation, a cache of 1 GiB, two batches ahead.
-    pub fn new(preprocess: Preprocess, classes: usize) -> Self {
-        Self {
-            batch_size: 64,
-            shuffle: Shuffle::default(),
-            seed: 0,
-            preprocess,
-            augment: None,
-            source_size: preprocess.image_size,
-            drop_last: false,
-            on_bad_record: OnBadRecord::default(),
-            label_offset: 1,
-            classes,
-            cache_bytes: 1 << 30,
-            stash_bytes: DEFAULT_STASH_BYTES,
-            prefetch: 2,
-            schema: ImageSchema::default(),
-            decode: DecodeOptions::default(),
-            reader: ReaderOptions::default(),
-        }
-    }
-
-    /// The same for evaluation: in the order of the shards, without augmentation.
-    pub fn for_evaluation(mut self) -> Self {
-        (self.shuffle, self.augment, self.drop_last) = (Shuffle::None, None, false);
-        self
-    }
-
-    /// Why these options make no sense, if so.
-    fn defect(&self) -> Option<String> {
-        let (size, source) = (self.preprocess.image_size, self.source_size);
-        if self.batch_size == 0 {
-            return Some("the batch size must be at least 1, got 0".into());
-        }
-        if self.classes == 0 {
-            return Some("there must be at least 1 class, got 0".into());
-        }
-        if size == 0 {
-            return Some("the image size must be at least 1, got 0".into());
-        }
-        if self.augment.is_some() && source < size {
-            return Some(format!("the source size ({source}) must not be under the image size ({size})"));
-        }
-        self.shuffle.defect()
-    }
-}
-
 /// Bad records left out, and damaged shards read only up to the damage.
 #[derive(Debug, Clone, Default)]
 pub struct Skipped {
-    /// How many so far, each counted once.
+    /// How many so far, each counted once however many epochs met it.
     pub count: usize,
-    /// What is wrong with the first of them.
+    /// What is wrong with the first [`Self::KEPT_ERRORS`]: damaged shards, then records in the order in which threads came
+    /// to them.
     pub errors: Vec<Arc<BatchError>>,
 }
 
-/// How many bad records are kept with their errors.
-const KEPT_ERRORS: usize = 20;
-
 impl Skipped {
+    /// How many bad records are kept with their errors.
+    pub const KEPT_ERRORS: usize = 20;
+
     fn add(&mut self, error: BatchError) {
         self.count += 1;
-        if self.errors.len() < KEPT_ERRORS {
+        if self.errors.len() < Self::KEPT_ERRORS {
             self.errors.push(Arc::new(error));
         }
     }
@@ -234,6 +136,11 @@ impl Loader {
         let mut order = order(&shards, shuffle, seed, epoch);
         order.truncate(self.batches().saturating_mul(batch_size));
         Epoch::new(Arc::clone(&self.dataset), epoch, order, first_batch)
+    }
+
+    /// What tells these shards from others.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.dataset.index)
     }
 
     /// The bad records left out so far.

@@ -11,8 +11,10 @@
 //! | how do records become one batch? | `assemble.rs` |
 //! | what is kept in memory? | `cache.rs` |
 //! | who makes batches, and when? | `epoch.rs` |
-//! | which options are there? | `loader.rs` |
+//! | which options are there? | `options.rs` |
+//! | what do all epochs share? | `loader.rs` |
 //! | which classes are there? | `classes.rs` |
+//! | is it the same data as before? | `fingerprint.rs` |
 //! | how does a folder of photos become shards? | `convert.rs` |
 
 mod assemble;
@@ -21,7 +23,9 @@ mod classes;
 mod convert;
 mod epoch;
 mod error;
+mod fingerprint;
 mod loader;
+mod options;
 mod order;
 mod preprocess;
 
@@ -31,6 +35,8 @@ pub use convert::{
 };
 pub use epoch::Epoch;
 pub use error::BatchError;
-pub use loader::{Batch, Loader, LoaderOptions, OnBadRecord, Skipped};
+pub use fingerprint::Fingerprint;
+pub use loader::{Batch, Loader, Skipped};
+pub use options::{LoaderOptions, OnBadRecord};
 pub use order::Shuffle;
 pub use preprocess::Preprocess;

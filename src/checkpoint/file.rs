@@ -1,8 +1,9 @@
 //! safetensors files with one JSON metadata entry.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn};
@@ -10,6 +11,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::CheckpointError;
 use crate::atomic_file::{FileError, write_atomically};
@@ -42,13 +44,19 @@ impl Kind {
     }
 }
 
+/// The longest description of the arrays that is read: the format's own limit.
+const MAX_DESCRIPTION_BYTES: u64 = 100_000_000;
+
+/// Bytes in front of the description: its length.
+const LENGTH_BYTES: usize = size_of::<u64>();
+
+/// The member of the metadata entry with the [`checksum`]. A program that changes anything leaves it out.
+const CHECKSUM: &str = "crc32c";
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Envelope<T> {
     kind: Kind,
     version: u32,
-    /// CRC32C of the arrays' bytes. A program that changes the arrays leaves it out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    crc32c: Option<u32>,
     #[serde(flatten)]
     header: T,
 }
@@ -75,10 +83,11 @@ pub(super) fn write<T: Serialize>(
 ) -> Result<(), CheckpointError> {
     let failed = |error: io::Error| FileError::new(path, "describe", error);
     let json = |error: serde_json::Error| failed(error.into());
-    let mut crc = Crc(0);
-    arrays.iter().try_for_each(|(_, _, values)| write_floats(&mut crc, values)).map_err(failed)?;
-    let envelope = Envelope { kind, version: VERSION, crc32c: Some(crc.0), header };
-    let entry = serde_json::to_string(&envelope).map_err(json)?;
+    let envelope = Envelope { kind, version: VERSION, header };
+    let mut entry = serde_json::to_value(&envelope).map_err(json)?;
+    let described = arrays.iter().map(|(name, shape, values)| (name.as_str(), shape.as_slice(), *values));
+    let crc = checksum(&entry, described, write_floats).map_err(failed)?;
+    entry[CHECKSUM] = crc.into();
     let mut end = 0;
     let infos = arrays.iter().map(|(name, shape, values)| {
         let start = end;
@@ -86,8 +95,9 @@ pub(super) fn write<T: Serialize>(
         let info = TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, end) };
         (name.clone(), info)
     });
-    let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_owned(), entry)])), infos.collect())
-        .map_err(|error| failed(io::Error::other(error)))?;
+    let metadata =
+        Metadata::new(Some(HashMap::from([(ENTRY.to_owned(), entry.to_string())])), infos.collect())
+            .map_err(|error| failed(io::Error::other(error)))?;
     let mut described = serde_json::to_vec(&metadata).map_err(json)?;
     // The format wants the values aligned to 8 bytes.
     described.resize(described.len().next_multiple_of(8), b' ');
@@ -107,6 +117,23 @@ fn write_floats(file: &mut impl Write, values: &[f32]) -> io::Result<()> {
         file.write_all(bytes)?;
     }
     Ok(())
+}
+
+/// The CRC32C of the metadata entry (without its checksum) and of each array's name, shape and values, by name.
+fn checksum<'a, V: Copy>(
+    entry: &Value,
+    arrays: impl Iterator<Item = (&'a str, &'a [usize], V)>,
+    write_values: impl Fn(&mut Crc, V) -> io::Result<()>,
+) -> io::Result<u32> {
+    let mut arrays: Vec<_> = arrays.collect();
+    arrays.sort_by_key(|(name, ..)| *name);
+    let mut crc = Crc(0);
+    writeln!(crc, "{entry}")?;
+    for (name, shape, values) in arrays {
+        writeln!(crc, "{name:?} {shape:?}")?;
+        write_values(&mut crc, values)?;
+    }
+    Ok(crc.0)
 }
 
 /// Takes bytes for their CRC32C.
@@ -180,17 +207,23 @@ fn missing(path: &Path, name: &str) -> CheckpointError {
 
 /// Reads a file that [`write`] wrote.
 pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, Arrays), CheckpointError> {
-    let bytes = read_bytes(path)?;
     let wrong = |reason: String| CheckpointError::WrongKind { path: path.into(), want: kind.name(), reason };
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|error| wrong(format!("it is no whole safetensors file ({error})")))?;
-    let (described, metadata) =
-        SafeTensors::read_metadata(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let damaged = |reason: String| CheckpointError::damaged(path, reason);
+    let not_whole = |reason: &dyn fmt::Display| wrong(format!("it is no whole safetensors file ({reason})"));
+    let failed = |error| FileError::new(path, "read", error);
+
+    let mut file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
+    let len = file.metadata().map_err(failed)?.len();
+    // What the file is first, then the whole: nothing of its size is asked for before it is known to be one of these.
+    let mut bytes = read_description(&mut file).map_err(failed)?.map_err(|reason| not_whole(&reason))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&bytes[LENGTH_BYTES..]).map_err(|error| not_whole(&error))?;
     let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
     let entry = entry.ok_or_else(|| wrong("it is a safetensors file of another program".into()))?;
-    // What the file is first, then the whole: a message about a missing field would hide the wrong kind.
-    let envelope: Envelope<serde_json::Value> = serde_json::from_str(entry)
-        .map_err(|error| CheckpointError::damaged(path, format!("its metadata: {error}")))?;
+    let in_metadata = |error: serde_json::Error| damaged(format!("its metadata: {error}"));
+    let mut entry: Value = serde_json::from_str(entry).map_err(in_metadata)?;
+    let stored = entry.as_object_mut().and_then(|entry| entry.remove(CHECKSUM));
+    let envelope: Envelope<Value> = serde_json::from_value(entry.clone()).map_err(in_metadata)?;
     if envelope.kind != kind {
         return Err(wrong(format!("it is a {}", envelope.kind.name())));
     }
@@ -201,14 +234,47 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
         );
         return Err(wrong(reason));
     }
-    let crc = crc32c::crc32c(&bytes[size_of::<u64>() + described..]);
-    if envelope.crc32c.is_some_and(|stored| stored != crc) {
-        let reason =
-            format!("its arrays have the CRC32C {crc:#010x}, not the one it says; take another copy");
-        return Err(CheckpointError::damaged(path, reason));
+    let wanted = (bytes.len() as u64).saturating_add(metadata.data_len() as u64);
+    if wanted != len {
+        return Err(not_whole(&format_args!("it has {len} bytes, and should have {wanted}")));
     }
-    let header = serde_json::from_value(envelope.header)
-        .map_err(|error| CheckpointError::damaged(path, format!("its metadata: {error}")))?;
+    if len > MAX_BYTES {
+        return Err(damaged(format!("its {len} bytes are more than the {MAX_BYTES} that are read")));
+    }
+
+    // Bounded: the file may be growing.
+    bytes.reserve_exact(metadata.data_len());
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| not_whole(&error))?;
+    if let Some(stored) = stored {
+        let views = tensors.tensors();
+        let described = views.iter().map(|(name, view)| (name.as_str(), view.shape(), view.data()));
+        let crc = checksum(&entry, described, |crc, values| crc.write_all(values)).map_err(failed)?;
+        if stored != crc {
+            return Err(damaged(format!(
+                "its contents have the CRC32C {crc:#010x}, not the one it says; take another copy"
+            )));
+        }
+    }
+    let header = serde_json::from_value(envelope.header).map_err(in_metadata)?;
+    Ok((header, read_arrays(path, &tensors)?))
+}
+
+/// The beginning of a safetensors file: the length of the description and the description, or why it is none.
+fn read_description(file: &mut File) -> io::Result<Result<Vec<u8>, &'static str>> {
+    let mut bytes = Vec::new();
+    file.take(LENGTH_BYTES as u64).read_to_end(&mut bytes)?;
+    let Some(length) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
+        return Ok(Err("it is too short"));
+    };
+    if length > MAX_DESCRIPTION_BYTES {
+        return Ok(Err("it does not begin with the length of a description"));
+    }
+    let read = file.take(length).read_to_end(&mut bytes)?;
+    Ok(if read as u64 == length { Ok(bytes) } else { Err("it ends in its description") })
+}
+
+fn read_arrays(path: &Path, tensors: &SafeTensors<'_>) -> Result<Arrays, CheckpointError> {
     let mut arrays = BTreeMap::new();
     for (name, tensor) in tensors.iter() {
         if tensor.dtype() != Dtype::F32 {
@@ -220,21 +286,5 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
             .map_err(|error| CheckpointError::damaged(path, format!("`{name}`: {error}")))?;
         arrays.insert(name.to_owned(), array);
     }
-    Ok((header, Arrays(arrays)))
-}
-
-fn read_bytes(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    let file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
-    let len = file.metadata().map_err(|error| FileError::new(path, "read", error))?.len();
-    if len > MAX_BYTES {
-        let reason = format!("its {len} bytes are more than the {MAX_BYTES} that are read");
-        return Err(CheckpointError::damaged(path, reason));
-    }
-    let mut bytes = Vec::with_capacity(len as usize);
-    // Bounded again: a file may grow, and a device has no length.
-    BufReader::new(file)
-        .take(MAX_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(|error| FileError::new(path, "read", error))?;
-    Ok(bytes)
+    Ok(Arrays(arrays))
 }

@@ -22,7 +22,7 @@ pub use training::{SavedTraining, load_training, save_training};
 
 use crate::batch::Preprocess;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
-use crate::nn::Param;
+use crate::nn::{Param, Shape};
 use file::{Arrays, Kind};
 
 /// What prediction needs beside the network.
@@ -35,11 +35,16 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    /// Why this does not fit a network of so many outputs, if so.
-    fn defect(&self, outputs: usize) -> Option<String> {
-        let classes = self.classes.len();
-        (outputs != classes)
-            .then(|| format!("the network has {outputs} outputs, but there are {classes} class names"))
+    /// Why this does not fit `network`, if so.
+    fn defect(&self, network: &Network) -> Option<String> {
+        let (outputs, classes) = (network.outputs(), self.classes.len());
+        if outputs != classes {
+            return Some(format!("the network has {outputs} outputs, but there are {classes} class names"));
+        }
+        let (wanted, side) = (network.input(), self.preprocess.image_size);
+        let made = Shape::from((side, side, 3));
+        (wanted != made)
+            .then(|| format!("the network takes images of {wanted}, but preprocessing makes {made}"))
     }
 }
 
@@ -55,7 +60,7 @@ struct ModelHeader {
 
 impl ModelHeader {
     fn of(path: &Path, network: &Network, info: &ModelInfo) -> Result<Self, CheckpointError> {
-        if let Some(reason) = info.defect(network.outputs()) {
+        if let Some(reason) = info.defect(network) {
             return Err(CheckpointError::Info { path: path.into(), reason });
         }
         Ok(Self {
@@ -74,7 +79,7 @@ impl ModelHeader {
         let params = self.network.params().map_err(failed)?;
         arrays.check(path, &params)?;
         let mut network = NetworkBuilder::from_spec(self.network).seed(self.seed).build().map_err(failed)?;
-        if let Some(reason) = self.info.defect(network.outputs()) {
+        if let Some(reason) = self.info.defect(&network) {
             return Err(CheckpointError::damaged(path, reason));
         }
         network.resume_at(self.steps, self.seed);
@@ -99,8 +104,8 @@ fn check_count(path: &Path, what: &str, count: u64) -> Result<(), CheckpointErro
 /// Writes `network` with what prediction needs to one file.
 ///
 /// # Errors
-/// Class names that do not fit the network's outputs; a file that can't be written. An earlier one of this name is then
-/// untouched.
+/// Class names that do not fit the network's outputs, or preprocessing its input; a file that can't be written. An earlier
+/// one of this name is then untouched.
 pub fn save_model(
     path: impl AsRef<Path>,
     network: &Network,

@@ -32,8 +32,8 @@ struct OptimizerHeader {
 /// Writes all that resuming needs: the network as it is, the optimizer, the position, and `settings` of the caller's.
 ///
 /// # Errors
-/// Class names that do not fit the network's outputs; a file that can't be written. An earlier one of this name is then
-/// untouched.
+/// Class names that do not fit the network's outputs, or preprocessing its input; a file that can't be written. An earlier
+/// one of this name is then untouched.
 pub fn save_training(
     path: impl AsRef<Path>,
     network: &Network,

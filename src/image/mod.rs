@@ -11,6 +11,7 @@
 //! | What | Where | TensorFlow's name |
 //! |---|---|---|
 //! | JPEG or PNG file to RGB | [`decode`] | `tf.io.decode_jpeg`, `tf.io.decode_png` |
+//! | a photo's file, no further than it can be one | [`read_photo`] | `tf.io.read_file` |
 //! | size and colours of a file, without decoding | [`read_header`] | |
 //! | centre crop, or pad with black | [`crop_or_pad`] | `tf.image.resize_with_crop_or_pad` |
 //! | resize | [`resize`] | `tf.image.resize` |
@@ -21,6 +22,7 @@ pub mod augment;
 pub mod color;
 mod decode;
 mod error;
+mod file;
 mod fit;
 pub mod geometry;
 mod header;
@@ -31,6 +33,8 @@ mod standardize;
 pub use augment::Augment;
 pub use decode::{DecodeOptions, Orientation, Truncated, decode};
 pub use error::ImageError;
+pub(crate) use file::is_photo;
+pub use file::{MAX_PHOTO_BYTES, PhotoError, read_photo};
 pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_side_then_crop};
 pub use header::{ColorModel, Format, ImageHeader, read_header};
 pub use resize::{Filter, resize};

@@ -89,12 +89,39 @@ fn sum_rows_of<S: Simd>(_: S, x: &[f32], sums: &mut [f32]) {
     }
 }
 
+/// Values looked at by one task.
+const CHUNK: usize = 1 << 16;
+
+/// Whether no value is infinite or NaN.
+pub fn all_finite(values: &[f32]) -> bool {
+    // Within a chunk without an early exit, which would keep the compiler from comparing many at once.
+    values.par_chunks(CHUNK).all(|chunk| chunk.iter().fold(true, |finite, v| finite & v.is_finite()))
+}
+
 /// `sum of v^2` over all values, in `f64`.
 pub fn sum_of_squares(values: &[f32]) -> f64 {
     values
-        .par_chunks(1 << 16)
+        .par_chunks(CHUNK)
         .map(|chunk| chunk.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>())
         .collect::<Vec<_>>()
         .iter()
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_that_is_not_finite_is_found_wherever_it_stands() {
+        let mut values = vec![f32::MAX; 2 * CHUNK + 3];
+        assert!(all_finite(&values) && all_finite(&[]));
+        for place in [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK + 2] {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let good = std::mem::replace(&mut values[place], bad);
+                assert!(!all_finite(&values), "{bad} at {place}");
+                values[place] = good;
+            }
+        }
+    }
 }

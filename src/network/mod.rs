@@ -9,8 +9,8 @@ pub use builder::{NetworkBuilder, NetworkSpec};
 use ndarray::{Array2, ArrayView2, ArrayView4, ArrayViewD};
 
 use crate::batch::Batch;
-use crate::loss::{Loss, LossError, Targets, softmax};
-use crate::metrics::{Evaluation, argmax};
+use crate::loss::{Loss, LossError, Reduction, Targets, softmax};
+use crate::metrics::{Evaluation, predicted};
 use crate::nn::chain::mix;
 use crate::nn::{BackwardError, Input, Param, Sequential, Shape, ShapeError};
 use crate::optim::Optimizer;
@@ -53,6 +53,26 @@ pub enum NetworkError {
         /// The optimizer's learning rate.
         learning_rate: f32,
     },
+    /// A gradient with NaN or infinite values, under a loss that is finite.
+    #[error(
+        "the gradient of `{parameter}` is not finite at step {step} (learning rate {learning_rate}): weights are as before the step; lower the learning rate, or look for extreme values in the data"
+    )]
+    GradientNotFinite {
+        /// The first such parameter, in the order of the layers.
+        parameter: String,
+        /// The step, from 1.
+        step: u64,
+        /// The optimizer's learning rate.
+        learning_rate: f32,
+    },
+    /// Outputs that are NaN or infinite, which say nothing of an image.
+    #[error(
+        "the outputs for image {image} of the batch are not finite: the network diverged in training, or the image holds values that are not finite"
+    )]
+    OutputNotFinite {
+        /// The first such image of the batch, from 0.
+        image: usize,
+    },
     /// No array of this name.
     #[error("the network has no array named `{name}`; it has {}", .known.join(", "))]
     UnknownArray {
@@ -78,6 +98,8 @@ pub enum NetworkError {
 pub struct StepReport {
     /// The loss of the batch before the update, as the network's [`Loss`] reduces it.
     pub loss: f64,
+    /// The same per example, whether the network's loss is a mean or a sum over the batch.
+    pub mean_loss: f64,
     /// Examples in the batch.
     pub examples: usize,
     /// Examples whose largest output was their class's, before the update.
@@ -110,8 +132,8 @@ impl Network {
     /// One step of training on a batch: forward, loss, backward, update.
     ///
     /// # Errors
-    /// Images or targets of the wrong shape, labels out of range, and a loss that is NaN or infinite; in each case the
-    /// weights are as they were.
+    /// Images or targets of the wrong shape, labels out of range, and a loss or gradient that is NaN or infinite; in each
+    /// case weights, moving averages and the optimizer are as they were.
     pub fn train_step<'t>(
         &mut self,
         images: ArrayView4<f32>,
@@ -120,22 +142,33 @@ impl Network {
     ) -> Result<StepReport, NetworkError> {
         let (targets, learning_rate, step) = (targets.into(), optimizer.learning_rate(), self.steps + 1);
         let batch = self.check_images(&images)?;
+        self.spec.loss.check_targets((batch, self.outputs()), targets)?;
         let images = values(&images);
 
         let outputs = self.layers.forward_pass(&images, mix(self.seed, self.steps));
         let outputs = rows(outputs, batch);
         let (loss, gradient) = self.loss_and_gradient(&outputs, targets)?;
         if !loss.is_finite() {
+            self.layers.undo_forward_pass();
             return Err(NetworkError::NotFinite { loss, step, learning_rate });
         }
         self.layers.backward_pass(Input::Given(&images), gradient.as_slice().expect("in standard layout"));
+        if let Some(parameter) = self.layers.non_finite_gradient() {
+            let parameter = parameter.name.clone();
+            self.layers.undo_forward_pass();
+            return Err(NetworkError::GradientNotFinite { parameter, step, learning_rate });
+        }
         let gradient_norm = self.update(optimizer);
 
         let correct = count_correct(&outputs, targets);
-        Ok(StepReport { loss, examples: batch, correct, step, learning_rate, gradient_norm })
+        let mean_loss = match self.spec.loss.reduction() {
+            Reduction::Mean => loss,
+            Reduction::Sum => loss / batch as f64,
+        };
+        Ok(StepReport { loss, mean_loss, examples: batch, correct, step, learning_rate, gradient_norm })
     }
 
-    /// Forward pass of training: dropout drops, batch norm uses the batch. Returns the outputs (examples, outputs) and
+    /// Forward pass of training: dropout drops, batch norm uses the batch and moves its averages. Returns the outputs (examples, outputs) and
     /// keeps what [`backward`](Self::backward) needs.
     ///
     /// # Errors
@@ -190,9 +223,12 @@ impl Network {
     /// What the network says of each image: probabilities of the classes under a softmax loss, else the outputs.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// As [`forward`](Self::forward); and outputs that are NaN or infinite.
     pub fn predict(&mut self, images: ArrayView4<f32>) -> Result<Array2<f32>, NetworkError> {
         let mut outputs = self.forward(images)?;
+        if let Some(image) = outputs.rows().into_iter().position(|row| row.iter().any(|v| !v.is_finite())) {
+            return Err(NetworkError::OutputNotFinite { image });
+        }
         if let Loss::SoftmaxCrossEntropy(_) = self.spec.loss {
             softmax(outputs.view_mut());
         }
@@ -320,13 +356,12 @@ fn rows(outputs: &[f32], examples: usize) -> Array2<f32> {
 }
 
 fn count_correct(outputs: &Array2<f32>, targets: Targets<'_>) -> usize {
-    let best = |row: ndarray::ArrayView1<f32>| argmax(&row.to_vec());
     let correct = outputs.rows().into_iter().enumerate().filter(|(i, row)| {
         let wanted = match targets {
-            Targets::Classes(labels) => labels[*i],
-            Targets::Values(values) => best(values.row(*i)),
+            Targets::Classes(labels) => Some(labels[*i]),
+            Targets::Values(values) => predicted(values.row(*i)),
         };
-        best(*row) == wanted
+        wanted.is_some() && predicted(*row) == wanted
     });
     correct.count()
 }

@@ -8,7 +8,7 @@
 //! # How to add a layer
 //! 1. Write `nn/my_layer.rs`: a `serde` struct with the hyper-parameters, `build(&self, input: Shape)` that returns the
 //!    output shape or a [`ShapeError`], and a private struct that implements [`Layer`].
-//! 2. Name it in [`LayerSpec`] (`spec.rs`): one variant, one line in each `match`.
+//! 2. Name it in [`LayerSpec`]: one line in the `layer_specs!` of `spec.rs`.
 //! 3. Give it one line in `tests/gradients.rs`: the numeric gradient check over random shapes.
 
 pub mod activation;

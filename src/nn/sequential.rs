@@ -7,7 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use super::chain::Chain;
 use super::workspace::Workspace;
 use super::{Input, NamedLayer, Param, Shape, ShapeError};
+use crate::math::reduce::all_finite;
 use crate::optim::{Optimizer, Segment};
+
+/// The generator's stream that weights are drawn from. Streams 0, 1, ... and, from the last one down, their complements
+/// are those of a loader's epochs: it may have the same seed, and must not shuffle by the numbers that the weights are.
+const WEIGHTS_STREAM: u64 = 1 << 63;
 
 /// Layers with their weights, gradients and moving averages.
 ///
@@ -19,8 +24,9 @@ pub struct Sequential {
     /// All weights, layer by layer, in one buffer; gradients likewise.
     weights: Vec<f32>,
     gradients: Vec<f32>,
-    /// Moving averages.
+    /// Moving averages, and what they were before the last forward pass of training.
     state: Vec<f32>,
+    state_before: Vec<f32>,
     segments: Vec<Segment>,
     workspace: Workspace,
     /// The input of a forward pass that awaits its backward pass.
@@ -55,6 +61,7 @@ impl Sequential {
             return Err(ShapeError::new("there is no layer that computes anything"));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(WEIGHTS_STREAM);
         let weights = draw(chain.params(), &mut rng);
         let state = draw(chain.state(), &mut rng);
         Ok(Self {
@@ -62,6 +69,7 @@ impl Sequential {
             segments: segments(chain.params()),
             workspace: Workspace::default(),
             pending: None,
+            state_before: state.clone(),
             chain,
             weights,
             state,
@@ -138,6 +146,7 @@ impl Sequential {
     pub(crate) fn forward_pass(&mut self, x: &[f32], seed: u64) -> &[f32] {
         let batch = self.batch(x);
         let memory = self.chain.memory(batch);
+        self.state_before.copy_from_slice(&self.state);
         self.chain.forward(&self.weights, &mut self.state, x, self.workspace.train(memory), seed);
         &self.workspace.train(memory).floats[self.chain.last_output(batch)]
     }
@@ -148,6 +157,19 @@ impl Sequential {
         let buffers = self.workspace.train(self.chain.memory(batch));
         buffers.floats[self.chain.last_output(batch)].copy_from_slice(dy);
         self.chain.backward(&self.weights, &mut self.gradients, x, buffers);
+    }
+
+    /// Gives the moving averages the values they had before the last forward pass of training.
+    pub(crate) fn undo_forward_pass(&mut self) {
+        self.state.copy_from_slice(&self.state_before);
+    }
+
+    /// The first parameter whose gradient, from the last backward pass, is not finite.
+    pub(crate) fn non_finite_gradient(&self) -> Option<&Param> {
+        if all_finite(&self.gradients) {
+            return None;
+        }
+        self.gradients().find(|(_, values)| values.iter().any(|v| !v.is_finite())).map(|(param, _)| param)
     }
 
     /// Moves the weights against the gradients of the last backward pass. Returns the gradients' L2 norm if the
@@ -245,4 +267,23 @@ fn views<'a>(
             ArrayViewD::from_shape(IxDyn(&param.shape), &values[range]).expect("a parameter fills its range");
         (param, view)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Dense, Init};
+
+    #[test]
+    fn weights_are_not_drawn_from_the_stream_that_a_loader_of_the_same_seed_shuffles_by() {
+        let dense = Dense::new(3).kernel_init(Init::GlorotUniform).no_bias();
+        let layer = NamedLayer { name: "dense".into(), layer: dense.clone().into() };
+        let network = Sequential::new(Shape::Vector(4), &[layer], 7).unwrap();
+        let param = network.chain.params()[0].clone();
+        for (stream, same) in [(0, false), (1, false), (u64::MAX, false), (WEIGHTS_STREAM, true)] {
+            let mut rng = ChaCha8Rng::seed_from_u64(7);
+            rng.set_stream(stream);
+            assert_eq!(network.weights == param.init.draw(&param, &mut rng).to_vec(), same, "{stream}");
+        }
+    }
 }

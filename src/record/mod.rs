@@ -44,6 +44,6 @@ pub use fetch::{DEFAULT_STASH_BYTES, RecordFetcher};
 pub use index::{IndexedRecord, IndexedShard, ShardIndex};
 pub use reader::{DEFAULT_MAX_RECORD_BYTES, ReaderOptions, Record, RecordReader};
 pub use shard_writer::{ShardWriter, SyncedShards};
-pub(crate) use shards::shards_in;
 pub use shards::{ShardError, ShardName, find_shards, shard_name};
+pub(crate) use shards::{remove_stale_shards, shards_in};
 pub use writer::RecordWriter;

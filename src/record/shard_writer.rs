@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::compression::Compression;
-use super::shards::shard_name;
+use super::shards::{remove_stale_shards, shard_name};
 use super::writer::RecordWriter;
-use crate::atomic_file::{AtomicFile, FileError};
+use crate::atomic_file::{AtomicFile, FileError, SyncedFile};
 
 /// Deals records out to the shards `PREFIX-00000-of-NNNNN.tfrecord` of a folder, in turn.
 ///
@@ -19,7 +19,8 @@ pub struct ShardWriter {
 }
 
 impl ShardWriter {
-    /// Creates the (hidden) files of `shards` shards in `folder`, which must exist.
+    /// Creates the (hidden) files of `shards` shards in `folder`, which must exist. All of them stay open until
+    /// they are synced. Hidden files of killed writers of this prefix are removed.
     ///
     /// # Errors
     /// When `shards` is 0 or a file cannot be created.
@@ -36,7 +37,9 @@ impl ShardWriter {
             return Err(FileError::new(folder.join(prefix), "write the shards of", reason));
         }
         let files = (0..shards).map(|shard| folder.join(shard_name(prefix, shard, shards)));
-        let shards = files.map(|file| RecordWriter::create(file, compression)).collect::<Result<_, _>>()?;
+        remove_stale_shards(folder, prefix);
+        let create = |file| Ok(RecordWriter::new(AtomicFile::create_beside_stale(file)?, compression));
+        let shards = files.map(create).collect::<Result<_, FileError>>()?;
         Ok(ShardWriter { shards, turn: 0 })
     }
 
@@ -70,22 +73,27 @@ impl ShardWriter {
     }
 }
 
-/// A data set's shards, whole and on the disk, that await their names; dropped, they leave no files.
+/// A data set's shards, whole and on the disk, that await their names. None of them is open; dropped, they leave no files.
 ///
 /// A program that writes several sets syncs all of them before it commits the first.
 #[derive(Debug)]
 pub struct SyncedShards {
-    files: Vec<AtomicFile>,
+    files: Vec<SyncedFile>,
 }
 
 impl SyncedShards {
+    /// The paths they will have, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(SyncedFile::path)
+    }
+
     /// Puts each shard in its place; gives their paths in order.
     ///
     /// # Errors
     /// When a rename fails; the shards before it have their names then.
     pub fn commit(self) -> Result<Vec<PathBuf>, FileError> {
-        let paths = self.files.iter().map(|file| file.path().to_path_buf()).collect();
-        self.files.into_iter().try_for_each(AtomicFile::commit)?;
+        let paths = self.paths().map(Path::to_path_buf).collect();
+        self.files.into_iter().try_for_each(SyncedFile::commit)?;
         Ok(paths)
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::atomic_file::FileError;
+use crate::atomic_file::{FileError, as_named, folder_of, remove_stale};
 
 /// The digits a shard's number is padded to.
 const DIGITS: usize = 5;
@@ -155,8 +155,9 @@ fn list(named: &[String], count: u32) -> String {
 ///
 /// A pattern is
 /// - the path of a file (whatever characters it has),
-/// - a glob with `*`, `?`, `[...]` or `**` (hidden files only where the dot is written out), or
-/// - a folder and a prefix, `data/train`, for the shards `data/train-00000-of-NNNNN` with any extension.
+/// - a folder and a prefix, `data/train`, for the shards `data/train-00000-of-NNNNN` with any extension (the folder's
+///   name may have whatever characters if it exists, the prefix none of a glob's), or
+/// - a glob with `*`, `?`, `[...]` or `**` (hidden files only where the dot is written out).
 ///
 /// # Errors
 /// When a pattern stands for no file; when a named file does not exist; when a shard of a set found by a glob
@@ -189,11 +190,21 @@ fn find(pattern: &Path) -> Result<Vec<PathBuf>, ShardError> {
         Err(error) => return Err(FileError::new(pattern, "open", error).into()),
     }
     let files = match pattern.to_str() {
-        Some(text) if text.contains(['*', '?', '[']) => find_by_glob(text)?,
+        Some(text) if is_glob(text) && !is_prefix_in_a_folder(pattern) => find_by_glob(text)?,
         _ => find_by_prefix(pattern)?,
     };
     require_whole_sets(&files)?;
     Ok(files)
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+/// Whether only the folder's name has characters of globs, and there is a folder of that very name.
+fn is_prefix_in_a_folder(pattern: &Path) -> bool {
+    let name = pattern.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| !is_glob(name)) && folder_of(pattern).is_dir()
 }
 
 fn find_by_glob(pattern: &str) -> Result<Vec<PathBuf>, ShardError> {
@@ -236,17 +247,23 @@ fn find_by_prefix(pattern: &Path) -> Result<Vec<PathBuf>, ShardError> {
 /// The shards that lie in `folder`, of whatever set, with their paths.
 pub(crate) fn shards_in(folder: &Path) -> Result<Vec<(ShardName, PathBuf)>, FileError> {
     let failed = |error| FileError::new(folder, "list the folder", error);
-    // An empty path means the working folder, but cannot be listed; `folder.join` keeps the paths as the user
-    // writes them.
-    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let mut shards = Vec::new();
-    for entry in fs::read_dir(listed).map_err(failed)? {
+    for entry in fs::read_dir(as_named(folder)).map_err(failed)? {
+        // `folder.join` keeps the paths as the user writes them.
         let path = folder.join(entry.map_err(failed)?.file_name());
         if let Some(name) = ShardName::of(&path) {
             shards.push((name, path));
         }
     }
     Ok(shards)
+}
+
+/// Removes the hidden files that killed writers of shards of this prefix left in `folder`.
+pub(crate) fn remove_stale_shards(folder: &Path, prefix: &str) {
+    remove_stale(folder, |name| {
+        let shard = str::from_utf8(name).ok().and_then(ShardName::parse);
+        shard.is_some_and(|shard| shard.prefix == prefix)
+    });
 }
 
 /// Checks that every shard of the sets that `files` belong to exists.
@@ -281,11 +298,6 @@ fn reject_mixed_sets(files: &[PathBuf]) -> Result<(), ShardError> {
         Some((prefix, sets)) => Err(ShardError::MixedSets { prefix, sets: sets.into_iter().collect() }),
         None => Ok(()),
     }
-}
-
-/// The folder `path` lies in, empty for a bare file name.
-fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::compression::{Compression, Encoder};
 use super::frame;
-use crate::atomic_file::{AtomicFile, FileError};
+use crate::atomic_file::{AtomicFile, FileError, SyncedFile};
 
 /// Writes records one after another.
 ///
@@ -78,11 +78,9 @@ impl RecordWriter<AtomicFile> {
     }
 
     /// Ends the stream, with all its bytes on the disk but not yet under the file's name.
-    pub(super) fn into_synced(self) -> Result<AtomicFile, FileError> {
+    pub(super) fn into_synced(self) -> Result<SyncedFile, FileError> {
         let path = self.path().to_path_buf();
-        let mut file = self.finish().map_err(|error| FileError::new(path, "write", error))?;
-        file.sync()?;
-        Ok(file)
+        self.finish().map_err(|error| FileError::new(path, "write", error))?.into_synced()
     }
 
     /// The name the file will have.

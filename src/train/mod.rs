@@ -25,6 +25,16 @@ pub enum TrainError {
     /// A callback failed, such as one that saves.
     #[error(transparent)]
     Callback(Box<dyn std::error::Error + Send + Sync>),
+    /// Training that would go on with other data.
+    #[error(
+        "the {part} data are not those that training began with: {difference}; resume with the same shards"
+    )]
+    OtherData {
+        /// `training` or `evaluation`.
+        part: &'static str,
+        /// The first shard that differs.
+        difference: String,
+    },
     /// A resumed position that the data does not have.
     #[error(
         "training stopped at batch {batch} of an epoch, but the epochs of this data have {batches} batches: resume with the same data and batch size"
@@ -76,8 +86,6 @@ pub struct Moment<'a> {
     pub optimizer: &'a mut dyn Optimizer,
     /// Where training is.
     pub progress: &'a Progress,
-    /// Batches of an epoch.
-    pub batches: usize,
 }
 
 /// Something to do while training: show, save, stop.
@@ -138,10 +146,11 @@ impl Trainer {
 
     /// Trains `network` on `train` until the last epoch is done, evaluating on `eval` after each epoch.
     ///
-    /// "Better" is a higher accuracy on `eval`, or of equal ones a lower loss; without `eval` a lower training loss.
+    /// "Better" is a higher accuracy on `eval`, or of equal ones a lower loss; without `eval` a lower training loss. A loss
+    /// that is not finite is never better.
     ///
     /// # Errors
-    /// The first error of the data, the network or a callback. The network is as the last whole step left it.
+    /// Other data than those that training began with; the first error of the data, the network or a callback. The network is as the last whole step left it.
     pub fn run(
         &mut self,
         network: &mut Network,
@@ -150,6 +159,7 @@ impl Trainer {
         eval: Option<&Loader>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Ended, TrainError> {
+        self.progress.check_data(train, eval)?;
         let batches = train.batches();
         if self.progress.batch > batches {
             return Err(TrainError::Position { batch: self.progress.batch, batches });
@@ -166,8 +176,7 @@ impl Trainer {
                 self.progress.add_step(&report, epoch.position());
                 let progress = &self.progress;
                 let flow = notify(callbacks, |callback| {
-                    callback
-                        .on_step(Moment { network, optimizer: &mut *optimizer, progress, batches }, &report)
+                    callback.on_step(Moment { network, optimizer: &mut *optimizer, progress }, &report)
                 })?;
                 if flow == Flow::Stop {
                     return Ok(Ended::Stopped);
@@ -177,7 +186,7 @@ impl Trainer {
             let record = self.progress.end_epoch(evaluation);
             let progress = &self.progress;
             let flow = notify(callbacks, |callback| {
-                callback.on_epoch(Moment { network, optimizer: &mut *optimizer, progress, batches }, &record)
+                callback.on_epoch(Moment { network, optimizer: &mut *optimizer, progress }, &record)
             })?;
             if flow == Flow::Stop {
                 return Ok(Ended::Stopped);
@@ -188,8 +197,8 @@ impl Trainer {
 
     /// Whether the best epoch lies too far back. Asked before each epoch, so that a run resumed after its end stays ended.
     fn has_lost_patience(&self) -> bool {
-        let Progress { best, .. } = self.progress;
-        best.is_some() && self.options.patience.is_some_and(|p| self.progress.epochs_since_best() >= p)
+        let lost = |patience| self.progress.epochs_since_best() >= patience;
+        self.progress.epoch > 0 && self.options.patience.is_some_and(lost)
     }
 
     /// The learning rate of the next step.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TrainError;
+use crate::batch::{Fingerprint, Loader};
 use crate::metrics::Evaluation;
 use crate::network::StepReport;
 use crate::optim::ReduceOnPlateau;
@@ -17,9 +19,11 @@ pub struct Progress {
     pub step: u64,
     /// The epochs done, first to last.
     pub history: Vec<EpochRecord>,
-    /// The best epoch so far.
+    /// The best epoch so far; one whose loss is not finite is never it.
     pub best: Option<Best>,
     sums: Sums,
+    #[serde(default)]
+    data: Data,
     plateau: Option<ReduceOnPlateau>,
     plateau_factor: f32,
 }
@@ -31,7 +35,7 @@ pub struct EpochRecord {
     pub epoch: u64,
     /// Steps made by its end, in all.
     pub step: u64,
-    /// Mean loss of its batches, each before its own update, weighted by their examples.
+    /// Mean loss of its examples, each before its batch's update.
     #[serde(with = "any_float")]
     pub train_loss: f64,
     /// Share of its examples classified right, each before its batch's update.
@@ -72,9 +76,11 @@ struct Sums {
     learning_rate: f32,
 }
 
-/// Whether a loss is lower than another; any is lower than a NaN.
-fn is_lower(loss: f64, than: f64) -> bool {
-    loss < than || than.is_nan() && !loss.is_nan()
+/// The data trained and evaluated on, once training has begun.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Data {
+    train: Option<Fingerprint>,
+    eval: Option<Fingerprint>,
 }
 
 /// JSON has neither infinities nor NaN, which the loss of a network that diverged may be: they are saved by name.
@@ -112,6 +118,7 @@ impl Progress {
             history: Vec::new(),
             best: None,
             sums: Sums::default(),
+            data: Data::default(),
             plateau,
             plateau_factor: 1.0,
         }
@@ -124,9 +131,27 @@ impl Progress {
         (examples > 0).then(|| Score { loss: loss / n, accuracy: correct as f64 / n })
     }
 
-    /// Epochs done since the best one.
+    /// Epochs done since the best one; all that are done, if none was good enough to be one.
     pub fn epochs_since_best(&self) -> u64 {
-        self.best.map_or(0, |best| self.epoch.saturating_sub(best.epoch).saturating_sub(1))
+        self.best.map_or(self.epoch, |best| self.epoch.saturating_sub(best.epoch).saturating_sub(1))
+    }
+
+    /// Remembers the data that training begins with, and later fails if they are others. Evaluation data may be left out,
+    /// or come in later. [`Trainer::run`](super::Trainer::run) calls it.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherData`], which names the first shard that differs.
+    pub fn check_data(&mut self, train: &Loader, eval: Option<&Loader>) -> Result<(), TrainError> {
+        let Data { train: known_train, eval: known_eval } = &mut self.data;
+        for (part, known, loader) in
+            [("training", known_train, Some(train)), ("evaluation", known_eval, eval)]
+        {
+            let Some(now) = loader.map(Loader::fingerprint) else { continue };
+            if let Some(difference) = known.get_or_insert_with(|| now.clone()).difference(&now) {
+                return Err(TrainError::OtherData { part, difference });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn plateau_factor(&self) -> f32 {
@@ -137,7 +162,7 @@ impl Progress {
     pub(super) fn add_step(&mut self, report: &StepReport, next_batch: usize) {
         self.step += 1;
         self.batch = next_batch;
-        self.sums.loss += report.loss * report.examples as f64;
+        self.sums.loss += report.mean_loss * report.examples as f64;
         self.sums.correct += report.correct as u64;
         self.sums.examples += report.examples as u64;
         self.sums.learning_rate = report.learning_rate;
@@ -150,9 +175,9 @@ impl Progress {
         let score = eval.unwrap_or(train);
         let better = |best: &Best| match eval {
             Some(eval) if eval.accuracy != best.score.accuracy => eval.accuracy > best.score.accuracy,
-            _ => is_lower(score.loss, best.score.loss),
+            _ => score.loss < best.score.loss,
         };
-        let best = self.best.as_ref().is_none_or(better);
+        let best = score.loss.is_finite() && self.best.as_ref().is_none_or(better);
         if best {
             self.best = Some(Best { epoch: self.epoch, score });
         }
@@ -178,19 +203,46 @@ impl Progress {
 mod tests {
     use super::*;
 
+    /// One example, classified right or not.
+    fn evaluation(loss: f64, right: bool) -> Evaluation {
+        let mut evaluation = Evaluation::new(2);
+        let scores = ndarray::array![[0.0, if right { 1.0 } else { -1.0 }]];
+        evaluation.add(loss, scores.view(), &[1]);
+        evaluation
+    }
+
     #[test]
-    fn any_loss_is_lower_than_one_that_is_no_number() {
-        let (nan, inf) = (f64::NAN, f64::INFINITY);
-        for (loss, than, lower) in [
-            (1.0, 2.0, true),
-            (2.0, 1.0, false),
-            (1.0, 1.0, false),
-            (1.0, nan, true),
-            (inf, nan, true),
-            (nan, nan, false),
-            (nan, inf, false),
-        ] {
-            assert_eq!(is_lower(loss, than), lower, "{loss} {than}");
+    fn the_training_loss_is_per_example() {
+        let mut progress = Progress::new(None);
+        for (examples, mean_loss) in [(4, 2.0), (1, 7.0)] {
+            // As of a loss that is summed over the batch.
+            let loss = mean_loss * examples as f64;
+            let (correct, step, learning_rate, gradient_norm) = (1, 1, 0.1, None);
+            let report =
+                StepReport { loss, mean_loss, examples, correct, step, learning_rate, gradient_norm };
+            progress.add_step(&report, 1);
         }
+        assert_eq!(progress.running(), Some(Score { loss: 3.0, accuracy: 0.4 }));
+        assert_eq!(progress.end_epoch(None).train_loss, 3.0);
+    }
+
+    #[test]
+    fn an_epoch_whose_loss_is_not_finite_is_never_the_best() {
+        let mut progress = Progress::new(None);
+        for (loss, right, best) in [
+            (f64::NAN, true, false),
+            (f64::INFINITY, true, false),
+            (2.0, false, true),
+            (f64::NAN, true, false),
+            (f64::NEG_INFINITY, false, false),
+            (1.0, false, true),
+            (3.0, true, true),
+            (1.0, false, false),
+        ] {
+            let since = progress.epochs_since_best();
+            assert_eq!(progress.end_epoch(Some(evaluation(loss, right))).best, best, "{loss} {right}");
+            assert_eq!(progress.epochs_since_best(), if best { 0 } else { since + 1 });
+        }
+        assert_eq!(progress.best.map(|best| best.epoch), Some(6));
     }
 }

@@ -293,6 +293,29 @@ fn a_reduced_decode_is_the_mean_of_squares() {
     }
 }
 
+/// jpeg-decoder, which decodes at reduced size, wants restart markers numbered 0 to 7 in turn; zune-jpeg takes any.
+#[test]
+fn a_file_that_only_the_full_decoder_takes_is_decoded_at_full_size_where_less_is_asked() {
+    let picture = picture(64, 96);
+    let sound = encoded(&picture, 95, |encoder| encoder.set_restart_interval(2));
+    let mut odd = sound.clone();
+    let mut renumbered = 0;
+    for place in 1..odd.len() {
+        // In the image data, 0xFF comes only before a marker or a zero.
+        if odd[place - 1] == 0xFF && (0xD0..=0xD7).contains(&odd[place]) {
+            odd[place] = 0xD0;
+            renumbered += 1;
+        }
+    }
+    assert!(renumbered > 8, "{renumbered} restart markers");
+    assert!(jpeg_decoder::Decoder::new(odd.as_slice()).decode().is_err(), "this file tests nothing");
+    let full = decoded(&sound);
+    assert_eq!(decoded(&odd), full);
+    let options = DecodeOptions { shrink_to: Some((8, 12)), ..Default::default() };
+    assert_eq!(decode(&sound, &options).unwrap().dim(), (8, 12, 3));
+    assert_eq!(decode(&odd, &options).unwrap(), full);
+}
+
 #[test]
 fn orientation_is_kept_unless_asked_for() {
     let fixtures = Fixtures::images();

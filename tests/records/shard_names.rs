@@ -48,6 +48,25 @@ fn files_prefixes_and_globs_are_found_sorted_and_once() {
 }
 
 #[test]
+fn a_folder_may_have_the_characters_of_a_glob_in_its_name() {
+    let outer = tempfile::tempdir().unwrap();
+    for name in ["flowers [2024]", "what?", "all*"] {
+        let folder = outer.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        TWO_SETS.iter().for_each(|file| fs::write(folder.join(file), "").unwrap());
+        let wanted: Vec<_> = TWO_SETS[1..4].iter().map(|file| format!("{name}/{file}")).collect();
+        assert_eq!(find(outer.path(), &[&format!("{name}/train")]).unwrap(), wanted);
+        assert_eq!(find(outer.path(), &[&wanted[0]]).unwrap(), wanted[..1]);
+        let message = find(outer.path(), &[&format!("{name}/test")]).unwrap_err();
+        assert!(message.contains("nor shards test-00000-of-NNNNN"), "{message}");
+    }
+    // Where there is no folder of that name, it is a glob.
+    let wanted: Vec<_> = TWO_SETS[1..4].iter().map(|file| format!("what?/{file}")).collect();
+    assert_eq!(find(outer.path(), &["w*?/train-*"]).unwrap(), wanted);
+    assert_eq!(find(outer.path(), &["w*/train-00001-of-00003.tfrecord"]).unwrap(), wanted[1..2]);
+}
+
+#[test]
 fn relative_paths_stay_relative() {
     // Tests run in the package's folder.
     let found = find_shards(&["tests/fixtures/train"]).unwrap();

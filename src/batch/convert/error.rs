@@ -1,12 +1,11 @@
 //! What can keep a folder of photos from becoming shards.
 
 use std::fmt::Write;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file::FileError;
 use crate::batch::BatchError;
-use crate::image::ImageError;
+use crate::image::PhotoError;
 
 /// How many files an error lists.
 const LISTED: usize = 20;
@@ -25,23 +24,9 @@ pub struct BadPhoto {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PhotoFault {
-    /// It can't be read.
-    #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
-    /// It is no image, or one that can't be decoded.
+    /// It can't be read, or is no photo.
     #[error(transparent)]
-    Image(#[from] ImageError),
-    /// It is longer than a record should be.
-    #[error("its {bytes} bytes are over the limit of {limit} for one photo; shrink it")]
-    TooLong {
-        /// Its length in bytes.
-        bytes: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// It is a device, a pipe or a socket.
-    #[error("not a regular file")]
-    NotAFile,
+    Photo(#[from] PhotoError),
     /// It lies beside the class folders.
     #[error("lies in no class folder; move it into one")]
     NoClass,

@@ -2,22 +2,16 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{BadPhoto, ConvertError, PhotoFault};
 use crate::atomic_file::FileError;
 use crate::batch::classes;
-use crate::image::{DecodeOptions, Format, ImageError, decode, read_header};
+use crate::image::{DecodeOptions, Format, PhotoError, decode, is_photo, read_header, read_photo};
+use crate::record::ImageExample;
 use crate::record::crc::masked_crc32c;
-use crate::record::{DEFAULT_MAX_RECORD_BYTES, ImageExample};
-
-/// The longest file taken: half of the longest record that readers take by default.
-const MAX_PHOTO_BYTES: u64 = DEFAULT_MAX_RECORD_BYTES / 2;
-
-/// Bytes from which a file's kind is told before the rest of it is read.
-const HEAD_BYTES: u64 = 1 << 10;
 
 /// A file in a class folder.
 #[derive(Debug)]
@@ -52,7 +46,7 @@ impl FoundFiles {
                 };
                 found.classes.push(class.to_owned());
                 found.search_folder(&path, "", &mut HashSet::new());
-            } else if is_image(&path) {
+            } else if is_photo(&path) {
                 // Other files here, such as a licence, are nobody's photo; this one would be missed.
                 found.bad.push(BadPhoto { path, fault: PhotoFault::NoClass });
             }
@@ -69,7 +63,7 @@ impl FoundFiles {
         });
         let entries = match listed {
             Ok(entries) => entries,
-            Err(error) => return self.bad.push(BadPhoto { path: folder.into(), fault: error.into() }),
+            Err(error) => return self.bad.push(unreadable(folder.into(), error)),
         };
         for Entry { os_name, path } in entries {
             let name = format!("{within}{}", os_name.to_string_lossy());
@@ -78,11 +72,15 @@ impl FoundFiles {
                 Ok(metadata) if metadata.is_file() => {
                     self.files.push(FoundFile { class: self.classes.len() - 1, name, path });
                 }
-                Ok(_) => self.bad.push(BadPhoto { path, fault: PhotoFault::NotAFile }),
-                Err(error) => self.bad.push(BadPhoto { path, fault: error.into() }),
+                Ok(_) => self.bad.push(BadPhoto { path, fault: PhotoError::NotAFile.into() }),
+                Err(error) => self.bad.push(unreadable(path, error)),
             }
         }
     }
+}
+
+fn unreadable(path: PathBuf, error: io::Error) -> BadPhoto {
+    BadPhoto { path, fault: PhotoError::from(error).into() }
 }
 
 struct Entry {
@@ -104,15 +102,6 @@ fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Whether a file begins as an image does.
-fn is_image(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let regular = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-    regular
-        && File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head)).is_ok()
-        && !matches!(read_header(&head), Err(ImageError::NotAnImage { .. }))
-}
-
 /// A photo that was read and decoded.
 #[derive(Debug)]
 pub(super) struct Photo {
@@ -127,7 +116,7 @@ pub(super) struct Photo {
 impl Photo {
     /// Reads a file and decodes it, so that no photo gets into a record that training could not use.
     pub fn check(file: FoundFile, options: &DecodeOptions) -> Result<Self, BadPhoto> {
-        let checked = read(&file.path).and_then(|encoded| {
+        let checked = read_photo(&file.path).and_then(|encoded| {
             let header = read_header(&encoded)?;
             decode(&encoded, &DecodeOptions { shrink_to: None, ..*options })?;
             Ok((encoded.len() as u64, masked_crc32c(&encoded), header))
@@ -137,7 +126,7 @@ impl Photo {
                 let (format, height, width) = (header.format, header.height, header.width);
                 Ok(Photo { file, bytes, crc, format, height, width })
             }
-            Err(fault) => Err(BadPhoto { path: file.path, fault }),
+            Err(error) => Err(BadPhoto { path: file.path, fault: error.into() }),
         }
     }
 
@@ -146,9 +135,9 @@ impl Photo {
     /// Colour space and channels are those of the decoded image, as in TensorFlow's data sets.
     pub fn example(&self, class_name: &str) -> Result<ImageExample, ConvertError> {
         let FoundFile { class, name, path } = &self.file;
-        let encoded = match read(path) {
+        let encoded = match read_photo(path) {
             Ok(encoded) => encoded,
-            Err(PhotoFault::Io(error)) => return Err(FileError::new(path, "read", error).into()),
+            Err(PhotoError::Io(error)) => return Err(FileError::new(path, "read", error).into()),
             Err(_) => return Err(ConvertError::Changed(path.clone())),
         };
         if masked_crc32c(&encoded) != self.crc {
@@ -166,21 +155,4 @@ impl Photo {
             channels: Some(3),
         })
     }
-}
-
-/// The bytes of a file that begins as an image does and is not too long.
-fn read(path: &Path) -> Result<Vec<u8>, PhotoFault> {
-    let mut file = File::open(path)?;
-    let mut bytes = Vec::new();
-    file.by_ref().take(HEAD_BYTES).read_to_end(&mut bytes)?;
-    if let Err(error @ ImageError::NotAnImage { .. }) = read_header(&bytes) {
-        return Err(error.into());
-    }
-    let length = file.metadata()?.len();
-    if length > MAX_PHOTO_BYTES {
-        return Err(PhotoFault::TooLong { bytes: length, limit: MAX_PHOTO_BYTES });
-    }
-    // Bounded again: the file may be growing.
-    file.take(MAX_PHOTO_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -1,13 +1,14 @@
 //! The folder that shards are written to: one data set, whole or marked as unfinished.
 
-use std::fs;
-use std::io::{self, Write};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::ConvertError;
 use crate::atomic_file::{FileError, write_atomically};
 use crate::batch::ClassNames;
-use crate::record::{SyncedShards, shards_in};
+use crate::record::{SyncedShards, remove_stale_shards, shards_in};
 
 /// Prefix of the training shards.
 pub(super) const TRAIN: &str = "train";
@@ -15,8 +16,13 @@ pub(super) const TRAIN: &str = "train";
 pub(super) const EVAL: &str = "eval";
 /// The file of class names.
 const LABELS: &str = "labels.txt";
-/// There while files take their names; hidden, so that nothing takes it for data.
+/// There while files take their names; hidden, so that nothing takes it for data. It names the files of the conversion,
+/// a line each behind the first.
 const MARKER: &str = ".conversion-unfinished";
+/// The marker's first line.
+const NOTICE: &str = "The conversion that wrote these files is not whole: convert again.";
+/// The longest marker that is read: names of 200,000 shards.
+const MAX_MARKER_BYTES: u64 = 16 << 20;
 
 /// A folder for shards.
 #[derive(Debug)]
@@ -40,10 +46,16 @@ impl Target {
         Ok(target)
     }
 
-    /// Fails if the folder holds a data set that must stay. One that a killed conversion left unfinished need not.
+    /// Fails if the folder holds a data set that must stay. One that a killed conversion left unfinished need not: shards
+    /// without `labels.txt`, all of which its marker names.
     pub fn check(&self) -> Result<(), ConvertError> {
         let files = self.occupants()?;
-        if files.is_empty() || self.overwrite || self.folder.join(MARKER).exists() {
+        if files.is_empty() || self.overwrite {
+            return Ok(());
+        }
+        let own = self.unfinished()?;
+        let is_own = |file: &PathBuf| name_of(file).is_some_and(|name| name != LABELS && own.contains(name));
+        if files.iter().all(is_own) {
             return Ok(());
         }
         Err(ConvertError::Occupied { folder: self.folder.clone(), files })
@@ -52,7 +64,7 @@ impl Target {
     /// Puts shards in their place, instead of those that were there.
     ///
     /// `labels.txt` goes first and comes last, and all the while a marker stands: a folder with shards but without
-    /// `labels.txt` is not whole, and the marker tells the next conversion that it may replace them.
+    /// `labels.txt` is not whole, and the marker tells the next conversion which of them it may replace.
     ///
     /// # Errors
     /// Another data set came meanwhile; a file that can't be removed, renamed or written.
@@ -62,11 +74,18 @@ impl Target {
         classes: &ClassNames,
     ) -> Result<Vec<PathBuf>, ConvertError> {
         self.check()?;
+        for prefix in [TRAIN, EVAL] {
+            remove_stale_shards(&self.folder, prefix);
+        }
         let marker = self.folder.join(MARKER);
+        let old = self.occupants()?;
+        let new = parts.iter().flat_map(SyncedShards::paths);
+        let names: BTreeSet<_> = old.iter().map(PathBuf::as_path).chain(new).filter_map(name_of).collect();
         write_atomically(&marker, |file| {
-            file.write_all(b"A conversion that ended while this file was here is not whole: convert again.\n")
+            writeln!(file, "{NOTICE}")?;
+            names.iter().try_for_each(|name| writeln!(file, "{name}"))
         })?;
-        for file in self.occupants()? {
+        for file in old {
             remove(&file)?;
         }
         let mut shards = Vec::new();
@@ -76,6 +95,19 @@ impl Target {
         classes.write(self.folder.join(LABELS)).map_err(ConvertError::Labels)?;
         remove(&marker)?;
         Ok(shards)
+    }
+
+    /// The names in the marker of a conversion that did not end; none without one.
+    fn unfinished(&self) -> Result<BTreeSet<String>, FileError> {
+        let marker = self.folder.join(MARKER);
+        let mut text = String::new();
+        match File::open(&marker).and_then(|file| file.take(MAX_MARKER_BYTES).read_to_string(&mut text)) {
+            Ok(_) => Ok(text.lines().skip(1).map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+            // Somebody else's file: it names nothing.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(BTreeSet::new()),
+            Err(error) => Err(FileError::new(marker, "read", error)),
+        }
     }
 
     /// The files of a data set that are there, `labels.txt` first.
@@ -92,6 +124,11 @@ impl Target {
         let labels = self.folder.join(LABELS);
         Ok(labels.exists().then_some(labels).into_iter().chain(shards).collect())
     }
+}
+
+/// A file's name; those of a data set are UTF-8.
+fn name_of(file: &Path) -> Option<&str> {
+    file.file_name()?.to_str()
 }
 
 fn remove(file: &Path) -> Result<(), FileError> {

@@ -14,7 +14,8 @@ use crate::image::header::jpeg::{END, JpegHeader, scaled};
 use crate::image::header::{ColorModel, Format};
 
 /// Decodes at a scale of `eighths`: 8 is full size, 1 and 2 are what jpeg-decoder does well. Also returns the
-/// scale, which is 8 for a file that is cut off: jpeg-decoder insists on every restart marker.
+/// scale, which is 8 where jpeg-decoder can't help: it insists on every restart marker and on its number, so files
+/// that are cut off and some that zune-jpeg takes are decoded at full size.
 pub(super) fn decode(
     bytes: &[u8],
     header: &JpegHeader,
@@ -28,15 +29,20 @@ pub(super) fn decode(
         }
         (Some(offset), Truncated::Recover) => (Cow::Owned([&bytes[..offset], &END].concat()), 8),
     };
-    let image = if eighths < 8 || !suits_zune(header) {
-        decode_with_jpeg_decoder(&whole, header, eighths)
+    if eighths < 8
+        && let Ok(image) = decode_with_jpeg_decoder(&whole, header, eighths)
+    {
+        return Ok((image, eighths));
+    }
+    let image = if !suits_zune(header) {
+        decode_with_jpeg_decoder(&whole, header, 8)
     } else {
         // zune-jpeg's strict mode refuses a few things that are allowed or harmless (more than three bytes of
         // junk between segments, for one), so jpeg-decoder has the last word.
         decode_with_zune(&whole, header)
             .or_else(|error| decode_with_jpeg_decoder(&whole, header, 8).map_err(|_| error))
     };
-    Ok((image?, eighths))
+    Ok((image?, 8))
 }
 
 /// Whether zune-jpeg decodes the file right. It mixes up the planes of a sequential file whose scans do not
