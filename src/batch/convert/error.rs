@@ -116,7 +116,7 @@ pub enum ConvertError {
     },
     /// A folder that holds a data set already.
     #[error(
-        "{} already holds a data set ({}): choose another folder, or ask for this one to be overwritten",
+        "{} already holds a data set ({}): choose another folder, or overwrite this one",
         folder.display(), some(files)
     )]
     Occupied {
