@@ -7,14 +7,17 @@ use floret::train::TrainError;
 
 use crate::Result;
 use crate::messages;
-use crate::ui::{self, Progress, note};
+use crate::ui::{self, Progress, Unit, note};
 
 /// Evaluates over every example of `data`, each once.
 pub fn evaluate(network: &mut Network, data: &Loader) -> Result<Evaluation> {
-    let progress = Progress::new("evaluating", data.len() as u64, "photos");
+    let progress = Progress::new("evaluating", data.len() as u64, Unit::Photos);
+    let mut done = 0;
     let batches = data.epoch(0).map(|batch| {
+        // Asked for when the batches before it are done.
+        progress.set(done);
         let batch = batch?;
-        progress.add(batch.labels.len() as u64);
+        done += batch.labels.len() as u64;
         Ok::<_, TrainError>(batch)
     });
     Ok(network.evaluate(batches)?)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 
 /// Prints a line to standard output; the arguments are those of `println!`.
 macro_rules! say {
@@ -59,10 +59,8 @@ pub const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 /// Progress of a known number of things. Several threads may tell it.
 pub struct Progress {
     total: u64,
-    /// Done before the display began.
-    begun: u64,
-    started: Instant,
-    in_bytes: bool,
+    unit: Unit,
+    rate: Rate,
     bar: Option<ProgressBar>,
     state: Mutex<State>,
 }
@@ -73,40 +71,58 @@ struct State {
     last_line: Instant,
 }
 
-impl Progress {
-    /// Begins to show; `what` is what is being done, `unit` what is counted (`photos`).
-    pub fn new(what: &str, total: u64, unit: &str) -> Self {
-        Self::with_counts(what, total, &format!("{{pos}}/{{len}} {unit} {{per_sec}}"))
-    }
+/// What is counted.
+#[derive(Clone, Copy)]
+pub enum Unit {
+    Photos,
+    Steps,
+    Bytes,
+}
 
-    /// Counts bytes.
-    pub fn of_bytes(what: &str, total: u64) -> Self {
-        let counts = "{bytes}/{total_bytes} {bytes_per_sec}";
-        let mut progress = Self::with_counts(what, total, counts);
-        progress.in_bytes = true;
-        progress
-    }
-
-    fn with_counts(what: &str, total: u64, counts: &str) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let template = format!("{{msg:24}} {{bar:30}} {counts}, {{eta}} left");
-            let style = ProgressStyle::with_template(&template).expect("the template is well formed");
-            ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(what.to_owned())
-        });
-        let now = Instant::now();
-        let state = Mutex::new(State { what: what.into(), done: 0, last_line: now });
-        Self { total, begun: 0, started: now, in_bytes: false, bar, state }
-    }
-
-    /// So many were done before: they do not count as this run's, for rate and time left.
-    pub fn starting_at(mut self, begun: u64) -> Self {
-        self.begun = begun;
-        self.state().done = begun;
-        if let Some(bar) = &self.bar {
-            bar.set_position(begun);
-            bar.reset_eta();
+impl Unit {
+    fn amount(self, count: f64) -> String {
+        match self {
+            Unit::Bytes => HumanBytes(count as u64).to_string(),
+            _ if count.fract() != 0.0 && count < 100.0 => format!("{count:.1}"),
+            _ => format!("{count:.0}"),
         }
-        self
+    }
+
+    /// `3 of 20 steps`
+    fn done(self, done: u64, total: u64) -> String {
+        let (done, total) = (self.amount(done as f64), self.amount(total as f64));
+        match self {
+            Unit::Photos => format!("{done} of {total} photos"),
+            Unit::Steps => format!("{done} of {total} steps"),
+            Unit::Bytes => format!("{done} of {total}"),
+        }
+    }
+}
+
+impl Progress {
+    /// Begins to show; `what` is what is being done.
+    pub fn new(what: &str, total: u64, unit: Unit) -> Self {
+        Self::from(what, 0, total, unit)
+    }
+
+    /// The same, with `begun` done before: they do not count for the rate and the time left.
+    pub fn from(what: &str, begun: u64, total: u64, unit: Unit) -> Self {
+        let rate = Rate { begun, started: Instant::now() };
+        let bar = io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{msg:24} {bar:30} {counts}, {left} left")
+                .expect("the template is well formed")
+                .progress_chars("=> ")
+                .with_key("counts", move |bar: &ProgressState, out: &mut dyn fmt::Write| {
+                    let (done, per_second) = (bar.pos(), rate.per_second(bar.pos()));
+                    let _ = write!(out, "{}, {} a second", unit.done(done, total), unit.amount(per_second));
+                })
+                .with_key("left", move |bar: &ProgressState, out: &mut dyn fmt::Write| {
+                    let _ = out.write_str(&rate.left(bar.pos(), total));
+                });
+            ProgressBar::new(total).with_position(begun).with_style(style).with_message(what.to_owned())
+        });
+        let state = Mutex::new(State { what: what.into(), done: begun, last_line: rate.started });
+        Self { total, unit, rate, bar, state }
     }
 
     /// So many are done in all.
@@ -126,8 +142,8 @@ impl Progress {
             Some(bar) => bar.set_position(state.done),
             None if state.last_line.elapsed() >= PLAIN_INTERVAL && state.done < self.total => {
                 state.last_line = Instant::now();
-                let (what, done, total) = (&state.what, self.shown(state.done), self.shown(self.total));
-                note!("{what}: {done} of {total}, {} left", self.left(state.done));
+                let (what, done) = (&state.what, self.unit.done(state.done, self.total));
+                note!("{what}: {done}, {} left", self.rate.left(state.done, self.total));
             }
             None => {}
         }
@@ -141,29 +157,12 @@ impl Progress {
         self.state().what = what;
     }
 
-    /// Prints a line to standard output, above the bar.
-    pub fn say(&self, line: fmt::Arguments<'_>) {
-        self.above(|| say!("{line}"));
-    }
-
-    /// Prints a line to standard error, above the bar.
-    pub fn note(&self, line: fmt::Arguments<'_>) {
-        self.above(|| note!("{line}"));
-    }
-
-    fn above(&self, print: impl FnOnce()) {
+    /// Prints lines while the bar is out of the way.
+    pub fn above(&self, print: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(print),
             None => print(),
         }
-    }
-
-    fn shown(&self, count: u64) -> String {
-        if self.in_bytes { HumanBytes(count).to_string() } else { count.to_string() }
-    }
-
-    fn left(&self, done: u64) -> String {
-        duration(seconds_left(self.begun, done, self.total, self.started.elapsed().as_secs_f64()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -177,6 +176,28 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// How fast work goes, from its beginning here.
+#[derive(Clone, Copy)]
+struct Rate {
+    /// Done before.
+    begun: u64,
+    started: Instant,
+}
+
+impl Rate {
+    fn per_second(self, done: u64) -> f64 {
+        done.saturating_sub(self.begun) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    fn left(self, done: u64, total: u64) -> String {
+        let per_second = self.per_second(done);
+        if per_second == 0.0 {
+            return "?".into();
+        }
+        duration(total.saturating_sub(done) as f64 / per_second)
     }
 }
 
@@ -207,12 +228,6 @@ impl Drop for Busy {
     }
 }
 
-/// Seconds that the rest will take at the rate since the display began.
-fn seconds_left(begun: u64, done: u64, total: u64, elapsed: f64) -> f64 {
-    let rate = done.saturating_sub(begun) as f64 / elapsed;
-    total.saturating_sub(done) as f64 / rate.max(1e-9)
-}
-
 /// `1 photo`, `2 photos`.
 pub fn count(number: usize, of: &str) -> String {
     if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
@@ -233,8 +248,10 @@ mod tests {
 
     #[test]
     fn what_was_done_before_does_not_count_for_the_rate() {
-        assert_eq!(seconds_left(0, 50, 100, 10.0), 10.0);
-        // Ten done in ten seconds, not sixty.
-        assert_eq!(seconds_left(50, 60, 100, 10.0), 40.0);
+        let rate = Rate { begun: 50, started: Instant::now() - Duration::from_secs(100) };
+        // Ten done in 100 seconds, not sixty.
+        assert!((rate.per_second(60) - 0.1).abs() < 1e-3);
+        assert_eq!(rate.left(60, 100), "6 min 40 s");
+        assert_eq!(rate.left(50, 100), "?");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use floret::batch::{Conversion, ConvertOptions, ConvertReport};
 
 use crate::args::{self, Threads};
-use crate::ui::{self, Progress, say};
+use crate::ui::{self, Progress, Unit, say};
 use crate::{Result, messages};
 
 /// Turn a folder of photos, one sub-folder a class, into TFRecord shards.
@@ -66,7 +66,7 @@ fn shown<T, E>(
     total: u64,
     work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
-    let progress = Progress::new(what, total, "photos");
+    let progress = Progress::new(what, total, Unit::Photos);
     work(&|done| progress.set(done as u64))
 }
 

@@ -12,7 +12,7 @@ use floret::record::{
 };
 use rayon::prelude::*;
 
-use crate::ui::{self, Progress, say};
+use crate::ui::{self, Progress, Unit, say};
 use crate::{Result, messages};
 
 /// Verify TFRecord files record by record, and show what they hold.
@@ -30,7 +30,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let files = find_shards(&args.files)?;
     let bytes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
-    let progress = Progress::of_bytes("inspecting", bytes);
+    let progress = Progress::new("inspecting", bytes, Unit::Bytes);
     let reports: Vec<Report> = files.par_iter().map(|file| Report::of(file, &progress)).collect();
     drop(progress);
 
@@ -95,7 +95,7 @@ impl Report {
     /// Reads a file, and prints its defects as they are found.
     fn of(file: &Path, progress: &Progress) -> Self {
         let mut report = Report::default();
-        let mut tell = |defect: String| progress.say(format_args!("defect: {defect}"));
+        let mut tell = |defect: String| progress.above(|| say!("defect: {defect}"));
         if let Err(error) = report.read(file, progress, &mut tell) {
             report.defects += 1;
             tell(messages::record(&error));

@@ -6,11 +6,11 @@ use floret::batch::PhotoFault;
 use floret::checkpoint::{ModelInfo, load_model};
 use floret::image::{DecodeOptions, ImageError};
 use floret::network::Network;
-use ndarray::{Array2, Array3, Array4, Axis};
+use ndarray::{Array2, Array3, Array4, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use crate::photo::{self, Folder};
-use crate::ui::{self, Progress, note};
+use crate::ui::{self, Progress, Unit, note, say};
 use crate::{Result, args, messages, report};
 
 /// Classify photos: the most probable classes of each, with probabilities.
@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<()> {
     for path in &args.photos {
         list(path, &mut files)?;
     }
-    let progress = Progress::new("classifying", files.len() as u64, "photos");
+    let progress = Progress::new("classifying", files.len() as u64, Unit::Photos);
     let mut predictor = Predictor { network, info, top: args.top, progress, bad: 0, passed_over: 0 };
     for files in files.chunks(BATCH) {
         predictor.predict(files)?;
@@ -107,31 +107,39 @@ impl Predictor {
         let inputs: Vec<_> = files.par_iter().map(|file| self.input(&file.path)).collect();
         let probabilities = self.probabilities(&inputs)?;
         let mut rows = probabilities.iter().flat_map(|p| p.rows());
-        for (PhotoFile { path, named }, input) in files.iter().zip(&inputs) {
-            let shown = path.display();
-            match input {
-                Ok(_) => {
-                    let row = rows.next().expect("a row for each photo that was read");
-                    let mut ranked: Vec<_> = row.iter().zip(&self.info.classes).collect();
-                    ranked.sort_by(|a, b| b.0.total_cmp(a.0));
-                    let answers = ranked.iter().take(self.top).map(|(probability, class)| {
-                        format!("{class} {}", report::percent(Some(f64::from(**probability))))
-                    });
-                    let answers = answers.collect::<Vec<_>>().join(", ");
-                    self.progress.say(format_args!("{shown}: {answers}"));
-                }
-                Err(fault @ PhotoFault::Image(ImageError::NotAnImage { .. })) if !named => {
-                    self.progress.note(format_args!("note: passed over {shown}: {}", messages::photo(fault)));
-                    self.passed_over += 1;
-                }
-                Err(fault) => {
-                    self.progress.note(format_args!("error: {shown}: {}", messages::photo(fault)));
-                    self.bad += 1;
+        let (mut bad, mut passed_over) = (0, 0);
+        self.progress.above(|| {
+            for (PhotoFile { path, named }, input) in files.iter().zip(&inputs) {
+                let path = path.display();
+                match input {
+                    Ok(_) => {
+                        let row = rows.next().expect("a row for each photo that was read");
+                        say!("{path}: {}", self.answers(row));
+                    }
+                    Err(fault @ PhotoFault::Image(ImageError::NotAnImage { .. })) if !named => {
+                        note!("note: passed over {path}: {}", messages::photo(fault));
+                        passed_over += 1;
+                    }
+                    Err(fault) => {
+                        note!("error: {path}: {}", messages::photo(fault));
+                        bad += 1;
+                    }
                 }
             }
-        }
+        });
+        (self.bad, self.passed_over) = (self.bad + bad, self.passed_over + passed_over);
         self.progress.add(files.len() as u64);
         Ok(())
+    }
+
+    /// The most probable classes of a photo.
+    fn answers(&self, probabilities: ArrayView1<f32>) -> String {
+        let mut ranked: Vec<_> = probabilities.iter().zip(&self.info.classes).collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(a.0));
+        let answers = ranked.iter().take(self.top).map(|(probability, class)| {
+            format!("{class} {}", report::percent(Some(f64::from(**probability))))
+        });
+        answers.collect::<Vec<_>>().join(", ")
     }
 
     fn input(&self, path: &Path) -> std::result::Result<Array3<f32>, PhotoFault> {

@@ -116,7 +116,7 @@ pub enum ConvertError {
     },
     /// A folder that holds a data set already.
     #[error(
-        "{} already holds a data set ({}): choose another folder, or overwrite this one",
+        "{} already holds a data set ({}): choose another folder, or have this one overwritten",
         folder.display(), some(files)
     )]
     Occupied {

@@ -9,7 +9,7 @@ use floret::train::{Callback, EpochRecord, Flow, Moment, TrainError};
 use crate::evaluation::note_skipped;
 use crate::files::{EVAL, TRAIN};
 use crate::report;
-use crate::ui::{self, Busy, Progress, say};
+use crate::ui::{self, Busy, Progress, Unit, say};
 
 /// Shows the progress of training.
 pub struct Display {
@@ -53,7 +53,7 @@ impl Display {
     }
 
     /// The last step of an epoch is done; its evaluation begins.
-    fn evaluate(&mut self, epoch: u64) {
+    fn begin_evaluation(&mut self, epoch: u64) {
         let Some(Epoch { started, first_batch, .. }) = self.epoch.take() else { return };
         if self.eval_share == 0.0 {
             return;
@@ -71,16 +71,16 @@ impl Callback for Display {
         let progress = moment.progress;
         let epoch = self.epoch.get_or_insert_with(|| {
             // The step just done began the clock: a resumed epoch's rate is that of its own steps.
-            let bar = Progress::new("", self.batches, "steps").starting_at(progress.batch as u64);
+            let bar = Progress::from("", progress.batch as u64, self.batches, Unit::Steps);
             Epoch { bar, started: Instant::now(), first_batch: progress.batch }
         });
+        epoch.bar.set(progress.batch as u64);
         let number = progress.epoch + 1;
         if let Some(running) = progress.running() {
             epoch.bar.describe(format!("epoch {number}/{}, loss {:.3}", self.total_epochs, running.loss));
         }
-        epoch.bar.set(progress.batch as u64);
         if progress.batch as u64 == self.batches {
-            self.evaluate(number);
+            self.begin_evaluation(number);
         }
         Ok(Flow::Continue)
     }
