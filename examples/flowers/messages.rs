@@ -10,6 +10,8 @@ use floret::record::{RecordDefect, RecordError};
 use floret::train::TrainError;
 
 use crate::Error;
+use crate::files::LABELS;
+use crate::ui;
 
 /// The whole message of any error.
 pub fn message(error: &(dyn StdError + 'static)) -> String {
@@ -64,7 +66,7 @@ fn batch(error: &BatchError) -> String {
             };
             format!(
                 "{at}: label {label} is out of range: labels from {first} to {last} are expected, since \
-                     labels.txt names {classes} classes{hint}"
+                     {LABELS} names {classes} classes{hint}"
             )
         }
         _ => error.to_string(),
@@ -123,7 +125,7 @@ pub fn bad_photos(bad: &[BadPhoto]) -> String {
 fn convert(error: &ConvertError) -> String {
     match error {
         ConvertError::BadPhotos(bad) => {
-            let files = crate::ui::count(bad.len(), "file");
+            let files = ui::count(bad.len(), "file");
             format!("{files} can't be used, so nothing was written:{}", bad_photos(bad))
         }
         ConvertError::EmptyClasses { photos, classes, bad } => {

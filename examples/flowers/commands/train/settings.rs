@@ -134,8 +134,8 @@ impl Settings {
     fn change_epochs(&mut self, epochs: usize) {
         if self.recipe == Recipe::Default {
             note!(
-                "note: with {epochs} epochs instead of {} the learning rate follows a longer or shorter curve from here on: the \
-                 result is not that of a run of {epochs} epochs from its start",
+                "note: with {epochs} epochs instead of {} the learning rate follows another curve from here on: \
+                 the result is not that of a run of {epochs} epochs from its start",
                 self.epochs
             );
         }
