@@ -1,13 +1,14 @@
-//! What several subcommands ask of a data folder, and of the command line.
+//! A data folder as `convert` writes it.
 
 use std::path::{Path, PathBuf};
 
 use floret::batch::{ClassNames, Loader, LoaderOptions};
-use floret::record::find_shards;
+use floret::record::{ShardError, find_shards};
 
 use crate::Result;
+use crate::files::LABELS;
 
-/// A data folder as `convert` writes it: `train-*`, `eval-*` and `labels.txt`.
+/// Shards of one or more splits, and `labels.txt`.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
     path: PathBuf,
@@ -20,51 +21,29 @@ impl DataFolder {
             let hint = "make one from photos with `flowers convert PHOTOS_DIR DATA_DIR`";
             return Err(format!("{}: there is no such data folder; {hint}", path.display()).into());
         }
-        Ok(Self { path: path.into(), classes: ClassNames::read(path.join("labels.txt"))? })
+        let labels = path.join(LABELS);
+        if !labels.exists() {
+            return Err(format!(
+                "{} is missing: write the names of the classes into it, one a line in the order of their labels, \
+                 or make the data from photos with `flowers convert PHOTOS_DIR DATA_DIR`",
+                labels.display()
+            )
+            .into());
+        }
+        Ok(Self { path: path.into(), classes: ClassNames::read(labels)? })
     }
 
-    /// The shards of a split, `train` or `eval`.
-    pub fn shards(&self, split: &str) -> Result<Vec<PathBuf>> {
-        Ok(find_shards(&[self.path.join(split)])?)
-    }
-
-    /// The split's examples in batches.
+    /// The examples of a split, `train` or `eval`, in batches.
     pub fn loader(&self, split: &str, options: LoaderOptions) -> Result<Loader> {
-        Ok(Loader::open(&self.shards(split)?, options)?)
+        Ok(Loader::open(&find_shards(&[self.path.join(split)])?, options)?)
     }
-}
 
-/// Sets the number of threads of everything that follows; `None` leaves rayon's choice, one a core.
-pub fn use_threads(threads: Option<usize>) -> Result<()> {
-    if let Some(threads) = threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
-    Ok(())
-}
-
-/// An image side: the reference network halves it five times, so under 32 little would be left.
-pub fn image_size(text: &str) -> std::result::Result<usize, String> {
-    in_range(text, 32, 1024)
-}
-
-/// A count of at least one.
-pub fn positive(text: &str) -> std::result::Result<usize, String> {
-    in_range(text, 1, 1 << 20)
-}
-
-fn in_range(text: &str, least: usize, most: usize) -> std::result::Result<usize, String> {
-    let value: usize = text.parse().map_err(|_| "a whole number is wanted".to_string())?;
-    if (least..=most).contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!("a number from {least} to {most} is wanted"))
-    }
-}
-
-/// A number over 0.
-pub fn positive_float(text: &str) -> std::result::Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
-        _ => Err("a number over 0 is wanted".into()),
+    /// The same, but `None` where the folder has no shard of the split.
+    pub fn loader_if_any(&self, split: &str, options: LoaderOptions) -> Result<Option<Loader>> {
+        match find_shards(&[self.path.join(split)]) {
+            Ok(shards) => Ok(Some(Loader::open(&shards, options)?)),
+            Err(ShardError::NoMatch { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }

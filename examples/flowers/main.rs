@@ -2,9 +2,14 @@
 //!
 //! Without a subcommand it runs the whole job on pictures it draws itself. Each subcommand has a file in `commands/`.
 
+mod args;
 mod commands;
 mod data;
 mod demo;
+mod evaluation;
+mod files;
+mod messages;
+mod photo;
 mod report;
 mod ui;
 
@@ -62,7 +67,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            ui::note!("error: {}", messages::message(error.as_ref()));
             ExitCode::FAILURE
         }
     }

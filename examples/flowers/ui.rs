@@ -1,69 +1,236 @@
-//! What long work shows: a bar with rate and time left on a terminal, plain lines elsewhere.
+//! What the program shows: lines, and the progress of long work, a bar with rate and time left on a terminal, plain lines
+//! elsewhere.
 
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
+
+/// Prints a line to standard output; the arguments are those of `println!`.
+macro_rules! say {
+    () => { $crate::ui::print(format_args!("\n")) };
+    ($($line:tt)*) => { $crate::ui::print(format_args!("{}\n", format_args!($($line)*))) };
+}
+
+/// Prints a line to standard error; the arguments are those of `eprintln!`.
+macro_rules! note {
+    ($($line:tt)*) => { $crate::ui::print_error(format_args!("{}\n", format_args!($($line)*))) };
+}
+
+pub(crate) use {note, say};
+
+/// Whether the work goes on when nobody reads what it prints.
+static OUTLIVES_READER: AtomicBool = AtomicBool::new(false);
+
+/// From here on the files written matter, and not what is printed: a reader that goes away (`| head`) ends nothing.
+pub fn outlive_reader() {
+    OUTLIVES_READER.store(true, Ordering::Relaxed);
+}
+
+/// Prints to standard output. When its reader has gone away there is nothing left to do, so the program ends quietly,
+/// unless its work [outlives the reader](outlive_reader).
+pub fn print(text: fmt::Arguments<'_>) {
+    let written = {
+        let mut out = io::stdout().lock();
+        out.write_fmt(text).and_then(|()| out.flush())
+    };
+    match written {
+        Ok(()) => {}
+        Err(_) if OUTLIVES_READER.load(Ordering::Relaxed) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            note!("error: cannot write to standard output: {error}");
+            std::process::exit(1);
+        }
+    }
+}
+
+/// Prints to standard error. Where that fails there is no place left to say so.
+pub fn print_error(text: fmt::Arguments<'_>) {
+    let _ = io::stderr().lock().write_fmt(text);
+}
 
 /// Plain lines come no more often than this.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+pub const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Progress of a known number of things.
+/// Progress of a known number of things. Several threads may tell it.
 pub struct Progress {
-    what: String,
     total: u64,
-    done: u64,
+    unit: Unit,
+    rate: Rate,
     bar: Option<ProgressBar>,
-    started: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    what: String,
+    done: u64,
     last_line: Instant,
 }
 
+/// What is counted.
+#[derive(Clone, Copy)]
+pub enum Unit {
+    Photos,
+    Steps,
+    Bytes,
+}
+
+impl Unit {
+    fn amount(self, count: f64) -> String {
+        match self {
+            Unit::Bytes => HumanBytes(count as u64).to_string(),
+            _ if count.fract() != 0.0 && count < 100.0 => format!("{count:.1}"),
+            _ => format!("{count:.0}"),
+        }
+    }
+
+    /// `3 of 20 steps`
+    fn done(self, done: u64, total: u64) -> String {
+        let (done, total) = (self.amount(done as f64), self.amount(total as f64));
+        match self {
+            Unit::Photos => format!("{done} of {total} photos"),
+            Unit::Steps => format!("{done} of {total} steps"),
+            Unit::Bytes => format!("{done} of {total}"),
+        }
+    }
+}
+
 impl Progress {
-    /// Begins to show; `what` is what is being done, `unit` what is counted (`photos`).
-    pub fn new(what: impl Into<String>, total: u64, unit: &str) -> Self {
-        let what = what.into();
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let template = format!("{{msg:24}} {{bar:30}} {{pos}}/{{len}} {unit} {{per_sec}}, {{eta}} left");
-            let style = ProgressStyle::with_template(&template).expect("the template is well formed");
-            ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(what.clone())
+    /// Begins to show; `what` is what is being done.
+    pub fn new(what: &str, total: u64, unit: Unit) -> Self {
+        Self::from(what, 0, total, unit)
+    }
+
+    /// The same, with `begun` done before: they do not count for the rate and the time left.
+    pub fn from(what: &str, begun: u64, total: u64, unit: Unit) -> Self {
+        let rate = Rate { begun, started: Instant::now() };
+        let bar = io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{msg:24} {bar:30} {counts}, {left} left")
+                .expect("the template is well formed")
+                .progress_chars("=> ")
+                .with_key("counts", move |bar: &ProgressState, out: &mut dyn fmt::Write| {
+                    let (done, per_second) = (bar.pos(), rate.per_second(bar.pos()));
+                    let _ = write!(out, "{}, {} a second", unit.done(done, total), unit.amount(per_second));
+                })
+                .with_key("left", move |bar: &ProgressState, out: &mut dyn fmt::Write| {
+                    let _ = out.write_str(&rate.left(bar.pos(), total));
+                });
+            ProgressBar::new(total).with_position(begun).with_style(style).with_message(what.to_owned())
         });
-        Self { what, total, done: 0, bar, started: Instant::now(), last_line: Instant::now() }
+        let state = Mutex::new(State { what: what.into(), done: begun, last_line: rate.started });
+        Self { total, unit, rate, bar, state }
     }
 
     /// So many are done in all.
-    pub fn set(&mut self, done: u64) {
-        self.done = done;
+    pub fn set(&self, done: u64) {
+        self.update(|_| done);
+    }
+
+    /// So many more are done.
+    pub fn add(&self, more: u64) {
+        self.update(|done| done + more);
+    }
+
+    fn update(&self, change: impl FnOnce(u64) -> u64) {
+        let mut state = self.state();
+        state.done = change(state.done);
         match &self.bar {
-            Some(bar) => bar.set_position(done),
-            None if self.last_line.elapsed() >= PLAIN_INTERVAL && done < self.total => {
-                self.last_line = Instant::now();
-                eprintln!("{}: {done} of {}, {} left", self.what, self.total, self.left());
+            Some(bar) => bar.set_position(state.done),
+            None if state.last_line.elapsed() >= PLAIN_INTERVAL && state.done < self.total => {
+                state.last_line = Instant::now();
+                let (what, done) = (&state.what, self.unit.done(state.done, self.total));
+                note!("{what}: {done}, {} left", self.rate.left(state.done, self.total));
             }
             None => {}
         }
     }
 
     /// What is being done, with figures that change.
-    pub fn describe(&mut self, what: String) {
+    pub fn describe(&self, what: String) {
         if let Some(bar) = &self.bar {
             bar.set_message(what.clone());
         }
-        self.what = what;
+        self.state().what = what;
     }
 
-    /// Ends the display; seconds since the beginning.
-    pub fn finish(self) -> f64 {
+    /// Prints lines while the bar is out of the way.
+    pub fn above(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Progress {
+    /// Ends the display, after an error too.
+    fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// How fast work goes, from its beginning here.
+#[derive(Clone, Copy)]
+struct Rate {
+    /// Done before.
+    begun: u64,
+    started: Instant,
+}
+
+impl Rate {
+    fn per_second(self, done: u64) -> f64 {
+        done.saturating_sub(self.begun) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
-    fn left(&self) -> String {
-        let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
-        let seconds = (self.total - self.done) as f64 / rate.max(1e-9);
-        duration(seconds)
+    fn left(self, done: u64, total: u64) -> String {
+        let per_second = self.per_second(done);
+        if per_second == 0.0 {
+            return "?".into();
+        }
+        duration(total.saturating_sub(done) as f64 / per_second)
     }
+}
+
+/// Work of which only the end will be known: a sign of life and the time on a terminal, a line elsewhere if it is expected
+/// to take long.
+pub struct Busy(Option<ProgressBar>);
+
+impl Busy {
+    pub fn new(what: String, expected: Duration) -> Self {
+        if !io::stderr().is_terminal() {
+            if expected >= PLAIN_INTERVAL {
+                note!("{what}");
+            }
+            return Self(None);
+        }
+        let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("well formed");
+        let spinner = ProgressBar::new_spinner().with_style(style).with_message(what);
+        spinner.enable_steady_tick(Duration::from_millis(200));
+        Self(Some(spinner))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if let Some(spinner) = &self.0 {
+            spinner.finish_and_clear();
+        }
+    }
+}
+
+/// `1 photo`, `2 photos`.
+pub fn count(number: usize, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
 }
 
 /// `95.2` as `1 min 35 s`.
@@ -72,5 +239,19 @@ pub fn duration(seconds: f64) -> String {
         0..10 => format!("{seconds:.1} s"),
         s @ 10..120 => format!("{s} s"),
         s => format!("{} min {} s", s / 60, s % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_before_does_not_count_for_the_rate() {
+        let rate = Rate { begun: 50, started: Instant::now() - Duration::from_secs(100) };
+        // Ten done in 100 seconds, not sixty.
+        assert!((rate.per_second(60) - 0.1).abs() < 1e-3);
+        assert_eq!(rate.left(60, 100), "6 min 40 s");
+        assert_eq!(rate.left(50, 100), "?");
     }
 }

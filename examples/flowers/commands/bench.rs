@@ -13,7 +13,10 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use crate::Result;
-use crate::data::{self, DataFolder};
+use crate::args::{self, Threads};
+use crate::data::DataFolder;
+use crate::files::TRAIN;
+use crate::ui::say;
 
 /// Measure a training step and a forward pass of the reference network on random data, or the input pipeline.
 ///
@@ -21,17 +24,16 @@ use crate::data::{self, DataFolder};
 #[derive(clap::Args)]
 pub struct Args {
     /// Side of the square image, in pixels
-    #[arg(long, value_parser = data::image_size, value_name = "PIXELS", default_value = "64")]
+    #[arg(long, value_parser = args::image_size, value_name = "PIXELS", default_value = "64")]
     image_size: usize,
     /// Photos in a step
-    #[arg(long, value_parser = data::positive, value_name = "N", default_value = "64")]
+    #[arg(long, value_parser = args::positive, value_name = "N", default_value = "64")]
     batch_size: usize,
     /// Steps to measure
-    #[arg(long, value_parser = data::positive, value_name = "N", default_value = "8")]
+    #[arg(long, value_parser = args::positive, value_name = "N", default_value = "8")]
     steps: usize,
-    /// Threads to compute with [default: one a core]
-    #[arg(long, value_parser = data::positive, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
     /// Measure the input pipeline instead: photos a second from the train shards of --data
     #[arg(long, requires = "data")]
     pipeline: bool,
@@ -41,18 +43,21 @@ pub struct Args {
     /// How a photo becomes a square
     #[arg(long, value_name = "crop|resize|resize-crop", default_value = "crop", requires = "pipeline")]
     fit: Fit,
+    /// The label of the first class in the records [default: 1]
+    #[arg(long, value_parser = args::label, value_name = "N", requires = "pipeline")]
+    label_offset: Option<i64>,
     /// Keep decoded photos in memory after the first epoch
     #[arg(long, requires = "pipeline")]
     cache: bool,
     /// Epochs to read
-    #[arg(long, value_parser = data::positive, value_name = "N", default_value = "3", requires = "pipeline")]
+    #[arg(long, value_parser = args::positive, value_name = "N", default_value = "3", requires = "pipeline")]
     epochs: usize,
 }
 
 const PEER: &str = concat!("floret ", env!("CARGO_PKG_VERSION"));
 
 pub fn run(args: &Args) -> Result<()> {
-    data::use_threads(args.threads)?;
+    args.threads.apply()?;
     match &args.data {
         Some(folder) => pipeline(args, &DataFolder::open(folder)?),
         None => step(args),
@@ -80,16 +85,17 @@ fn step(args: &Args) -> Result<()> {
         "train_ms": tenths(train_ms), "train_img_s": tenths(batch as f64 / train_ms * 1e3),
         "forward_ms": tenths(forward_ms), "peak_mb": peak_mb,
     });
-    println!("{line}");
+    say!("{line}");
     Ok(())
 }
 
 fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     let preprocess = Preprocess::new(args.image_size).fit(args.fit);
     let mut options = LoaderOptions::new(preprocess, data.classes.len());
+    args::read_records(&mut options, args.label_offset, false);
     options.batch_size = args.batch_size;
     options.cache_bytes = if args.cache { u64::MAX } else { 0 };
-    let loader = data.loader("train", options)?;
+    let loader = data.loader(TRAIN, options)?;
     for epoch in 0..args.epochs {
         let (started, mut images) = (Instant::now(), 0);
         for batch in loader.epoch(epoch as u64) {
@@ -100,7 +106,7 @@ fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
             "peer": PEER, "fit": args.fit.to_string(), "size": args.image_size, "cache": args.cache, "epoch": epoch,
             "images": images, "img_s": img_s.round(),
         });
-        println!("{line}");
+        say!("{line}");
     }
     Ok(())
 }

@@ -1,13 +1,12 @@
 //! `convert`: a folder of photos to TFRecord shards.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 
-use floret::batch::{BadPhoto, Conversion, ConvertOptions, ConvertReport};
+use floret::batch::{Conversion, ConvertOptions, ConvertReport};
 
-use crate::Result;
-use crate::data;
-use crate::ui::Progress;
+use crate::args::{self, Threads};
+use crate::ui::{self, Progress, Unit, say};
+use crate::{Result, messages};
 
 /// Turn a folder of photos, one sub-folder a class, into TFRecord shards.
 ///
@@ -26,7 +25,7 @@ pub struct Args {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99_999), value_name = "N", default_value = "2")]
     shards: u32,
     /// Share of each class's photos kept for evaluation
-    #[arg(long, value_parser = fraction, value_name = "X", default_value = "0.2")]
+    #[arg(long, value_parser = args::fraction, value_name = "X", default_value = "0.2")]
     eval_fraction: f64,
     /// Source of the split: the same seed and photos give the same split
     #[arg(long, value_name = "N", default_value = "1")]
@@ -37,23 +36,12 @@ pub struct Args {
     /// Replace the data set that DATA_DIR holds already
     #[arg(long)]
     overwrite: bool,
-    /// Threads to work with [default: one a core]
-    #[arg(long, value_parser = data::positive, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
 }
-
-fn fraction(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
-        _ => Err("a number from 0 to under 1 is wanted".into()),
-    }
-}
-
-/// Files left out that are listed one by one.
-const LISTED: usize = 20;
 
 pub fn run(args: &Args) -> Result<()> {
-    data::use_threads(args.threads)?;
+    args.threads.apply()?;
     let options = ConvertOptions {
         shards: args.shards,
         eval_fraction: args.eval_fraction,
@@ -68,7 +56,7 @@ pub fn run(args: &Args) -> Result<()> {
     let photos = (plan.train().len() + plan.eval().len()) as u64;
     let report = shown("writing", photos, |done| plan.write(done))?;
     print_report(&report);
-    println!("\nNext:  flowers train --data {} --out run", args.data.display());
+    say!("\nNext:  flowers train --data {} --out run", args.data.display());
     Ok(())
 }
 
@@ -78,44 +66,34 @@ fn shown<T, E>(
     total: u64,
     work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
-    let progress = Mutex::new(Progress::new(what, total, "photos"));
-    let done = work(&|done| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.set(done as u64);
-        }
-    });
-    if let Ok(progress) = progress.into_inner() {
-        progress.finish();
-    }
-    done
+    let progress = Progress::new(what, total, Unit::Photos);
+    work(&|done| progress.set(done as u64))
 }
 
 fn print_report(report: &ConvertReport) {
     let names = report.classes.names();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-    println!("{:width$}  train   eval", "class");
+    say!("{:width$}  train   eval", "class");
     for ((name, train), eval) in names.iter().zip(&report.train).zip(&report.eval) {
         let fill = " ".repeat(width - name.chars().count());
-        println!("{name}{fill}  {train:5}  {eval:5}");
+        say!("{name}{fill}  {train:5}  {eval:5}");
     }
     let (train, eval) = (report.train.iter().sum::<usize>(), report.eval.iter().sum::<usize>());
-    println!("{:width$}  {train:5}  {eval:5}", "total");
-    println!();
+    say!("{:width$}  {train:5}  {eval:5}", "total");
+    say!();
     for shard in &report.shards {
-        println!("wrote {}", shard.display());
+        say!("wrote {}", shard.display());
     }
-    print_bad(&report.bad);
-}
-
-fn print_bad(bad: &[BadPhoto]) {
-    if bad.is_empty() {
-        return;
+    if !report.bad.is_empty() {
+        let files = ui::count(report.bad.len(), "file");
+        say!("\nleft out {files} that can't be used:{}", messages::bad_photos(&report.bad));
     }
-    println!("\nleft out {} files that can't be used:", bad.len());
-    for bad in bad.iter().take(LISTED) {
-        println!("  {bad}");
-    }
-    if bad.len() > LISTED {
-        println!("  and {} more (--strict lists all)", bad.len() - LISTED);
+    if eval == 0 {
+        say!(
+            "\nno photo is kept for evaluation, so `flowers train` will go by the training loss, and `flowers eval` has"
+        );
+        say!(
+            "nothing to evaluate on: for a share of each class's photos, see --eval-fraction; it takes two of a class"
+        );
     }
 }

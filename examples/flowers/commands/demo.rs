@@ -10,9 +10,11 @@ use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_s
 
 use super::train::{self, Augmentation, Recipe, Rule, Settings};
 use crate::Result;
-use crate::data::{self, DataFolder};
+use crate::args::{FIRST_LABEL, Threads};
+use crate::data::DataFolder;
 use crate::demo::{self, DemoPhoto};
-use crate::ui;
+use crate::files::{EVAL, LABELS, MODEL, TRAIN, TRAINING};
+use crate::ui::{self, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,9 +24,8 @@ pub struct Args {
     /// Source of the demo's pictures and of its network
     #[arg(long, value_name = "N", default_value = "1")]
     seed: u64,
-    /// Threads to compute with [default: one a core]
-    #[arg(long, value_parser = data::positive, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Pictures drawn, a fifth of them for evaluation.
@@ -36,43 +37,45 @@ const SHARDS: u32 = 2;
 
 pub fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
-    data::use_threads(args.threads)?;
+    args.threads.apply()?;
+    ui::outlive_reader();
     let data_path = args.folder.join(format!("data-seed-{}", args.seed));
-    let run_path = args.folder.join("run");
+    // Another demo with this seed may replace it: the network would be the same.
+    let run_path = args.folder.join(format!("run-seed-{}", args.seed));
 
-    println!("== 1. Data");
-    if data_path.join("labels.txt").is_file() {
-        println!("found the pictures of an earlier run in {}", data_path.display());
+    say!("== 1. Data");
+    if data_path.join(LABELS).is_file() {
+        say!("found the pictures of an earlier run in {}", data_path.display());
     } else {
         let drawn = Instant::now();
         let photos = demo::encoded(args.seed, PICTURES);
         write_shards(&photos, &data_path)?;
-        println!(
+        say!(
             "drew {PICTURES} pictures of flowers and wrote them as TFRecords to {} in {}",
             data_path.display(),
             ui::duration(drawn.elapsed().as_secs_f64())
         );
     }
-    for shard in find_shards(&[data_path.join("train"), data_path.join("eval")])? {
-        println!("  {}", shard.display());
+    for shard in find_shards(&[data_path.join(TRAIN), data_path.join(EVAL)])? {
+        say!("  {}", shard.display());
     }
 
-    println!("\n== 2. Training");
+    say!("\n== 2. Training");
     let data = DataFolder::open(&data_path)?;
     train::train(&data, &settings(args.seed), None, &run_path)?;
 
-    let model = run_path.join("model.safetensors");
-    println!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));
-    println!("the model             {}", model.display());
-    println!("the training state    {}", run_path.join("training.safetensors").display());
-    println!("the data              {}", data_path.display());
+    let model = run_path.join(MODEL);
+    say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));
+    say!("the model             {}", model.display());
+    say!("the training state    {}", run_path.join(TRAINING).display());
+    say!("the data              {}", data_path.display());
     let (flowers, photos) = ("cargo run --release --example flowers --", "PHOTOS_DIR");
-    println!("\nWith photos of your own, in {photos} with one sub-folder a class:");
-    println!("  {flowers} convert {photos} data");
-    println!("  {flowers} train --data data --out run");
-    println!("  {flowers} predict --model run/model.safetensors PHOTO...");
-    println!("or ask this network about any picture:");
-    println!("  {flowers} predict --model {} PHOTO...", model.display());
+    say!("\nWith photos of your own, in {photos} with one sub-folder a class:");
+    say!("  {flowers} convert {photos} data");
+    say!("  {flowers} train --data data --out run");
+    say!("  {flowers} predict --model run/model.safetensors PHOTO...");
+    say!("or ask this network about any picture:");
+    say!("  {flowers} predict --model {} PHOTO...", model.display());
     Ok(())
 }
 
@@ -88,6 +91,8 @@ fn settings(seed: u64) -> Settings {
         augment: Augmentation::Light,
         recipe: Recipe::Default,
         seed,
+        label_offset: FIRST_LABEL,
+        skip_bad: false,
     }
 }
 
@@ -95,7 +100,7 @@ fn write_shards(photos: &[DemoPhoto], folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
     let classes: Vec<String> = demo::class_names().map(String::from).collect();
     let (eval, train) = photos.split_at(EVAL_PICTURES);
-    for (prefix, photos) in [("train", train), ("eval", eval)] {
+    for (prefix, photos) in [(TRAIN, train), (EVAL, eval)] {
         let mut shards = ShardWriter::create(folder, prefix, SHARDS, Compression::Plain)?;
         for photo in photos {
             shards.write(&example(photo, &classes).encode(&ImageSchema::default()))?;
@@ -103,13 +108,13 @@ fn write_shards(photos: &[DemoPhoto], folder: &Path) -> Result<()> {
         shards.finish()?;
     }
     // Last: its presence says that the shards are whole.
-    Ok(ClassNames::new(classes).write(folder.join("labels.txt"))?)
+    Ok(ClassNames::new(classes).write(folder.join(LABELS))?)
 }
 
 fn example(photo: &DemoPhoto, classes: &[String]) -> ImageExample {
     ImageExample {
         encoded: photo.jpeg.clone(),
-        label: photo.class as i64 + 1,
+        label: photo.class as i64 + FIRST_LABEL,
         class_text: Some(classes[photo.class].clone()),
         filename: Some(photo.filename.clone()),
         height: Some(photo.height.into()),

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use floret::batch::LoaderOptions;
 use floret::checkpoint::load_model;
-use floret::train::evaluate;
 
-use crate::data::{self, DataFolder};
-use crate::{Result, report};
+use crate::args::{self, Records, Threads};
+use crate::data::DataFolder;
+use crate::evaluation::{evaluate, note_skipped};
+use crate::files::{EVAL, LABELS};
+use crate::ui::say;
+use crate::{Result, messages, report};
 
 /// Evaluate a model on the eval shards of a data folder: accuracy, per class, confusion matrix.
 #[derive(clap::Args)]
@@ -19,23 +22,48 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// The shards to evaluate on
-    #[arg(long, value_name = "NAME", default_value = "eval")]
+    #[arg(long, value_name = "NAME", default_value = EVAL)]
     split: String,
-    /// Threads to compute with [default: one a core]
-    #[arg(long, value_parser = data::positive, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    records: Records,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    data::use_threads(args.threads)?;
+    args.threads.apply()?;
     let (mut network, info) = load_model(&args.model)?;
     let data = DataFolder::open(&args.data)?;
     if data.classes.names() != info.classes {
-        let (model, data) = (info.classes.join(", "), data.classes.names().join(", "));
-        return Err(format!("the model knows the classes {model}, but the data has {data}").into());
+        let (model, classes) = (info.classes.join(", "), data.classes.names().join(", "));
+        let labels = args.data.join(LABELS);
+        return Err(format!(
+            "the model knows the classes {model}, but {} names {classes}: evaluate on data of the model's classes, in \
+             their order, or train a model on this data",
+            labels.display()
+        )
+        .into());
     }
-    let options = LoaderOptions::new(info.preprocess, info.classes.len());
-    let loader = data.loader(&args.split, options.for_evaluation())?;
-    print!("{}", report::evaluation(&evaluate(&mut network, &loader)?, &info.classes));
+    let mut options = LoaderOptions::new(info.preprocess, info.classes.len()).for_evaluation();
+    args::read_records(&mut options, args.records.label_offset, args.records.skip_bad);
+    let evaluated = data.loader_if_any(&args.split, options).and_then(|loader| {
+        let Some(loader) = loader else {
+            return Err(nothing_to_evaluate_on(args).into());
+        };
+        let evaluation = evaluate(&mut network, &loader)?;
+        note_skipped(&args.split, &loader, 0);
+        Ok(evaluation)
+    });
+    let evaluation = evaluated.map_err(messages::suggest_skipping)?;
+    say!("{}", report::evaluation(&evaluation, &info.classes).trim_end());
     Ok(())
+}
+
+fn nothing_to_evaluate_on(args: &Args) -> String {
+    format!(
+        "there is nothing to evaluate on: {} has no shards named {}-*; convert the photos with a larger --eval-fraction, or \
+         choose other shards with --split",
+        args.data.display(),
+        args.split
+    )
 }

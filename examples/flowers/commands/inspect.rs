@@ -1,20 +1,25 @@
 //! `inspect`: what is in shards, and what is wrong with them.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use floret::atomic_file::FileError;
 use floret::image::{ImageHeader, read_header};
 use floret::record::{
     ImageExample, ImageSchema, ReaderOptions, RecordError, RecordReader, find_shards, list_features,
 };
 use rayon::prelude::*;
 
-use crate::Result;
+use crate::ui::{self, Progress, Unit, say};
+use crate::{Result, messages};
 
 /// Verify TFRecord files record by record, and show what they hold.
 ///
-/// Checks both CRCs of every record, every example and the header of every image. Prints counts, sizes and a histogram of the
-/// classes; each defect is named with file, record and byte offset. The exit code is 1 if there was any.
+/// Checks both CRCs of every record, every example and the header of every image. Each defect is named as it is found, with
+/// file, record and byte offset; then come counts, sizes and a histogram of the classes. The exit code is 1 if there was
+/// any defect.
 #[derive(clap::Args)]
 pub struct Args {
     /// TFRecord files, shard prefixes such as data/train, or globs
@@ -22,42 +27,40 @@ pub struct Args {
     files: Vec<PathBuf>,
 }
 
-/// Defects listed one by one for each file.
-const LISTED: usize = 20;
-
 pub fn run(args: &Args) -> Result<()> {
     let files = find_shards(&args.files)?;
-    let reports: Vec<Report> = files.par_iter().map(|file| Report::of(file)).collect();
+    let bytes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
+    let progress = Progress::new("inspecting", bytes, Unit::Bytes);
+    let reports: Vec<Report> = files.par_iter().map(|file| Report::of(file, &progress)).collect();
+    drop(progress);
+
     let mut all = Report::default();
+    let defective = reports.iter().filter(|report| report.defects > 0).count();
     for (file, report) in files.iter().zip(reports) {
-        println!("{}: {} records, {} bytes of data", file.display(), report.records, report.bytes);
-        for defect in &report.defects {
-            println!("  defect: {defect}");
-        }
-        if report.defect_count > report.defects.len() {
-            println!("  and {} more defects", report.defect_count - report.defects.len());
-        }
+        say!("{}: {}", file.display(), report.summary());
         all.add(report);
     }
     all.print();
-    match all.defect_count {
+    match all.defects {
         0 => Ok(()),
-        n => Err(format!("{n} defects in {} files", files.len()).into()),
+        n => {
+            Err(format!("{} in {defective} of {}", ui::count(n, "defect"), ui::count(files.len(), "file"))
+                .into())
+        }
     }
 }
 
 /// What was found in one file, or in all.
 #[derive(Default)]
 struct Report {
-    records: u64,
+    records: usize,
     bytes: u64,
+    defects: usize,
     classes: BTreeMap<(i64, Option<String>), u64>,
     formats: BTreeMap<String, u64>,
     sides: Option<Sides>,
     /// The features of the first record.
     features: Vec<String>,
-    defects: Vec<String>,
-    defect_count: usize,
 }
 
 /// Smallest and largest width and height.
@@ -74,66 +77,93 @@ impl Sides {
     }
 }
 
+/// A file that tells how many of its bytes were read.
+struct Watched<'a> {
+    file: File,
+    progress: &'a Progress,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        self.progress.add(read as u64);
+        Ok(read)
+    }
+}
+
 impl Report {
-    fn of(file: &Path) -> Self {
+    /// Reads a file, and prints its defects as they are found.
+    fn of(file: &Path, progress: &Progress) -> Self {
         let mut report = Report::default();
-        if let Err(error) = report.read(file) {
-            report.defect(error.to_string());
+        let mut tell = |defect: String| progress.above(|| say!("defect: {defect}"));
+        if let Err(error) = report.read(file, progress, &mut tell) {
+            report.defects += 1;
+            tell(messages::record(&error));
         }
         report
     }
 
     /// Reads to the end, or to the first defect that the file can't be read beyond.
-    fn read(&mut self, file: &Path) -> std::result::Result<(), RecordError> {
-        let mut reader = RecordReader::open_with(file, &ReaderOptions::default())?;
+    fn read(
+        &mut self,
+        path: &Path,
+        progress: &Progress,
+        tell: &mut impl FnMut(String),
+    ) -> std::result::Result<(), RecordError> {
+        let file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
+        let mut reader = RecordReader::new(Watched { file, progress }, path, &ReaderOptions::default())?;
         let mut payload = Vec::new();
         loop {
-            match reader.read_into(&mut payload) {
+            let defects = match reader.read_into(&mut payload) {
                 Ok(None) => return Ok(()),
                 Ok(Some(position)) => {
                     let at = reader.location(position);
-                    if let Err(fault) = self.example(&payload) {
-                        self.defect(format!("{at}: {fault}"));
-                    }
+                    self.example(&payload).into_iter().map(|fault| format!("{at}: {fault}")).collect()
                 }
-                Err(error) if error.is_recoverable() => self.defect(error.to_string()),
+                Err(error) if error.is_recoverable() => vec![messages::record(&error)],
                 Err(error) => return Err(error),
-            }
+            };
             self.records += 1;
             self.bytes += payload.len() as u64;
+            self.defects += defects.len();
+            defects.into_iter().for_each(&mut *tell);
         }
     }
 
-    fn example(&mut self, payload: &[u8]) -> Result<()> {
+    /// Counts an example; what is wrong with it.
+    fn example(&mut self, payload: &[u8]) -> Vec<String> {
         if self.features.is_empty() {
-            self.features = list_features(payload)?.iter().map(ToString::to_string).collect();
+            // Of a payload that is no example at all, the next line tells.
+            let features = list_features(payload).unwrap_or_default();
+            self.features = features.iter().map(ToString::to_string).collect();
         }
-        let example = ImageExample::parse(payload, &ImageSchema::default())?;
+        let example = match ImageExample::parse(payload, &ImageSchema::default()) {
+            Ok(example) => example,
+            Err(error) => return vec![error.to_string()],
+        };
         *self.classes.entry((example.label, example.class_text.clone())).or_default() += 1;
-        let ImageHeader { format, width, height, color, .. } = read_header(&example.encoded)?;
+        match read_header(&example.encoded) {
+            Ok(header) => self.image(&example, header),
+            Err(error) => vec![messages::image(&error)],
+        }
+    }
+
+    fn image(&mut self, example: &ImageExample, header: ImageHeader) -> Vec<String> {
+        let ImageHeader { format, width, height, color, .. } = header;
         *self.formats.entry(format!("{format} {color}")).or_default() += 1;
         let sides = Sides { width: (width, width), height: (height, height) };
         self.sides = Some(self.sides.map_or(sides, |all| all.join(sides)));
-        for (what, said, is) in [("height", example.height, height), ("width", example.width, width)] {
-            if said.is_some_and(|said| said != is as i64) {
-                return Err(
-                    format!("the record says a {what} of {}, the image has {is}", said.unwrap_or(0)).into()
-                );
-            }
-        }
-        Ok(())
-    }
-
-    fn defect(&mut self, defect: String) {
-        self.defect_count += 1;
-        if self.defects.len() < LISTED {
-            self.defects.push(defect);
-        }
+        [("height", example.height, height), ("width", example.width, width)]
+            .into_iter()
+            .filter_map(|(what, said, is)| Some((what, said.filter(|said| *said != is as i64)?, is)))
+            .map(|(what, said, is)| format!("the record says a {what} of {said}, the image has {is}"))
+            .collect()
     }
 
     fn add(&mut self, other: Report) {
         self.records += other.records;
         self.bytes += other.bytes;
+        self.defects += other.defects;
         other.classes.into_iter().for_each(|(class, n)| *self.classes.entry(class).or_default() += n);
         other.formats.into_iter().for_each(|(format, n)| *self.formats.entry(format).or_default() += n);
         self.sides = match (self.sides, other.sides) {
@@ -143,29 +173,30 @@ impl Report {
         if self.features.is_empty() {
             self.features = other.features;
         }
-        self.defect_count += other.defect_count;
+    }
+
+    fn summary(&self) -> String {
+        let (records, defects) = (ui::count(self.records, "record"), ui::count(self.defects, "defect"));
+        format!("{records}, {} bytes of data, {defects}", self.bytes)
     }
 
     fn print(&self) {
-        println!(
-            "\nin all: {} records, {} bytes of data, {} defects",
-            self.records, self.bytes, self.defect_count
-        );
+        say!("\nin all: {}", self.summary());
         for (format, count) in &self.formats {
-            println!("  {format}: {count}");
+            say!("  {format}: {count}");
         }
         if let Some(Sides { width, height }) = self.sides {
-            println!("  {} to {} pixels wide, {} to {} high", width.0, width.1, height.0, height.1);
+            say!("  {} to {} pixels wide, {} to {} high", width.0, width.1, height.0, height.1);
         }
         if !self.classes.is_empty() {
-            println!("\nlabel  records  class");
+            say!("\nlabel  records  class");
         }
         for ((label, text), count) in &self.classes {
-            println!("{label:5}  {count:7}  {}", text.as_deref().unwrap_or("-"));
+            say!("{label:5}  {count:7}  {}", text.as_deref().unwrap_or("-"));
         }
         if !self.features.is_empty() {
-            println!("\nfeatures of the first record:");
-            self.features.iter().for_each(|feature| println!("  {feature}"));
+            say!("\nfeatures of the first record:");
+            self.features.iter().for_each(|feature| say!("  {feature}"));
         }
     }
 }

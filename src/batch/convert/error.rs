@@ -101,7 +101,7 @@ pub enum ConvertError {
     },
     /// A folder that holds a data set already.
     #[error(
-        "{} already holds a data set ({}): choose another folder, or ask for this one to be overwritten",
+        "{} already holds a data set ({}): choose another folder, or have this one overwritten",
         folder.display(), some(files)
     )]
     Occupied {

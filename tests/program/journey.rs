@@ -1,76 +1,11 @@
-//! The program `flowers`, run as a process: what its subcommands print, their files and their exit codes.
+//! From help and photos to predictions; errors; output that nobody reads; measurements.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
-/// The built example, which `cargo test` puts beside the tests.
-fn flowers() -> Command {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests.parent().unwrap().parent().unwrap().join("examples").join("flowers");
-    let program = program.with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(
-        program.exists(),
-        "{} is not built: run `cargo test`, or `cargo build --examples`",
-        program.display()
-    );
-    Command::new(program)
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    flowers().current_dir(folder).args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Runs what must succeed; its standard output.
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let output = run(folder, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// Runs what must fail with exit code 1; its standard error, which must hold a line that begins with `error: `, every
-/// one of `parts`, and no sign of a panic.
-#[track_caller]
-fn fails(folder: &Path, arguments: &[&str], parts: &[&str]) {
-    let output = run(folder, arguments);
-    let errors = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
-    assert!(errors.lines().any(|line| line.starts_with("error: ")), "{errors}");
-    assert!(!errors.contains("panicked") && !errors.contains("RUST_BACKTRACE"), "{errors}");
-    for part in parts {
-        assert!(errors.contains(part), "{arguments:?}: {part:?} is not in {errors:?}");
-    }
-}
-
-/// Photos of two classes, red and blue with noise, 12 each.
-fn photos(folder: &Path) -> PathBuf {
-    let mut rng = ChaCha8Rng::seed_from_u64(3);
-    for (class, colour) in [("red", [200, 40, 40]), ("blue", [40, 40, 200])] {
-        fs::create_dir_all(folder.join("photos").join(class)).unwrap();
-        for number in 0..12 {
-            let (width, height) = (rng.random_range(40u16..60), rng.random_range(40u16..60));
-            let pixels: Vec<u8> = (0..usize::from(width) * usize::from(height))
-                .flat_map(|_| colour.map(|level: u8| level.saturating_add_signed(rng.random_range(-30..30))))
-                .collect();
-            let path = folder.join("photos").join(class).join(format!("{number}.jpg"));
-            let encoder = jpeg_encoder::Encoder::new_file(path, 90).unwrap();
-            encoder.encode(&pixels, width, height, jpeg_encoder::ColorType::Rgb).unwrap();
-        }
-    }
-    folder.join("photos")
-}
-
-const TRAIN: &[&str] =
-    &["train", "--data", "data", "--image-size", "32", "--batch-size", "8", "--threads", "2"];
+use crate::support::*;
 
 #[test]
 fn help_teaches_and_bad_arguments_exit_with_2() {
@@ -175,10 +110,55 @@ fn errors_say_what_where_and_what_to_do() {
     assert_eq!(output.status.code(), Some(1));
     let found = text(&output.stdout);
     assert!(
-        found.contains("record 0 at byte 0") && found.contains("CRC") && found.contains("1 defects"),
+        found.contains("record 0 at byte 0") && found.contains("CRC") && found.contains("1 defect\n"),
         "{found}"
     );
     fails(folder, &[TRAIN, &["--epochs", "1"]].concat(), &["record 0 at byte 0", "train-00000-of-00001"]);
+}
+
+#[test]
+fn what_is_missing_or_does_not_fit_says_what_to_do() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    let nothing = [TRAIN, &["--out", "empty", "--resume"]].concat();
+    fails(folder, &nothing, &["empty/training.safetensors is missing", "leave out --resume", "--out"]);
+    fs::write(folder.join("data/labels.txt"), "cats\ndogs\n").unwrap();
+    let resume = [TRAIN, &["--epochs", "2", "--out", "run", "--resume"]].concat();
+    fails(folder, &resume, &["blue, red", "cats, dogs", "--data", "--out"]);
+    let eval = [&["eval", "--data", "data"], &MODEL[..]].concat();
+    fails(
+        folder,
+        &eval,
+        &["blue, red", "data/labels.txt names cats, dogs", "evaluate on data of the model's classes"],
+    );
+    fs::remove_file(folder.join("data/labels.txt")).unwrap();
+    fails(folder, &resume, &["data/labels.txt is missing", "one a line", "flowers convert"]);
+}
+
+/// Runs a command whose output nobody reads.
+#[track_caller]
+fn succeeds_unread(folder: &Path, arguments: &[&str]) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = flowers().current_dir(folder).args(arguments).stdout(writer).output().unwrap();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {errors}");
+    assert!(!errors.contains("panicked") && !errors.contains("error"), "{errors}");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_reports_but_no_training() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds_unread(folder, &["convert", "photos", "data", "--shards", "1"]);
+    succeeds_unread(folder, &[TRAIN, &["--epochs", "2", "--out", "run"]].concat());
+    let (resumed, _) = prints(folder, &[TRAIN, &["--out", "run", "--resume"]].concat());
+    holds(&resumed, &["going on after 2 epochs", "all 2 epochs were done already"]);
+    succeeds_unread(folder, &["inspect", "data/train"]);
+    succeeds_unread(folder, &[&["eval", "--data", "data"], &MODEL[..]].concat());
+    succeeds_unread(folder, &[&["predict", "photos/red"], &MODEL[..]].concat());
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! Arguments that several subcommands have, and how numbers are read.
+
+use floret::batch::{LoaderOptions, OnBadRecord};
+
+use crate::Result;
+
+// No doc comments on these structs: clap would take them for the help of the subcommand that they are part of.
+
+#[derive(clap::Args)]
+pub struct Threads {
+    /// Threads to compute with [default: one a core]
+    #[arg(long, value_parser = positive, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Threads {
+    /// Sets the number of threads of everything that follows; without the flag it is rayon's choice, one a core.
+    pub fn apply(&self) -> Result<()> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(clap::Args)]
+pub struct Records {
+    /// The label of the first class in the records: 1 as `flowers convert` writes them, 0 in data that counts from 0
+    /// [default: 1]
+    #[arg(long, value_parser = label, value_name = "N")]
+    pub label_offset: Option<i64>,
+    /// Leave out and count records that are damaged, have no usable photo or a label of no class
+    #[arg(long)]
+    pub skip_bad: bool,
+}
+
+/// What the first class's label is unless a flag says otherwise: labels count from 1 in TensorFlow's image data sets and
+/// in `convert`'s. It is not guessed from `labels.txt`, whose `background` line others leave out; a wrong one is an error
+/// that names the flag.
+pub const FIRST_LABEL: i64 = 1;
+
+/// Sets how `options` read records.
+pub fn read_records(options: &mut LoaderOptions, label_offset: Option<i64>, skip_bad: bool) {
+    options.label_offset = label_offset.unwrap_or(FIRST_LABEL);
+    options.on_bad_record = if skip_bad { OnBadRecord::Skip } else { OnBadRecord::Error };
+}
+
+/// A label in a record.
+pub fn label(text: &str) -> std::result::Result<i64, String> {
+    in_range(text, 0, 1 << 20).map(|label| label as i64)
+}
+
+/// An image side: the reference network halves it five times, so under 32 little would be left.
+pub fn image_size(text: &str) -> std::result::Result<usize, String> {
+    in_range(text, 32, 1024)
+}
+
+/// A count of at least one.
+pub fn positive(text: &str) -> std::result::Result<usize, String> {
+    in_range(text, 1, 1 << 20)
+}
+
+fn in_range(text: &str, least: usize, most: usize) -> std::result::Result<usize, String> {
+    let value: usize = text.parse().map_err(|_| "a whole number is wanted".to_string())?;
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("a number from {least} to {most} is wanted"))
+    }
+}
+
+/// A number over 0.
+pub fn positive_float(text: &str) -> std::result::Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
+        _ => Err("a number over 0 is wanted".into()),
+    }
+}
+
+/// A number from 0 to under 1.
+pub fn fraction(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0 to under 1 is wanted".into()),
+    }
+}

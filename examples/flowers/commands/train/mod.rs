@@ -1,0 +1,242 @@
+//! `train`: shards to a trained network.
+
+mod display;
+mod settings;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use floret::batch::{Loader, LoaderOptions};
+use floret::checkpoint::{ModelInfo, SavedTraining, Saver, load_model, load_training};
+use floret::image::Fit;
+use floret::train::{Ended, TrainOptions, Trainer};
+
+pub use self::settings::{Augmentation, Recipe, Rule, Settings};
+use crate::args::{self, Records, Threads};
+use crate::data::DataFolder;
+use crate::evaluation::evaluate;
+use crate::files::{EVAL, MODEL, TRAIN, TRAINING};
+use crate::ui::{self, note, say};
+use crate::{Result, messages, report};
+use display::Display;
+
+/// Train the reference network on a data folder.
+///
+/// The network with the best accuracy on the eval shards is saved after each epoch as OUT/model.safetensors, and the
+/// state of training as OUT/training.safetensors: `--resume` goes on from there. With the same number of epochs it ends with
+/// the very weights that a run without interruption would have ended with; with another, the curve of the learning rate is
+/// another from there on.
+///
+/// Without eval shards the network of the lowest training loss is saved.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder with train-*, eval-* and labels.txt, as `flowers convert` writes it
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Side of the square image that the network sees, in pixels [default: 64]
+    #[arg(long, value_parser = args::image_size, value_name = "PIXELS")]
+    image_size: Option<usize>,
+    /// Photos in a step [default: 64]
+    #[arg(long, value_parser = args::positive, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Passes over the training photos [default: 20]
+    #[arg(long, value_parser = args::positive, value_name = "N")]
+    epochs: Option<usize>,
+    /// The rule that moves the weights [default: momentum; with --recipe script sgd]
+    #[arg(long, value_enum)]
+    optimizer: Option<Rule>,
+    /// Step size [default: sgd and momentum 0.02, adam and adamw 0.0005; with --recipe script, where the loss is a sum over
+    /// the batch, sgd 0.0005 and momentum 0.02 / batch size]
+    #[arg(long, value_parser = args::positive_float, value_name = "X")]
+    learning_rate: Option<f32>,
+    /// How a photo becomes a square: resize the whole of it, its centre (resize-crop), or a cut from its middle at full
+    /// resolution (crop) [default: resize; with --recipe script crop]
+    #[arg(long, value_name = "crop|resize|resize-crop")]
+    fit: Option<Fit>,
+    /// Change training photos at random, so that the network sees more than there are; `--augment` alone is
+    /// `--augment standard` [default: standard; with --recipe script none]
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "standard")]
+    augment: Option<Augmentation>,
+    /// `default`, or `script`: plain gradient descent as in the well-known TensorFlow script, for comparison
+    #[arg(long, value_enum)]
+    recipe: Option<Recipe>,
+    /// Source of all randomness: the same seed gives the same network [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    records: Records,
+    #[command(flatten)]
+    threads: Threads,
+    /// Where the model and the training state go
+    #[arg(long, value_name = "DIR", default_value = "run")]
+    out: PathBuf,
+    /// Go on from OUT/training.safetensors, with the settings saved there
+    #[arg(long)]
+    resume: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    args.threads.apply()?;
+    ui::outlive_reader();
+    let data = DataFolder::open(&args.data)?;
+    let saved = if args.resume { Some(saved(&args.out)?) } else { None };
+    let settings = match &saved {
+        Some(saved) => Settings::resumed(saved, args)?,
+        None => {
+            refuse_occupied(&args.out)?;
+            Settings::new(args)
+        }
+    };
+    let trained = train(&data, &settings, saved, &args.out);
+    let evaluated = trained.map_err(|error| match settings.skip_bad {
+        true => error,
+        false => messages::suggest_skipping(error),
+    })?;
+    let model = args.out.join(MODEL);
+    let (data, model) = (args.data.display(), model.display());
+    if evaluated {
+        say!("\nLook closer:  flowers eval --data {data} --model {model}");
+    }
+    say!("Use it:       flowers predict --model {model} PHOTO...");
+    Ok(())
+}
+
+/// The training state in the folder `out`.
+fn saved(out: &Path) -> Result<SavedTraining> {
+    let path = out.join(TRAINING);
+    if !path.exists() {
+        return Err(format!(
+            "{} is missing: there is no run to go on with; leave out --resume to begin one, or name its folder with --out",
+            path.display()
+        )
+        .into());
+    }
+    Ok(load_training(path)?)
+}
+
+/// Fails if the folder `out` holds what another run made.
+fn refuse_occupied(out: &Path) -> Result<()> {
+    let choose = "choose another folder (--out), or move the file away";
+    if out.join(TRAINING).exists() {
+        let out = out.display();
+        return Err(
+            format!("{out} holds a training run already: go on with it (--resume), or {choose}").into()
+        );
+    }
+    let model = out.join(MODEL);
+    if model.exists() {
+        return Err(format!("{} exists already: {choose}", model.display()).into());
+    }
+    Ok(())
+}
+
+/// Trains, or goes on training, in the folder `out`; prints what it does, and the best network's evaluation. Whether there
+/// was anything to evaluate on.
+pub fn train(
+    data: &DataFolder,
+    settings: &Settings,
+    saved: Option<SavedTraining>,
+    out: &Path,
+) -> Result<bool> {
+    let classes = data.classes.names();
+    let options = settings.loader_options(classes.len());
+    let train = data.loader(TRAIN, options.clone())?;
+    let eval = data.loader_if_any(EVAL, options.clone().for_evaluation())?;
+    describe_data(&train, eval.as_ref(), classes);
+    fs::create_dir_all(out).map_err(|error| format!("cannot create {}: {error}", out.display()))?;
+
+    let train_options = TrainOptions {
+        schedule: settings.schedule(train.batches()),
+        ..TrainOptions::new(settings.epochs as u64, settings.learning_rate)
+    };
+    let mut optimizer = settings.optimizer();
+    let (mut network, mut trainer) = match saved {
+        None => {
+            suggest_smaller_batches(&train);
+            (settings.network(classes.len())?, Trainer::new(train_options))
+        }
+        Some(mut saved) => {
+            require_classes(&saved.info.classes, classes)?;
+            saved.restore(optimizer.as_mut())?;
+            let (epochs, batches) = (saved.progress.epoch as usize, saved.progress.batch);
+            say!("going on after {} and {} batches", ui::count(epochs, "epoch"), batches);
+            (saved.network, Trainer::resume(train_options, saved.progress))
+        }
+    };
+    say!("{}", network.summary());
+    say!(
+        "{} of {} of {}, {}, learning rate {}, seed {}, {}",
+        ui::count(settings.epochs, "epoch"),
+        ui::count(train.batches(), "step"),
+        ui::count(settings.batch_size.min(train.len()), "photo"),
+        optimizer.settings(),
+        settings.learning_rate,
+        settings.seed,
+        ui::count(rayon::current_num_threads(), "thread")
+    );
+    let info = ModelInfo { classes: classes.to_vec(), preprocess: options.preprocess };
+    let mut saver = Saver::new(out, info, serde_json::to_value(settings)?).every_steps(SAVE_EVERY);
+    let mut display = Display::new(&train, eval.as_ref(), settings.epochs);
+    let ended =
+        trainer.run(&mut network, optimizer.as_mut(), &train, eval.as_ref(), &mut [&mut saver, &mut display]);
+    let shown = display.finish();
+    if ended? == Ended::Finished && shown == 0 {
+        say!("all {} were done already", ui::count(settings.epochs, "epoch"));
+    }
+    let Some(best) = trainer.progress().best else { return Ok(eval.is_some()) };
+    let (epoch, path) = (best.epoch + 1, saver.model_path());
+    let Some(eval) = eval else {
+        say!("\nepoch {epoch} was the best by its training loss; its network is {}", path.display());
+        return Ok(false);
+    };
+    // The best network is the one on disk.
+    let (mut network, _) = load_model(&path)?;
+    say!("\nepoch {epoch} was the best; loaded back from {}:", path.display());
+    say!("{}", report::evaluation(&evaluate(&mut network, &eval)?, classes));
+    Ok(true)
+}
+
+/// Steps between two saves of the training state: well under a minute of work lost, well under a hundredth of the time
+/// spent on saving.
+const SAVE_EVERY: u64 = 50;
+
+fn describe_data(train: &Loader, eval: Option<&Loader>, classes: &[String]) {
+    let photos = ui::count(train.len(), "photo");
+    let eval_photos = eval.map_or(0, Loader::len);
+    let (count, names) = (classes.len(), classes.join(", "));
+    say!("{photos} to train on, {eval_photos} to evaluate on, {count} classes: {names}");
+    if eval.is_none() {
+        note!("note: there are no {EVAL} shards, so the best network is the one of the lowest training loss");
+    }
+}
+
+/// The fewest steps of an epoch that a smaller batch is suggested for.
+const FEW_STEPS: usize = 8;
+
+/// Says so if the photos do not fill a single batch: training then makes hardly any steps.
+fn suggest_smaller_batches(train: &Loader) {
+    let LoaderOptions { batch_size, .. } = *train.options();
+    let photos = train.len();
+    // The largest power of two that makes enough steps.
+    let smaller = 1 << (photos / FEW_STEPS).max(1).ilog2();
+    if photos < batch_size && smaller < photos {
+        note!(
+            "note: {} do not fill a batch of {batch_size}, so each epoch is a single step: --batch-size {smaller} would \
+             make it {}",
+            ui::count(photos, "photo"),
+            photos.div_ceil(smaller)
+        );
+    }
+}
+
+fn require_classes(run: &[String], data: &[String]) -> Result<()> {
+    if run == data {
+        return Ok(());
+    }
+    let (run, data) = (run.join(", "), data.join(", "));
+    Err(format!(
+        "the run knows the classes {run}, but the data has {data}: go on with the data it began with (--data), or begin \
+         a new run in another folder (--out, without --resume)"
+    )
+    .into())
+}

@@ -1,0 +1,12 @@
+//! The names of the files that the program reads and writes, as the library's `Conversion` and `Saver` give them.
+
+/// Prefix of the shards to train on.
+pub const TRAIN: &str = "train";
+/// Prefix of the shards to evaluate on.
+pub const EVAL: &str = "eval";
+/// The class names of a data folder.
+pub const LABELS: &str = "labels.txt";
+/// The best network of a run.
+pub const MODEL: &str = "model.safetensors";
+/// The state of a run, to go on from.
+pub const TRAINING: &str = "training.safetensors";

@@ -1,0 +1,151 @@
+//! Errors in the words of the program: where the library advises its options, the message names the flag, or leaves the
+//! advice out where there is no flag.
+
+use std::error::Error as StdError;
+
+use floret::batch::{BadPhoto, BatchError, ConvertError, PhotoFault};
+use floret::image::ImageError;
+use floret::network::NetworkError;
+use floret::record::{RecordDefect, RecordError};
+use floret::train::TrainError;
+
+use crate::Error;
+use crate::files::LABELS;
+use crate::ui;
+
+/// The whole message of any error.
+pub fn message(error: &(dyn StdError + 'static)) -> String {
+    if let Some(TrainError::Network(error)) = error.downcast_ref() {
+        network(error)
+    } else if let Some(error) = batch_error(error) {
+        batch(error)
+    } else if let Some(error) = error.downcast_ref() {
+        convert(error)
+    } else if let Some(error) = error.downcast_ref() {
+        record(error)
+    } else {
+        error.to_string()
+    }
+}
+
+/// The same error with a word about `--skip-bad`, where that flag would help.
+pub fn suggest_skipping(error: Error) -> Error {
+    let skippable = match batch_error(error.as_ref()) {
+        Some(BatchError::Image { .. }) => true,
+        Some(BatchError::Label { label, first, .. }) => !counts_from_0(*label, *first),
+        Some(BatchError::Record(error)) => {
+            error.is_recoverable() || matches!(error, RecordError::Damaged { .. })
+        }
+        _ => false,
+    };
+    if !skippable {
+        return error;
+    }
+    format!("{}; --skip-bad leaves out what can't be used", message(error.as_ref())).into()
+}
+
+/// The data's error, of opening it or of training on it.
+fn batch_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a BatchError> {
+    match error.downcast_ref() {
+        Some(TrainError::Batch(error)) => Some(error),
+        _ => error.downcast_ref(),
+    }
+}
+
+fn batch(error: &BatchError) -> String {
+    match error {
+        BatchError::Image { at, error } => format!("{at}: {}", image(error)),
+        BatchError::Record(error) => record(error),
+        BatchError::Label { at, label, classes, first, last } => {
+            let hint = if counts_from_0(*label, *first) {
+                "; if labels count from 0 in this data, say --label-offset 0"
+            } else if *first == 0 && *label == last + 1 {
+                "; if labels count from 1 in this data, say --label-offset 1"
+            } else {
+                ""
+            };
+            format!(
+                "{at}: label {label} is out of range: labels from {first} to {last} are expected, since \
+                     {LABELS} names {classes} classes{hint}"
+            )
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn counts_from_0(label: i64, first: i64) -> bool {
+    first == 1 && label == 0
+}
+
+/// An error of reading records.
+pub fn record(error: &RecordError) -> String {
+    match error {
+        RecordError::Damaged { at, defect } => match &**defect {
+            RecordDefect::TooLong { length, limit } => {
+                format!("{at}: the record has {length} bytes, over the limit of {limit} for one photo")
+            }
+            _ => error.to_string(),
+        },
+        RecordError::StashFull { at, limit } => format!(
+            "{at}: this {} file can only be read in order, and the records passed over on the way to this one exceed \
+             {limit} bytes: decompress the shards first",
+            at.compression
+        ),
+        _ => error.to_string(),
+    }
+}
+
+/// An error of a photo's.
+pub fn image(error: &ImageError) -> String {
+    match error {
+        ImageError::Truncated { format, offset } => format!(
+            "{format} is cut off: the image data ends at byte {offset}, before the end of the image; fetch the file again"
+        ),
+        ImageError::TooLarge { width, height, max_pixels } => {
+            format!("image of {width}x{height} pixels is over the limit of {max_pixels} pixels; shrink it")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What is wrong with a photo's file.
+pub fn photo(fault: &PhotoFault) -> String {
+    match fault {
+        PhotoFault::Image(error) => image(error),
+        _ => fault.to_string(),
+    }
+}
+
+/// Files that can't be used, a line each.
+pub fn bad_photos(bad: &[BadPhoto]) -> String {
+    let lines = bad.iter().map(|bad| format!("\n  {}: {}", bad.path.display(), photo(&bad.fault)));
+    lines.collect()
+}
+
+fn convert(error: &ConvertError) -> String {
+    match error {
+        ConvertError::BadPhotos(bad) => {
+            let files = ui::count(bad.len(), "file");
+            format!("{files} can't be used, so nothing was written:{}", bad_photos(bad))
+        }
+        ConvertError::EmptyClasses { photos, classes, bad } => {
+            let classes: Vec<_> = classes.iter().map(|class| format!("`{class}`")).collect();
+            let (photos, classes) = (photos.display(), classes.join(", "));
+            let bad = if bad.is_empty() { String::new() } else { format!(":{}", bad_photos(bad)) };
+            format!(
+                "{photos}: there is no usable photo of {classes}: add some, or remove the class's folder{bad}"
+            )
+        }
+        ConvertError::Occupied { .. } => format!("{error} with --overwrite"),
+        _ => error.to_string(),
+    }
+}
+
+fn network(error: &NetworkError) -> String {
+    match error {
+        NetworkError::NotFinite { loss, step, learning_rate } => format!(
+            "the loss became {loss} at step {step} (learning rate {learning_rate}): train again with a lower --learning-rate"
+        ),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,105 @@
+//! Data sets: files left out, defects, labels, bad records.
+
+use std::fs;
+
+use floret::record::crc::masked_crc32c;
+use tempfile::TempDir;
+
+use crate::support::*;
+
+#[test]
+fn convert_lists_every_file_left_out() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    let names: Vec<String> = (0..25).map(|number| format!("{number}.txt")).collect();
+    names.iter().for_each(|name| fs::write(photos.join("red").join(name), "no photo").unwrap());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    fails(folder, &["convert", "photos", "data", "--strict"], &[&names[..], &["25 files"]].concat());
+    let converted = succeeds(folder, &["convert", "photos", "data"]);
+    holds(&converted, &names);
+    assert!(!converted.contains("more"), "{converted}");
+    fails(folder, &["convert", "photos", "data"], &["labels.txt and 4 more", "--overwrite"]);
+    let whole = fs::read(photos.join("red/1.jpg")).unwrap();
+    fs::write(photos.join("red/cut.jpg"), &whole[..whole.len() / 2]).unwrap();
+    let converted = succeeds(folder, &["convert", "photos", "data", "--overwrite"]);
+    holds(&converted, &["cut.jpg: JPEG is cut off"]);
+    assert!(!converted.contains("Truncated"), "a name of the library's: {converted}");
+}
+
+#[test]
+fn inspect_names_every_defect() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    records(folder, |_, example| (example.height, example.width) = (Some(7), Some(9)));
+    fs::copy(
+        folder.join("data/train-00000-of-00001.tfrecord"),
+        folder.join("data/eval-00000-of-00001.tfrecord"),
+    )
+    .unwrap();
+    records(folder, |_, _| ());
+    let output = run(folder, &["inspect", "data/train", "data/eval"]);
+    assert_eq!(output.status.code(), Some(1));
+    let found = text(&output.stdout);
+    let defects: Vec<_> = found.lines().filter(|line| line.starts_with("defect: ")).collect();
+    assert_eq!(defects.len(), 48, "{found}");
+    for record in 0..24 {
+        let place = format!("defect: data/eval-00000-of-00001.tfrecord: record {record} at byte ");
+        let of_record: Vec<_> = defects.iter().filter(|line| line.starts_with(&place)).collect();
+        assert!(of_record[0].contains("height of 7") && of_record[1].contains("width of 9"), "{found}");
+    }
+    holds(&text(&output.stderr), &["48 defects in 1 of 2 files"]);
+
+    // A length over the limit, with a sound CRC.
+    let length = (1u64 << 40).to_le_bytes();
+    let header = [&length[..], &masked_crc32c(&length).to_le_bytes()].concat();
+    fs::write(folder.join("long.tfrecord"), header).unwrap();
+    let found = text(&run(folder, &["inspect", "long.tfrecord"]).stdout);
+    holds(&found, &["long.tfrecord: record 0 at byte 0: the record has 1099511627776 bytes, over the limit"]);
+    assert!(!found.contains("max_record_bytes"), "a name of the library's: {found}");
+}
+
+#[test]
+fn labels_may_count_from_0() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    records(folder, |_, example| example.label -= 1);
+    let train = [TRAIN, &["--epochs", "1", "--out", "run"]].concat();
+    fails(folder, &train, &["label 0 is out of range", "say --label-offset 0"]);
+    succeeds(folder, &[&train[..], &["--label-offset", "0"]].concat());
+    let eval = [&["eval", "--data", "data", "--split", "train"], &MODEL[..]].concat();
+    fails(folder, &eval, &["label 0 is out of range", "--label-offset 0"]);
+    succeeds(folder, &[&eval[..], &["--label-offset", "0"]].concat());
+    succeeds(folder, &["bench", "--pipeline", "--data", "data", "--epochs", "1", "--label-offset", "0"]);
+    // It is one of the settings saved.
+    let resume = [TRAIN, &["--epochs", "2", "--out", "run", "--resume"]].concat();
+    fails(folder, &[&resume[..], &["--label-offset", "1"]].concat(), &["--label-offset 1 (it was 0)"]);
+    succeeds(folder, &resume);
+    records(folder, |_, _| ());
+    let other = [TRAIN, &["--epochs", "1", "--out", "other", "--label-offset", "0"]].concat();
+    fails(folder, &other, &["label 2 is out of range", "say --label-offset 1"]);
+}
+
+#[test]
+fn bad_records_are_left_out_and_counted_on_demand() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    records(folder, |number, example| {
+        if number == 5 {
+            example.encoded.truncate(example.encoded.len() / 2);
+        }
+    });
+    let train = [TRAIN, &["--epochs", "2", "--out", "run"]].concat();
+    let errors = text(&run(folder, &train).stderr);
+    holds(&errors, &["record 5 at byte", "JPEG is cut off", "--skip-bad leaves out"]);
+    assert!(!errors.contains("Truncated"), "a name of the library's: {errors}");
+    let (_, notes) = prints(folder, &[&train[..], &["--skip-bad"]].concat());
+    holds(&notes, &["left out 1 bad record of the train shards", "record 5 at byte"]);
+    assert_eq!(notes.matches("left out").count(), 1, "{notes}");
+    let eval = [&["eval", "--data", "data", "--split", "train"], &MODEL[..]].concat();
+    fails(folder, &eval, &["record 5 at byte", "--skip-bad"]);
+    holds(&succeeds(folder, &[&eval[..], &["--skip-bad"]].concat()), &["23 examples"]);
+}
