@@ -8,8 +8,8 @@ mod data;
 mod demo;
 mod evaluation;
 mod files;
+mod folder;
 mod messages;
-mod photo;
 mod report;
 mod ui;
 

@@ -4,7 +4,7 @@
 use std::error::Error as StdError;
 
 use floret::batch::{BadPhoto, BatchError, ConvertError, PhotoFault};
-use floret::image::ImageError;
+use floret::image::{ImageError, PhotoError};
 use floret::network::NetworkError;
 use floret::record::{RecordDefect, RecordError};
 use floret::train::TrainError;
@@ -109,16 +109,23 @@ pub fn image(error: &ImageError) -> String {
 }
 
 /// What is wrong with a photo's file.
-pub fn photo(fault: &PhotoFault) -> String {
+pub fn photo(error: &PhotoError) -> String {
+    match error {
+        PhotoError::Image(error) => image(error),
+        _ => error.to_string(),
+    }
+}
+
+fn fault(fault: &PhotoFault) -> String {
     match fault {
-        PhotoFault::Image(error) => image(error),
+        PhotoFault::Photo(error) => photo(error),
         _ => fault.to_string(),
     }
 }
 
 /// Files that can't be used, a line each.
 pub fn bad_photos(bad: &[BadPhoto]) -> String {
-    let lines = bad.iter().map(|bad| format!("\n  {}: {}", bad.path.display(), photo(&bad.fault)));
+    let lines = bad.iter().map(|bad| format!("\n  {}: {}", bad.path.display(), fault(&bad.fault)));
     lines.collect()
 }
 

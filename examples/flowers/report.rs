@@ -12,6 +12,10 @@ pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
         percent(Some(evaluation.top_k_accuracy())),
         evaluation.loss,
     );
+    let unpredicted: u64 = evaluation.unpredicted.iter().map(|&count| count as u64).sum();
+    if unpredicted > 0 {
+        text += &format!("of {unpredicted} of them the network gives no finite numbers: it has diverged\n\n");
+    }
     text += &per_class(evaluation, classes);
     text.push('\n');
     text += &confusion(evaluation, classes);

@@ -21,8 +21,8 @@ pub struct Args {
     /// Folder for the shards; made if it is missing
     #[arg(value_name = "DATA_DIR")]
     data: PathBuf,
-    /// Shards of the training photos, and as many of the evaluation photos
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99_999), value_name = "N", default_value = "2")]
+    /// Shards of the training photos, and as many of the evaluation photos (up to 500: all are open at once)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), value_name = "N", default_value = "2")]
     shards: u32,
     /// Share of each class's photos kept for evaluation
     #[arg(long, value_parser = args::fraction, value_name = "X", default_value = "0.2")]

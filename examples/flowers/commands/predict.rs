@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::batch::PhotoFault;
 use floret::checkpoint::{ModelInfo, load_model};
-use floret::image::{DecodeOptions, ImageError};
+use floret::image::{self, DecodeOptions, ImageError, PhotoError};
 use floret::network::Network;
 use ndarray::{Array2, Array3, Array4, ArrayView1, Axis};
 use rayon::prelude::*;
 
-use crate::photo::{self, Folder};
+use crate::folder::Folder;
 use crate::ui::{self, Progress, Unit, note, say};
 use crate::{Result, args, messages, report};
 
@@ -116,7 +115,7 @@ impl Predictor {
                         let row = rows.next().expect("a row for each photo that was read");
                         say!("{path}: {}", self.answers(row));
                     }
-                    Err(fault @ PhotoFault::Image(ImageError::NotAnImage { .. })) if !named => {
+                    Err(fault @ PhotoError::Image(ImageError::NotAnImage { .. })) if !named => {
                         note!("note: passed over {path}: {}", messages::photo(fault));
                         passed_over += 1;
                     }
@@ -142,14 +141,14 @@ impl Predictor {
         answers.collect::<Vec<_>>().join(", ")
     }
 
-    fn input(&self, path: &Path) -> std::result::Result<Array3<f32>, PhotoFault> {
-        Ok(self.info.preprocess.input(&photo::read(path)?, &DecodeOptions::default())?)
+    fn input(&self, path: &Path) -> std::result::Result<Array3<f32>, PhotoError> {
+        Ok(self.info.preprocess.input(&image::read_photo(path)?, &DecodeOptions::default())?)
     }
 
     /// A row for each input that was read; `None` if there is none.
     fn probabilities(
         &mut self,
-        inputs: &[std::result::Result<Array3<f32>, PhotoFault>],
+        inputs: &[std::result::Result<Array3<f32>, PhotoError>],
     ) -> Result<Option<Array2<f32>>> {
         let good: Vec<_> =
             inputs.iter().filter_map(|input| input.as_ref().ok()).map(|image| image.view()).collect();
