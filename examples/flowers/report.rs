@@ -12,7 +12,7 @@ pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
         percent(Some(evaluation.top_k_accuracy())),
         evaluation.loss,
     );
-    let unpredicted: u64 = evaluation.unpredicted.iter().map(|&count| count as u64).sum();
+    let unpredicted: u64 = evaluation.unpredicted.iter().sum();
     if unpredicted > 0 {
         text += &format!("of {unpredicted} of them the network gives no finite numbers: it has diverged\n\n");
     }
