@@ -4,47 +4,30 @@ use std::marker::PhantomData;
 
 use ndarray::ArrayViewMut2;
 
-/// `rows x columns` floats in rows `row_stride` apart, borrowed mutably.
+/// `rows x columns` values in rows `row_stride` apart, borrowed mutably.
 ///
 /// Unlike a slice it covers only its own columns, so windows side by side can be written by different threads.
 #[derive(Debug)]
-pub struct MatrixMut<'a> {
-    values: *mut f32,
+pub struct MatrixMut<'a, T = f32> {
+    values: *mut T,
     rows: usize,
     columns: usize,
     row_stride: usize,
-    borrow: PhantomData<&'a mut [f32]>,
+    borrow: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a `MatrixMut` is an exclusive borrow of plain floats, like `&mut [f32]`, and no two cover the same float.
-unsafe impl Send for MatrixMut<'_> {}
+// SAFETY: a `MatrixMut` is an exclusive borrow of plain values, like `&mut [T]`, and no two cover the same value.
+unsafe impl<T: Send> Send for MatrixMut<'_, T> {}
 
-impl<'a> MatrixMut<'a> {
+impl<'a, T> MatrixMut<'a, T> {
     /// The first `rows x columns` values of a row-major slice whose rows are `row_stride` apart.
     ///
     /// # Panics
     /// If the slice is too short, or rows overlap.
     #[inline(always)]
-    pub fn new(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+    pub fn new(values: &'a mut [T], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(rows == 0 || columns <= row_stride && (rows - 1) * row_stride + columns <= values.len());
         Self { values: values.as_mut_ptr(), rows, columns, row_stride, borrow: PhantomData }
-    }
-
-    /// An array view as such a matrix, if its rows are contiguous.
-    pub fn of(mut view: ArrayViewMut2<'a, f32>) -> Option<Self> {
-        let ((rows, columns), strides) = (view.dim(), view.strides());
-        let contiguous = columns <= 1 || strides[1] == 1;
-        // A single row has no next one, whatever its stride.
-        let row_stride = if rows <= 1 { columns } else { usize::try_from(strides[0]).ok()? };
-        // With distinct elements (as in any mutable view) and contiguous rows, rows can't overlap; a stride under the
-        // row's length would mean interleaved single columns.
-        (contiguous && row_stride >= columns).then(|| Self {
-            values: view.as_mut_ptr(),
-            rows,
-            columns,
-            row_stride,
-            borrow: PhantomData,
-        })
     }
 
     /// Number of rows.
@@ -62,7 +45,7 @@ impl<'a> MatrixMut<'a> {
     /// # Panics
     /// If it does not lie inside.
     #[inline(always)]
-    pub fn window(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> MatrixMut<'_> {
+    pub fn window(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> MatrixMut<'_, T> {
         assert!(row + rows <= self.rows && column + columns <= self.columns);
         // SAFETY: the offset of a value inside the matrix, or one past the last of an empty window, stays within the
         // borrowed memory.
@@ -74,7 +57,7 @@ impl<'a> MatrixMut<'a> {
     ///
     /// # Panics
     /// If there are fewer columns.
-    pub fn split_columns(self, column: usize) -> (MatrixMut<'a>, MatrixMut<'a>) {
+    pub fn split_columns(self, column: usize) -> (Self, Self) {
         assert!(column <= self.columns);
         // SAFETY: as in `window`. The halves share no value: rows don't overlap.
         let right = unsafe { self.values.add(if self.rows == 0 { 0 } else { column }) };
@@ -86,7 +69,7 @@ impl<'a> MatrixMut<'a> {
     ///
     /// # Panics
     /// If there are fewer rows.
-    pub fn split_rows(self, row: usize) -> (MatrixMut<'a>, MatrixMut<'a>) {
+    pub fn split_rows(self, row: usize) -> (Self, Self) {
         assert!(row <= self.rows);
         // The rest may be empty: one past the last row's first value could lie outside of the memory.
         let offset = if row == self.rows { 0 } else { row * self.row_stride };
@@ -94,6 +77,42 @@ impl<'a> MatrixMut<'a> {
         let below = unsafe { self.values.add(offset) };
         let half = |values, rows| MatrixMut { values, rows, borrow: PhantomData, ..self };
         (half(self.values, row), half(below, self.rows - row))
+    }
+
+    /// Row `row`.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline(always)]
+    pub fn row(&mut self, row: usize) -> &mut [T] {
+        assert!(row < self.rows);
+        // SAFETY: a row's values are contiguous, inside the borrow, and borrowed as long as `self` is.
+        unsafe { std::slice::from_raw_parts_mut(self.values.add(row * self.row_stride), self.columns) }
+    }
+
+    /// Where the values begin and the distance from row to row.
+    #[inline(always)]
+    pub(super) fn raw(&mut self) -> (*mut T, usize) {
+        (self.values, self.row_stride)
+    }
+}
+
+impl<'a> MatrixMut<'a> {
+    /// An array view as such a matrix, if its rows are contiguous.
+    pub fn of(mut view: ArrayViewMut2<'a, f32>) -> Option<Self> {
+        let ((rows, columns), strides) = (view.dim(), view.strides());
+        let contiguous = columns <= 1 || strides[1] == 1;
+        // A single row has no next one, whatever its stride.
+        let row_stride = if rows <= 1 { columns } else { usize::try_from(strides[0]).ok()? };
+        // With distinct elements (as in any mutable view) and contiguous rows, rows can't overlap; a stride under the
+        // row's length would mean interleaved single columns.
+        (contiguous && row_stride >= columns).then(|| Self {
+            values: view.as_mut_ptr(),
+            rows,
+            columns,
+            row_stride,
+            borrow: PhantomData,
+        })
     }
 
     /// Runs of `len` values of all rows that begin at column `column`, as a grid of `size` with its rows one after another.
@@ -107,23 +126,6 @@ impl<'a> MatrixMut<'a> {
         let values = unsafe { self.values.add(column) };
         let strides = (size.1 * self.row_stride, self.row_stride);
         GridMut { values, size, strides, len, borrow: PhantomData }
-    }
-
-    /// Row `row`.
-    ///
-    /// # Panics
-    /// If there is none.
-    #[inline(always)]
-    pub fn row(&mut self, row: usize) -> &mut [f32] {
-        assert!(row < self.rows);
-        // SAFETY: a row's values are contiguous, inside the borrow, and borrowed as long as `self` is.
-        unsafe { std::slice::from_raw_parts_mut(self.values.add(row * self.row_stride), self.columns) }
-    }
-
-    /// Where the values begin and the distance from row to row.
-    #[inline(always)]
-    pub(super) fn raw(&mut self) -> (*mut f32, usize) {
-        (self.values, self.row_stride)
     }
 }
 

@@ -82,8 +82,9 @@ thread_local! {
     static TAPS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
+/// One panel of output channels, the first of which is `first`: `u[n^2][cin][nr]`. `taps` is room to work in.
 #[inline(always)]
-fn transform_panel<S: Simd, F: Filtering>(
+pub fn transform_panel<S: Simd, F: Filtering>(
     simd: S,
     filter: &Filter<'_>,
     first: usize,

@@ -6,15 +6,18 @@
 //! | `tiles.rs` | how tiles cover the images |
 //! | `source.rs`, `output.rs` | where tiles are cut from, and where their outputs go |
 //! | `filter.rs` | the transformed filter, packed for the matrix product |
-//! | `forward.rs` | the forward pass, which with a turned filter is the data gradient |
+//! | `stages.rs` | the forward pass, which with a turned filter is the data gradient: input, product, output |
+//! | `by_tiles.rs`, `by_channels.rs` | the two orders to run the stages in |
 //! | `filter_gradient.rs` | the gradient of the filter |
 #![allow(clippy::needless_range_loop, reason = "loops over the places of a tile index several tiles alike")]
 
+mod by_channels;
+mod by_tiles;
 mod filter;
 mod filter_gradient;
-mod forward;
 mod output;
 mod source;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod tiles;
@@ -22,13 +25,14 @@ mod transform;
 
 use filter::{Filter, packed_len};
 use filter_gradient::Sizes;
-use forward::Convolution;
 use output::Output;
 use source::Source;
+use stages::Convolution;
 use tiles::Tiling;
-use transform::{F2x5, F4x3, F4x5, F6x3};
+use transform::{F2x5, F4x3, F4x5, F6x3, Filtering};
 
 use super::{ConvShape, Epilogue, sized, tile_columns};
+use crate::math::simd::MatrixMut;
 use crate::math::window::Window;
 
 /// A tile: which minimal filtering F(m, r) is used.
@@ -95,18 +99,6 @@ impl Winograd {
         Some(Self { shape: *shape, epilogue, tile })
     }
 
-    fn convolution(&self) -> Convolution {
-        let ConvShape { window, cin, cout } = self.shape;
-        Convolution { cin, cout, pad: (window.y.pad_before, window.x.pad_before) }
-    }
-
-    /// The convolution that maps output gradients to input gradients.
-    fn backwards(&self) -> Convolution {
-        let Convolution { cin, cout, pad } = self.convolution();
-        let reach = self.shape.window.y.kernel - 1;
-        Convolution { cin: cout, cout: cin, pad: (reach - pad.0, reach - pad.1) }
-    }
-
     /// The convolution's input to cut tiles from.
     fn input<'a>(&self, x: &'a [f32]) -> Source<'a> {
         let ConvShape { window, cin, .. } = self.shape;
@@ -121,6 +113,20 @@ impl Winograd {
         Source { values: dy, winners, epilogue: self.epilogue, size }
     }
 
+    /// The convolution with tiles of kind F.
+    fn convolution<'a, F: Filtering>(&self, x: &'a [f32]) -> Convolution<'a> {
+        let ConvShape { window, cin, cout } = self.shape;
+        let pad = (window.y.pad_before, window.x.pad_before);
+        Convolution { cin, cout, pad, tiling: Tiling::over_output::<F>(&self.shape), source: self.input(x) }
+    }
+
+    /// The convolution that maps output gradients to input gradients.
+    fn backwards<'a, F: Filtering>(&self, dy: Source<'a>) -> Convolution<'a> {
+        let ConvShape { window, cin, cout } = self.shape;
+        let pad = (F::R - 1 - window.y.pad_before, F::R - 1 - window.x.pad_before);
+        Convolution { cin: cout, cout: cin, pad, tiling: Tiling::over_input::<F>(&self.shape), source: dy }
+    }
+
     /// Floats of room that the forward pass works in.
     pub fn forward_scratch(&self) -> usize {
         let ConvShape { cin, cout, .. } = self.shape;
@@ -131,8 +137,8 @@ impl Winograd {
     pub fn backward_scratch(&self, batch: usize) -> usize {
         let ConvShape { cin, cout, .. } = self.shape;
         with_filtering!(self.tile, F => {
-            let tiling = Tiling::over_output::<F>(&self.shape);
-            packed_len::<F>(cout, cin).max(Sizes::new::<F>(&self.convolution(), &tiling, batch).scratch::<F>())
+            let sizes = Sizes::new::<F>(&self.convolution::<F>(&[]), batch);
+            packed_len::<F>(cout, cin).max(sizes.scratch::<F>())
         })
     }
 
@@ -147,31 +153,26 @@ impl Winograd {
         scratch: &mut [f32],
     ) {
         let ConvShape { window, cin, cout } = self.shape;
-        let batch = x.len() / self.shape.input_len();
+        let pixels = y.len() / cout;
+        let winners = (!winners.is_empty()).then(|| MatrixMut::new(winners, pixels, cout, cout));
+        let y = MatrixMut::new(y, pixels, cout, cout);
+        let out = Output { epilogue: self.epilogue, bias, y, winners, width: window.x.output, first: 0 };
+        let filter = Filter { w, cin, cout, turned: false };
         with_filtering!(self.tile, F => {
-            let u = &mut scratch[..packed_len::<F>(cin, cout)];
-            filter::pack::<F>(&Filter { w, cin, cout, turned: false }, u);
-            let tiling = Tiling::over_output::<F>(&self.shape);
-            let source = self.input(x);
-            let size = (window.x.output, cout);
-            let out = Output { epilogue: self.epilogue, bias, y, winners, size, first: 0 };
-            forward::forward::<F>(&self.convolution(), &tiling, 0..batch * tiling.rows, source, u, out);
+            convolve::<F>(&self.convolution::<F>(x), x.len() / self.shape.input_len(), &filter, out, scratch);
         });
     }
 
     /// The gradient of the input. Overwrites `dx`.
     pub fn data_gradient(&self, dy: &[f32], winners: &[u8], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
         let ConvShape { window, cin, cout } = self.shape;
-        let batch = dx.len() / self.shape.input_len();
-        with_filtering!(self.tile, F => {
-            let u = &mut scratch[..packed_len::<F>(cout, cin)];
-            filter::pack::<F>(&Filter { w, cin, cout, turned: true }, u);
-            let (convolution, tiling) = (self.backwards(), Tiling::over_input::<F>(&self.shape));
-            let (rows, out_size) = (0..batch * tiling.rows, (window.x.input, cin));
-            let out =
-                Output { epilogue: Epilogue::Bias, bias: &[], y: dx, winners: &mut [], size: out_size, first: 0 };
-            forward::forward::<F>(&convolution, &tiling, rows, self.gradient(dy, winners), u, out);
-        });
+        let (batch, pixels) = (dx.len() / self.shape.input_len(), dx.len() / cin);
+        let y = MatrixMut::new(dx, pixels, cin, cin);
+        let out =
+            Output { epilogue: Epilogue::Bias, bias: &[], y, winners: None, width: window.x.input, first: 0 };
+        let filter = Filter { w, cin, cout, turned: true };
+        let dy = self.gradient(dy, winners);
+        with_filtering!(self.tile, F => convolve::<F>(&self.backwards::<F>(dy), batch, &filter, out, scratch));
     }
 
     /// The gradient of the filter, summed over all images. Overwrites `dw`.
@@ -184,11 +185,31 @@ impl Winograd {
         scratch: &mut [f32],
     ) {
         let batch = x.len() / self.shape.input_len();
+        let dy = self.gradient(dy, winners);
         with_filtering!(self.tile, F => {
-            let (convolution, tiling) = (self.convolution(), Tiling::over_output::<F>(&self.shape));
-            let (x, dy) = (self.input(x), self.gradient(dy, winners));
-            filter_gradient::filter_gradient::<F>(&convolution, &tiling, batch, x, dy, dw, scratch);
+            filter_gradient::filter_gradient::<F>(&self.convolution::<F>(x), batch, dy, dw, scratch);
         });
+    }
+}
+
+/// Convolves in the order that needs less room: it is the faster one.
+fn convolve<F: Filtering>(
+    convolution: &Convolution<'_>,
+    batch: usize,
+    filter: &Filter<'_>,
+    out: Output<'_>,
+    scratch: &mut [f32],
+) {
+    let Convolution { cin, cout, tiling, .. } = *convolution;
+    let rows = batch * tiling.rows;
+    let tiles = rows * tiling.columns;
+    let packed = packed_len::<F>(cin, cout);
+    if by_channels::scratch::<F>(tiles, cin) <= packed {
+        by_channels::convolve::<F>(convolution, tiles, filter, scratch, out);
+    } else {
+        let u = &mut scratch[..packed];
+        filter::pack::<F>(filter, u);
+        by_tiles::convolve::<F>(convolution, rows, u, out);
     }
 }
 

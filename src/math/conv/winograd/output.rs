@@ -1,24 +1,24 @@
 //! Where the outputs of tiles go.
 
 use crate::math::conv::epilogue::Epilogue;
-use crate::math::simd::Simd;
+use crate::math::simd::{MatrixMut, Simd};
 
 use super::tiles::Tiling;
 use super::transform::TileOf;
 
-/// The stored values of some rows of tiles, which one task writes.
+/// The stored values of some rows of tiles and some channels, which one task writes.
 #[derive(Debug)]
 pub struct Output<'a> {
     /// What becomes of the outputs.
     pub epilogue: Epilogue,
     /// One value a channel, or none at all.
     pub bias: &'a [f32],
-    /// The values of these rows, NHWC.
-    pub y: &'a mut [f32],
-    /// Their codes; empty where none are kept.
-    pub winners: &'a mut [u8],
-    /// Columns of the convolution's outputs, and channels.
-    pub size: (usize, usize),
+    /// The values: a row for each pixel of these rows, a column for each of these channels.
+    pub y: MatrixMut<'a>,
+    /// Their codes, where they are kept.
+    pub winners: Option<MatrixMut<'a, u8>>,
+    /// Columns of the convolution's outputs.
+    pub width: usize,
     /// The first row of tiles, counted through all images.
     pub first: usize,
 }
@@ -32,14 +32,29 @@ impl Output<'_> {
         row / tiling.rows * epilogue.stored(tiling.height) + row % tiling.rows * tiling.m / epilogue.side()
     }
 
+    /// Channels.
+    pub fn channels(&self) -> usize {
+        self.y.columns()
+    }
+
     /// The rows of tiles before row `at`, and the rest.
-    pub fn split(self, tiling: &Tiling, at: usize) -> (Self, Self) {
-        let (width, channels) = self.size;
+    pub fn split_rows(self, tiling: &Tiling, at: usize) -> (Self, Self) {
         let rows = self.rows_before(tiling, at) - self.rows_before(tiling, self.first);
-        let len = rows * self.epilogue.stored(width) * channels;
-        let (y, y_after) = self.y.split_at_mut(len);
-        let (winners, winners_after) = self.winners.split_at_mut(len.min(self.winners.len()));
+        let pixels = rows * self.epilogue.stored(self.width);
+        let (y, y_after) = self.y.split_rows(pixels);
+        let (winners, winners_after) = self.winners.map(|w| w.split_rows(pixels)).unzip();
         (Self { y, winners, ..self }, Self { y: y_after, winners: winners_after, first: at, ..self })
+    }
+
+    /// The first `channels` channels, and the rest.
+    pub fn split_channels(self, channels: usize) -> (Self, Self) {
+        let (bias, bias_after) = self.bias.split_at(channels.min(self.bias.len()));
+        let (y, y_after) = self.y.split_columns(channels);
+        let (winners, winners_after) = self.winners.map(|w| w.split_columns(channels)).unzip();
+        (
+            Self { bias, y, winners, ..self },
+            Self { bias: bias_after, y: y_after, winners: winners_after, ..self },
+        )
     }
 
     /// Stores what the tile at row of tiles `row` and column `column` gives for `channel` and the lanes behind it.
@@ -53,8 +68,8 @@ impl Output<'_> {
         column: usize,
         channel: usize,
     ) {
-        let (width, channels) = self.size;
-        let (left, side) = (channels - channel, self.epilogue.side());
+        let (left, side) = (self.channels() - channel, self.epilogue.side());
+        let width = self.width;
         let y = self.rows_before(tiling, row) - self.rows_before(tiling, self.first);
         let x = column * tiling.m;
         let rows = tiling.m.min(tiling.height - row % tiling.rows * tiling.m);
@@ -82,10 +97,10 @@ impl Output<'_> {
                     );
                 }
                 let (value, code) = self.epilogue.store(simd, window, bias);
-                let at = ((y + i / side) * self.epilogue.stored(width) + (x + j) / side) * channels + channel;
-                simd.store_up_to(value, &mut self.y[at..], left);
-                if !self.winners.is_empty() {
-                    simd.store_codes(code, &mut self.winners[at..], left);
+                let pixel = (y + i / side) * self.epilogue.stored(width) + (x + j) / side;
+                simd.store_up_to(value, &mut self.y.row(pixel)[channel..], left);
+                if let Some(winners) = &mut self.winners {
+                    simd.store_codes(code, &mut winners.row(pixel)[channel..], left);
                 }
             }
         }

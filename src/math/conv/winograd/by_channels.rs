@@ -1,0 +1,127 @@
+//! The order for few tiles and many channels, where the transformed filter is larger than the transformed input: first all
+//! tiles are transformed; then a task takes one panel of output channels, transforms its part of the filter and multiplies
+//! it at once with all tiles. The transformed filter never leaves the task's L2 cache.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::math::simd::{MatrixMut, Simd, dispatch};
+
+use super::filter::{self, Filter};
+use super::output::Output;
+use super::stages::{self, Convolution, Panels};
+use super::transform::Filtering;
+use super::{plane, sized, tile_columns};
+
+/// Panels of tiles multiplied at a time: their part of P then stays in the L2 cache too.
+const PANELS: usize = 5;
+
+/// A panel of U, P of some tiles, the taps and the pixels at hand.
+struct Buffers {
+    u: Vec<f32>,
+    p: Vec<f32>,
+    taps: Vec<f32>,
+    strip: Vec<f32>,
+}
+
+thread_local! {
+    /// Buffers of the task at hand, reused from call to call.
+    static BUFFERS: RefCell<Buffers> =
+        const { RefCell::new(Buffers { u: Vec::new(), p: Vec::new(), taps: Vec::new(), strip: Vec::new() }) };
+}
+
+/// Floats of V of all tiles.
+pub fn scratch<F: Filtering>(tiles: usize, cin: usize) -> usize {
+    dispatch!(|simd| F::N * F::N * Panels::new(simd, tiles, cin).plane())
+}
+
+/// Convolves all of `tiles` tiles with `filter`. `v` holds [`scratch`] floats.
+pub fn convolve<F: Filtering>(
+    convolution: &Convolution<'_>,
+    tiles: usize,
+    filter: &Filter<'_>,
+    v: &mut [f32],
+    out: Output<'_>,
+) {
+    let panels = dispatch!(|simd| Panels::new(simd, tiles, convolution.cin));
+    let v = &mut v[..F::N * F::N * panels.plane()];
+    let to = MatrixMut::new(v, F::N * F::N, panels.columns(), panels.plane());
+    transform::<F>(convolution, &panels, 0..tiles.div_ceil(panels.height), to);
+    share::<F>(convolution, &panels, filter, 0, v, out);
+}
+
+/// V of panels `range` of tiles, in parallel.
+fn transform<F: Filtering>(
+    convolution: &Convolution<'_>,
+    panels: &Panels,
+    range: Range<usize>,
+    v: MatrixMut<'_>,
+) {
+    if range.len() > 1 {
+        let half = range.len() / 2;
+        let (before, after) = v.split_columns(half * panels.len);
+        let middle = range.start + half;
+        rayon::join(
+            || transform::<F>(convolution, panels, range.start..middle, before),
+            || transform::<F>(convolution, panels, middle..range.end, after),
+        );
+        return;
+    }
+    let tiles = range.start * panels.height..panels.tiles.min(range.end * panels.height);
+    BUFFERS.with_borrow_mut(|buffers| {
+        dispatch!(|simd| stages::input::<_, F>(simd, convolution, tiles, panels, v, &mut buffers.strip));
+    });
+}
+
+/// Shares the output channels of `out`, the first of which is `first`, among the threads, a panel at a time.
+fn share<F: Filtering>(
+    convolution: &Convolution<'_>,
+    panels: &Panels,
+    filter: &Filter<'_>,
+    first: usize,
+    v: &[f32],
+    out: Output<'_>,
+) {
+    let columns = tile_columns();
+    if out.channels() > columns {
+        let half = out.channels().div_ceil(columns) / 2 * columns;
+        let (before, after) = out.split_channels(half);
+        rayon::join(
+            || share::<F>(convolution, panels, filter, first, v, before),
+            || share::<F>(convolution, panels, filter, first + half, v, after),
+        );
+        return;
+    }
+    BUFFERS.with_borrow_mut(|buffers| {
+        dispatch!(|simd| panel::<_, F>(simd, convolution, panels, filter, first, v, out, buffers));
+    });
+}
+
+/// One panel of output channels, on the calling thread.
+#[allow(clippy::too_many_arguments, reason = "a panel's operands and room to work in")]
+#[inline(always)]
+fn panel<S: Simd, F: Filtering>(
+    simd: S,
+    convolution: &Convolution<'_>,
+    panels: &Panels,
+    filter: &Filter<'_>,
+    first: usize,
+    v: &[f32],
+    mut out: Output<'_>,
+    buffers: &mut Buffers,
+) {
+    let (cin, places, nr) = (convolution.cin, F::N * F::N, S::TILE.1 * S::LANES);
+    let u = sized(&mut buffers.u, places * cin * nr);
+    filter::transform_panel::<S, F>(simd, filter, first, &mut buffers.taps, u);
+    for start in (0..panels.tiles).step_by(PANELS * panels.height) {
+        let tiles = start..panels.tiles.min(start + PANELS * panels.height);
+        let p_plane = plane(tiles.len() * nr);
+        let p = sized(&mut buffers.p, places * p_plane);
+        for (place, p) in p.chunks_exact_mut(p_plane).enumerate() {
+            let v = &v[place * panels.plane() + start / panels.height * panels.len..];
+            let p = MatrixMut::new(p, tiles.len(), out.channels(), nr);
+            stages::product(simd, cin, panels, v, &u[place * cin * nr..], places * cin * nr, p);
+        }
+        stages::output::<S, F>(simd, &convolution.tiling, tiles, p, nr, p_plane, &mut out);
+    }
+}
