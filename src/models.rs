@@ -1,7 +1,7 @@
 //! Networks ready to train.
 
 use crate::network::{Network, NetworkBuilder};
-use crate::nn::{Conv2d, Dense, Dropout, Flatten, Init, MaxPool2d, Relu};
+use crate::nn::{Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Init, MaxPool2d, Relu};
 
 /// The reference network, from a well-known TensorFlow-1 flower script.
 ///
@@ -37,4 +37,19 @@ pub fn seed_with(image_size: usize, classes: usize, dropout: f32, kernels: Init)
         }
     }
     builder.add_named("logits", Dense::new(classes).kernel_init(kernels).bias_init(bias))
+}
+
+/// A small network of 3x3 convolutions in the manner of VGG (Simonyan and Zisserman 2015).
+///
+/// Three groups of two convolutions (64, 128, 256 channels) with ReLU, each group followed by a 2x2 max-pool; the mean over
+/// all pixels; dense to `classes`. Kernels begin as He's, biases 0. `image_size` is the side of the square input.
+pub fn vgg(image_size: usize, classes: usize) -> NetworkBuilder {
+    let mut builder = Network::builder((image_size, image_size, 3));
+    for filters in [64, 128, 256] {
+        for _ in 0..2 {
+            builder = builder.add(Conv2d::new(filters, 3).kernel_init(Init::HeNormal)).add(Relu {});
+        }
+        builder = builder.add(MaxPool2d::new(2));
+    }
+    builder.add(GlobalAvgPool {}).add_named("logits", Dense::new(classes).kernel_init(Init::HeNormal))
 }

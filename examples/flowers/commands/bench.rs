@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::ValueEnum;
 use floret::batch::{LoaderOptions, Preprocess};
 use floret::image::Fit;
 use floret::models;
@@ -18,11 +19,14 @@ use crate::data::DataFolder;
 use crate::files::TRAIN;
 use crate::ui::say;
 
-/// Measure a training step and a forward pass of the reference network on random data, or the input pipeline.
+/// Measure a training step and a forward pass of a network on random data, or the input pipeline.
 ///
 /// Prints JSON: one line for the step (median of --steps, after two to warm up), one line an epoch for the pipeline.
 #[derive(clap::Args)]
 pub struct Args {
+    /// Which network
+    #[arg(long, value_enum, default_value = "reference")]
+    network: Model,
     /// Side of the square image, in pixels
     #[arg(long, value_parser = args::image_size, value_name = "PIXELS", default_value = "64")]
     image_size: usize,
@@ -54,6 +58,14 @@ pub struct Args {
     epochs: usize,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Model {
+    /// Five 5x5 convolutions and four dense layers
+    Reference,
+    /// Six 3x3 convolutions and a dense layer
+    Vgg,
+}
+
 const PEER: &str = concat!("floret ", env!("CARGO_PKG_VERSION"));
 
 pub fn run(args: &Args) -> Result<()> {
@@ -69,7 +81,11 @@ fn step(args: &Args) -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let images = Array4::from_shape_simple_fn((batch, size, size, 3), || rng.random_range(-1.7f32..1.7));
     let labels: Vec<usize> = (0..batch).map(|i| i % 5).collect();
-    let mut network = models::seed(size, 5, 0.0).build()?;
+    let mut network = match args.network {
+        Model::Reference => models::seed(size, 5, 0.0),
+        Model::Vgg => models::vgg(size, 5),
+    }
+    .build()?;
     let mut optimizer = Sgd::new(5e-4);
     let train_ms = median_ms(args.steps, || {
         network.train_step(images.view(), &labels, &mut optimizer)?;
