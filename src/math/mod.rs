@@ -11,6 +11,7 @@
 //! | what is it checked against? | `reference.rs`: the obvious loops, in `f64` |
 
 mod backend;
+pub(crate) mod buffer;
 pub mod conv;
 pub mod gemm;
 mod native;

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 
 use ndarray::{ArrayView2, s};
 
+use super::buffer::sized;
 use super::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 /// Steps of k in a block: a panel of B (`KC x nr`: 32 KB with AVX-512, 16 KB with AVX2) then stays in the L1 cache while
@@ -77,14 +78,6 @@ fn sgemm_with<S: Simd>(
             }
         }
     }
-}
-
-/// The first `len` floats of a buffer that is made longer if it is shorter.
-fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }
 
 /// Packs a block of B (kc x nc) into panels `[kc][nr]`, the last one filled up with zeros.

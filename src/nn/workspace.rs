@@ -2,6 +2,7 @@
 
 use super::Memory;
 use super::chain::Buffers;
+use crate::math::buffer::sized;
 
 /// Buffers for training and inference. Their content means something only between a forward and its backward pass.
 #[derive(Debug, Default)]
@@ -18,22 +19,14 @@ impl Workspace {
             self.bytes.resize(memory.saved_bytes, 0);
         }
         Buffers {
-            floats: grown(&mut self.floats, memory.saved_floats),
+            floats: sized(&mut self.floats, memory.saved_floats),
             bytes: &mut self.bytes[..memory.saved_bytes],
-            scratch: grown(&mut self.scratch, memory.train_scratch),
+            scratch: sized(&mut self.scratch, memory.train_scratch),
         }
     }
 
     /// Scratch of inference.
     pub fn infer(&mut self, memory: Memory) -> &mut [f32] {
-        grown(&mut self.scratch, memory.infer_scratch)
+        sized(&mut self.scratch, memory.infer_scratch)
     }
-}
-
-/// The first `len` floats of a buffer that is made longer if it is shorter.
-fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }

@@ -23,6 +23,7 @@ use bands::Bands;
 pub use epilogue::Epilogue;
 use winograd::Winograd;
 
+use super::buffer::sized;
 use super::reduce::column_sums_scratch;
 use super::simd::{Simd, dispatch};
 use super::window::Window;
@@ -213,14 +214,6 @@ fn tile_columns() -> usize {
         S::TILE.1 * S::LANES
     }
     dispatch!(|simd| columns(simd))
-}
-
-/// The first `len` floats of a buffer that is made longer if it is shorter.
-fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }
 
 /// Adds equal matrices of `columns` columns, one after another in `sums`, and writes the first `n` columns to `to`.

@@ -1,0 +1,32 @@
+//! Room to work in, kept from call to call.
+
+/// Floats of a cache line. A vector of AVX-512 fills one: anywhere else each of its loads and stores would touch two.
+const LINE: usize = 16;
+
+/// The first `len` floats from a cache line's border on, of a buffer that is made longer if it is shorter.
+pub fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len + LINE {
+        // What it holds means nothing between calls: nothing is copied.
+        *buffer = Vec::new();
+        *buffer = vec![0.0; len + LINE];
+    }
+    // The border may be out of reach in theory; that would cost time alone.
+    let first = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
+    &mut buffer[first..first + len]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_grow_and_begin_at_a_line() {
+        let mut buffer = Vec::new();
+        for len in [0, 1, 100, 7, 1000] {
+            let slice = sized(&mut buffer, len);
+            assert_eq!((slice.len(), slice.as_ptr() as usize % 64), (len, 0));
+            slice.fill(1.0);
+        }
+        assert_eq!(buffer.len(), 1000 + LINE);
+    }
+}
