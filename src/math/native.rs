@@ -58,7 +58,8 @@ fn sgemm_with<S: Simd>(
             let kc = KC.min(k - pc);
             let store = if pc == 0 && beta == 0.0 { Store::Overwrite } else { Store::Add };
             let b_panel = kc * nr;
-            pack_b(b.slice(s![pc..pc + kc, jc..jc + nc]), nr, sized(packed_b, nc.div_ceil(nr) * b_panel));
+            let packed_b = sized(packed_b, nc.div_ceil(nr) * b_panel);
+            pack_b(b.slice(s![pc..pc + kc, jc..jc + nc]), nr, packed_b);
             // LOOP 3: blocks of rows of A and C
             let mc = MC.next_multiple_of(mr);
             for ic in (0..m).step_by(mc) {
