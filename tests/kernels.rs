@@ -11,6 +11,7 @@ use floret::math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret::math::gemm::{Backend, gemm_with, par_gemm};
 use floret::math::pool::{self, PoolShape};
 use floret::math::reference::{self, Slide};
+use floret::math::simd::Isa;
 use floret::math::window::{Padding, Window};
 use ndarray::{Array2, Array4, ArrayView2, Axis, s};
 use proptest::prelude::*;
@@ -79,6 +80,19 @@ fn gemm_of_any_size() {
     }
     check_gemm(130, 300, 70, 2);
     check_gemm(70, 300, 200, 3);
+}
+
+/// With `FLORET_ISA` set, the kernels under test are those: a processor without the instruction set fails here instead of
+/// passing the other tests on a lesser one.
+#[test]
+fn the_instruction_set_asked_for_is_the_one_tested() {
+    let best = Isa::best();
+    match std::env::var("FLORET_ISA") {
+        Ok(wanted) => {
+            assert_eq!(best.name(), wanted, "this processor does not have what FLORET_ISA asks for")
+        }
+        Err(_) => assert!(Isa::ALL.iter().all(|isa| !isa.is_available() || *isa <= best)),
+    }
 }
 
 /// A convolution case: shape, and a batch of data in both precisions.

@@ -33,6 +33,17 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn call<R>(self, f: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx512f")]
+        #[inline(never)]
+        fn inner<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        // SAFETY: the token proves the features.
+        unsafe { inner(f) }
+    }
+
+    #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         // SAFETY: the token proves the features.
         unsafe { _mm512_set1_ps(x) }

@@ -108,7 +108,8 @@ pub fn multiply_tile<S: Simd>(
 /// Values of the largest tile of any instruction set.
 const MOST_TILE_VALUES: usize = 14 * 32;
 
-/// Calls the kernel for exactly `rows` rows.
+/// Calls the kernel for exactly `rows` rows. Each is a function of its own: inlined, it would lose registers to its
+/// surroundings.
 ///
 /// # Safety
 /// As [`run`], for `rows` rows.
@@ -130,8 +131,11 @@ unsafe fn run_rows<S: Simd>(
     macro_rules! by_rows {
         ($($n:literal)+) => {
             match rows {
-                // SAFETY: the caller's duties are the same.
-                $($n if $n <= S::TILE.0 => unsafe { run::<S, $n>(simd, k, a, layout, b, b_stride, c, c_stride, store) },)+
+                $($n if $n <= S::TILE.0 => simd.call(
+                    #[inline(always)]
+                    // SAFETY: the caller's duties are the same.
+                    || unsafe { run::<S, $n>(simd, k, a, layout, b, b_stride, c, c_stride, store) },
+                ),)+
                 _ => unreachable!("a tile has at most {} rows", S::TILE.0),
             }
         };

@@ -96,6 +96,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Runs `f` compiled for the instruction set. Everything in it must be `#[inline(always)]`.
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
 
+    /// [`vectorize`](Self::vectorize) as a function of its own, whose registers do not depend on what surrounds the call.
+    fn call<R>(self, f: impl FnOnce() -> R) -> R;
+
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::V;
 

@@ -32,6 +32,11 @@ impl Simd for Portable {
         f()
     }
 
+    #[inline(never)]
+    fn call<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
     #[inline(always)]
     fn splat(self, x: f32) -> F32x4 {
         F32x4([x; 4])

@@ -153,127 +153,128 @@ fn input6<S: Simd>(simd: S, x: [S::V; MAX_N]) -> [S::V; MAX_N] {
     ]
 }
 
+/// Runs a block for each constant `$i` below `$count`, at most [`MAX_N`], written out: a loop that the compiler leaves as one
+/// would keep vectors in memory and raise powers at run time.
+macro_rules! unrolled {
+    ($i:ident < $count:expr => $body:block) => { unrolled!($i < $count => $body, 0 1 2 3 4 5 6 7) };
+    ($i:ident < $count:expr => $body:block, $($n:literal)+) => {
+        $(if $n < $count {
+            const $i: usize = $n;
+            $body
+        })+
+    };
+}
+
 /// Entry (i, pair) of A^T for the positive point p: p^i, scaled for p under 1 to whole numbers.
 #[inline(always)]
 fn output_power<F: Filtering>(i: usize, p: f32) -> f32 {
     if p < 1.0 { (1 << (F::M - 1 - i)) as f32 } else { p.powi(i as i32) }
 }
 
-/// `sum of factor(i) v[i]` over the i of one parity.
+/// `factor v + sum`; no product where the factor is 1, no sum where there is none yet.
 #[inline(always)]
-fn half<S: Simd>(simd: S, v: &[S::V], first: usize, factor: impl Fn(usize) -> f32) -> S::V {
-    let mut sum = None;
-    for i in (first..v.len()).step_by(2) {
-        let factor = factor(i);
-        sum = Some(match sum {
-            None if factor == 1.0 => v[i],
-            None => simd.mul(v[i], simd.splat(factor)),
-            Some(sum) if factor == 1.0 => simd.add(sum, v[i]),
-            Some(sum) => simd.mul_add(v[i], simd.splat(factor), sum),
-        });
-    }
-    sum.unwrap_or_else(|| simd.splat(0.0))
+fn add_times<S: Simd>(simd: S, sum: Option<S::V>, v: S::V, factor: f32) -> Option<S::V> {
+    Some(match sum {
+        None if factor == 1.0 => v,
+        None => simd.mul(v, simd.splat(factor)),
+        Some(sum) if factor == 1.0 => simd.add(sum, v),
+        Some(sum) => simd.mul_add(v, simd.splat(factor), sum),
+    })
+}
+
+/// Sums and differences of the pairs among N values.
+#[inline(always)]
+fn halves<S: Simd, F: Filtering>(simd: S, z: &[S::V; MAX_N]) -> [[S::V; MAX_N / 2]; 2] {
+    let mut halves = [[simd.splat(0.0); MAX_N / 2]; 2];
+    unrolled!(PAIR < F::PAIRS.len() => {
+        let (plus, minus) = (z[1 + 2 * PAIR], z[2 + 2 * PAIR]);
+        (halves[0][PAIR], halves[1][PAIR]) = (simd.add(plus, minus), simd.sub(plus, minus));
+    }, 0 1 2);
+    halves
+}
+
+/// The values of each pair of points from their halves: even(pair) + odd(pair) and even(pair) - odd(pair).
+#[inline(always)]
+fn pair<S: Simd>(simd: S, even: Option<S::V>, odd: Option<S::V>) -> (S::V, S::V) {
+    let (even, odd) = (even.unwrap_or(simd.splat(0.0)), odd.unwrap_or(simd.splat(0.0)));
+    (simd.add(even, odd), simd.sub(even, odd))
 }
 
 /// `A^T z`: N values to M outputs, the first of those returned.
 #[inline(always)]
 pub fn output<S: Simd, F: Filtering>(simd: S, z: [S::V; MAX_N]) -> [S::V; MAX_N] {
-    let mut sums = [simd.splat(0.0); MAX_N / 2];
-    let mut differences = sums;
-    for pair in 0..F::PAIRS.len() {
-        let (plus, minus) = (z[1 + 2 * pair], z[2 + 2 * pair]);
-        (sums[pair], differences[pair]) = (simd.add(plus, minus), simd.sub(plus, minus));
-    }
+    let halves = halves::<S, F>(simd, &z);
     let mut y = [simd.splat(0.0); MAX_N];
-    for i in 0..F::M {
-        let halves = if i % 2 == 0 { &sums } else { &differences };
-        let mut sum = halves[0];
-        for (half, (p, _)) in halves.iter().zip(F::PAIRS).skip(1) {
-            let power = output_power::<F>(i, *p);
-            sum =
-                if power == 1.0 { simd.add(*half, sum) } else { simd.mul_add(*half, simd.splat(power), sum) };
+    unrolled!(I < F::M => {
+        let mut sum = None;
+        unrolled!(PAIR < F::PAIRS.len() => {
+            let power = output_power::<F>(I, F::PAIRS[PAIR].0);
+            sum = add_times(simd, sum, halves[I % 2][PAIR], power);
+        }, 0 1 2);
+        if I == 0 {
+            sum = add_times(simd, sum, z[0], 1.0);
         }
-        if i == 0 {
-            sum = simd.add(sum, z[0]);
+        if I == F::M - 1 {
+            sum = add_times(simd, sum, z[F::N - 1], 1.0);
         }
-        if i == F::M - 1 {
-            sum = simd.add(sum, z[F::N - 1]);
-        }
-        y[i] = sum;
-    }
+        y[I] = sum.unwrap_or(y[I]);
+    });
     y
 }
 
 /// `A y`, the transpose of [`output`]: M output gradients to N values.
 #[inline(always)]
 pub fn output_transposed<S: Simd, F: Filtering>(simd: S, y: [S::V; MAX_N]) -> [S::V; MAX_N] {
-    let y = &y[..F::M];
     let mut z = [simd.splat(0.0); MAX_N];
     z[0] = y[0];
     z[F::N - 1] = y[F::M - 1];
-    for (pair, (p, _)) in F::PAIRS.iter().enumerate() {
-        let even = half(
-            simd,
-            y,
-            0,
-            #[inline(always)]
-            |i| output_power::<F>(i, *p),
-        );
-        let odd = half(
-            simd,
-            y,
-            1,
-            #[inline(always)]
-            |i| output_power::<F>(i, *p),
-        );
-        (z[1 + 2 * pair], z[2 + 2 * pair]) = (simd.add(even, odd), simd.sub(even, odd));
-    }
+    unrolled!(PAIR < F::PAIRS.len() => {
+        let mut sums = [None; 2];
+        unrolled!(I < F::M => {
+            let power = output_power::<F>(I, F::PAIRS[PAIR].0);
+            sums[I % 2] = add_times(simd, sums[I % 2], y[I], power);
+        });
+        (z[1 + 2 * PAIR], z[2 + 2 * PAIR]) = pair(simd, sums[0], sums[1]);
+    }, 0 1 2);
     z
 }
 
 /// `G g`: R taps to N values.
 #[inline(always)]
 pub fn filter<S: Simd, F: Filtering>(simd: S, g: [S::V; MAX_N]) -> [S::V; MAX_N] {
-    let g = &g[..F::R];
     let mut u = [simd.splat(0.0); MAX_N];
     u[0] = simd.mul(g[0], simd.splat(F::ZERO));
     u[F::N - 1] = g[F::R - 1];
-    for (pair, (p, factor)) in F::PAIRS.iter().enumerate() {
-        let even = half(
-            simd,
-            g,
-            0,
-            #[inline(always)]
-            |k| factor * p.powi(k as i32),
-        );
-        let odd = half(
-            simd,
-            g,
-            1,
-            #[inline(always)]
-            |k| factor * p.powi(k as i32),
-        );
-        (u[1 + 2 * pair], u[2 + 2 * pair]) = (simd.add(even, odd), simd.sub(even, odd));
-    }
+    unrolled!(PAIR < F::PAIRS.len() => {
+        let (p, factor) = F::PAIRS[PAIR];
+        let mut sums = [None; 2];
+        unrolled!(K < F::R => {
+            sums[K % 2] = add_times(simd, sums[K % 2], g[K], factor * p.powi(K as i32));
+        });
+        (u[1 + 2 * PAIR], u[2 + 2 * PAIR]) = pair(simd, sums[0], sums[1]);
+    }, 0 1 2);
     u
 }
 
 /// `G^T u`, the transpose of [`filter`]: N values to the gradients of R taps.
 #[inline(always)]
 pub fn filter_transposed<S: Simd, F: Filtering>(simd: S, u: [S::V; MAX_N]) -> [S::V; MAX_N] {
+    let halves = halves::<S, F>(simd, &u);
     let mut g = [simd.splat(0.0); MAX_N];
-    for (k, g) in g.iter_mut().enumerate().take(F::R) {
-        let mut sum = if k == 0 { simd.mul(u[0], simd.splat(F::ZERO)) } else { simd.splat(0.0) };
-        for (pair, (p, factor)) in F::PAIRS.iter().enumerate() {
-            let (plus, minus) = (u[1 + 2 * pair], u[2 + 2 * pair]);
-            let half = if k % 2 == 0 { simd.add(plus, minus) } else { simd.sub(plus, minus) };
-            sum = simd.mul_add(half, simd.splat(factor * p.powi(k as i32)), sum);
+    unrolled!(K < F::R => {
+        let mut sum = None;
+        if K == 0 {
+            sum = add_times(simd, sum, u[0], F::ZERO);
         }
-        if k == F::R - 1 {
-            sum = simd.add(sum, u[F::N - 1]);
+        unrolled!(PAIR < F::PAIRS.len() => {
+            let (p, factor) = F::PAIRS[PAIR];
+            sum = add_times(simd, sum, halves[K % 2][PAIR], factor * p.powi(K as i32));
+        }, 0 1 2);
+        if K == F::R - 1 {
+            sum = add_times(simd, sum, u[F::N - 1], 1.0);
         }
-        *g = sum;
-    }
+        g[K] = sum.unwrap_or(g[K]);
+    });
     g
 }
 
