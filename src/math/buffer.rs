@@ -1,5 +1,7 @@
 //! Room to work in, kept from call to call.
 
+use std::ops::{Deref, DerefMut};
+
 /// Floats of a cache line. A vector of AVX-512 fills one: anywhere else each of its loads and stores would touch two.
 const LINE: usize = 16;
 
@@ -13,6 +15,38 @@ pub fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     // The border may be out of reach in theory; that would cost time alone.
     let first = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
     &mut buffer[first..first + len]
+}
+
+/// Values that begin at a cache line's border, for good.
+#[derive(Debug)]
+pub struct Aligned {
+    buffer: Vec<f32>,
+    first: usize,
+    len: usize,
+}
+
+impl From<&[f32]> for Aligned {
+    fn from(values: &[f32]) -> Self {
+        let mut buffer = Vec::new();
+        sized(&mut buffer, values.len()).copy_from_slice(values);
+        // The vector never grows again: its border stays where it is.
+        let first = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
+        Self { buffer, first, len: values.len() }
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.buffer[self.first..self.first + self.len]
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer[self.first..self.first + self.len]
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::chain::Chain;
 use super::workspace::Workspace;
 use super::{Input, NamedLayer, Param, Shape, ShapeError};
+use crate::math::buffer::Aligned;
 use crate::math::reduce::all_finite;
 use crate::optim::{Optimizer, Segment};
 
@@ -22,8 +23,8 @@ const WEIGHTS_STREAM: u64 = 1 << 63;
 pub struct Sequential {
     chain: Chain,
     /// All weights, layer by layer, in one buffer; gradients likewise.
-    weights: Vec<f32>,
-    gradients: Vec<f32>,
+    weights: Aligned,
+    gradients: Aligned,
     /// Moving averages, and what they were before the last forward pass of training.
     state: Vec<f32>,
     state_before: Vec<f32>,
@@ -65,13 +66,13 @@ impl Sequential {
         let weights = draw(chain.params(), &mut rng);
         let state = draw(chain.state(), &mut rng);
         Ok(Self {
-            gradients: vec![0.0; weights.len()],
+            gradients: Aligned::from(vec![0.0; weights.len()].as_slice()),
             segments: segments(chain.params()),
             workspace: Workspace::default(),
             pending: None,
             state_before: state.clone(),
             chain,
-            weights,
+            weights: Aligned::from(weights.as_slice()),
             state,
         })
     }
@@ -191,7 +192,7 @@ impl Sequential {
     /// The values of the array `name`, to change; with its description.
     pub(crate) fn array_mut(&mut self, name: &str) -> Option<(&Param, &mut [f32])> {
         for (params, buffer) in
-            [(self.chain.params(), &mut self.weights), (self.chain.state(), &mut self.state)]
+            [(self.chain.params(), &mut *self.weights), (self.chain.state(), &mut *self.state)]
         {
             let mut start = 0;
             for param in params {
@@ -283,7 +284,11 @@ mod tests {
         for (stream, same) in [(0, false), (1, false), (u64::MAX, false), (WEIGHTS_STREAM, true)] {
             let mut rng = ChaCha8Rng::seed_from_u64(7);
             rng.set_stream(stream);
-            assert_eq!(network.weights == param.init.draw(&param, &mut rng).to_vec(), same, "{stream}");
+            assert_eq!(
+                network.weights.to_vec() == param.init.draw(&param, &mut rng).to_vec(),
+                same,
+                "{stream}"
+            );
         }
     }
 }

@@ -1,0 +1,43 @@
+//! The same seed and data give the same weights, to the bit, with any number of threads.
+
+use floret::models;
+use floret::network::NetworkBuilder;
+use floret::optim::Adam;
+use ndarray::Array4;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The bits of all weights after two steps of `batch` images on `threads` threads.
+fn trained(builder: NetworkBuilder, size: usize, batch: usize, threads: usize) -> Vec<u32> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let images = Array4::from_shape_simple_fn((batch, size, size, 3), || rng.random_range(-1.5f32..1.5));
+    let labels: Vec<usize> = (0..batch).map(|i| i % 5).collect();
+    pool.install(|| {
+        let mut network = builder.seed(4).build().expect("the shapes fit");
+        let mut optimizer = Adam::new(1e-3);
+        for _ in 0..2 {
+            network.train_step(images.view(), &labels, &mut optimizer).expect("a finite loss");
+        }
+        network
+            .arrays()
+            .flat_map(|(_, array)| array.iter().map(|v| v.to_bits()).collect::<Vec<_>>())
+            .collect()
+    })
+}
+
+#[test]
+fn weights_do_not_depend_on_the_number_of_threads() {
+    type Case = (fn() -> NetworkBuilder, usize, usize);
+    let cases: [Case; 3] = [
+        (|| models::seed(32, 5, 0.5), 32, 20),
+        (|| models::seed(32, 5, 0.5), 32, 1),
+        (|| models::vgg(20, 5), 20, 3),
+    ];
+    for (builder, size, batch) in cases {
+        let alone = trained(builder(), size, batch, 1);
+        for threads in [2, 3, 8] {
+            assert!(trained(builder(), size, batch, threads) == alone, "{threads} threads, batch {batch}");
+        }
+    }
+}
