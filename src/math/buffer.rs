@@ -12,9 +12,13 @@ pub fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
         *buffer = Vec::new();
         *buffer = vec![0.0; len + LINE];
     }
-    // The border may be out of reach in theory; that would cost time alone.
-    let first = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
+    let first = border(buffer);
     &mut buffer[first..first + len]
+}
+
+/// Floats before the first cache line's border. It may be out of reach in theory; that would cost time alone.
+fn border(buffer: &[f32]) -> usize {
+    buffer.as_ptr().align_offset(4 * LINE).min(LINE)
 }
 
 /// Values that begin at a cache line's border, for good.
@@ -30,8 +34,7 @@ impl From<&[f32]> for Aligned {
         let mut buffer = Vec::new();
         sized(&mut buffer, values.len()).copy_from_slice(values);
         // The vector never grows again: its border stays where it is.
-        let first = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
-        Self { buffer, first, len: values.len() }
+        Self { first: border(&buffer), buffer, len: values.len() }
     }
 }
 

@@ -142,6 +142,29 @@ impl Epilogue {
         }
     }
 
+    /// [`spread_row`](Self::spread_row) of the rows of outputs from `first` on, one behind another in `to`; `dy` and
+    /// `winners` begin with the row that the first went into.
+    #[allow(clippy::too_many_arguments, reason = "rows of gradients, their codes, and where they go")]
+    #[inline(always)]
+    pub fn spread_rows<S: Simd>(
+        self,
+        simd: S,
+        channels: usize,
+        width: usize,
+        first: usize,
+        dy: &[f32],
+        winners: &[u8],
+        stride: usize,
+        to: &mut [f32],
+    ) {
+        let stored = self.stored(width) * channels;
+        for (row, to) in to.chunks_exact_mut(width * stride).enumerate() {
+            let at = row / self.side() * stored;
+            let winners = if self == Epilogue::ReluPool { &winners[at..][..stored] } else { &[] };
+            self.spread_row(simd, &dy[at..][..stored], winners, channels, first + row, width, stride, to);
+        }
+    }
+
     /// The first steps of the backward pass: sets `dy` to 0 where ReLU let nothing through, and sums it for each channel to
     /// `db`, which may be empty. `scratch` is as long as [`column_sums`] wants.
     pub fn mask(self, dy: &mut [f32], winners: &[u8], channels: usize, db: &mut [f32], scratch: &mut [f32]) {

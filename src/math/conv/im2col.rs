@@ -261,7 +261,7 @@ fn add_band<S: Simd>(
         let place = (rows.start + pixel / width, pixel % width);
         patch(shape, x, place, columns.clone(), row);
     }
-    spread_rows(simd, epilogue, n, width, rows.start, dy, winners, n_whole, gradients);
+    epilogue.spread_rows(simd, n, width, rows.start, dy, winners, n_whole, gradients);
     let mut product = MatrixMut::new(sums, k, n_whole, n_whole);
     for column in (0..n_whole).step_by(nr) {
         for row in (0..k).step_by(mr) {
@@ -278,28 +278,6 @@ fn add_band<S: Simd>(
                 Store::Add,
             );
         }
-    }
-}
-
-/// The gradients before the epilogue of the rows from `first` on, `to[row][x][channel]` with `stride` floats a pixel.
-#[allow(clippy::too_many_arguments, reason = "rows of gradients, their codes, and where they go")]
-#[inline(always)]
-pub fn spread_rows<S: Simd>(
-    simd: S,
-    epilogue: Epilogue,
-    channels: usize,
-    width: usize,
-    first: usize,
-    dy: &[f32],
-    winners: &[u8],
-    stride: usize,
-    to: &mut [f32],
-) {
-    let stored = epilogue.stored(width) * channels;
-    for (row, to) in to.chunks_exact_mut(width * stride).enumerate() {
-        let at = row / epilogue.side() * stored;
-        let winners = if epilogue == Epilogue::ReluPool { &winners[at..][..stored] } else { &[] };
-        epilogue.spread_row(simd, &dy[at..][..stored], winners, channels, first + row, width, stride, to);
     }
 }
 
@@ -323,9 +301,9 @@ pub fn data_gradient(
                 let columns = n.next_multiple_of(tile_columns());
                 let patches = sized(patches, pixels * k);
                 let gradients = sized(gradients, pixels * columns);
-                dispatch!(|simd| spread_rows(
-                    simd, epilogue, n, width, rows.start, dy, winners, columns, gradients
-                ));
+                dispatch!(
+                    |simd| epilogue.spread_rows(simd, n, width, rows.start, dy, winners, columns, gradients)
+                );
                 let dy = matrix(gradients, pixels, columns);
                 let dy = dy.slice(ndarray::s![.., ..n]);
                 gemm(1.0, dy, w.t(), 0.0, matrix_mut(patches, pixels, k));

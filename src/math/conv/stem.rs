@@ -11,7 +11,6 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
-use super::im2col::spread_rows;
 use super::{Bands, ConvShape, sized, tile_columns};
 use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
@@ -194,7 +193,7 @@ fn add_band<S: Simd>(
     let padded = sized(padded, (rows.len() + shape.window.y.kernel - 1) * row_len);
     pad(shape, x, rows.clone(), padded);
     let gradients = sized(gradients, rows.len() * width * columns);
-    spread_rows(simd, epilogue, n, width, rows.start, dy, winners, columns, gradients);
+    epilogue.spread_rows(simd, n, width, rows.start, dy, winners, columns, gradients);
     let run = shape.window.x.kernel * shape.cin;
     // Tiles of equal height: one of a single row would take as long as one of all.
     let height = run.div_ceil(run.div_ceil(S::TILE.0));
