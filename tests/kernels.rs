@@ -285,3 +285,23 @@ fn max_pool_passes_nan_on() {
         assert!(y[0].is_nan());
     }
 }
+
+/// The same of a pool computed together with its convolution, here one that copies its input.
+#[test]
+fn fused_pools_pass_nan_on() {
+    let window = Window::new((2, 2), (1, 1), (1, 1), (1, 1), Padding::Same).unwrap();
+    for channels in [1, 2, 16, 33] {
+        let shape = ConvShape { window, cin: channels, cout: channels };
+        let plan = ConvPlan::new(shape, Epilogue::ReluPool, ConvAlgorithm::Auto);
+        let identity = Array2::<f32>::eye(channels);
+        let mut scratch = vec![0.0; plan.forward_scratch()];
+        for place in 0..4 {
+            let mut x = vec![1.0; 4 * channels];
+            // A product of 0 and NaN is NaN: one channel reaches all.
+            x[place * channels] = f32::NAN;
+            let mut y = vec![0.0; channels];
+            plan.forward(&x, identity.as_slice().unwrap(), &[], &mut y, &mut [], &mut scratch);
+            assert!(y.iter().all(|y| y.is_nan()), "{channels} channels, place {place}");
+        }
+    }
+}

@@ -51,7 +51,8 @@ impl Epilogue {
             for (value, number) in others.into_iter().zip([1.0, 2.0, 3.0]) {
                 if let Some(value) = value {
                     code = simd.where_greater(value, best, simd.splat(number), code);
-                    best = simd.where_greater(value, best, value, best);
+                    // A NaN wins and stays: training must notice it.
+                    best = simd.nan_or(value, simd.where_greater(value, best, value, best));
                 }
             }
         }
@@ -59,7 +60,7 @@ impl Epilogue {
         if self == Epilogue::Bias {
             return (best, code);
         }
-        // A NaN stays NaN.
+        // Of a NaN and 0 this maximum is the NaN.
         (simd.max(zero, best), simd.where_greater(best, zero, code, simd.splat(f32::from(NO_WINNER))))
     }
 

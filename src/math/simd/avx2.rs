@@ -86,6 +86,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn nan_or(self, x: __m256, y: __m256) -> __m256 {
+        // SAFETY: the token proves the features.
+        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_UNORD_Q>(x, x)) }
+    }
+
+    #[inline(always)]
     fn store_codes(self, v: __m256, to: &mut [u8], count: usize) {
         // SAFETY: the token proves the features.
         let bytes = unsafe {

@@ -86,6 +86,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn nan_or(self, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: the token proves the features.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x), y, x) }
+    }
+
+    #[inline(always)]
     fn store_codes(self, v: __m512, to: &mut [u8], count: usize) {
         let mut bytes = [0; 16];
         // SAFETY: the token proves the features; sixteen bytes are written to an array of as many.

@@ -120,6 +120,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Lane by lane `x` where `a > b`, else `y`; where `a` or `b` is NaN, `y`.
     fn where_greater(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
 
+    /// Lane by lane `x` where `x` is NaN, else `y`.
+    fn nan_or(self, x: Self::V, y: Self::V) -> Self::V;
+
     /// Writes the first `count` lanes, at most all of them, as bytes. They hold whole numbers from 0 to 255.
     fn store_codes(self, v: Self::V, to: &mut [u8], count: usize);
 

@@ -74,6 +74,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn nan_or(self, x: F32x4, y: F32x4) -> F32x4 {
+        lanes(|i| if x.0[i].is_nan() { x.0[i] } else { y.0[i] })
+    }
+
+    #[inline(always)]
     fn store_codes(self, v: F32x4, to: &mut [u8], count: usize) {
         to.iter_mut().zip(v.0).take(count).for_each(|(to, v)| *to = v as u8);
     }
