@@ -8,7 +8,7 @@ impl Network {
     /// A table of the layers: output shape, parameters, multiply-adds and memory for one image, with totals.
     ///
     /// Multiply-adds are those of a direct computation. Memory is what training keeps for one image from the forward
-    /// to the backward pass.
+    /// to the backward pass; what layers computed in one pass keep stands in the line of their last.
     pub fn summary(&self) -> String {
         let mut lines =
             vec![["layer", "kind", "output", "parameters", "multiply-adds", "memory"].map(String::from)];
@@ -53,7 +53,7 @@ fn line(
     bytes: usize,
 ) -> [String; 6] {
     let count = |n: u64| if n == 0 { String::new() } else { thousands(n) };
-    let memory = format!("{:.1} KB", bytes as f64 / 1024.0);
+    let memory = if bytes == 0 { String::new() } else { format!("{:.1} KB", bytes as f64 / 1024.0) };
     [name.into(), kind.into(), output.into(), count(params as u64), count(multiply_adds), memory]
 }
 

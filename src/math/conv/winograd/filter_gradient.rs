@@ -15,7 +15,7 @@ use crate::math::simd::{Grid, MatrixMut, PanelLayout, Simd, Store, dispatch, mul
 
 use super::plane;
 use super::source::Source;
-use super::stages::Convolution;
+use super::stages::{self, Convolution};
 use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions, output_transposed};
 
 /// Bytes of V and Z together, about, where all threads share them: a share of the L3 cache.
@@ -201,18 +201,8 @@ fn transform_rows<S: Simd, F: Filtering>(
         for column in 0..tiling.columns {
             for channel in (0..cin).step_by(S::LANES) {
                 let cut = pixels.cut(simd, column * F::M, F::N, channel);
-                let mut to = to.v.grid((first + column) * sizes.v_columns + channel, places, S::LANES);
-                in_two_dimensions::<S>(
-                    &mut between,
-                    F::N,
-                    F::N,
-                    #[inline(always)]
-                    |y, x| simd.load(cut.run(y, x)),
-                    #[inline(always)]
-                    |x| F::input(simd, x),
-                    #[inline(always)]
-                    |y, x, value| simd.store(value, to.run(y, x)),
-                );
+                let to = to.v.grid((first + column) * sizes.v_columns + channel, places, S::LANES);
+                stages::input_tile::<S, F>(simd, &mut between, cut, to);
             }
         }
         let pixels = dy.strip(simd, image, (top, 0), (F::M, width), strip);

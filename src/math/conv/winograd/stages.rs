@@ -8,13 +8,13 @@
 
 use std::ops::Range;
 
-use crate::math::simd::{Grid, MatrixMut, PanelLayout, Simd, Store, multiply_tile};
+use crate::math::simd::{Grid, GridMut, MatrixMut, PanelLayout, Simd, Store, multiply_tile};
 
 use super::output::Output;
 use super::plane;
 use super::source::Source;
 use super::tiles::Tiling;
-use super::transform::{self, Filtering, MAX_N, in_two_dimensions};
+use super::transform::{self, Filtering, MAX_N, TileOf, in_two_dimensions};
 
 /// A convolution over a batch of images.
 #[derive(Debug, Clone, Copy)]
@@ -84,22 +84,33 @@ pub fn input<S: Simd, F: Filtering>(
             let at = index / panels.height * panels.len + index % panels.height * S::LANES;
             for channel in (0..cin).step_by(S::LANES) {
                 let cut = strip.cut(simd, column * F::M, F::N, channel);
-                let mut to = v.grid(at + channel * S::TILE.0, (F::N, F::N), S::LANES);
-                in_two_dimensions::<S>(
-                    &mut between,
-                    F::N,
-                    F::N,
-                    #[inline(always)]
-                    |y, x| simd.load(cut.run(y, x)),
-                    #[inline(always)]
-                    |x| F::input(simd, x),
-                    #[inline(always)]
-                    |y, x, value| simd.store(value, to.run(y, x)),
-                );
+                let to = v.grid(at + channel * S::TILE.0, (F::N, F::N), S::LANES);
+                input_tile::<S, F>(simd, &mut between, cut, to);
             }
         }
         tile += behind - first;
     }
+}
+
+/// `B^T d B` of one tile and a vector of channels.
+#[inline(always)]
+pub fn input_tile<S: Simd, F: Filtering>(
+    simd: S,
+    between: &mut TileOf<S::V>,
+    d: Grid<'_>,
+    mut to: GridMut<'_>,
+) {
+    in_two_dimensions::<S>(
+        between,
+        F::N,
+        F::N,
+        #[inline(always)]
+        |y, x| simd.load(d.run(y, x)),
+        #[inline(always)]
+        |x| F::input(simd, x),
+        #[inline(always)]
+        |y, x, value| simd.store(value, to.run(y, x)),
+    );
 }
 
 /// Stage two at one place: P of the tiles in panels `v`, for the columns of panels `u` of the filter, `u_stride` floats
