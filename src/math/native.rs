@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use ndarray::{ArrayView2, s};
 
 use super::buffer::sized;
-use super::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+use super::simd::{Matrix, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile, transpose};
 
 /// Steps of k in a block: a panel of B (`KC x nr`: 32 KB with AVX-512, 16 KB with AVX2) then stays in the L1 cache while
 /// the panels of A pass by.
@@ -59,7 +59,7 @@ fn sgemm_with<S: Simd>(
             let store = if pc == 0 && beta == 0.0 { Store::Overwrite } else { Store::Add };
             let b_panel = kc * nr;
             let packed_b = sized(packed_b, nc.div_ceil(nr) * b_panel);
-            pack_b(b.slice(s![pc..pc + kc, jc..jc + nc]), nr, packed_b);
+            pack_b(simd, b.slice(s![pc..pc + kc, jc..jc + nc]), packed_b);
             // LOOP 3: blocks of rows of A and C
             let mc = MC.next_multiple_of(mr);
             for ic in (0..m).step_by(mc) {
@@ -83,21 +83,20 @@ fn sgemm_with<S: Simd>(
 
 /// Packs a block of B (kc x nc) into panels `[kc][nr]`, the last one filled up with zeros.
 #[inline(always)]
-pub(super) fn pack_b(b: ArrayView2<f32>, nr: usize, packed: &mut [f32]) {
-    let (kc, nc) = b.dim();
+fn pack_b<S: Simd>(simd: S, b: ArrayView2<f32>, packed: &mut [f32]) {
+    let ((kc, nc), nr) = (b.dim(), S::TILE.1 * S::LANES);
     for (first, panel) in (0..nc).step_by(nr).zip(packed.chunks_exact_mut(kc * nr)) {
         let columns = nr.min(nc - first);
         let source = b.slice(s![.., first..first + columns]);
         if columns < nr {
             panel.fill(0.0);
         }
-        if source.strides()[1] == 1 || columns == 1 {
-            for (row, to) in source.rows().into_iter().zip(panel.chunks_exact_mut(nr)) {
-                match row.to_slice() {
-                    Some(row) => to[..columns].copy_from_slice(row),
-                    None => to[0] = row[0],
-                }
+        if let Some(source) = Matrix::of(source) {
+            for (row, to) in panel.chunks_exact_mut(nr).enumerate() {
+                to[..columns].copy_from_slice(source.row(row));
             }
+        } else if let Some(source) = Matrix::of(source.reversed_axes()) {
+            transpose(simd, source, panel, nr);
         } else {
             // Columns are read in order and written across.
             for (j, column) in source.columns().into_iter().enumerate() {

@@ -3,6 +3,8 @@
 //! With a ReLU or a pool the outputs of the convolution itself are never stored. For the gradient one byte is kept for
 //! each stored value: the number of the output that won its window, or [`NO_WINNER`] where ReLU cut all of them off.
 
+use std::ops::Range;
+
 use crate::math::reduce::column_sums;
 use crate::math::simd::{Simd, dispatch};
 
@@ -108,8 +110,8 @@ impl Epilogue {
 
     /// The gradient before the epilogue of one row of outputs, from that of the row of stored values it went into.
     ///
-    /// `row` is the row's number, of which the first `width` outputs are wanted; `to[x * stride + o]` is written in whole
-    /// vectors. With [`Epilogue::Relu`] `dy` has been [masked](Self::mask).
+    /// `row` is the row's number, of which channels `some` of the first `width` outputs are wanted; `to[x * stride + o]` is
+    /// written in whole vectors, o counted from the first of these channels. With [`Epilogue::Relu`] `dy` has been [masked](Self::mask).
     #[allow(clippy::too_many_arguments, reason = "a row of gradients, its codes, and where it goes")]
     #[inline(always)]
     pub fn spread_row<S: Simd>(
@@ -118,6 +120,7 @@ impl Epilogue {
         dy: &[f32],
         winners: &[u8],
         channels: usize,
+        some: Range<usize>,
         row: usize,
         width: usize,
         stride: usize,
@@ -126,8 +129,9 @@ impl Epilogue {
         let side = self.side();
         let code = (row % side * 2) as u8;
         for (x, to) in to[..width * stride].chunks_mut(side * stride).enumerate() {
-            for channel in (0..channels).step_by(S::LANES) {
-                let (at, left) = (x * channels + channel, channels - channel);
+            for channel in some.clone().step_by(S::LANES) {
+                let (at, left) = (x * channels + channel, some.end - channel);
+                let channel = channel - some.start;
                 let v = simd.load_up_to(&dy[at..], left);
                 if side == 1 {
                     simd.store(v, &mut to[channel..]);
@@ -162,7 +166,8 @@ impl Epilogue {
         for (row, to) in to.chunks_exact_mut(width * stride).enumerate() {
             let at = row / self.side() * stored;
             let winners = if self == Epilogue::ReluPool { &winners[at..][..stored] } else { &[] };
-            self.spread_row(simd, &dy[at..][..stored], winners, channels, first + row, width, stride, to);
+            let dy = &dy[at..][..stored];
+            self.spread_row(simd, dy, winners, channels, 0..channels, first + row, width, stride, to);
         }
     }
 

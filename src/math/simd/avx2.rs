@@ -115,6 +115,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn transpose_ptr(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the token proves the features; the caller vouches for the addresses.
+        unsafe { transpose(from, from_stride, to, to_stride) }
+    }
+
+    #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> __m256 {
         // SAFETY: the token proves the features; the caller vouches for eight values.
         unsafe { _mm256_loadu_ps(from) }
@@ -124,5 +130,38 @@ impl Simd for Avx2 {
     unsafe fn store_ptr(self, v: __m256, to: *mut f32) {
         // SAFETY: the token proves the features; the caller vouches for eight places.
         unsafe { _mm256_storeu_ps(to, v) }
+    }
+}
+
+/// [`Simd::transpose_ptr`]; a function with the features of its own, which its closures share.
+///
+/// # Safety
+/// As there.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+    // SAFETY: the caller vouches for eight values in each of eight rows.
+    unsafe {
+        let row = |i: usize| _mm256_loadu_ps(from.add(i * from_stride));
+        // Pairs of rows, then fours, then halves change places.
+        let pair = |i: usize| {
+            let (a, b) = (row(i), row(i + 1));
+            (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b))
+        };
+        let four = |i: usize| {
+            let ((a, b), (c, d)) = (pair(i), pair(i + 2));
+            [
+                _mm256_shuffle_ps::<0x44>(a, c),
+                _mm256_shuffle_ps::<0xEE>(a, c),
+                _mm256_shuffle_ps::<0x44>(b, d),
+                _mm256_shuffle_ps::<0xEE>(b, d),
+            ]
+        };
+        let (above, below) = (four(0), four(4));
+        for j in 0..4 {
+            let (a, b) = (above[j], below[j]);
+            _mm256_storeu_ps(to.add(j * to_stride), _mm256_permute2f128_ps::<0x20>(a, b));
+            _mm256_storeu_ps(to.add((j + 4) * to_stride), _mm256_permute2f128_ps::<0x31>(a, b));
+        }
     }
 }

@@ -115,6 +115,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn transpose_ptr(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the token proves the features; the caller vouches for the addresses.
+        unsafe { transpose(from, from_stride, to, to_stride) }
+    }
+
+    #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> __m512 {
         // SAFETY: the token proves the features; the caller vouches for sixteen values.
         unsafe { _mm512_loadu_ps(from) }
@@ -124,5 +130,45 @@ impl Simd for Avx512 {
     unsafe fn store_ptr(self, v: __m512, to: *mut f32) {
         // SAFETY: the token proves the features; the caller vouches for sixteen places.
         unsafe { _mm512_storeu_ps(to, v) }
+    }
+}
+
+/// [`Simd::transpose_ptr`]; a function with the features of its own, which its closures share.
+///
+/// # Safety
+/// As there.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+    // SAFETY: the caller vouches for sixteen values in each of sixteen rows.
+    unsafe {
+        let row = |i: usize| _mm512_loadu_ps(from.add(i * from_stride));
+        // Pairs of rows, then fours, then quarters change places.
+        let pair = |i: usize| {
+            let (a, b) = (row(i), row(i + 1));
+            (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b))
+        };
+        let four = |i: usize| {
+            let ((a, b), (c, d)) = (pair(i), pair(i + 2));
+            [
+                _mm512_shuffle_ps::<0x44>(a, c),
+                _mm512_shuffle_ps::<0xEE>(a, c),
+                _mm512_shuffle_ps::<0x44>(b, d),
+                _mm512_shuffle_ps::<0xEE>(b, d),
+            ]
+        };
+        let fours = [four(0), four(4), four(8), four(12)];
+        for j in 0..4 {
+            let [a, b, c, d] = [fours[0][j], fours[1][j], fours[2][j], fours[3][j]];
+            let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
+            let (even_below, odd_below) =
+                (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xDD>(c, d));
+            for (quarter, (above, below)) in [(0, (even, even_below)), (1, (odd, odd_below))] {
+                let first = _mm512_shuffle_f32x4::<0x88>(above, below);
+                let second = _mm512_shuffle_f32x4::<0xDD>(above, below);
+                _mm512_storeu_ps(to.add((4 * quarter + j) * to_stride), first);
+                _mm512_storeu_ps(to.add((4 * quarter + 8 + j) * to_stride), second);
+            }
+        }
     }
 }

@@ -1,8 +1,65 @@
-//! A window of a row-major matrix to write to, such as a tile of C that one thread owns among others.
+//! Windows of row-major matrices: to read from, or to write to, such as a tile of C that one thread owns among others.
 
 use std::marker::PhantomData;
 
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// `rows x columns` values in rows `row_stride` apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    values: *const f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    borrow: PhantomData<&'a [f32]>,
+}
+
+impl<'a> Matrix<'a> {
+    /// The first `rows x columns` values of a row-major slice whose rows are `row_stride` apart.
+    ///
+    /// # Panics
+    /// If the slice is too short.
+    #[inline(always)]
+    pub fn new(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        assert!(rows == 0 || (rows - 1) * row_stride + columns <= values.len());
+        Self { values: values.as_ptr(), rows, columns, row_stride, borrow: PhantomData }
+    }
+
+    /// An array view as such a matrix, if its rows are contiguous.
+    pub fn of(view: ArrayView2<'a, f32>) -> Option<Self> {
+        let ((rows, columns), strides) = (view.dim(), view.strides());
+        let contiguous = columns <= 1 || strides[1] == 1;
+        let row_stride = if rows <= 1 { columns } else { usize::try_from(strides[0]).ok()? };
+        contiguous.then(|| Self { values: view.as_ptr(), rows, columns, row_stride, borrow: PhantomData })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Row `row`.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline(always)]
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        assert!(row < self.rows);
+        // SAFETY: a row's values are contiguous and inside the borrow.
+        unsafe { std::slice::from_raw_parts(self.values.add(row * self.row_stride), self.columns) }
+    }
+
+    /// Where the values begin and the distance from row to row.
+    #[inline(always)]
+    pub(super) fn raw(&self) -> (*const f32, usize) {
+        (self.values, self.row_stride)
+    }
+}
 
 /// `rows x columns` values in rows `row_stride` apart, borrowed mutably.
 ///
@@ -124,7 +181,7 @@ impl<'a> MatrixMut<'a> {
         assert!(size.0 * size.1 == self.rows && column + len <= self.columns);
         // SAFETY: as in `window`, for a run in each row.
         let values = unsafe { self.values.add(column) };
-        let strides = (size.1 * self.row_stride, self.row_stride);
+        let strides = opaque((size.1 * self.row_stride, self.row_stride));
         GridMut { values, size, strides, len, borrow: PhantomData }
     }
 }
@@ -149,6 +206,7 @@ impl<'a> Grid<'a> {
     #[inline(always)]
     pub fn new(values: &'a [f32], size: (usize, usize), strides: (usize, usize), len: usize) -> Self {
         assert_holds(values.len(), size, strides, len);
+        let strides = opaque(strides);
         Self { values: values.as_ptr(), size, strides, len, borrow: PhantomData }
     }
 
@@ -185,6 +243,7 @@ impl<'a> GridMut<'a> {
     #[inline(always)]
     pub fn new(values: &'a mut [f32], size: (usize, usize), strides: (usize, usize), len: usize) -> Self {
         assert_holds(values.len(), size, strides, len);
+        let strides = opaque(strides);
         Self { values: values.as_mut_ptr(), size, strides, len, borrow: PhantomData }
     }
 
@@ -201,6 +260,15 @@ impl<'a> GridMut<'a> {
             std::slice::from_raw_parts_mut(first, self.len)
         }
     }
+}
+
+/// The same strides, of which the compiler knows nothing beforehand.
+///
+/// Else it keeps a pointer for each place of a grid through the loop around it, sixty-four in memory that are all moved on
+/// from tile to tile; so it adds up each address where it needs it, which costs far less.
+#[inline(always)]
+fn opaque(strides: (usize, usize)) -> (usize, usize) {
+    (std::hint::black_box(strides.0), std::hint::black_box(strides.1))
 }
 
 #[inline(always)]

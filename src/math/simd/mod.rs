@@ -15,6 +15,7 @@ mod avx512;
 mod kernel;
 mod matrix;
 mod portable;
+mod transpose;
 
 use std::sync::OnceLock;
 
@@ -23,8 +24,9 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use kernel::{PanelLayout, Store, multiply_tile};
-pub use matrix::{Grid, GridMut, MatrixMut};
+pub use matrix::{Grid, GridMut, Matrix, MatrixMut};
 pub use portable::Portable;
+pub use transpose::transpose;
 
 /// An instruction set that floret has kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,6 +130,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Lane by lane `v` where `codes` holds `code`, else 0. `codes` has at least [`Self::LANES`] entries.
     fn where_code(self, codes: &[u8], code: u8, v: Self::V) -> Self::V;
+
+    /// Transposes a square of [`Self::LANES`] rows and columns: `to[j to_stride + i] = from[i from_stride + j]`.
+    ///
+    /// # Safety
+    /// `from` is valid for reading [`Self::LANES`] values at each of as many multiples of `from_stride`, `to` for writing
+    /// likewise.
+    unsafe fn transpose_ptr(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
 
     /// The first [`Self::LANES`] values.
     ///

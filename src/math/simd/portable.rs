@@ -90,6 +90,16 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn transpose_ptr(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        for i in 0..4 {
+            for j in 0..4 {
+                // SAFETY: the caller vouches for four values in each of four rows on both sides.
+                unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> F32x4 {
         // SAFETY: the caller vouches for four values; `read_unaligned` asks for no alignment.
         F32x4(unsafe { from.cast::<[f32; 4]>().read_unaligned() })

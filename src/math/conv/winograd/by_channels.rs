@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::math::simd::{MatrixMut, Simd, dispatch};
+use crate::math::simd::{MatrixMut, Simd, Store, dispatch};
 
 use super::filter::{self, Filter};
 use super::output::Output;
@@ -15,6 +15,12 @@ use super::{plane, sized, tile_columns};
 
 /// Panels of tiles multiplied at a time: their part of P then stays in the L2 cache too.
 const PANELS: usize = 5;
+
+/// Bytes of P of all tiles up to which it stays there while U passes by, some input channels at a time.
+const SMALL_P: usize = 1 << 19;
+
+/// Bytes of those channels' part of U.
+const U_BYTES: usize = 1 << 19;
 
 /// A panel of U, P of some tiles, the taps and the pixels at hand.
 struct Buffers {
@@ -111,17 +117,31 @@ fn panel<S: Simd, F: Filtering>(
     buffers: &mut Buffers,
 ) {
     let (cin, places, nr) = (convolution.cin, F::N * F::N, S::TILE.1 * S::LANES);
-    let u = sized(&mut buffers.u, places * cin * nr);
-    filter::transform_panel::<S, F>(simd, filter, first, &mut buffers.taps, u);
-    for start in (0..panels.tiles).step_by(PANELS * panels.height) {
-        let tiles = start..panels.tiles.min(start + PANELS * panels.height);
-        let p_plane = plane(tiles.len() * nr);
-        let p = sized(&mut buffers.p, places * p_plane);
-        for (place, p) in p.chunks_exact_mut(p_plane).enumerate() {
-            let v = &v[place * panels.plane() + start / panels.height * panels.len..];
-            let p = MatrixMut::new(p, tiles.len(), out.channels(), nr);
-            stages::product(simd, cin, panels, v, &u[place * cin * nr..], places * cin * nr, p);
+    let (channels, tiles) = if 4 * places * nr * panels.tiles <= SMALL_P {
+        (U_BYTES / (4 * places * nr) / S::LANES * S::LANES, panels.tiles)
+    } else {
+        (cin, PANELS * panels.height)
+    };
+    for channel in (0..cin).step_by(channels) {
+        let channels = channel..cin.min(channel + channels);
+        let store = if channel == 0 { Store::Overwrite } else { Store::Add };
+        let u_plane = plane(channels.len() * nr);
+        let u = sized(&mut buffers.u, places * u_plane);
+        filter::transform_panel::<S, F>(simd, filter, channels.clone(), first, &mut buffers.taps, u);
+        for start in (0..panels.tiles).step_by(tiles) {
+            let tiles = start..panels.tiles.min(start + tiles);
+            let p_plane = plane(tiles.len() * nr);
+            let p = sized(&mut buffers.p, places * p_plane);
+            for (place, p) in p.chunks_exact_mut(p_plane).enumerate() {
+                let at = start / panels.height * panels.len + channel * S::TILE.0;
+                let v = &v[place * panels.plane() + at..];
+                let p = MatrixMut::new(p, tiles.len(), out.channels(), nr);
+                let u = &u[place * u_plane..];
+                stages::product(simd, channels.len(), panels, v, u, places * u_plane, p, store);
+            }
+            if channels.end == cin {
+                stages::output::<S, F>(simd, &convolution.tiling, tiles, p, nr, p_plane, &mut out);
+            }
         }
-        stages::output::<S, F>(simd, &convolution.tiling, tiles, p, nr, p_plane, &mut out);
     }
 }

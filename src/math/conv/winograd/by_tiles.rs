@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::math::simd::{MatrixMut, Simd, dispatch};
+use crate::math::simd::{MatrixMut, Simd, Store, dispatch};
 
 use super::output::Output;
 use super::stages::{self, Convolution, Panels};
@@ -74,7 +74,7 @@ fn block<S: Simd, F: Filtering>(
     buffers: &mut Buffers,
 ) {
     let Convolution { cin, cout, tiling, .. } = *convolution;
-    let (places, nr) = (F::N * F::N, tile_columns());
+    let (places, u_plane) = (F::N * F::N, plane(cin * tile_columns()));
     let tiles = rows.start * tiling.columns..rows.end * tiling.columns;
     let panels = Panels::new(simd, tiles.len(), cin);
     let v = sized(&mut buffers.v, places * panels.plane());
@@ -87,7 +87,7 @@ fn block<S: Simd, F: Filtering>(
     let p = sized(&mut buffers.p, places * p_plane);
     for (place, (v, p)) in v.chunks_exact(panels.plane()).zip(p.chunks_exact_mut(p_plane)).enumerate() {
         let p = MatrixMut::new(p, tiles.len(), cout, p_columns);
-        stages::product(simd, cin, &panels, v, &u[place * cin * nr..], places * cin * nr, p);
+        stages::product(simd, cin, &panels, v, &u[place * u_plane..], places * u_plane, p, Store::Overwrite);
     }
     stages::output::<S, F>(simd, &tiling, tiles, p, p_columns, p_plane, &mut out);
 }

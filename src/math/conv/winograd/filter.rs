@@ -1,16 +1,16 @@
 //! The transformed filter, `U = G W G^T`, packed for the matrix product.
 //!
-//! Layout: `[cout / nr][n^2][cin][nr]`, the last panel filled up with zeros.
+//! Layout: `[cout / nr][n^2][cin][nr]`, the last panel filled up with zeros, places a [`plane`] apart.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::math::simd::{Grid, GridMut, Simd, dispatch};
+use crate::math::simd::{Grid, GridMut, Matrix, Simd, dispatch, transpose};
 
 use super::transform::{self, Filtering, MAX_N, in_two_dimensions};
-use super::{sized, tile_columns};
+use super::{plane, sized, tile_columns};
 
 /// A filter HWIO of R x R taps: `w[(ky R + kx) cin cout + i cout + o]`.
 #[derive(Debug, Clone, Copy)]
@@ -30,46 +30,49 @@ impl Filter<'_> {
 
     /// Writes tap `tap` of `taps` from input channels `channels` to output channels `columns` as `to[channel][nr]`.
     #[inline(always)]
-    fn lay_out(
+    fn lay_out<S: Simd>(
         &self,
+        simd: S,
         tap: usize,
         taps: usize,
         channels: Range<usize>,
         columns: Range<usize>,
-        nr: usize,
         to: &mut [f32],
     ) {
-        let plane = self.cin * self.cout;
+        let (plane, nr) = (self.cin * self.cout, S::TILE.1 * S::LANES);
+        if columns.len() < nr {
+            to.chunks_exact_mut(nr).for_each(|to| to[columns.len()..].fill(0.0));
+        }
         if self.turned {
             let plane = &self.w[(taps - 1 - tap) * plane..][..plane];
-            for (lane, column) in columns.clone().enumerate() {
-                let row = &plane[column * self.cout..][channels.clone()];
-                to[lane..].iter_mut().step_by(nr).zip(row).for_each(|(t, f)| *t = *f);
-            }
+            let from = &plane[columns.start * self.cout + channels.start..];
+            let from = Matrix::new(from, columns.len(), channels.len(), self.cout);
+            transpose(simd, from, to, nr);
         } else {
             let plane = &self.w[tap * plane..][..plane];
             for (channel, to) in channels.zip(to.chunks_exact_mut(nr)) {
                 to[..columns.len()].copy_from_slice(&plane[channel * self.cout..][columns.clone()]);
             }
         }
-        if columns.len() < nr {
-            to.chunks_exact_mut(nr).for_each(|to| to[columns.len()..].fill(0.0));
-        }
     }
+}
+
+/// Floats of a panel of U for so many input channels, on this processor.
+pub fn panel_len<F: Filtering>(channels: usize) -> usize {
+    F::N * F::N * plane(channels * tile_columns())
 }
 
 /// Floats of the packed filter, on this processor.
 pub fn packed_len<F: Filtering>(cin: usize, cout: usize) -> usize {
-    cout.next_multiple_of(tile_columns()) * cin * F::N * F::N
+    cout.div_ceil(tile_columns()) * panel_len::<F>(cin)
 }
 
 /// Transforms and packs a filter. Overwrites `u`, which holds [`packed_len`] floats.
 pub fn pack<F: Filtering>(filter: &Filter<'_>, u: &mut [f32]) {
     let (cin, _) = filter.channels();
-    let panel = tile_columns() * cin * F::N * F::N;
-    u.par_chunks_exact_mut(panel).enumerate().for_each(|(index, u)| {
+    u.par_chunks_exact_mut(panel_len::<F>(cin)).enumerate().for_each(|(index, u)| {
         TAPS.with_borrow_mut(|taps| {
-            dispatch!(|simd| transform_panel::<_, F>(simd, filter, index * tile_columns(), taps, u));
+            dispatch!(|simd| transform_panel::<_, F>(simd, filter, 0..cin, index * tile_columns(), taps, u));
         });
     });
 }
@@ -82,26 +85,29 @@ thread_local! {
     static TAPS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// One panel of output channels, the first of which is `first`: `u[n^2][cin][nr]`. `taps` is room to work in.
+/// One panel of output channels, the first of which is `first`, for some input channels: `u[n^2][channel][nr]` with places a
+/// [`plane`] apart. `taps` is room to work in.
 #[inline(always)]
 pub fn transform_panel<S: Simd, F: Filtering>(
     simd: S,
     filter: &Filter<'_>,
+    channels: Range<usize>,
     first: usize,
     taps: &mut Vec<f32>,
     u: &mut [f32],
 ) {
-    let (cin, cout) = filter.channels();
+    let (_, cout) = filter.channels();
     let nr = S::TILE.1 * S::LANES;
     let columns = first..cout.min(first + nr);
     let taps = sized(taps, F::R * F::R * CHANNELS * nr);
+    let place = plane(channels.len() * nr);
     let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
-    for start in (0..cin).step_by(CHANNELS) {
-        let channels = start..cin.min(start + CHANNELS);
+    for start in channels.clone().step_by(CHANNELS) {
+        let some = start..channels.end.min(start + CHANNELS);
         for (tap, taps) in taps.chunks_exact_mut(CHANNELS * nr).enumerate() {
-            filter.lay_out(tap, F::R * F::R, channels.clone(), columns.clone(), nr, taps);
+            filter.lay_out(simd, tap, F::R * F::R, some.clone(), columns.clone(), taps);
         }
-        for i in channels {
+        for i in some {
             for lane in (0..nr).step_by(S::LANES) {
                 let from = Grid::new(
                     &taps[(i - start) * nr + lane..],
@@ -109,8 +115,8 @@ pub fn transform_panel<S: Simd, F: Filtering>(
                     (F::R * CHANNELS * nr, CHANNELS * nr),
                     S::LANES,
                 );
-                let strides = (F::N * cin * nr, cin * nr);
-                let mut to = GridMut::new(&mut u[i * nr + lane..], (F::N, F::N), strides, S::LANES);
+                let at = (i - channels.start) * nr + lane;
+                let mut to = GridMut::new(&mut u[at..], (F::N, F::N), (F::N * place, place), S::LANES);
                 in_two_dimensions::<S>(
                     &mut between,
                     F::R,

@@ -1,10 +1,16 @@
 //! The gradient of the filter: `dW = G^T [ sum over tiles of (B^T d B) (.) (A dY A^T) ] G`.
 //!
 //! For each of the n^2 places of a tile the sum is a matrix product over the tiles, `dU = V^T Z`, with V (tiles x cin)
-//! the transformed inputs and Z (tiles x cout) the transformed gradients. Where dU is small, groups of tiles sum dU's of their
-//! own, each on one thread, some tiles at a time, so that all three stay in its L2 cache. Where it is large, more tiles at a
-//! time are transformed in parallel, then multiplied in parallel over the places. Either way groups and sums depend on the
-//! shape alone.
+//! the transformed inputs and Z (tiles x cout) the transformed gradients. Three ways to cut it keep what they can in a core's
+//! L2 cache:
+//!
+//! - groups, where dU is small: groups of tiles sum dU's of their own, each on one thread, a few tiles at a time;
+//! - blocks, where the tiles are few: once all are transformed, each task takes some input by some output channels of dU
+//!   through all places to dW, so that dU is never stored as a whole;
+//! - rounds, where both are large: many tiles at a time are transformed in parallel, then multiplied in parallel over the
+//!   places into one dU.
+//!
+//! The cut and the order of each sum depend on the shape alone.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -13,10 +19,10 @@ use rayon::prelude::*;
 
 use crate::math::simd::{Grid, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
-use super::plane;
 use super::source::Source;
 use super::stages::{self, Convolution};
 use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions, output_transposed};
+use super::{plane, sized, tile_columns};
 
 /// Bytes of V and Z together, about, where all threads share them: a share of the L3 cache.
 const SHARED_BYTES: usize = 8 << 20;
@@ -33,64 +39,100 @@ const GROUPS: usize = 16;
 /// Tiles in a group, at least.
 const GROUP_TILES: usize = 32;
 
-/// Tiles that one task transforms, and input channels that it gathers, about.
-const TASK: usize = 8;
+/// Tiles up to which dU is computed in blocks.
+const BLOCK_TILES: usize = 64;
+
+/// Input channels side by side in V, which are those of a block too.
+const CHANNELS: usize = 32;
+
+/// Output channels of a block, about: its dU then has half a megabyte.
+const COLUMNS: usize = 64;
+
+/// Tiles that one task transforms, about.
+const TASK: usize = 64;
 
 thread_local! {
-    /// Pixels that a row of tiles is cut from, reused from call to call.
-    static STRIP: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    /// Pixels that a row of tiles is cut from, and a block of dU, reused from call to call.
+    static BUFFERS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// How the work is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Groups,
+    Blocks,
+    Rounds,
+}
+
+/// V or Z of some tiles: `[place][channels / width][tile][width]`, as the register tile reads them.
+#[derive(Debug, Clone, Copy)]
+struct Panels {
+    /// Channels side by side.
+    width: usize,
+    /// Distance from panel to panel: room for the tiles of a round.
+    stride: usize,
+    /// Distance from place to place.
+    plane: usize,
+}
+
+impl Panels {
+    fn new(channels: usize, width: usize, tiles: usize) -> Self {
+        Self { width, stride: tiles * width, plane: plane(channels.div_ceil(width) * tiles * width) }
+    }
 }
 
 /// How the work is cut, and the buffers' sizes.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
+    cut: Cut,
     /// Groups of rows of tiles that sum on their own, and rows in a group.
     groups: usize,
     group_rows: usize,
     /// Rows of tiles transformed at a time.
     rows: usize,
-    /// Floats of a tile's row of V and of Z: the channels, filled up to what the product reads.
-    v_columns: usize,
-    z_columns: usize,
-    /// Floats of one place of V and of Z, and of dU.
-    v_plane: usize,
-    z_plane: usize,
+    v: Panels,
+    z: Panels,
+    /// Floats of one input channel of dU, of one place, and of all.
+    du_row: usize,
+    du_plane: usize,
     du: usize,
 }
 
 impl Sizes {
     pub fn new<F: Filtering>(convolution: &Convolution<'_>, batch: usize) -> Self {
-        let (lanes, nr) = dispatch!(|simd| sizes(simd));
-        let (v_columns, z_columns) =
-            (convolution.cin.next_multiple_of(lanes), convolution.cout.next_multiple_of(nr));
-        let places = F::N * F::N;
-        let du = places * convolution.cin * z_columns;
-        let all = batch * convolution.tiling.rows;
-        let groups = if 4 * du <= SMALL_DU { all * convolution.tiling.columns / GROUP_TILES } else { 1 };
-        let group_rows = all.div_ceil(groups.clamp(1, GROUPS));
+        let Convolution { cin, cout, tiling, .. } = *convolution;
+        let (places, all) = (F::N * F::N, batch * tiling.rows);
+        let du_row = cout.next_multiple_of(tile_columns());
+        let du_plane = plane(cin * du_row);
+        let groups = all * tiling.columns / GROUP_TILES;
+        let cut = match all * tiling.columns {
+            tiles if tiles <= BLOCK_TILES => Cut::Blocks,
+            _ if 4 * places * du_plane <= SMALL_DU && groups > 1 => Cut::Groups,
+            _ => Cut::Rounds,
+        };
+        let (groups, bytes) =
+            if cut == Cut::Groups { (groups.min(GROUPS), GROUP_BYTES) } else { (1, SHARED_BYTES) };
+        let group_rows = all.div_ceil(groups);
         let groups = all.div_ceil(group_rows);
-        let bytes = if groups > 1 { GROUP_BYTES } else { SHARED_BYTES };
-        let tiles = (bytes / (4 * places * (v_columns + z_columns))).max(16);
-        let rows = (tiles / convolution.tiling.columns).clamp(1, group_rows);
-        let tiles = rows * convolution.tiling.columns;
-        let (v_plane, z_plane) = (plane(tiles * v_columns), plane(tiles * z_columns));
-        Self { groups, group_rows, rows, v_columns, z_columns, v_plane, z_plane, du }
+        let channels = cin.next_multiple_of(CHANNELS) + du_row;
+        let tiles = (bytes / (4 * places * channels)).max(16);
+        let rows = if cut == Cut::Blocks { all } else { (tiles / tiling.columns).clamp(1, group_rows) };
+        let rows = group_rows.div_ceil(group_rows.div_ceil(rows));
+        let tiles = rows * tiling.columns;
+        let (v, z) = (Panels::new(cin, CHANNELS, tiles), Panels::new(cout, tile_columns(), tiles));
+        let du = if cut == Cut::Blocks { 0 } else { places * du_plane };
+        Self { cut, groups, group_rows, rows, v, z, du_row, du_plane, du }
     }
 
     /// Floats that a group works in: V, Z and dU.
     fn group<F: Filtering>(&self) -> usize {
-        F::N * F::N * (self.v_plane + self.z_plane) + self.du
+        F::N * F::N * (self.v.plane + self.z.plane) + self.du
     }
 
     /// Floats of room to work in.
     pub fn scratch<F: Filtering>(&self) -> usize {
         self.groups * self.group::<F>()
     }
-}
-
-#[inline(always)]
-fn sizes<S: Simd>(_: S) -> (usize, usize) {
-    (S::LANES, S::TILE.1 * S::LANES)
 }
 
 /// Overwrites `dw` (HWIO). `scratch` holds [`Sizes::scratch`] floats.
@@ -103,212 +145,331 @@ pub fn filter_gradient<F: Filtering>(
 ) {
     let sizes = Sizes::new::<F>(convolution, batch);
     let all = batch * convolution.tiling.rows;
+    let (cin, columns) = (convolution.cin, convolution.cin * convolution.cout);
+    let dw = MatrixMut::new(dw, F::R * F::R, columns, columns);
     let scratch = &mut scratch[..sizes.scratch::<F>()];
+    if sizes.cut == Cut::Blocks {
+        let (v, z) = scratch.split_at_mut(F::N * F::N * sizes.v.plane);
+        transform::<F>(convolution, &sizes, 0..all, dy, v, z);
+        blocks::<F>(convolution, &sizes, all * convolution.tiling.columns, 0..cin, v, z, dw);
+        return;
+    }
     scratch.par_chunks_exact_mut(sizes.group::<F>()).enumerate().for_each(|(group, scratch)| {
         let rows = group * sizes.group_rows..all.min((group + 1) * sizes.group_rows);
-        sum_group::<F>(convolution, &sizes, rows, dy, scratch);
+        sum::<F>(convolution, &sizes, rows, dy, scratch);
     });
-    let (taps, columns) = (F::R * F::R, convolution.cin * convolution.cout);
-    gather::<F>(convolution, &sizes, scratch, 0..convolution.cin, MatrixMut::new(dw, taps, columns, columns));
+    gather_sums::<F>(convolution, &sizes, scratch, 0..cin, dw);
 }
 
-/// dU of rows `rows` of tiles, at the beginning of `scratch`.
-fn sum_group<F: Filtering>(
+/// dU of rows `rows` of tiles, at the beginning of `scratch`; in parallel where there is but one group.
+fn sum<F: Filtering>(
     convolution: &Convolution<'_>,
     sizes: &Sizes,
     rows: Range<usize>,
     dy: Source<'_>,
     scratch: &mut [f32],
 ) {
-    let places = F::N * F::N;
     let (du, rest) = scratch.split_at_mut(sizes.du);
-    let (v, z) = rest.split_at_mut(places * sizes.v_plane);
+    let (v, z) = rest.split_at_mut(F::N * F::N * sizes.v.plane);
+    let Convolution { cin, cout, tiling, .. } = *convolution;
     let start = rows.start;
     for first in rows.clone().step_by(sizes.rows) {
         let rows = first..rows.end.min(first + sizes.rows);
-        let tiles = rows.len() * convolution.tiling.columns;
-        // [place][tile][channel]
-        let to = Transformed {
-            v: MatrixMut::new(v, places, tiles * sizes.v_columns, sizes.v_plane),
-            z: MatrixMut::new(z, places, tiles * sizes.z_columns, sizes.z_plane),
-        };
-        transform::<F>(convolution, sizes, rows, dy, to);
+        let tiles = rows.len() * tiling.columns;
+        transform::<F>(convolution, sizes, rows, dy, v, z);
         let store = if first == start { Store::Overwrite } else { Store::Add };
         let multiply = |(du, (v, z)): (&mut [f32], (&[f32], &[f32]))| {
-            dispatch!(|simd| multiply(simd, convolution, sizes, tiles, v, z, du, store));
+            let du = MatrixMut::new(du, cin, sizes.du_row, sizes.du_row);
+            dispatch!(|simd| multiply(simd, sizes, tiles, 0..cin, 0..cout, v, z, du, store));
         };
-        let plane = convolution.cin * sizes.z_columns;
-        if sizes.groups == 1 {
-            let operands = v.par_chunks_exact(sizes.v_plane).zip(z.par_chunks_exact(sizes.z_plane));
-            du.par_chunks_exact_mut(plane).zip(operands).for_each(multiply);
+        if sizes.cut == Cut::Rounds {
+            let operands = v.par_chunks_exact(sizes.v.plane).zip(z.par_chunks_exact(sizes.z.plane));
+            du.par_chunks_exact_mut(sizes.du_plane).zip(operands).for_each(multiply);
         } else {
-            let operands = v.chunks_exact(sizes.v_plane).zip(z.chunks_exact(sizes.z_plane));
-            du.chunks_exact_mut(plane).zip(operands).for_each(multiply);
+            let operands = v.chunks_exact(sizes.v.plane).zip(z.chunks_exact(sizes.z.plane));
+            du.chunks_exact_mut(sizes.du_plane).zip(operands).for_each(multiply);
         }
     }
 }
 
-/// V and Z of some tiles: a row for each place.
-struct Transformed<'a> {
-    v: MatrixMut<'a>,
-    z: MatrixMut<'a>,
-}
-
-/// Transforms rows `rows` of tiles, in parallel where they are not a group's own.
+/// V and Z of rows `rows` of tiles, in parallel where they are not a group's own.
 fn transform<F: Filtering>(
     convolution: &Convolution<'_>,
     sizes: &Sizes,
     rows: Range<usize>,
     dy: Source<'_>,
-    to: Transformed<'_>,
+    v: &mut [f32],
+    z: &mut [f32],
 ) {
-    if sizes.groups == 1 && rows.len() > 1 && rows.len() * convolution.tiling.columns > TASK {
-        let half = rows.len() / 2;
-        let (v, v_after) = to.v.split_columns(half * convolution.tiling.columns * sizes.v_columns);
-        let (z, z_after) = to.z.split_columns(half * convolution.tiling.columns * sizes.z_columns);
-        let middle = rows.start + half;
-        let (before, after) = (Transformed { v, z }, Transformed { v: v_after, z: z_after });
+    let Convolution { cin, cout, pad, tiling, source } = *convolution;
+    let places = F::N * F::N;
+    let panel = |panels: &Panels, channels: usize| channels.div_ceil(panels.width) * panels.stride;
+    let v = MatrixMut::new(v, places, panel(&sizes.v, cin), sizes.v.plane);
+    let z = MatrixMut::new(z, places, panel(&sizes.z, cout), sizes.z.plane);
+    let input = Side { source, pad, side: F::N, panels: sizes.v, columns: tiling.columns, rows: tiling.rows };
+    let gradient = Side { source: dy, pad: (0, 0), side: F::M, panels: sizes.z, ..input };
+    if sizes.cut == Cut::Groups {
+        input.transform_panels::<F>(rows.clone(), 0..cin, v);
+        gradient.transform_panels::<F>(rows, 0..cout, z);
+    } else {
         rayon::join(
-            || transform::<F>(convolution, sizes, rows.start..middle, dy, before),
-            || transform::<F>(convolution, sizes, middle..rows.end, dy, after),
+            || input.share_panels::<F>(rows.clone(), 0..cin, v),
+            || gradient.share_panels::<F>(rows.clone(), 0..cout, z),
         );
-        return;
-    }
-    STRIP.with_borrow_mut(|strip| {
-        dispatch!(|simd| transform_rows::<_, F>(simd, convolution, sizes, rows, dy, to, strip));
-    });
-}
-
-#[allow(clippy::too_many_arguments, reason = "the tiles' sources and where they go")]
-#[inline(always)]
-fn transform_rows<S: Simd, F: Filtering>(
-    simd: S,
-    convolution: &Convolution<'_>,
-    sizes: &Sizes,
-    rows: Range<usize>,
-    dy: Source<'_>,
-    mut to: Transformed<'_>,
-    strip: &mut Vec<f32>,
-) {
-    let Convolution { cin, cout, pad, tiling, .. } = *convolution;
-    let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
-    let (width, places) = (convolution.tiling.columns * F::M, (F::N, F::N));
-    for (index, row) in rows.enumerate() {
-        let (image, top) = (row / convolution.tiling.rows, (row % convolution.tiling.rows * F::M) as isize);
-        let first = index * convolution.tiling.columns;
-        let corner = (top - pad.0 as isize, -(pad.1 as isize));
-        let pixels = convolution.source.strip(simd, image, corner, (F::N, width + F::N - F::M), strip);
-        for column in 0..tiling.columns {
-            for channel in (0..cin).step_by(S::LANES) {
-                let cut = pixels.cut(simd, column * F::M, F::N, channel);
-                let to = to.v.grid((first + column) * sizes.v_columns + channel, places, S::LANES);
-                stages::input_tile::<S, F>(simd, &mut between, cut, to);
-            }
-        }
-        let pixels = dy.strip(simd, image, (top, 0), (F::M, width), strip);
-        for column in 0..tiling.columns {
-            for channel in (0..cout).step_by(S::LANES) {
-                let cut = pixels.cut(simd, column * F::M, F::M, channel);
-                let mut to = to.z.grid((first + column) * sizes.z_columns + channel, places, S::LANES);
-                in_two_dimensions::<S>(
-                    &mut between,
-                    F::M,
-                    F::N,
-                    #[inline(always)]
-                    |y, x| simd.load(cut.run(y, x)),
-                    #[inline(always)]
-                    |y| output_transposed::<S, F>(simd, y),
-                    #[inline(always)]
-                    |y, x, value| simd.store(value, to.run(y, x)),
-                );
-            }
-        }
     }
 }
 
-/// `dU = V^T Z` or `dU += V^T Z` at one place.
+/// What V or Z is made from.
+#[derive(Debug, Clone, Copy)]
+struct Side<'a> {
+    source: Source<'a>,
+    /// Pixels of the first tile before the image.
+    pad: (usize, usize),
+    /// Pixels along the side of a tile: N for V, M for Z.
+    side: usize,
+    panels: Panels,
+    /// Columns and rows of tiles on an image.
+    columns: usize,
+    rows: usize,
+}
+
+impl Side<'_> {
+    /// Transforms channels `channels` of rows `rows` of tiles to `to`, panels and rows shared among the threads.
+    fn share_panels<F: Filtering>(&self, rows: Range<usize>, channels: Range<usize>, to: MatrixMut<'_>) {
+        let width = self.panels.width;
+        if channels.len() > width {
+            let panels = channels.len().div_ceil(width) / 2;
+            let middle = channels.start + panels * width;
+            let (before, after) = to.split_columns(panels * self.panels.stride);
+            rayon::join(
+                || self.share_panels::<F>(rows.clone(), channels.start..middle, before),
+                || self.share_panels::<F>(rows.clone(), middle..channels.end, after),
+            );
+        } else if rows.len() > 1 && rows.len() * self.columns > TASK {
+            let half = rows.len() / 2;
+            let middle = rows.start + half;
+            let (before, after) = to.split_columns(half * self.columns * width);
+            rayon::join(
+                || self.share_panels::<F>(rows.start..middle, channels.clone(), before),
+                || self.share_panels::<F>(middle..rows.end, channels.clone(), after),
+            );
+        } else {
+            self.transform_panels::<F>(rows, channels, to);
+        }
+    }
+
+    /// [`share_panels`](Self::share_panels) on the calling thread.
+    fn transform_panels<F: Filtering>(&self, rows: Range<usize>, channels: Range<usize>, to: MatrixMut<'_>) {
+        BUFFERS.with_borrow_mut(|(strip, _)| {
+            dispatch!(|simd| self.transform::<_, F>(simd, rows, channels, to, strip));
+        });
+    }
+
+    #[inline(always)]
+    fn transform<S: Simd, F: Filtering>(
+        &self,
+        simd: S,
+        rows: Range<usize>,
+        channels: Range<usize>,
+        mut to: MatrixMut<'_>,
+        strip: &mut Vec<f32>,
+    ) {
+        let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
+        let Panels { width, stride, .. } = self.panels;
+        let size = (self.side, (self.columns - 1) * F::M + self.side);
+        for (index, start) in channels.clone().step_by(width).enumerate() {
+            let channels = start..channels.end.min(start + width);
+            for (tile, row) in rows.clone().enumerate() {
+                let y = (row % self.rows * F::M) as isize - self.pad.0 as isize;
+                let corner = (y, -(self.pad.1 as isize));
+                let pixels = self.source.strip(simd, row / self.rows, corner, size, channels.clone(), strip);
+                for column in 0..self.columns {
+                    for channel in (0..channels.len()).step_by(S::LANES) {
+                        let cut = pixels.cut(simd, column * F::M, self.side, channel);
+                        let at = index * stride + (tile * self.columns + column) * width + channel;
+                        let mut to = to.grid(at, (F::N, F::N), S::LANES);
+                        if self.side == F::N {
+                            stages::input_tile::<S, F>(simd, &mut between, cut, to);
+                            continue;
+                        }
+                        in_two_dimensions::<S>(
+                            &mut between,
+                            F::M,
+                            F::N,
+                            #[inline(always)]
+                            |y, x| simd.load(cut.run(y, x)),
+                            #[inline(always)]
+                            |y| output_transposed::<S, F>(simd, y),
+                            #[inline(always)]
+                            |y, x, value| simd.store(value, to.run(y, x)),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `dU = V^T Z` or `dU += V^T Z` at one place, for some input and output channels; both begin with a panel.
 #[allow(clippy::too_many_arguments, reason = "a product's operands and sizes")]
 #[inline(always)]
 fn multiply<S: Simd>(
     simd: S,
-    convolution: &Convolution<'_>,
     sizes: &Sizes,
     tiles: usize,
+    inputs: Range<usize>,
+    outputs: Range<usize>,
     v: &[f32],
     z: &[f32],
-    du: &mut [f32],
+    mut du: MatrixMut<'_>,
     store: Store,
 ) {
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
-    let cin = convolution.cin;
-    let height = cin.div_ceil(cin.div_ceil(mr));
-    let mut product = MatrixMut::new(du, cin, sizes.z_columns, sizes.z_columns);
-    for column in (0..sizes.z_columns).step_by(nr) {
-        for row in (0..cin).step_by(height) {
-            let tile = product.window(row, column, height.min(cin - row), nr);
-            let layout = PanelLayout::Columns { stride: sizes.v_columns };
-            multiply_tile(simd, tiles, &v[row..], layout, &z[column..], sizes.z_columns, tile, store);
+    let layout = PanelLayout::Columns { stride: CHANNELS };
+    for output in outputs.clone().step_by(nr) {
+        let z = &z[output / nr * sizes.z.stride..];
+        for input in inputs.clone().step_by(CHANNELS) {
+            let v = &v[input / CHANNELS * sizes.v.stride..];
+            let channels = CHANNELS.min(inputs.end - input);
+            // Tiles of about equal height: one of few rows takes as long as one of some more.
+            let count = channels.div_ceil(mr);
+            for index in 0..count {
+                let rows = index * channels / count..(index + 1) * channels / count;
+                let row = input - inputs.start + rows.start;
+                let tile = du.window(row, output - outputs.start, rows.len(), nr);
+                multiply_tile(simd, tiles, &v[rows.start..], layout, z, nr, tile, store);
+            }
         }
     }
 }
 
-/// `dW = G^T dU G` of input channels `channels`, in parallel, with dU the sum of the groups'; `dw` has a row for each tap.
-fn gather<F: Filtering>(
+/// dW of input channels `channels`, in parallel, by blocks; `dw` has a row for each tap.
+fn blocks<F: Filtering>(
     convolution: &Convolution<'_>,
     sizes: &Sizes,
-    groups: &[f32],
+    tiles: usize,
     channels: Range<usize>,
+    v: &[f32],
+    z: &[f32],
     dw: MatrixMut<'_>,
 ) {
-    if channels.len() > TASK {
-        let half = channels.len() / 2;
-        let (before, after) = dw.split_columns(half * convolution.cout);
+    let cout = convolution.cout;
+    if channels.len() > CHANNELS {
+        let half = channels.len().div_ceil(CHANNELS) / 2 * CHANNELS;
+        let (before, after) = dw.split_columns(half * cout);
         let middle = channels.start + half;
         rayon::join(
-            || gather::<F>(convolution, sizes, groups, channels.start..middle, before),
-            || gather::<F>(convolution, sizes, groups, middle..channels.end, after),
+            || blocks::<F>(convolution, sizes, tiles, channels.start..middle, v, z, before),
+            || blocks::<F>(convolution, sizes, tiles, middle..channels.end, v, z, after),
         );
         return;
     }
-    dispatch!(|simd| gather_channels::<_, F>(simd, convolution, sizes, groups, channels, dw));
+    let mut dw = dw;
+    BUFFERS.with_borrow_mut(|(_, du)| {
+        for first in (0..cout).step_by(COLUMNS) {
+            let outputs = first..cout.min(first + COLUMNS);
+            dispatch!(|simd| block::<_, F>(
+                simd,
+                convolution,
+                sizes,
+                tiles,
+                channels.clone(),
+                outputs,
+                v,
+                z,
+                &mut dw,
+                du
+            ));
+        }
+    });
 }
 
+/// One block of dU and dW. `du` is room to work in.
+#[allow(clippy::too_many_arguments, reason = "a product's operands and sizes")]
 #[inline(always)]
-fn gather_channels<S: Simd, F: Filtering>(
+fn block<S: Simd, F: Filtering>(
     simd: S,
     convolution: &Convolution<'_>,
     sizes: &Sizes,
-    groups: &[f32],
-    channels: Range<usize>,
-    mut dw: MatrixMut<'_>,
+    tiles: usize,
+    inputs: Range<usize>,
+    outputs: Range<usize>,
+    v: &[f32],
+    z: &[f32],
+    dw: &mut MatrixMut<'_>,
+    du: &mut Vec<f32>,
 ) {
-    let Convolution { cin, cout, .. } = *convolution;
+    let width = outputs.len().next_multiple_of(S::TILE.1 * S::LANES);
+    let du_plane = plane(inputs.len() * width);
+    let du = sized(du, F::N * F::N * du_plane);
+    let operands = v.chunks_exact(sizes.v.plane).zip(z.chunks_exact(sizes.z.plane));
+    for (du, (v, z)) in du.chunks_exact_mut(du_plane).zip(operands) {
+        let du = MatrixMut::new(du, inputs.len(), width, width);
+        multiply(simd, sizes, tiles, inputs.clone(), outputs.clone(), v, z, du, Store::Overwrite);
+    }
+    gather::<_, F>(simd, convolution.cout, du, (du_plane, width), du.len(), outputs, dw);
+}
+
+/// dW of input channels `channels` from the groups' dU, in parallel; `dw` has a row for each tap.
+fn gather_sums<F: Filtering>(
+    convolution: &Convolution<'_>,
+    sizes: &Sizes,
+    sums: &[f32],
+    channels: Range<usize>,
+    dw: MatrixMut<'_>,
+) {
+    let cout = convolution.cout;
+    if channels.len() > CHANNELS / 4 {
+        let half = channels.len() / 2;
+        let (before, after) = dw.split_columns(half * cout);
+        let middle = channels.start + half;
+        rayon::join(
+            || gather_sums::<F>(convolution, sizes, sums, channels.start..middle, before),
+            || gather_sums::<F>(convolution, sizes, sums, middle..channels.end, after),
+        );
+        return;
+    }
+    let mut dw = dw;
+    let sums = &sums[channels.start * sizes.du_row..];
+    let (strides, group) = ((sizes.du_plane, sizes.du_row), sizes.group::<F>());
+    dispatch!(|simd| gather::<_, F>(simd, cout, sums, strides, group, 0..cout, &mut dw));
+}
+
+/// `dW = G^T dU G`, with dU the sum of parts `part` floats apart, for the input channels that `dw` holds and output channels
+/// `columns` of `cout`. dU's places and input channels are `strides` apart.
+#[inline(always)]
+fn gather<S: Simd, F: Filtering>(
+    simd: S,
+    cout: usize,
+    parts: &[f32],
+    (place, row): (usize, usize),
+    part: usize,
+    columns: Range<usize>,
+    dw: &mut MatrixMut<'_>,
+) {
     let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
-    for (index, i) in channels.enumerate() {
-        for channel in (0..cout).step_by(S::LANES) {
-            let plane = cin * sizes.z_columns;
-            let (places, strides) = ((F::N, F::N), (F::N * plane, plane));
-            let mut sum = [[simd.splat(0.0); MAX_N]; MAX_N];
-            for group in groups.chunks_exact(sizes.group::<F>()) {
-                let du = &group[i * sizes.z_columns + channel..];
-                let du = Grid::new(du, places, strides, S::LANES);
-                for y in 0..F::N {
-                    for x in 0..F::N {
-                        sum[y][x] = simd.add(sum[y][x], simd.load(du.run(y, x)));
-                    }
-                }
-            }
+    for i in 0..dw.columns() / cout {
+        for channel in columns.clone().step_by(S::LANES) {
+            let at = i * row + channel - columns.start;
+            let du = Grid::new(&parts[at..], (F::N, F::N), (F::N * place, place), S::LANES);
+            let others = parts.chunks(part).skip(1);
             in_two_dimensions::<S>(
                 &mut between,
                 F::N,
                 F::R,
                 #[inline(always)]
-                |y, x| sum[y][x],
+                |y, x| {
+                    let mut sum = simd.load(du.run(y, x));
+                    for part in others.clone() {
+                        sum = simd.add(sum, simd.load(&part[at + (y * F::N + x) * place..]));
+                    }
+                    sum
+                },
                 #[inline(always)]
                 |u| filter_transposed::<S, F>(simd, u),
                 #[inline(always)]
                 |y, x, value| {
-                    let to = &mut dw.row(y * F::R + x)[index * cout + channel..];
+                    let to = &mut dw.row(y * F::R + x)[i * cout + channel..];
                     simd.store_up_to(value, to, cout - channel);
                 },
             );

@@ -1,5 +1,7 @@
 //! Images that tiles are cut from.
 
+use std::ops::Range;
+
 use crate::math::conv::epilogue::Epilogue;
 use crate::math::conv::sized;
 use crate::math::simd::{Grid, Simd};
@@ -27,7 +29,8 @@ pub struct Strip<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Copies `rows x columns` pixels of image `image`, the first of which is at `(y, x)` and may lie outside.
+    /// Copies channels `channels` of `rows x columns` pixels of image `image`, the first of which is at `(y, x)` and may lie
+    /// outside.
     #[inline(always)]
     pub fn strip<'b, S: Simd>(
         &self,
@@ -35,10 +38,11 @@ impl<'a> Source<'a> {
         image: usize,
         (y, x): (isize, isize),
         (rows, columns): (usize, usize),
+        channels: Range<usize>,
         buffer: &'b mut Vec<f32>,
     ) -> Strip<'b> {
-        let (height, width, channels) = self.size;
-        let pixel = channels.next_multiple_of(S::LANES);
+        let (height, width, _) = self.size;
+        let pixel = channels.len().next_multiple_of(S::LANES);
         let strip = sized(buffer, rows * columns * pixel);
         // Columns before the image, of it, and what is left behind it.
         let before = x.min(0).unsigned_abs();
@@ -53,14 +57,24 @@ impl<'a> Source<'a> {
             to[..before * pixel].fill(0.0);
             to[(before + inside) * pixel..].fill(0.0);
             let to = &mut to[before * pixel..][..inside * pixel];
-            self.row(simd, image, y as usize, first, to, pixel);
+            self.row(simd, image, y as usize, first, channels.clone(), to, pixel);
         }
         Strip { values: strip, pixel, row: columns * pixel }
     }
 
     /// The pixels of row `y` from column `first` on, `pixel` floats each.
+    #[allow(clippy::too_many_arguments, reason = "which pixels, and where they go")]
     #[inline(always)]
-    fn row<S: Simd>(&self, simd: S, image: usize, y: usize, first: usize, to: &mut [f32], pixel: usize) {
+    fn row<S: Simd>(
+        &self,
+        simd: S,
+        image: usize,
+        y: usize,
+        first: usize,
+        some: Range<usize>,
+        to: &mut [f32],
+        pixel: usize,
+    ) {
         let (height, width, channels) = self.size;
         let side = self.epilogue.side();
         let (height, width) = (height.div_ceil(side), width.div_ceil(side));
@@ -70,7 +84,7 @@ impl<'a> Source<'a> {
             let (dy, winners) =
                 (&self.values[row..][..width * channels], &self.winners[row..][..width * channels]);
             let columns = to.len() / pixel;
-            self.epilogue.spread_row(simd, dy, winners, channels, y, columns, pixel, to);
+            self.epilogue.spread_row(simd, dy, winners, channels, some, y, columns, pixel, to);
             return;
         }
         let from = &self.values[row + first * channels..][..to.len() / pixel * channels];
@@ -79,8 +93,10 @@ impl<'a> Source<'a> {
             return;
         }
         for (from, to) in from.chunks_exact(channels).zip(to.chunks_exact_mut(pixel)) {
-            to[..channels].copy_from_slice(from);
-            to[channels..].fill(0.0);
+            let from = &from[some.clone()];
+            for (from, to) in from.chunks(S::LANES).zip(to.chunks_exact_mut(S::LANES)) {
+                simd.store(simd.load_up_to(from, from.len()), to);
+            }
         }
     }
 }

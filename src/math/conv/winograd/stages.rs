@@ -78,7 +78,7 @@ pub fn input<S: Simd, F: Filtering>(
         let behind = tiling.columns.min(first + tiles.end - tile);
         let y = (row % tiling.rows * F::M) as isize - pad.0 as isize;
         let size = (F::N, behind * F::M + F::N - F::M);
-        let strip = source.strip(simd, row / tiling.rows, (y, -(pad.1 as isize)), size, strip);
+        let strip = source.strip(simd, row / tiling.rows, (y, -(pad.1 as isize)), size, 0..cin, strip);
         for column in first..behind {
             let index = tile + column - first - tiles.start;
             let at = index / panels.height * panels.len + index % panels.height * S::LANES;
@@ -113,23 +113,25 @@ pub fn input_tile<S: Simd, F: Filtering>(
     );
 }
 
-/// Stage two at one place: P of the tiles in panels `v`, for the columns of panels `u` of the filter, `u_stride` floats
-/// apart.
+/// Stage two at one place: P of the tiles in panels `v` over `channels` input channels, for the columns of panels `u` of the
+/// filter, `u_stride` floats apart.
+#[allow(clippy::too_many_arguments, reason = "a product's operands with their layouts")]
 #[inline(always)]
 pub fn product<S: Simd>(
     simd: S,
-    cin: usize,
+    channels: usize,
     panels: &Panels,
     v: &[f32],
     u: &[f32],
     u_stride: usize,
     mut p: MatrixMut<'_>,
+    store: Store,
 ) {
     let (nr, columns, tiles) = (S::TILE.1 * S::LANES, p.columns(), p.rows());
     for (column, u) in (0..columns).step_by(nr).zip(u.chunks(u_stride)) {
         for (row, v) in (0..tiles).step_by(panels.height).zip(v.chunks(panels.len)) {
             let tile = p.window(row, column, panels.height.min(tiles - row), nr.min(columns - column));
-            multiply_tile(simd, cin, v, PanelLayout::Blocked, u, nr, tile, Store::Overwrite);
+            multiply_tile(simd, channels, v, PanelLayout::Blocked, u, nr, tile, store);
         }
     }
 }

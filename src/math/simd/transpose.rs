@@ -1,0 +1,58 @@
+//! Transposed copies.
+
+use super::{Matrix, Simd};
+
+/// `to[j to_stride + i] = from[i][j]`.
+///
+/// # Panics
+/// If `to` is too short, or its rows overlap.
+#[inline(always)]
+pub fn transpose<S: Simd>(simd: S, from: Matrix<'_>, to: &mut [f32], to_stride: usize) {
+    let (rows, columns) = (from.rows(), from.columns());
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    assert!((rows <= to_stride || columns == 1) && (columns - 1) * to_stride + rows <= to.len());
+    for i in (0..rows).step_by(S::LANES) {
+        for j in (0..columns).step_by(S::LANES) {
+            let (height, width) = (S::LANES.min(rows - i), S::LANES.min(columns - j));
+            if (height, width) == (S::LANES, S::LANES) {
+                // SAFETY: all of the square lies within the rows and columns of both sides.
+                unsafe {
+                    let (values, stride) = from.raw();
+                    let to = to.as_mut_ptr().add(j * to_stride + i);
+                    simd.transpose_ptr(values.add(i * stride + j), stride, to, to_stride);
+                }
+                continue;
+            }
+            for i in i..i + height {
+                for (j, value) in
+                    from.row(i)[j..j + width].iter().enumerate().map(|(at, value)| (j + at, value))
+                {
+                    to[j * to_stride + i] = *value;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Matrix, dispatch};
+
+    #[test]
+    fn every_value_changes_row_for_column_and_nothing_else_is_touched() {
+        for (rows, columns) in [(1, 1), (3, 40), (16, 16), (33, 17), (48, 8), (0, 5), (5, 0)] {
+            let (from_stride, to_stride) = (columns + 3, rows + 2);
+            let from: Vec<f32> = (0..rows * from_stride).map(|v| v as f32).collect();
+            let mut to = vec![-1.0; columns * to_stride];
+            let matrix = Matrix::new(&from, rows, columns, from_stride);
+            dispatch!(|simd| super::transpose(simd, matrix, &mut to, to_stride));
+            for (at, &value) in to.iter().enumerate() {
+                let (j, i) = (at / to_stride, at % to_stride);
+                let want = if i < rows { from[i * from_stride + j] } else { -1.0 };
+                assert_eq!(value, want, "{rows}x{columns}: row {j}, column {i}");
+            }
+        }
+    }
+}
