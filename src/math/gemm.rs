@@ -4,7 +4,7 @@ use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::simd::MatrixMut;
-use super::{backend, native};
+use super::{backend, native, thin};
 
 /// Who multiplies. All give the same product up to rounding; the tests hold each to the same cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -90,7 +90,7 @@ pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: Ar
 
 /// [`gemm`] on rayon's threads, over blocks of C's rows or columns.
 ///
-/// The blocks depend on the sizes alone, so the result is the same for any number of threads.
+/// The result is the same for any number of threads.
 pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
     // Blocks of at least 64: each packs its operand anew, which 64 rows or columns amortise.
     const BLOCK: usize = 64;
@@ -102,7 +102,13 @@ pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, m
             .zip(a.axis_chunks_iter(Axis(0), block).into_par_iter())
             .for_each(|(c, a)| gemm(alpha, a, b, beta, c));
     } else {
-        let block = n.div_ceil(8).max(BLOCK);
+        // Of few rows the blocks are as wide as can be: each reads its columns of B from row to row. Whole vectors in all but
+        // the last one leave no trace of how many there are.
+        let block = if m <= thin::MOST_ROWS {
+            n.div_ceil(rayon::current_num_threads()).next_multiple_of(BLOCK)
+        } else {
+            n.div_ceil(8).max(BLOCK)
+        };
         c.axis_chunks_iter_mut(Axis(1), block)
             .into_par_iter()
             .zip(b.axis_chunks_iter(Axis(1), block).into_par_iter())

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | what is the output size of a convolution or a pool? | `window.rs`: the only place that computes it |
 //! | where is the convolution? | `conv/` (forward and both gradients) |
-//! | which matrix product runs? | `gemm.rs`; the foreign ones are called in `backend.rs` |
+//! | which matrix product runs? | `gemm.rs`; its own are `native.rs` and, of few rows, `thin.rs`; the foreign ones are called in `backend.rs` |
 //! | what is it checked against? | `reference.rs`: the obvious loops, in `f64` |
 
 mod backend;
@@ -19,4 +19,5 @@ pub mod pool;
 pub mod reduce;
 pub mod reference;
 pub mod simd;
+mod thin;
 pub mod window;

@@ -9,11 +9,14 @@ use std::cell::RefCell;
 use ndarray::{ArrayView2, s};
 
 use super::buffer::sized;
-use super::simd::{Matrix, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile, transpose};
+use super::simd::{
+    Matrix, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_rows, multiply_tile, transpose,
+};
+use super::thin;
 
 /// Steps of k in a block: a panel of B (`KC x nr`: 32 KB with AVX-512, 16 KB with AVX2) then stays in the L1 cache while
 /// the panels of A pass by.
-const KC: usize = 256;
+const KC: usize = 512;
 
 /// Rows of A in a block, about: `MC x KC` floats are 256 KB, half of a small L2 cache.
 const MC: usize = 256;
@@ -21,15 +24,28 @@ const MC: usize = 256;
 /// Columns of B in a block: `KC x NC` floats are 2 MB, a share of the L3 cache.
 const NC: usize = 2048;
 
+const IN_PLACE_PANELS: usize = 16;
+
 thread_local! {
     /// Packed blocks of A and B, reused from call to call.
     static PACKED: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
 /// `C = alpha A B + beta C` on the calling thread; sizes agree and none is 0.
-pub(super) fn sgemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: MatrixMut<'_>) {
+pub(super) fn sgemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: MatrixMut<'_>) {
+    match beta {
+        0.0 | 1.0 => {}
+        _ => (0..c.rows()).for_each(|i| c.row(i).iter_mut().for_each(|v| *v *= beta)),
+    }
+    if let (true, 1.0, Some(b)) = (c.rows() <= thin::MOST_ROWS, alpha, Matrix::of(b)) {
+        if beta == 0.0 {
+            (0..c.rows()).for_each(|i| c.row(i).fill(0.0));
+        }
+        return thin::multiply(a, b, c);
+    }
+    let store = if beta == 0.0 { Store::Overwrite } else { Store::Add };
     PACKED.with_borrow_mut(|(packed_a, packed_b)| {
-        dispatch!(|simd| sgemm_with(simd, alpha, a, b, beta, c, packed_a, packed_b));
+        dispatch!(|simd| sgemm_with(simd, alpha, a, b, c, store, packed_a, packed_b));
     });
 }
 
@@ -40,23 +56,22 @@ fn sgemm_with<S: Simd>(
     alpha: f32,
     a: ArrayView2<f32>,
     b: ArrayView2<f32>,
-    beta: f32,
     mut c: MatrixMut<'_>,
+    store: Store,
     packed_a: &mut Vec<f32>,
     packed_b: &mut Vec<f32>,
 ) {
     let ((m, k), n) = (a.dim(), b.ncols());
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
-    if beta != 0.0 && beta != 1.0 {
-        (0..m).for_each(|i| c.row(i).iter_mut().for_each(|v| *v *= beta));
-    }
+    // For few columns of B packing A would take a large part of the time.
+    let in_place = Matrix::of(a).filter(|_| alpha == 1.0 && n <= IN_PLACE_PANELS * nr);
     // LOOP 5: blocks of columns of B and C
     for jc in (0..n).step_by(NC) {
         let nc = NC.min(n - jc);
         // LOOP 4: blocks of k
         for pc in (0..k).step_by(KC) {
             let kc = KC.min(k - pc);
-            let store = if pc == 0 && beta == 0.0 { Store::Overwrite } else { Store::Add };
+            let store = if pc == 0 { store } else { Store::Add };
             let b_panel = kc * nr;
             let packed_b = sized(packed_b, nc.div_ceil(nr) * b_panel);
             pack_b(simd, b.slice(s![pc..pc + kc, jc..jc + nc]), packed_b);
@@ -64,6 +79,17 @@ fn sgemm_with<S: Simd>(
             let mc = MC.next_multiple_of(mr);
             for ic in (0..m).step_by(mc) {
                 let mc = mc.min(m - ic);
+                if let Some(a) = in_place {
+                    for ir in (0..mc).step_by(mr) {
+                        let rows = mr.min(mc - ir);
+                        let a = a.window(ic + ir, pc, rows, kc);
+                        for (jr, b) in (0..nc).step_by(nr).zip(packed_b.chunks(b_panel)) {
+                            let tile = c.window(ic + ir, jc + jr, rows, nr.min(nc - jr));
+                            multiply_rows(simd, a, b, nr, tile, store);
+                        }
+                    }
+                    continue;
+                }
                 let a = a.slice(s![ic..ic + mc, pc..pc + kc]);
                 let a_panel = kc.next_multiple_of(S::LANES) * mr;
                 let packed_a = sized(packed_a, mc.div_ceil(mr) * a_panel);

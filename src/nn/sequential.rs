@@ -99,7 +99,7 @@ impl Sequential {
         let batch = self.batch(x);
         assert_eq!(y.len(), batch * self.output().len(), "an output for each example");
         let scratch = self.workspace.infer(self.chain.memory(batch));
-        self.chain.infer(&self.weights, &self.state, x, y, scratch);
+        in_pool(|| self.chain.infer(&self.weights, &self.state, x, y, scratch));
     }
 
     /// Forward pass of training over a batch `x`: the outputs. What [`backward`](Self::backward) needs is kept.
@@ -148,7 +148,8 @@ impl Sequential {
         let batch = self.batch(x);
         let memory = self.chain.memory(batch);
         self.state_before.copy_from_slice(&self.state);
-        self.chain.forward(&self.weights, &mut self.state, x, self.workspace.train(memory), seed);
+        let buffers = self.workspace.train(memory);
+        in_pool(|| self.chain.forward(&self.weights, &mut self.state, x, buffers, seed));
         &self.workspace.train(memory).floats[self.chain.last_output(batch)]
     }
 
@@ -157,7 +158,7 @@ impl Sequential {
         let batch = self.batch(x.values());
         let buffers = self.workspace.train(self.chain.memory(batch));
         buffers.floats[self.chain.last_output(batch)].copy_from_slice(dy);
-        self.chain.backward(&self.weights, &mut self.gradients, x, buffers);
+        in_pool(|| self.chain.backward(&self.weights, &mut self.gradients, x, buffers));
     }
 
     /// Gives the moving averages the values they had before the last forward pass of training.
@@ -235,6 +236,12 @@ impl Sequential {
         );
         x.len() / len
     }
+}
+
+/// Runs a whole pass on a thread of rayon's pool: from any other thread each parallel loop of each layer would be handed over
+/// and waited for, which takes longer than a small layer.
+fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| pass())
 }
 
 fn draw(params: &[Param], rng: &mut ChaCha8Rng) -> Vec<f32> {

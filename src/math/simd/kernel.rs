@@ -3,7 +3,7 @@
 //! A tile of C, at most `mr` rows by `nr` columns ([`Simd::TILE`]), stays in registers while the loop runs along k: each
 //! step loads `nr` values of B's row and, for each row of A, broadcasts one value and multiplies and adds.
 
-use super::{MatrixMut, Simd};
+use super::{Matrix, MatrixMut, Simd};
 
 /// How a panel of A (at most `mr` rows) lies in memory. Both ways have a constant distance from row to row, which leaves
 /// the address arithmetic to the instructions.
@@ -26,6 +26,11 @@ pub enum PanelLayout {
         run: usize,
         /// Distance from run to run.
         run_stride: usize,
+    },
+    /// `[mr][stride]`: row after row, as in a row-major matrix.
+    Rows {
+        /// Distance from row to row.
+        stride: usize,
     },
 }
 
@@ -83,10 +88,54 @@ pub fn multiply_tile<S: Simd>(
                 k.is_multiple_of(run) && a.len() >= (k / run - 1) * run_stride + (rows - 1) * stride + run
             );
         }
+        PanelLayout::Rows { stride } => assert!(a.len() >= (rows - 1) * stride + k),
     }
-    // SAFETY: the assertions above are the duties of `run`; a tile of all columns has `nr` values in each of C's rows.
+    // SAFETY: the assertions above are the duties of `run_tile`.
+    unsafe { run_tile(simd, k, a.as_ptr(), layout, b.as_ptr(), b_stride, c, store) }
+}
+
+/// [`multiply_tile`] with the rows of A read where they lie.
+///
+/// # Panics
+/// As [`multiply_tile`], and if A and C have different numbers of rows.
+#[inline(always)]
+pub fn multiply_rows<S: Simd>(
+    simd: S,
+    a: Matrix<'_>,
+    b: &[f32],
+    b_stride: usize,
+    c: MatrixMut<'_>,
+    store: Store,
+) {
+    let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
+    let (rows, k) = (a.rows(), a.columns());
+    assert!((1..=mr).contains(&rows) && rows == c.rows() && (1..=nr).contains(&c.columns()));
+    assert!(k > 0 && b.len() >= (k - 1) * b_stride + nr);
+    let (a, stride) = a.raw();
+    // SAFETY: the assertions above are the duties of `run_tile`.
+    unsafe { run_tile(simd, k, a, PanelLayout::Rows { stride }, b.as_ptr(), b_stride, c, store) }
+}
+
+/// Multiplies into a tile of any size.
+///
+/// # Safety
+/// As [`run`], for as many rows as C has, but for C itself.
+#[allow(clippy::too_many_arguments, reason = "three operands with their layouts")]
+#[inline(always)]
+unsafe fn run_tile<S: Simd>(
+    simd: S,
+    k: usize,
+    a: *const f32,
+    layout: PanelLayout,
+    b: *const f32,
+    b_stride: usize,
+    mut c: MatrixMut<'_>,
+    store: Store,
+) {
+    let nr = S::TILE.1 * S::LANES;
+    let (rows, columns) = (c.rows(), c.columns());
+    // SAFETY: the caller vouches for A and B; a tile of all columns has `nr` values in each of C's rows.
     unsafe {
-        let (a, b) = (a.as_ptr(), b.as_ptr());
         if columns == nr {
             let (c, c_stride) = c.raw();
             run_rows(simd, rows, k, a, layout, b, b_stride, c, c_stride, store);
@@ -143,6 +192,8 @@ unsafe fn run_rows<S: Simd>(
     by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 }
 
+const LONG: usize = 256;
+
 /// The kernel for `MR` rows and two vectors of columns.
 ///
 /// # Safety
@@ -163,9 +214,15 @@ unsafe fn run<S: Simd, const MR: usize>(
     store: Store,
 ) {
     let mut acc = [[simd.splat(0.0); 2]; MR];
+    // C is wanted at the end: while the loop runs it comes nearer.
+    for i in 0..if k >= LONG { MR } else { 0 } {
+        simd.prefetch(c.wrapping_add(i * c_stride));
+        simd.prefetch(c.wrapping_add(i * c_stride + 2 * S::LANES - 1));
+    }
     // SAFETY: the caller vouches for every address below: step p of k reads `b + p b_stride` (two vectors), and for
-    // row i of A `a + p/LANES * mr LANES + i LANES + p%LANES` (blocked), `a + p stride + i` (columns) or
-    // `a + p/run * run_stride + i stride + p%run` (runs).
+    // row i of A `a + p/LANES * mr LANES + i LANES + p%LANES` (blocked), `a + p stride + i` (columns),
+    // `a + p/run * run_stride + i stride + p%run` (runs)
+    // or `a + i stride + p` (rows).
     unsafe {
         match layout {
             PanelLayout::Blocked => {
@@ -200,6 +257,11 @@ unsafe fn run<S: Simd, const MR: usize>(
                         b = b.add(b_stride);
                     }
                     a = a.add(run_stride);
+                }
+            }
+            PanelLayout::Rows { stride } => {
+                for p in 0..k {
+                    step(simd, &mut acc, a.add(p), stride, b.add(p * b_stride));
                 }
             }
         }

@@ -43,6 +43,18 @@ impl<'a> Matrix<'a> {
         self.columns
     }
 
+    /// The window of `rows x columns` values that begins at row `row` and column `column`.
+    ///
+    /// # Panics
+    /// If it does not lie inside.
+    #[inline(always)]
+    pub fn window(&self, row: usize, column: usize, rows: usize, columns: usize) -> Matrix<'a> {
+        assert!(row + rows <= self.rows && column + columns <= self.columns);
+        // SAFETY: as in `MatrixMut::window`.
+        let values = unsafe { self.values.add(row * self.row_stride + column) };
+        Matrix { values, rows, columns, ..*self }
+    }
+
     /// Row `row`.
     ///
     /// # Panics

@@ -23,7 +23,7 @@ use std::sync::OnceLock;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
-pub use kernel::{PanelLayout, Store, multiply_tile};
+pub use kernel::{PanelLayout, Store, multiply_rows, multiply_tile};
 pub use matrix::{Grid, GridMut, Matrix, MatrixMut};
 pub use portable::Portable;
 pub use transpose::transpose;
@@ -130,6 +130,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Lane by lane `v` where `codes` holds `code`, else 0. `codes` has at least [`Self::LANES`] entries.
     fn where_code(self, codes: &[u8], code: u8, v: Self::V) -> Self::V;
+
+    /// Asks for the cache line that holds this value, which may be anywhere.
+    fn prefetch(self, at: *const f32);
 
     /// Transposes a square of [`Self::LANES`] rows and columns: `to[j to_stride + i] = from[i from_stride + j]`.
     ///
