@@ -173,6 +173,14 @@ impl Case {
             }
         };
         assert_close(&what("forward"), &y, &want, tolerance);
+        if plan.prepared_len() > 0 {
+            let mut prepared = vec![f32::NAN; plan.prepared_len()];
+            plan.prepare(&w, &mut prepared);
+            infer.fill(f32::NAN);
+            scratch.fill(f32::NAN);
+            plan.forward_prepared(&x, &prepared, &bias, &mut infer, &mut scratch);
+            assert_close(&what("forward, prepared"), &infer, &want, tolerance);
+        }
 
         // Near a tie rounding decides who wins: the gradient is that of the winners told, which must be nearly the largest.
         let dy: Vec<f32> = narrow(&self.dy)[..len].to_vec();

@@ -29,12 +29,20 @@ pub struct Aligned {
     len: usize,
 }
 
+impl Aligned {
+    /// So many zeros.
+    pub fn zeros(len: usize) -> Self {
+        let buffer = vec![0.0; len + LINE];
+        // The vector never grows: its border stays where it is.
+        Self { first: border(&buffer), buffer, len }
+    }
+}
+
 impl From<&[f32]> for Aligned {
     fn from(values: &[f32]) -> Self {
-        let mut buffer = Vec::new();
-        sized(&mut buffer, values.len()).copy_from_slice(values);
-        // The vector never grows again: its border stays where it is.
-        Self { first: border(&buffer), buffer, len: values.len() }
+        let mut aligned = Self::zeros(values.len());
+        aligned.copy_from_slice(values);
+        aligned
     }
 }
 

@@ -115,7 +115,7 @@ impl Layer for BatchNormLayer {
     fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         let c = self.channels();
         let (state, saved) = match pass.mode {
-            Mode::Infer { state } => {
+            Mode::Infer { state, .. } => {
                 let (mean, variance) = state.split_at(c);
                 let (scale, shift) = self.scale_and_shift(w, mean, variance.iter().copied());
                 return self.apply(x, &scale, &shift, y);

@@ -30,6 +30,7 @@ struct Link {
     layer: Box<dyn Layer>,
     params: Range<usize>,
     state: Range<usize>,
+    prepared: Range<usize>,
     input: usize,
     output: usize,
 }
@@ -43,6 +44,14 @@ pub(crate) struct Chain {
     params: Vec<Param>,
     state: Vec<Param>,
     rows: Vec<Row>,
+}
+
+/// What inference reads: weights, moving averages, and what [`Chain::prepare`] wrote or nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Values<'a> {
+    pub w: &'a [f32],
+    pub state: &'a [f32],
+    pub prepared: &'a [f32],
 }
 
 /// The buffers of one training pass.
@@ -112,7 +121,9 @@ impl Chain {
         }
         let params = append(&mut self.params, name, layer.params());
         let state = append(&mut self.state, name, layer.state());
-        self.links.push(Link { layer, params, state, input: input.len(), output });
+        let start = self.prepared_len();
+        let prepared = start..start + layer.prepared_len();
+        self.links.push(Link { layer, params, state, prepared, input: input.len(), output });
         Ok(())
     }
 
@@ -139,6 +150,18 @@ impl Chain {
 
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// Floats that [`prepare`](Self::prepare) writes.
+    pub fn prepared_len(&self) -> usize {
+        self.links.last().map_or(0, |link| link.prepared.end)
+    }
+
+    /// What each layer prepares of its weights for the inference of few examples.
+    pub fn prepare(&self, w: &[f32], to: &mut [f32]) {
+        for link in &self.links {
+            link.layer.prepare(&w[link.params.clone()], &mut to[link.prepared.clone()]);
+        }
     }
 
     /// What the chain needs for a batch; `saved_floats` includes every output, the last too.
@@ -217,7 +240,7 @@ impl Chain {
     }
 
     /// Forward pass of inference: overwrites `y`. `scratch` holds `memory(batch).infer_scratch` floats.
-    pub fn infer(&self, w: &[f32], state: &[f32], x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+    pub fn infer(&self, values: Values<'_>, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
         let batch = x.len() / self.input.len();
         let largest = self.links.iter().map(|link| batch * link.output).max().unwrap_or(0);
         let (mut from, scratch) = scratch.split_at_mut(largest);
@@ -226,9 +249,11 @@ impl Chain {
         for (index, link) in self.links.iter().enumerate() {
             let x = if index == 0 { x } else { &from[..batch * link.input] };
             let out = if index == last { &mut *y } else { &mut to[..batch * link.output] };
-            let mode = Mode::Infer { state: &state[link.state.clone()] };
+            let prepared =
+                if values.prepared.is_empty() { &[] } else { &values.prepared[link.prepared.clone()] };
+            let mode = Mode::Infer { state: &values.state[link.state.clone()], prepared };
             let scratch = &mut scratch[..link.layer.memory(batch).infer_scratch];
-            link.layer.forward(&w[link.params.clone()], x, out, Forward { mode, scratch });
+            link.layer.forward(&values.w[link.params.clone()], x, out, Forward { mode, scratch });
             (from, to) = (to, from);
         }
     }

@@ -148,10 +148,18 @@ impl Layer for Conv2dLayer {
     }
 
     fn memory(&self, batch: usize) -> Memory {
-        let forward = self.plan.forward_scratch();
-        let train_scratch = forward.max(self.plan.backward_scratch(batch));
+        let infer_scratch = self.plan.forward_scratch();
+        let train_scratch = infer_scratch.max(self.plan.backward_scratch(batch));
         let saved_bytes = batch * self.plan.winners_len();
-        Memory { saved_bytes, train_scratch, infer_scratch: forward, ..Memory::default() }
+        Memory { saved_bytes, train_scratch, infer_scratch, ..Memory::default() }
+    }
+
+    fn prepared_len(&self) -> usize {
+        self.plan.prepared_len()
+    }
+
+    fn prepare(&self, w: &[f32], to: &mut [f32]) {
+        self.plan.prepare(&w[..self.shape().filter_len()], to);
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -160,11 +168,11 @@ impl Layer for Conv2dLayer {
 
     fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         let (w, b) = w.split_at(self.shape().filter_len());
-        let winners = match pass.mode {
-            Mode::Train { saved, .. } => saved.bytes,
-            Mode::Infer { .. } => &mut [],
-        };
-        self.plan.forward(x, w, b, y, winners, pass.scratch);
+        match pass.mode {
+            Mode::Train { saved, .. } => self.plan.forward(x, w, b, y, saved.bytes, pass.scratch),
+            Mode::Infer { prepared: [], .. } => self.plan.forward(x, w, b, y, &mut [], pass.scratch),
+            Mode::Infer { prepared, .. } => self.plan.forward_prepared(x, prepared, b, y, pass.scratch),
+        }
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {

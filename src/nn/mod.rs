@@ -107,6 +107,8 @@ pub enum Mode<'a> {
     Infer {
         /// The layer's state (moving averages).
         state: &'a [f32],
+        /// What [`Layer::prepare`] wrote; empty where it was not called.
+        prepared: &'a [f32],
     },
     /// Training.
     Train {
@@ -187,6 +189,17 @@ pub trait Layer: fmt::Debug + Send + Sync {
     fn memory(&self, batch: usize) -> Memory {
         let _ = batch;
         Memory::default()
+    }
+
+    /// Floats that [`prepare`](Layer::prepare) writes; 0 where there is nothing to prepare.
+    fn prepared_len(&self) -> usize {
+        0
+    }
+
+    /// Writes to `to` what inference of a few examples needs of `w` in another form. For one photo this takes longer than the
+    /// inference itself, so it is done once for many.
+    fn prepare(&self, w: &[f32], to: &mut [f32]) {
+        let _ = (w, to);
     }
 
     /// Multiply-adds of one example's forward pass, as a direct computation counts them.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Buffers, Chain};
+use super::chain::{Buffers, Chain, Values};
 use super::spec::Built;
 use super::{Backward, Forward, Input, Layer, LayerSpec, Memory, Mode, NamedLayer, Param, Shape, ShapeError};
 
@@ -123,6 +123,19 @@ impl Layer for ResidualLayer {
         memory
     }
 
+    fn prepared_len(&self) -> usize {
+        self.chains().map(Chain::prepared_len).sum()
+    }
+
+    fn prepare(&self, w: &[f32], to: &mut [f32]) {
+        let (w_body, w_shortcut) = w.split_at(total(self.body.params()));
+        let (body, around) = to.split_at_mut(self.body.prepared_len());
+        self.body.prepare(w_body, body);
+        if let Some(shortcut) = &self.shortcut {
+            shortcut.prepare(w_shortcut, around);
+        }
+    }
+
     fn multiply_adds(&self) -> u64 {
         self.chains().flat_map(Chain::rows).map(|row| row.multiply_adds).sum()
     }
@@ -131,18 +144,22 @@ impl Layer for ResidualLayer {
         let batch = x.len() / self.body.input().len();
         let (w_body, w_shortcut) = w.split_at(total(self.body.params()));
         match pass.mode {
-            Mode::Infer { state } => {
+            Mode::Infer { state, prepared } => {
                 let (state_body, state_shortcut) = state.split_at(total(self.body.state()));
+                let middle = self.body.prepared_len().min(prepared.len());
+                let (prepared_body, prepared_shortcut) = prepared.split_at(middle);
+                let body = Values { w: w_body, state: state_body, prepared: prepared_body };
+                let around = Values { w: w_shortcut, state: state_shortcut, prepared: prepared_shortcut };
                 match &self.shortcut {
                     None => {
-                        self.body.infer(w_body, state_body, x, y, pass.scratch);
+                        self.body.infer(body, x, y, pass.scratch);
                         add(y, x);
                     }
                     Some(shortcut) => {
-                        let (around, scratch) = pass.scratch.split_at_mut(y.len());
-                        self.body.infer(w_body, state_body, x, y, scratch);
-                        shortcut.infer(w_shortcut, state_shortcut, x, around, scratch);
-                        add(y, around);
+                        let (y_around, scratch) = pass.scratch.split_at_mut(y.len());
+                        self.body.infer(body, x, y, scratch);
+                        shortcut.infer(around, x, y_around, scratch);
+                        add(y, y_around);
                     }
                 }
             }

@@ -4,7 +4,7 @@ use ndarray::{ArrayViewD, IxDyn};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::chain::Chain;
+use super::chain::{Chain, Values};
 use super::workspace::Workspace;
 use super::{Input, NamedLayer, Param, Shape, ShapeError};
 use crate::math::buffer::Aligned;
@@ -30,9 +30,14 @@ pub struct Sequential {
     state_before: Vec<f32>,
     segments: Vec<Segment>,
     workspace: Workspace,
+    /// What the layers prepared of the weights as they are, once it has been wanted.
+    prepared: Option<Aligned>,
     /// The input of a forward pass that awaits its backward pass.
     pending: Option<Vec<f32>>,
 }
+
+/// Examples up to which inference uses what layers prepare of their weights; with more it hardly matters.
+const FEW: usize = 4;
 
 /// Why a backward pass can't be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,9 +71,10 @@ impl Sequential {
         let weights = draw(chain.params(), &mut rng);
         let state = draw(chain.state(), &mut rng);
         Ok(Self {
-            gradients: Aligned::from(vec![0.0; weights.len()].as_slice()),
+            gradients: Aligned::zeros(weights.len()),
             segments: segments(chain.params()),
             workspace: Workspace::default(),
+            prepared: None,
             pending: None,
             state_before: state.clone(),
             chain,
@@ -98,8 +104,15 @@ impl Sequential {
     pub fn infer(&mut self, x: &[f32], y: &mut [f32]) {
         let batch = self.batch(x);
         assert_eq!(y.len(), batch * self.output().len(), "an output for each example");
+        if batch <= FEW && self.prepared.is_none() {
+            let mut prepared = Aligned::zeros(self.chain.prepared_len());
+            in_pool(|| self.chain.prepare(&self.weights, &mut prepared));
+            self.prepared = Some(prepared);
+        }
+        let prepared = self.prepared.as_deref().filter(|_| batch <= FEW).unwrap_or_default();
+        let values = Values { w: &self.weights, state: &self.state, prepared };
         let scratch = self.workspace.infer(self.chain.memory(batch));
-        in_pool(|| self.chain.infer(&self.weights, &self.state, x, y, scratch));
+        in_pool(|| self.chain.infer(values, x, y, scratch));
     }
 
     /// Forward pass of training over a batch `x`: the outputs. What [`backward`](Self::backward) needs is kept.
@@ -177,6 +190,7 @@ impl Sequential {
     /// Moves the weights against the gradients of the last backward pass. Returns the gradients' L2 norm if the
     /// optimizer clips.
     pub fn update(&mut self, optimizer: &mut dyn Optimizer) -> Option<f64> {
+        self.prepared = None;
         optimizer.update(&mut self.weights, &self.gradients, &self.segments)
     }
 
@@ -192,6 +206,7 @@ impl Sequential {
 
     /// The values of the array `name`, to change; with its description.
     pub(crate) fn array_mut(&mut self, name: &str) -> Option<(&Param, &mut [f32])> {
+        self.prepared = None;
         for (params, buffer) in
             [(self.chain.params(), &mut *self.weights), (self.chain.state(), &mut *self.state)]
         {
@@ -280,7 +295,8 @@ fn views<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Dense, Init};
+    use crate::nn::{Conv2d, Dense, Flatten, Init, LayerSpec, Relu, Residual};
+    use crate::optim::Sgd;
 
     #[test]
     fn weights_are_not_drawn_from_the_stream_that_a_loader_of_the_same_seed_shuffles_by() {
@@ -296,6 +312,38 @@ mod tests {
                 same,
                 "{stream}"
             );
+        }
+    }
+
+    #[test]
+    fn a_few_examples_give_what_many_give_also_after_the_weights_changed() {
+        let conv = || Conv2d::new(16, 3).into();
+        let layers: [LayerSpec; 4] = [
+            conv(),
+            Residual { body: vec![conv(), Relu {}.into()], shortcut: vec![conv()] }.into(),
+            Flatten {}.into(),
+            Dense::new(3).into(),
+        ];
+        let named = |(index, layer)| NamedLayer { name: format!("layer{index}"), layer };
+        let layers: Vec<NamedLayer> = layers.into_iter().enumerate().map(named).collect();
+        let mut network = Sequential::new(Shape::from((9, 9, 16)), &layers, 1).unwrap();
+        assert!(network.chain.prepared_len() > 0);
+        let many = FEW + 1;
+        let x: Vec<f32> = (0..many * 9 * 9 * 16).map(|i| (i % 23) as f32 / 11.0 - 1.0).collect();
+        let mut optimizer = Sgd::new(0.1);
+        for change in 0..3 {
+            let (mut all, mut some) = (vec![0.0; 3 * many], vec![0.0; 3 * FEW]);
+            network.infer(&x, &mut all);
+            network.infer(&x[..x.len() / many * FEW], &mut some);
+            approx::assert_abs_diff_eq!(all[..3 * FEW], some[..], epsilon = 1e-4);
+            if change == 0 {
+                let len = network.array_mut("layer0/kernel").unwrap().1.len();
+                network.set_array("layer0/kernel", &vec![0.01; len]).unwrap();
+            } else {
+                network.forward(&x, 1);
+                network.backward_weights(&vec![1.0; 3 * many]).unwrap();
+                network.update(&mut optimizer);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use bands::Bands;
 pub use epilogue::Epilogue;
-use winograd::Winograd;
+use winograd::{Weights, Winograd};
 
 use super::buffer::sized;
 use super::reduce::column_sums_scratch;
@@ -100,6 +100,8 @@ pub struct ConvPlan {
     shape: ConvShape,
     epilogue: Epilogue,
     method: Method,
+    /// How it is computed for few images, with the filter prepared.
+    few: Option<Winograd>,
 }
 
 impl ConvPlan {
@@ -110,12 +112,13 @@ impl ConvPlan {
             ConvAlgorithm::Im2col => false,
             ConvAlgorithm::Winograd => true,
         };
-        let method = match wanted.then(|| Winograd::new(&shape, epilogue)).flatten() {
+        let winograd = wanted.then(|| Winograd::new(&shape, epilogue)).flatten();
+        let method = match winograd {
             Some(winograd) => Method::Winograd(winograd),
             None if stem::applies(&shape) => Method::Stem,
             None => Method::Im2col,
         };
-        Self { shape, epilogue, method }
+        Self { shape, epilogue, method, few: winograd.map(|winograd| winograd.for_few_tiles()) }
     }
 
     /// The shape.
@@ -135,13 +138,43 @@ impl ConvPlan {
         if self.epilogue.keeps_winners() { height * width * channels } else { 0 }
     }
 
-    /// Floats of room that [`forward`](Self::forward) works in.
+    /// Floats of room that [`forward`](Self::forward) and [`forward_prepared`](Self::forward_prepared) work in.
     pub fn forward_scratch(&self) -> usize {
-        match &self.method {
+        let few = self.prepared_len();
+        few.max(match &self.method {
             Method::Winograd(winograd) => winograd.forward_scratch(),
             Method::Stem => stem::forward_scratch(&self.shape),
             Method::Im2col => im2col::forward_scratch(&self.shape),
+        })
+    }
+
+    /// Floats that [`prepare`](Self::prepare) writes, 0 where nothing can be prepared.
+    pub fn prepared_len(&self) -> usize {
+        self.few.map_or(0, |few| few.forward_scratch())
+    }
+
+    /// Prepares the filter for [`forward_prepared`](Self::forward_prepared). Overwrites `to`.
+    pub fn prepare(&self, w: &[f32], to: &mut [f32]) {
+        if let Some(few) = &self.few {
+            few.prepare(w, to);
         }
+    }
+
+    /// [`forward`](Self::forward) without winners, from what [`prepare`](Self::prepare) wrote: the way for few images, whose
+    /// own part of the work is less than the filter's.
+    ///
+    /// # Panics
+    /// If nothing can be prepared.
+    pub fn forward_prepared(
+        &self,
+        x: &[f32],
+        prepared: &[f32],
+        bias: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let few = self.few.as_ref().expect("a plan that prepares its filter");
+        few.forward(x, Weights::Packed(prepared), bias, y, &mut [], scratch);
     }
 
     /// Floats of room that each step of the gradients works in, for this many images.
@@ -168,7 +201,9 @@ impl ConvPlan {
     ) {
         let (shape, epilogue) = (&self.shape, self.epilogue);
         match &self.method {
-            Method::Winograd(winograd) => winograd.forward(x, w, bias, y, winners, scratch),
+            Method::Winograd(winograd) => {
+                winograd.forward(x, winograd.plain(w), bias, y, winners, scratch);
+            }
             Method::Stem => stem::forward(shape, epilogue, x, w, bias, y, winners, scratch),
             Method::Im2col => im2col::forward(shape, epilogue, x, w, bias, y, winners, scratch),
         }

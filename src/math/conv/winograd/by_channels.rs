@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::math::simd::{MatrixMut, Simd, Store, dispatch};
 
-use super::filter::{self, Filter};
+use super::filter::{self, Weights};
 use super::output::Output;
 use super::stages::{self, Convolution, Panels};
 use super::transform::Filtering;
@@ -41,11 +41,11 @@ pub fn scratch<F: Filtering>(tiles: usize, cin: usize) -> usize {
     dispatch!(|simd| F::N * F::N * Panels::new(simd, tiles, cin).plane())
 }
 
-/// Convolves all of `tiles` tiles with `filter`. `v` holds [`scratch`] floats.
+/// Convolves all of `tiles` tiles with `w`. `v` holds [`scratch`] floats.
 pub fn convolve<F: Filtering>(
     convolution: &Convolution<'_>,
     tiles: usize,
-    filter: &Filter<'_>,
+    w: Weights<'_>,
     v: &mut [f32],
     out: Output<'_>,
 ) {
@@ -53,7 +53,7 @@ pub fn convolve<F: Filtering>(
     let v = &mut v[..F::N * F::N * panels.plane()];
     let to = MatrixMut::new(v, F::N * F::N, panels.columns(), panels.plane());
     transform::<F>(convolution, &panels, 0..tiles.div_ceil(panels.height), to);
-    share::<F>(convolution, &panels, filter, 0, v, out);
+    share::<F>(convolution, &panels, w, 0, v, out);
 }
 
 /// V of panels `range` of tiles, in parallel.
@@ -83,7 +83,7 @@ fn transform<F: Filtering>(
 fn share<F: Filtering>(
     convolution: &Convolution<'_>,
     panels: &Panels,
-    filter: &Filter<'_>,
+    w: Weights<'_>,
     first: usize,
     v: &[f32],
     out: Output<'_>,
@@ -93,13 +93,13 @@ fn share<F: Filtering>(
         let half = out.channels().div_ceil(columns) / 2 * columns;
         let (before, after) = out.split_channels(half);
         rayon::join(
-            || share::<F>(convolution, panels, filter, first, v, before),
-            || share::<F>(convolution, panels, filter, first + half, v, after),
+            || share::<F>(convolution, panels, w, first, v, before),
+            || share::<F>(convolution, panels, w, first + half, v, after),
         );
         return;
     }
     BUFFERS.with_borrow_mut(|buffers| {
-        dispatch!(|simd| panel::<_, F>(simd, convolution, panels, filter, first, v, out, buffers));
+        dispatch!(|simd| panel::<_, F>(simd, convolution, panels, w, first, v, out, buffers));
     });
 }
 
@@ -110,24 +110,31 @@ fn panel<S: Simd, F: Filtering>(
     simd: S,
     convolution: &Convolution<'_>,
     panels: &Panels,
-    filter: &Filter<'_>,
+    w: Weights<'_>,
     first: usize,
     v: &[f32],
     mut out: Output<'_>,
     buffers: &mut Buffers,
 ) {
     let (cin, places, nr) = (convolution.cin, F::N * F::N, S::TILE.1 * S::LANES);
-    let (channels, tiles) = if 4 * places * nr * panels.tiles <= SMALL_P {
-        (U_BYTES / (4 * places * nr) / S::LANES * S::LANES, panels.tiles)
-    } else {
-        (cin, PANELS * panels.height)
+    let (channels, tiles) = match w {
+        _ if 4 * places * nr * panels.tiles > SMALL_P => (cin, PANELS * panels.height),
+        Weights::Plain(_) => (U_BYTES / (4 * places * nr) / S::LANES * S::LANES, panels.tiles),
+        Weights::Packed(_) => (cin, panels.tiles),
     };
     for channel in (0..cin).step_by(channels) {
         let channels = channel..cin.min(channel + channels);
         let store = if channel == 0 { Store::Overwrite } else { Store::Add };
         let u_plane = plane(channels.len() * nr);
-        let u = sized(&mut buffers.u, places * u_plane);
-        filter::transform_panel::<S, F>(simd, filter, channels.clone(), first, &mut buffers.taps, u);
+        let u = match w {
+            Weights::Packed(u) => &u[first / nr * places * u_plane..][..places * u_plane],
+            Weights::Plain(filter) => {
+                let u = sized(&mut buffers.u, places * u_plane);
+                let taps = &mut buffers.taps;
+                filter::transform_panel::<S, F>(simd, &filter, channels.clone(), first, taps, u);
+                u
+            }
+        };
         for start in (0..panels.tiles).step_by(tiles) {
             let tiles = start..panels.tiles.min(start + tiles);
             let p_plane = plane(tiles.len() * nr);

@@ -22,6 +22,13 @@ pub struct Filter<'a> {
     pub turned: bool,
 }
 
+/// A filter, or what [`pack`] made of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Weights<'a> {
+    Plain(Filter<'a>),
+    Packed(&'a [f32]),
+}
+
 impl Filter<'_> {
     /// Channels that go in and come out.
     pub fn channels(&self) -> (usize, usize) {

@@ -23,6 +23,7 @@ mod tests;
 mod tiles;
 mod transform;
 
+pub use filter::Weights;
 use filter::{Filter, packed_len};
 use filter_gradient::Sizes;
 use output::Output;
@@ -142,37 +143,62 @@ impl Winograd {
         })
     }
 
+    /// The same convolution with tiles that suit few images: a smaller transformed filter to read, in return for more
+    /// multiplications, where larger tiles would be fewer than the rows of the register tile.
+    pub fn for_few_tiles(mut self) -> Self {
+        let Window { y, x } = &self.shape.window;
+        self.tile = match self.tile {
+            Tile::F4x5 if y.output.max(x.output) <= 12 => Tile::F2x5,
+            Tile::F6x3 if y.output.max(x.output) <= 18 => Tile::F4x3,
+            tile => tile,
+        };
+        self
+    }
+
+    /// Transforms and packs the filter for [`Weights::Packed`].
+    pub fn prepare(&self, w: &[f32], to: &mut [f32]) {
+        with_filtering!(self.tile, F => filter::pack::<F>(&self.filter(w, false), to));
+    }
+
+    fn filter<'a>(&self, w: &'a [f32], turned: bool) -> Filter<'a> {
+        Filter { w, cin: self.shape.cin, cout: self.shape.cout, turned }
+    }
+
+    /// A filter as it is.
+    pub fn plain<'a>(&self, w: &'a [f32]) -> Weights<'a> {
+        Weights::Plain(self.filter(w, false))
+    }
+
     /// Forward pass over all images of `x`. Overwrites `y` and `winners`.
     pub fn forward(
         &self,
         x: &[f32],
-        w: &[f32],
+        w: Weights<'_>,
         bias: &[f32],
         y: &mut [f32],
         winners: &mut [u8],
         scratch: &mut [f32],
     ) {
-        let ConvShape { window, cin, cout } = self.shape;
+        let ConvShape { window, cout, .. } = self.shape;
         let pixels = y.len() / cout;
         let winners = (!winners.is_empty()).then(|| MatrixMut::new(winners, pixels, cout, cout));
         let y = MatrixMut::new(y, pixels, cout, cout);
         let out = Output { epilogue: self.epilogue, bias, y, winners, width: window.x.output, first: 0 };
-        let filter = Filter { w, cin, cout, turned: false };
         with_filtering!(self.tile, F => {
-            convolve::<F>(&self.convolution::<F>(x), x.len() / self.shape.input_len(), &filter, out, scratch);
+            convolve::<F>(&self.convolution::<F>(x), x.len() / self.shape.input_len(), w, out, scratch);
         });
     }
 
     /// The gradient of the input. Overwrites `dx`.
     pub fn data_gradient(&self, dy: &[f32], winners: &[u8], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
-        let ConvShape { window, cin, cout } = self.shape;
+        let ConvShape { window, cin, .. } = self.shape;
         let (batch, pixels) = (dx.len() / self.shape.input_len(), dx.len() / cin);
         let y = MatrixMut::new(dx, pixels, cin, cin);
         let out =
             Output { epilogue: Epilogue::Bias, bias: &[], y, winners: None, width: window.x.input, first: 0 };
-        let filter = Filter { w, cin, cout, turned: true };
+        let w = Weights::Plain(self.filter(w, true));
         let dy = self.gradient(dy, winners);
-        with_filtering!(self.tile, F => convolve::<F>(&self.backwards::<F>(dy), batch, &filter, out, scratch));
+        with_filtering!(self.tile, F => convolve::<F>(&self.backwards::<F>(dy), batch, w, out, scratch));
     }
 
     /// The gradient of the filter, summed over all images. Overwrites `dw`.
@@ -196,7 +222,7 @@ impl Winograd {
 fn convolve<F: Filtering>(
     convolution: &Convolution<'_>,
     batch: usize,
-    filter: &Filter<'_>,
+    w: Weights<'_>,
     out: Output<'_>,
     scratch: &mut [f32],
 ) {
@@ -205,12 +231,18 @@ fn convolve<F: Filtering>(
     let tiles = rows * tiling.columns;
     let packed = packed_len::<F>(cin, cout);
     if by_channels::scratch::<F>(tiles, cin) <= packed {
-        by_channels::convolve::<F>(convolution, tiles, filter, scratch, out);
-    } else {
-        let u = &mut scratch[..packed];
-        filter::pack::<F>(filter, u);
-        by_tiles::convolve::<F>(convolution, rows, u, out);
+        by_channels::convolve::<F>(convolution, tiles, w, scratch, out);
+        return;
     }
+    let u = match w {
+        Weights::Packed(u) => u,
+        Weights::Plain(filter) => {
+            let u = &mut scratch[..packed];
+            filter::pack::<F>(&filter, u);
+            u
+        }
+    };
+    by_tiles::convolve::<F>(convolution, rows, u, out);
 }
 
 /// The distance from one place's plane of `len` floats to the next one's: an odd number of cache lines, so that the same

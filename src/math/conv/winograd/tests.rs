@@ -25,7 +25,8 @@ fn check(tile: Tile, batch: usize, (h, w): (usize, usize), cin: usize, cout: usi
     let mut scratch = vec![f32::NAN; winograd.forward_scratch().max(winograd.backward_scratch(batch))];
     let what = format!("{tile:?} {batch}x{h}x{w}x{cin}->{cout} {padding:?}");
     let mut y = vec![f32::NAN; want_y.len()];
-    winograd.forward(&narrow(&x), &narrow(&filter), &[], &mut y, &mut [], &mut scratch);
+    let w = narrow(&filter);
+    winograd.forward(&narrow(&x), winograd.plain(&w), &[], &mut y, &mut [], &mut scratch);
     close(&format!("{what}: y"), &y, &want_y);
     let mut dx = vec![f32::NAN; want_dx.len()];
     winograd.data_gradient(&narrow(&dy), &[], &narrow(&filter), &mut dx, &mut scratch);
