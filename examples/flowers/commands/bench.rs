@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use floret::batch::{LoaderOptions, Preprocess};
 use floret::image::Fit;
 use floret::models;
+use floret::network::Network;
 use floret::optim::Sgd;
 use ndarray::Array4;
 use rand::{Rng, SeedableRng};
@@ -53,6 +54,9 @@ pub struct Args {
     /// Keep decoded photos in memory after the first epoch
     #[arg(long, requires = "pipeline")]
     cache: bool,
+    /// Train the network on the batches as they come
+    #[arg(long, requires = "pipeline")]
+    train: bool,
     /// Epochs to read
     #[arg(long, value_parser = args::positive, value_name = "N", default_value = "3", requires = "pipeline")]
     epochs: usize,
@@ -81,11 +85,7 @@ fn step(args: &Args) -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let images = Array4::from_shape_simple_fn((batch, size, size, 3), || rng.random_range(-1.7f32..1.7));
     let labels: Vec<usize> = (0..batch).map(|i| i % 5).collect();
-    let mut network = match args.network {
-        Model::Reference => models::seed(size, 5, 0.0),
-        Model::Vgg => models::vgg(size, 5),
-    }
-    .build()?;
+    let mut network = network(args, 5)?;
     let mut optimizer = Sgd::new(5e-4);
     let train_ms = median_ms(args.steps, || {
         network.train_step(images.view(), &labels, &mut optimizer)?;
@@ -105,6 +105,14 @@ fn step(args: &Args) -> Result<()> {
     Ok(())
 }
 
+fn network(args: &Args, classes: usize) -> Result<Network> {
+    let builder = match args.network {
+        Model::Reference => models::seed(args.image_size, classes, 0.0),
+        Model::Vgg => models::vgg(args.image_size, classes),
+    };
+    Ok(builder.build()?)
+}
+
 fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     let preprocess = Preprocess::new(args.image_size).fit(args.fit);
     let mut options = LoaderOptions::new(preprocess, data.classes.len());
@@ -112,15 +120,21 @@ fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     options.batch_size = args.batch_size;
     options.cache_bytes = if args.cache { u64::MAX } else { 0 };
     let loader = data.loader(TRAIN, options)?;
+    let mut trained =
+        if args.train { Some((network(args, data.classes.len())?, Sgd::new(5e-4))) } else { None };
     for epoch in 0..args.epochs {
         let (started, mut images) = (Instant::now(), 0);
         for batch in loader.epoch(epoch as u64) {
-            images += batch?.labels.len();
+            let batch = batch?;
+            images += batch.labels.len();
+            if let Some((network, optimizer)) = &mut trained {
+                network.train_step(batch.images.view(), &batch.labels, optimizer)?;
+            }
         }
         let img_s = images as f64 / started.elapsed().as_secs_f64();
         let line = json!({
-            "peer": PEER, "fit": args.fit.to_string(), "size": args.image_size, "cache": args.cache, "epoch": epoch,
-            "images": images, "img_s": img_s.round(),
+            "peer": PEER, "fit": args.fit.to_string(), "size": args.image_size, "cache": args.cache, "train": args.train,
+            "epoch": epoch, "images": images, "img_s": img_s.round(),
         });
         say!("{line}");
     }

@@ -164,6 +164,7 @@ unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_strid
             ]
         };
         let fours = [four(0), four(4), four(8), four(12)];
+        #[allow(clippy::needless_range_loop, reason = "one row of each four")]
         for j in 0..4 {
             let [a, b, c, d] = [fours[0][j], fours[1][j], fours[2][j], fours[3][j]];
             let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
