@@ -17,6 +17,8 @@ mod im2col;
 mod stem;
 mod winograd;
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 use bands::Bands;
@@ -71,13 +73,27 @@ impl ConvShape {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConvAlgorithm {
-    /// Winograd where it is the faster, else im2col.
+    /// Winograd where it is the faster, else im2col; or what the environment variable `FLORET_CONV` names (`im2col`,
+    /// `winograd`), for measurements.
     #[default]
     Auto,
     /// Matrix products over patches: any shape.
     Im2col,
     /// Fewer multiplications by transforms: stride 1, dilation 1, 3x3 or 5x5; im2col for other shapes.
     Winograd,
+}
+
+impl ConvAlgorithm {
+    /// For Auto what `FLORET_CONV` asks for.
+    fn or_asked_for(self) -> Self {
+        static ASKED: OnceLock<ConvAlgorithm> = OnceLock::new();
+        let asked = ASKED.get_or_init(|| match std::env::var("FLORET_CONV").as_deref() {
+            Ok("im2col") => ConvAlgorithm::Im2col,
+            Ok("winograd") => ConvAlgorithm::Winograd,
+            _ => ConvAlgorithm::Auto,
+        });
+        if self == ConvAlgorithm::Auto { *asked } else { self }
+    }
 }
 
 /// Input channels from which on Auto chooses Winograd: with fewer, the transforms cost more than the products they save.
@@ -107,7 +123,7 @@ pub struct ConvPlan {
 impl ConvPlan {
     /// Chooses how to compute this shape.
     pub fn new(shape: ConvShape, epilogue: Epilogue, algorithm: ConvAlgorithm) -> Self {
-        let wanted = match algorithm {
+        let wanted = match algorithm.or_asked_for() {
             ConvAlgorithm::Auto => shape.cin >= AUTO_CHANNELS,
             ConvAlgorithm::Im2col => false,
             ConvAlgorithm::Winograd => true,
