@@ -19,9 +19,10 @@ use rayon::prelude::*;
 
 use crate::math::simd::{Grid, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
+use super::sides::{Panels, Side};
 use super::source::Source;
-use super::stages::{self, Convolution};
-use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions, output_transposed};
+use super::stages::Convolution;
+use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions};
 use super::{plane, sized, tile_columns};
 
 /// Bytes of V and Z together, about, where all threads share them: a share of the L3 cache.
@@ -48,12 +49,9 @@ const CHANNELS: usize = 32;
 /// Output channels of a block, about: its dU then has half a megabyte.
 const COLUMNS: usize = 64;
 
-/// Tiles that one task transforms, about.
-const TASK: usize = 64;
-
 thread_local! {
-    /// Pixels that a row of tiles is cut from, and a block of dU, reused from call to call.
-    static BUFFERS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    /// A block of dU, reused from call to call.
+    static BLOCK: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How the work is cut.
@@ -62,23 +60,6 @@ enum Cut {
     Groups,
     Blocks,
     Rounds,
-}
-
-/// V or Z of some tiles: `[place][channels / width][tile][width]`, as the register tile reads them.
-#[derive(Debug, Clone, Copy)]
-struct Panels {
-    /// Channels side by side.
-    width: usize,
-    /// Distance from panel to panel: room for the tiles of a round.
-    stride: usize,
-    /// Distance from place to place.
-    plane: usize,
-}
-
-impl Panels {
-    fn new(channels: usize, width: usize, tiles: usize) -> Self {
-        Self { width, stride: tiles * width, plane: plane(channels.div_ceil(width) * tiles * width) }
-    }
 }
 
 /// How the work is cut, and the buffers' sizes.
@@ -219,97 +200,6 @@ fn transform<F: Filtering>(
     }
 }
 
-/// What V or Z is made from.
-#[derive(Debug, Clone, Copy)]
-struct Side<'a> {
-    source: Source<'a>,
-    /// Pixels of the first tile before the image.
-    pad: (usize, usize),
-    /// Pixels along the side of a tile: N for V, M for Z.
-    side: usize,
-    panels: Panels,
-    /// Columns and rows of tiles on an image.
-    columns: usize,
-    rows: usize,
-}
-
-impl Side<'_> {
-    /// Transforms channels `channels` of rows `rows` of tiles to `to`, panels and rows shared among the threads.
-    fn share_panels<F: Filtering>(&self, rows: Range<usize>, channels: Range<usize>, to: MatrixMut<'_>) {
-        let width = self.panels.width;
-        if channels.len() > width {
-            let panels = channels.len().div_ceil(width) / 2;
-            let middle = channels.start + panels * width;
-            let (before, after) = to.split_columns(panels * self.panels.stride);
-            rayon::join(
-                || self.share_panels::<F>(rows.clone(), channels.start..middle, before),
-                || self.share_panels::<F>(rows.clone(), middle..channels.end, after),
-            );
-        } else if rows.len() > 1 && rows.len() * self.columns > TASK {
-            let half = rows.len() / 2;
-            let middle = rows.start + half;
-            let (before, after) = to.split_columns(half * self.columns * width);
-            rayon::join(
-                || self.share_panels::<F>(rows.start..middle, channels.clone(), before),
-                || self.share_panels::<F>(middle..rows.end, channels.clone(), after),
-            );
-        } else {
-            self.transform_panels::<F>(rows, channels, to);
-        }
-    }
-
-    /// [`share_panels`](Self::share_panels) on the calling thread.
-    fn transform_panels<F: Filtering>(&self, rows: Range<usize>, channels: Range<usize>, to: MatrixMut<'_>) {
-        BUFFERS.with_borrow_mut(|(strip, _)| {
-            dispatch!(|simd| self.transform::<_, F>(simd, rows, channels, to, strip));
-        });
-    }
-
-    #[inline(always)]
-    fn transform<S: Simd, F: Filtering>(
-        &self,
-        simd: S,
-        rows: Range<usize>,
-        channels: Range<usize>,
-        mut to: MatrixMut<'_>,
-        strip: &mut Vec<f32>,
-    ) {
-        let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
-        let Panels { width, stride, .. } = self.panels;
-        let size = (self.side, (self.columns - 1) * F::M + self.side);
-        for (index, start) in channels.clone().step_by(width).enumerate() {
-            let channels = start..channels.end.min(start + width);
-            for (tile, row) in rows.clone().enumerate() {
-                let y = (row % self.rows * F::M) as isize - self.pad.0 as isize;
-                let corner = (y, -(self.pad.1 as isize));
-                let pixels = self.source.strip(simd, row / self.rows, corner, size, channels.clone(), strip);
-                for column in 0..self.columns {
-                    for channel in (0..channels.len()).step_by(S::LANES) {
-                        let cut = pixels.cut(simd, column * F::M, self.side, channel);
-                        let at = index * stride + (tile * self.columns + column) * width + channel;
-                        let mut to = to.grid(at, (F::N, F::N), S::LANES);
-                        if self.side == F::N {
-                            stages::input_tile::<S, F>(simd, &mut between, cut, to);
-                            continue;
-                        }
-                        in_two_dimensions::<S>(
-                            &mut between,
-                            F::M,
-                            F::N,
-                            #[inline(always)]
-                            |y, x| simd.load(cut.run(y, x)),
-                            #[inline(always)]
-                            |y| output_transposed::<S, F>(simd, y),
-                            #[inline(always)]
-                            |y, x, value| simd.store(value, to.run(y, x)),
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// `dU = V^T Z` or `dU += V^T Z` at one place, for some input and output channels; both begin with a panel.
 #[allow(clippy::too_many_arguments, reason = "a product's operands and sizes")]
 #[inline(always)]
@@ -365,7 +255,7 @@ fn blocks<F: Filtering>(
         return;
     }
     let mut dw = dw;
-    BUFFERS.with_borrow_mut(|(_, du)| {
+    BLOCK.with_borrow_mut(|du| {
         for first in (0..cout).step_by(COLUMNS) {
             let outputs = first..cout.min(first + COLUMNS);
             dispatch!(|simd| block::<_, F>(

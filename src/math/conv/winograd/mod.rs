@@ -8,7 +8,7 @@
 //! | `filter.rs` | the transformed filter, packed for the matrix product |
 //! | `stages.rs` | the forward pass, which with a turned filter is the data gradient: input, product, output |
 //! | `by_tiles.rs`, `by_channels.rs` | the two orders to run the stages in |
-//! | `filter_gradient.rs` | the gradient of the filter |
+//! | `filter_gradient.rs`, `sides.rs` | the gradient of the filter; the two sides of its product |
 #![allow(clippy::needless_range_loop, reason = "loops over the places of a tile index several tiles alike")]
 
 mod by_channels;
@@ -16,6 +16,7 @@ mod by_tiles;
 mod filter;
 mod filter_gradient;
 mod output;
+mod sides;
 mod source;
 mod stages;
 #[cfg(test)]
