@@ -99,7 +99,7 @@ fn step(args: &Args) -> Result<()> {
     let line = json!({
         "peer": PEER, "size": size, "batch": batch, "threads": rayon::current_num_threads(),
         "train_ms": tenths(train_ms), "train_img_s": tenths(batch as f64 / train_ms * 1e3),
-        "forward_ms": tenths(forward_ms), "peak_mb": peak_mb,
+        "forward_ms": hundredths(forward_ms), "peak_mb": peak_mb,
     });
     say!("{line}");
     Ok(())
@@ -152,6 +152,10 @@ fn median_ms(steps: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> 
     }
     times.sort_by(f64::total_cmp);
     Ok((times[(steps - 1) / 2] + times[steps / 2]) / 2.0)
+}
+
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 fn tenths(value: f64) -> f64 {
