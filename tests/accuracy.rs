@@ -75,4 +75,6 @@ fn of_3x3_layers() {
     check(2, 16, 64, 64, 3);
     check(3, 20, 128, 128, 3);
     check(9, 4, 256, 96, 3);
+    // More tiles than the filter's gradient transforms at a time.
+    check(160, 2, 128, 256, 3);
 }

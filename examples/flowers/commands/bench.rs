@@ -98,7 +98,7 @@ fn step(args: &Args) -> Result<()> {
     })?;
     let line = json!({
         "peer": PEER, "size": size, "batch": batch, "threads": rayon::current_num_threads(),
-        "train_ms": tenths(train_ms), "train_img_s": tenths(batch as f64 / train_ms * 1e3),
+        "train_ms": hundredths(train_ms), "train_img_s": hundredths(batch as f64 / train_ms * 1e3),
         "forward_ms": hundredths(forward_ms), "peak_mb": peak_mb,
     });
     say!("{line}");
@@ -156,10 +156,6 @@ fn median_ms(steps: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> 
 
 fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
-}
-
-fn tenths(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
 }
 
 /// The most memory this process has held, where the system tells (Linux).

@@ -111,7 +111,8 @@ impl Epilogue {
     /// The gradient before the epilogue of one row of outputs, from that of the row of stored values it went into.
     ///
     /// `row` is the row's number, of which channels `some` of the first `width` outputs are wanted; `to[x * stride + o]` is
-    /// written in whole vectors, o counted from the first of these channels. With [`Epilogue::Relu`] `dy` has been [masked](Self::mask).
+    /// written in whole vectors, o counted from the first of these channels. With [`Epilogue::Relu`] `dy` has been
+    /// [masked](Self::mask).
     #[allow(clippy::too_many_arguments, reason = "a row of gradients, its codes, and where it goes")]
     #[inline(always)]
     pub fn spread_row<S: Simd>(

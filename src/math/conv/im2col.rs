@@ -22,7 +22,7 @@ use super::{Bands, ConvShape, sized, tile_columns};
 use crate::math::gemm::{gemm, matrix, matrix_mut};
 use crate::math::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
-/// Steps of k in a block, as in the matrix product: a panel of the filter then stays in the L1 cache.
+/// Steps of k in a block: a panel of the filter then stays in the L1 cache.
 const KC: usize = 256;
 
 /// Output pixels in a band, at least.

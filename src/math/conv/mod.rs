@@ -73,8 +73,8 @@ impl ConvShape {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConvAlgorithm {
-    /// Winograd where it is the faster (stride-1 3x3 and 5x5 of at least 4 input channels), else im2col; or what the environment variable `FLORET_CONV` names (`im2col`,
-    /// `winograd`), for measurements.
+    /// Winograd where it is the faster (stride-1 3x3 and 5x5 of at least 4 input channels), else im2col; or what the
+    /// environment variable `FLORET_CONV` names (`im2col`, `winograd`), for measurements.
     #[default]
     Auto,
     /// Matrix products over patches: any shape.
@@ -130,8 +130,6 @@ pub struct ConvPlan {
     shape: ConvShape,
     epilogue: Epilogue,
     method: Method,
-    /// How it is computed for few images, with the filter prepared.
-    few: Option<Winograd>,
 }
 
 impl ConvPlan {
@@ -142,13 +140,20 @@ impl ConvPlan {
             ConvAlgorithm::Im2col => false,
             ConvAlgorithm::Winograd => true,
         };
-        let winograd = wanted.then(|| Winograd::new(&shape, epilogue)).flatten();
-        let method = match winograd {
+        let method = match wanted.then(|| Winograd::new(&shape, epilogue)).flatten() {
             Some(winograd) => Method::Winograd(winograd),
             None if stem::applies(&shape) => Method::Stem,
             None => Method::Im2col,
         };
-        Self { shape, epilogue, method, few: winograd.map(|winograd| winograd.for_few_tiles()) }
+        Self { shape, epilogue, method }
+    }
+
+    /// How it is computed for few images, with the filter prepared.
+    fn few(&self) -> Option<Winograd> {
+        match &self.method {
+            Method::Winograd(winograd) => Some(winograd.for_few_tiles()),
+            Method::Stem | Method::Im2col => None,
+        }
     }
 
     /// The shape.
@@ -170,22 +175,21 @@ impl ConvPlan {
 
     /// Floats of room that [`forward`](Self::forward) and [`forward_prepared`](Self::forward_prepared) work in.
     pub fn forward_scratch(&self) -> usize {
-        let few = self.prepared_len();
-        few.max(match &self.method {
-            Method::Winograd(winograd) => winograd.forward_scratch(),
+        match &self.method {
+            Method::Winograd(winograd) => winograd.forward_scratch().max(self.prepared_len()),
             Method::Stem => stem::forward_scratch(&self.shape),
             Method::Im2col => im2col::forward_scratch(&self.shape),
-        })
+        }
     }
 
     /// Floats that [`prepare`](Self::prepare) writes, 0 where nothing can be prepared.
     pub fn prepared_len(&self) -> usize {
-        self.few.map_or(0, |few| few.forward_scratch())
+        self.few().map_or(0, |few| few.forward_scratch())
     }
 
     /// Prepares the filter for [`forward_prepared`](Self::forward_prepared). Overwrites `to`.
     pub fn prepare(&self, w: &[f32], to: &mut [f32]) {
-        if let Some(few) = &self.few {
+        if let Some(few) = self.few() {
             few.prepare(w, to);
         }
     }
@@ -203,7 +207,7 @@ impl ConvPlan {
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let few = self.few.as_ref().expect("a plan that prepares its filter");
+        let few = self.few().expect("a plan that prepares its filter");
         few.forward(x, Weights::Packed(prepared), bias, y, &mut [], scratch);
     }
 

@@ -27,10 +27,9 @@ impl<'a> Matrix<'a> {
 
     /// An array view as such a matrix, if its rows are contiguous.
     pub fn of(view: ArrayView2<'a, f32>) -> Option<Self> {
-        let ((rows, columns), strides) = (view.dim(), view.strides());
-        let contiguous = columns <= 1 || strides[1] == 1;
-        let row_stride = if rows <= 1 { columns } else { usize::try_from(strides[0]).ok()? };
-        contiguous.then(|| Self { values: view.as_ptr(), rows, columns, row_stride, borrow: PhantomData })
+        let row_stride = row_stride(view.dim(), view.strides())?;
+        let (rows, columns) = view.dim();
+        Some(Self { values: view.as_ptr(), rows, columns, row_stride, borrow: PhantomData })
     }
 
     /// Number of rows.
@@ -169,13 +168,11 @@ impl<'a, T> MatrixMut<'a, T> {
 impl<'a> MatrixMut<'a> {
     /// An array view as such a matrix, if its rows are contiguous.
     pub fn of(mut view: ArrayViewMut2<'a, f32>) -> Option<Self> {
-        let ((rows, columns), strides) = (view.dim(), view.strides());
-        let contiguous = columns <= 1 || strides[1] == 1;
-        // A single row has no next one, whatever its stride.
-        let row_stride = if rows <= 1 { columns } else { usize::try_from(strides[0]).ok()? };
+        let row_stride = row_stride(view.dim(), view.strides())?;
+        let (rows, columns) = view.dim();
         // With distinct elements (as in any mutable view) and contiguous rows, rows can't overlap; a stride under the
         // row's length would mean interleaved single columns.
-        (contiguous && row_stride >= columns).then(|| Self {
+        (row_stride >= columns).then(|| Self {
             values: view.as_mut_ptr(),
             rows,
             columns,
@@ -196,6 +193,15 @@ impl<'a> MatrixMut<'a> {
         let strides = opaque((size.1 * self.row_stride, self.row_stride));
         GridMut { values, size, strides, len, borrow: PhantomData }
     }
+}
+
+/// The distance from row to row of a view whose rows are contiguous and follow one another upwards.
+fn row_stride((rows, columns): (usize, usize), strides: &[isize]) -> Option<usize> {
+    if columns > 1 && strides[1] != 1 {
+        return None;
+    }
+    // A single row has no next one, whatever its stride.
+    if rows <= 1 { Some(columns) } else { usize::try_from(strides[0]).ok() }
 }
 
 /// Runs of `len` values at regular distances: run (i, j) begins at `i * row_stride + j * column_stride`.

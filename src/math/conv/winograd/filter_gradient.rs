@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::math::simd::{Grid, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
-use super::sides::{Panels, Side};
+use super::sides::{Layout, Side};
 use super::source::Source;
 use super::stages::Convolution;
 use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions};
@@ -71,8 +71,8 @@ pub struct Sizes {
     group_rows: usize,
     /// Rows of tiles transformed at a time.
     rows: usize,
-    v: Panels,
-    z: Panels,
+    v: Layout,
+    z: Layout,
     /// Floats of one input channel of dU, of one place, and of all.
     du_row: usize,
     du_plane: usize,
@@ -100,7 +100,7 @@ impl Sizes {
         let rows = if cut == Cut::Blocks { all } else { (tiles / tiling.columns).clamp(1, group_rows) };
         let rows = group_rows.div_ceil(group_rows.div_ceil(rows));
         let tiles = rows * tiling.columns;
-        let (v, z) = (Panels::new(cin, CHANNELS, tiles), Panels::new(cout, tile_columns(), tiles));
+        let (v, z) = (Layout::new(cin, CHANNELS, tiles), Layout::new(cout, tile_columns(), tiles));
         let du = if cut == Cut::Blocks { 0 } else { places * du_plane };
         Self { cut, groups, group_rows, rows, v, z, du_row, du_plane, du }
     }
@@ -184,11 +184,11 @@ fn transform<F: Filtering>(
 ) {
     let Convolution { cin, cout, pad, tiling, source } = *convolution;
     let places = F::N * F::N;
-    let panel = |panels: &Panels, channels: usize| channels.div_ceil(panels.width) * panels.stride;
+    let panel = |panels: &Layout, channels: usize| channels.div_ceil(panels.width) * panels.stride;
     let v = MatrixMut::new(v, places, panel(&sizes.v, cin), sizes.v.plane);
     let z = MatrixMut::new(z, places, panel(&sizes.z, cout), sizes.z.plane);
-    let input = Side { source, pad, side: F::N, panels: sizes.v, columns: tiling.columns, rows: tiling.rows };
-    let gradient = Side { source: dy, pad: (0, 0), side: F::M, panels: sizes.z, ..input };
+    let input = Side { source, pad, side: F::N, layout: sizes.v, tiling };
+    let gradient = Side { source: dy, pad: (0, 0), side: F::M, layout: sizes.z, tiling };
     if sizes.cut == Cut::Groups {
         input.transform_panels::<F>(rows.clone(), 0..cin, v);
         gradient.transform_panels::<F>(rows, 0..cout, z);

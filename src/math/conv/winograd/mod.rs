@@ -146,14 +146,14 @@ impl Winograd {
 
     /// The same convolution with tiles that suit few images: a smaller transformed filter to read, in return for more
     /// multiplications, where larger tiles would be fewer than the rows of the register tile.
-    pub fn for_few_tiles(mut self) -> Self {
+    pub fn for_few_tiles(&self) -> Self {
         let Window { y, x } = &self.shape.window;
-        self.tile = match self.tile {
+        let tile = match self.tile {
             Tile::F4x5 if y.output.max(x.output) <= 12 => Tile::F2x5,
             Tile::F6x3 if y.output.max(x.output) <= 18 => Tile::F4x3,
             tile => tile,
         };
-        self
+        Self { tile, ..*self }
     }
 
     /// Transforms and packs the filter for [`Weights::Packed`].

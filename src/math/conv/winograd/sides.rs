@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::math::simd::{MatrixMut, Simd, dispatch};
 
 use super::source::Source;
+use super::tiles::Tiling;
 use super::transform::{Filtering, MAX_N, in_two_dimensions, output_transposed};
 use super::{plane, stages};
 
@@ -19,7 +20,7 @@ thread_local! {
 
 /// V or Z of some tiles: `[place][channels / width][tile][width]`, as the register tile reads them.
 #[derive(Debug, Clone, Copy)]
-pub struct Panels {
+pub struct Layout {
     /// Channels side by side.
     pub width: usize,
     /// Distance from panel to panel: room for the tiles of a round.
@@ -28,7 +29,7 @@ pub struct Panels {
     pub plane: usize,
 }
 
-impl Panels {
+impl Layout {
     pub fn new(channels: usize, width: usize, tiles: usize) -> Self {
         Self { width, stride: tiles * width, plane: plane(channels.div_ceil(width) * tiles * width) }
     }
@@ -42,28 +43,26 @@ pub struct Side<'a> {
     pub pad: (usize, usize),
     /// Pixels along the side of a tile: N for V, M for Z.
     pub side: usize,
-    pub panels: Panels,
-    /// Columns and rows of tiles on an image.
-    pub columns: usize,
-    pub rows: usize,
+    pub layout: Layout,
+    pub tiling: Tiling,
 }
 
 impl Side<'_> {
     /// Transforms channels `channels` of rows `rows` of tiles to `to`, panels and rows shared among the threads.
     pub fn share_panels<F: Filtering>(&self, rows: Range<usize>, channels: Range<usize>, to: MatrixMut<'_>) {
-        let width = self.panels.width;
+        let width = self.layout.width;
         if channels.len() > width {
             let panels = channels.len().div_ceil(width) / 2;
             let middle = channels.start + panels * width;
-            let (before, after) = to.split_columns(panels * self.panels.stride);
+            let (before, after) = to.split_columns(panels * self.layout.stride);
             rayon::join(
                 || self.share_panels::<F>(rows.clone(), channels.start..middle, before),
                 || self.share_panels::<F>(rows.clone(), middle..channels.end, after),
             );
-        } else if rows.len() > 1 && rows.len() * self.columns > TASK {
+        } else if rows.len() > 1 && rows.len() * self.tiling.columns > TASK {
             let half = rows.len() / 2;
             let middle = rows.start + half;
-            let (before, after) = to.split_columns(half * self.columns * width);
+            let (before, after) = to.split_columns(half * self.tiling.columns * width);
             rayon::join(
                 || self.share_panels::<F>(rows.start..middle, channels.clone(), before),
                 || self.share_panels::<F>(middle..rows.end, channels.clone(), after),
@@ -95,18 +94,19 @@ impl Side<'_> {
         strip: &mut Vec<f32>,
     ) {
         let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
-        let Panels { width, stride, .. } = self.panels;
-        let size = (self.side, (self.columns - 1) * F::M + self.side);
+        let Layout { width, stride, .. } = self.layout;
+        let size = (self.side, (self.tiling.columns - 1) * F::M + self.side);
         for (index, start) in channels.clone().step_by(width).enumerate() {
             let channels = start..channels.end.min(start + width);
             for (tile, row) in rows.clone().enumerate() {
-                let y = (row % self.rows * F::M) as isize - self.pad.0 as isize;
+                let y = (row % self.tiling.rows * F::M) as isize - self.pad.0 as isize;
                 let corner = (y, -(self.pad.1 as isize));
-                let pixels = self.source.strip(simd, row / self.rows, corner, size, channels.clone(), strip);
-                for column in 0..self.columns {
+                let pixels =
+                    self.source.strip(simd, row / self.tiling.rows, corner, size, channels.clone(), strip);
+                for column in 0..self.tiling.columns {
                     for channel in (0..channels.len()).step_by(S::LANES) {
                         let cut = pixels.cut(simd, column * F::M, self.side, channel);
-                        let at = index * stride + (tile * self.columns + column) * width + channel;
+                        let at = index * stride + (tile * self.tiling.columns + column) * width + channel;
                         let mut to = to.grid(at, (F::N, F::N), S::LANES);
                         if self.side == F::N {
                             stages::input_tile::<S, F>(simd, &mut between, cut, to);
