@@ -66,14 +66,19 @@ fn of_the_reference_networks_layers() {
     check(5, 16, 64, 128, 5);
     check(2, 8, 128, 256, 5);
     check(3, 4, 256, 256, 5);
-    check(3, 6, 128, 64, 5);
     check(5, 2, 256, 64, 5);
+    // Those of 48x48.
+    check(2, 24, 32, 64, 5);
+    check(5, 12, 64, 128, 5);
+    check(5, 6, 128, 256, 5);
+    check(9, 3, 256, 256, 5);
 }
 
 #[test]
 fn of_3x3_layers() {
     check(2, 16, 64, 64, 3);
     check(3, 20, 128, 128, 3);
+    check(2, 64, 32, 32, 3);
     check(9, 4, 256, 96, 3);
     // More tiles than the filter's gradient transforms at a time.
     check(160, 2, 128, 256, 3);

@@ -10,7 +10,7 @@ use crate::math::simd::{MatrixMut, Simd, Store, dispatch};
 use super::filter::{self, Weights};
 use super::output::Output;
 use super::stages::{self, Convolution, Panels};
-use super::transform::Filtering;
+use super::tiles::Filtering;
 use super::{plane, sized, tile_columns};
 
 /// Panels of tiles multiplied at a time: their part of P then stays in the L2 cache too.
@@ -38,7 +38,7 @@ thread_local! {
 
 /// Floats of V of all tiles.
 pub fn scratch<F: Filtering>(tiles: usize, cin: usize) -> usize {
-    dispatch!(|simd| F::N * F::N * Panels::new(simd, tiles, cin).plane())
+    dispatch!(|simd| F::PLACES * Panels::new(simd, tiles, cin).plane())
 }
 
 /// Convolves all of `tiles` tiles with `w`. `v` holds [`scratch`] floats.
@@ -50,8 +50,8 @@ pub fn convolve<F: Filtering>(
     out: Output<'_>,
 ) {
     let panels = dispatch!(|simd| Panels::new(simd, tiles, convolution.cin));
-    let v = &mut v[..F::N * F::N * panels.plane()];
-    let to = MatrixMut::new(v, F::N * F::N, panels.columns(), panels.plane());
+    let v = &mut v[..F::PLACES * panels.plane()];
+    let to = MatrixMut::new(v, F::PLACES, panels.columns(), panels.plane());
     transform::<F>(convolution, &panels, 0..tiles.div_ceil(panels.height), to);
     share::<F>(convolution, &panels, w, 0, v, out);
 }
@@ -116,7 +116,7 @@ fn panel<S: Simd, F: Filtering>(
     mut out: Output<'_>,
     buffers: &mut Buffers,
 ) {
-    let (cin, places, nr) = (convolution.cin, F::N * F::N, S::TILE.1 * S::LANES);
+    let (cin, places, nr) = (convolution.cin, F::PLACES, S::TILE.1 * S::LANES);
     let (channels, tiles) = match w {
         _ if 4 * places * nr * panels.tiles > SMALL_P => (cin, PANELS * panels.height),
         Weights::Plain(_) => (U_BYTES / (4 * places * nr) / S::LANES * S::LANES, panels.tiles),

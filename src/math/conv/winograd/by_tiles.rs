@@ -8,7 +8,7 @@ use crate::math::simd::{MatrixMut, Simd, Store, dispatch};
 
 use super::output::Output;
 use super::stages::{self, Convolution, Panels};
-use super::transform::Filtering;
+use super::tiles::Filtering;
 use super::{plane, sized, tile_columns};
 
 /// Bytes of V and P of a task, at most about: the L2 cache of a current core holds 1 to 2 MB, and the transformed filter
@@ -32,7 +32,7 @@ thread_local! {
 
 /// Convolves `rows` rows of tiles with the filter packed in `u`.
 pub fn convolve<F: Filtering>(convolution: &Convolution<'_>, rows: usize, u: &[f32], out: Output<'_>) {
-    let per_tile = 4 * F::N * F::N * (convolution.cin + convolution.cout);
+    let per_tile = 4 * F::PLACES * (convolution.cin + convolution.cout);
     let tiles = (BLOCK_BYTES / per_tile).max(LEAST_TILES);
     // As many blocks for each thread. How the tiles are shared leaves no trace in the result.
     let all = rows * convolution.tiling.columns;
@@ -74,7 +74,7 @@ fn block<S: Simd, F: Filtering>(
     buffers: &mut Buffers,
 ) {
     let Convolution { cin, cout, tiling, .. } = *convolution;
-    let (places, u_plane) = (F::N * F::N, plane(cin * tile_columns()));
+    let (places, u_plane) = (F::PLACES, plane(cin * tile_columns()));
     let tiles = rows.start * tiling.columns..rows.end * tiling.columns;
     let panels = Panels::new(simd, tiles.len(), cin);
     let v = sized(&mut buffers.v, places * panels.plane());

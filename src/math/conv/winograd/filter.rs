@@ -9,7 +9,9 @@ use rayon::prelude::*;
 
 use crate::math::simd::{Grid, GridMut, Matrix, Simd, dispatch, transpose};
 
-use super::transform::{self, Filtering, MAX_N, in_two_dimensions};
+use super::points::MAX_N;
+use super::tiles::Filtering;
+use super::transform::{Taps, in_two_dimensions};
 use super::{plane, sized, tile_columns};
 
 /// A filter HWIO of R x R taps: `w[(ky R + kx) cin cout + i cout + o]`.
@@ -66,7 +68,7 @@ impl Filter<'_> {
 
 /// Floats of a panel of U for so many input channels, on this processor.
 pub fn panel_len<F: Filtering>(channels: usize) -> usize {
-    F::N * F::N * plane(channels * tile_columns())
+    F::PLACES * plane(channels * tile_columns())
 }
 
 /// Floats of the packed filter, on this processor.
@@ -123,15 +125,12 @@ pub fn transform_panel<S: Simd, F: Filtering>(
                     S::LANES,
                 );
                 let at = (i - channels.start) * nr + lane;
-                let mut to = GridMut::new(&mut u[at..], (F::N, F::N), (F::N * place, place), S::LANES);
-                in_two_dimensions::<S>(
+                let mut to = GridMut::new(&mut u[at..], F::N, (F::N.1 * place, place), S::LANES);
+                in_two_dimensions::<S, F, Taps>(
+                    simd,
                     &mut between,
-                    F::R,
-                    F::N,
                     #[inline(always)]
                     |y, x| simd.load(from.run(y, x)),
-                    #[inline(always)]
-                    |g| transform::filter::<S, F>(simd, g),
                     #[inline(always)]
                     |y, x, value| simd.store(value, to.run(y, x)),
                 );

@@ -19,10 +19,12 @@ use rayon::prelude::*;
 
 use crate::math::simd::{Grid, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
+use super::points::MAX_N;
 use super::sides::{Layout, Side};
 use super::source::Source;
 use super::stages::Convolution;
-use super::transform::{Filtering, MAX_N, filter_transposed, in_two_dimensions};
+use super::tiles::Filtering;
+use super::transform::{TapsTransposed, in_two_dimensions};
 use super::{plane, sized, tile_columns};
 
 /// Bytes of V and Z together, about, where all threads share them: a share of the L3 cache.
@@ -82,7 +84,7 @@ pub struct Sizes {
 impl Sizes {
     pub fn new<F: Filtering>(convolution: &Convolution<'_>, batch: usize) -> Self {
         let Convolution { cin, cout, tiling, .. } = *convolution;
-        let (places, all) = (F::N * F::N, batch * tiling.rows);
+        let (places, all) = (F::PLACES, batch * tiling.rows);
         let du_row = cout.next_multiple_of(tile_columns());
         let du_plane = plane(cin * du_row);
         let groups = all * tiling.columns / GROUP_TILES;
@@ -107,7 +109,7 @@ impl Sizes {
 
     /// Floats that a group works in: V, Z and dU.
     fn group<F: Filtering>(&self) -> usize {
-        F::N * F::N * (self.v.plane + self.z.plane) + self.du
+        F::PLACES * (self.v.plane + self.z.plane) + self.du
     }
 
     /// Floats of room to work in.
@@ -130,7 +132,7 @@ pub fn filter_gradient<F: Filtering>(
     let dw = MatrixMut::new(dw, F::R * F::R, columns, columns);
     let scratch = &mut scratch[..sizes.scratch::<F>()];
     if sizes.cut == Cut::Blocks {
-        let (v, z) = scratch.split_at_mut(F::N * F::N * sizes.v.plane);
+        let (v, z) = scratch.split_at_mut(F::PLACES * sizes.v.plane);
         transform::<F>(convolution, &sizes, 0..all, dy, v, z);
         blocks::<F>(convolution, &sizes, all * convolution.tiling.columns, 0..cin, v, z, dw);
         return;
@@ -151,7 +153,7 @@ fn sum<F: Filtering>(
     scratch: &mut [f32],
 ) {
     let (du, rest) = scratch.split_at_mut(sizes.du);
-    let (v, z) = rest.split_at_mut(F::N * F::N * sizes.v.plane);
+    let (v, z) = rest.split_at_mut(F::PLACES * sizes.v.plane);
     let Convolution { cin, cout, tiling, .. } = *convolution;
     let start = rows.start;
     for first in rows.clone().step_by(sizes.rows) {
@@ -183,7 +185,7 @@ fn transform<F: Filtering>(
     z: &mut [f32],
 ) {
     let Convolution { cin, cout, pad, tiling, source } = *convolution;
-    let places = F::N * F::N;
+    let places = F::PLACES;
     let panel = |panels: &Layout, channels: usize| channels.div_ceil(panels.width) * panels.stride;
     let v = MatrixMut::new(v, places, panel(&sizes.v, cin), sizes.v.plane);
     let z = MatrixMut::new(z, places, panel(&sizes.z, cout), sizes.z.plane);
@@ -291,7 +293,7 @@ fn block<S: Simd, F: Filtering>(
 ) {
     let width = outputs.len().next_multiple_of(S::TILE.1 * S::LANES);
     let du_plane = plane(inputs.len() * width);
-    let du = sized(du, F::N * F::N * du_plane);
+    let du = sized(du, F::PLACES * du_plane);
     let operands = v.chunks_exact(sizes.v.plane).zip(z.chunks_exact(sizes.z.plane));
     for (du, (v, z)) in du.chunks_exact_mut(du_plane).zip(operands) {
         let du = MatrixMut::new(du, inputs.len(), width, width);
@@ -341,22 +343,19 @@ fn gather<S: Simd, F: Filtering>(
     for i in 0..dw.columns() / cout {
         for channel in columns.clone().step_by(S::LANES) {
             let at = i * row + channel - columns.start;
-            let du = Grid::new(&parts[at..], (F::N, F::N), (F::N * place, place), S::LANES);
+            let du = Grid::new(&parts[at..], F::N, (F::N.1 * place, place), S::LANES);
             let others = parts.chunks(part).skip(1);
-            in_two_dimensions::<S>(
+            in_two_dimensions::<S, F, TapsTransposed>(
+                simd,
                 &mut between,
-                F::N,
-                F::R,
                 #[inline(always)]
                 |y, x| {
                     let mut sum = simd.load(du.run(y, x));
                     for part in others.clone() {
-                        sum = simd.add(sum, simd.load(&part[at + (y * F::N + x) * place..]));
+                        sum = simd.add(sum, simd.load(&part[at + (y * F::N.1 + x) * place..]));
                     }
                     sum
                 },
-                #[inline(always)]
-                |u| filter_transposed::<S, F>(simd, u),
                 #[inline(always)]
                 |y, x, value| {
                     let to = &mut dw.row(y * F::R + x)[i * cout + channel..];

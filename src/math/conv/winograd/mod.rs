@@ -2,8 +2,8 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | `transform.rs` | the one-dimensional transforms and what they come from |
-//! | `tiles.rs` | how tiles cover the images |
+//! | `points.rs`, `transform.rs` | what the transforms come from; the transforms |
+//! | `tiles.rs` | the kinds of tiles, and how they cover the images |
 //! | `source.rs`, `output.rs` | where tiles are cut from, and where their outputs go |
 //! | `filter.rs` | the transformed filter, packed for the matrix product |
 //! | `stages.rs` | the forward pass, which with a turned filter is the data gradient: input, product, output |
@@ -16,6 +16,7 @@ mod by_tiles;
 mod filter;
 mod filter_gradient;
 mod output;
+mod points;
 mod sides;
 mod source;
 mod stages;
@@ -30,49 +31,11 @@ use filter_gradient::Sizes;
 use output::Output;
 use source::Source;
 use stages::Convolution;
-use tiles::Tiling;
-use transform::{F2x5, F4x3, F4x5, F6x3, Filtering};
+use tiles::{Filtering, Tile, Tiling, with_filtering};
 
 use super::{ConvShape, Epilogue, sized, tile_columns};
 use crate::math::simd::MatrixMut;
 use crate::math::window::Window;
-
-/// A tile: which minimal filtering F(m, r) is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tile {
-    /// F(4x4, 5x5): 6.25 times fewer multiplications.
-    F4x5,
-    /// F(6x6, 3x3): 5.06 times fewer.
-    F6x3,
-    /// F(2x2, 5x5): 2.78 times fewer.
-    F2x5,
-    /// F(4x4, 3x3): 4 times fewer.
-    F4x3,
-}
-
-/// Calls `$body` with `$f` the type of the filtering.
-macro_rules! with_filtering {
-    ($tile:expr, $f:ident => $body:expr) => {
-        match $tile {
-            Tile::F4x5 => {
-                type $f = F4x5;
-                $body
-            }
-            Tile::F6x3 => {
-                type $f = F6x3;
-                $body
-            }
-            Tile::F2x5 => {
-                type $f = F2x5;
-                $body
-            }
-            Tile::F4x3 => {
-                type $f = F4x3;
-                $body
-            }
-        }
-    };
-}
 
 /// A stride-1 convolution planned for one kind of tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,21 +46,14 @@ pub struct Winograd {
 }
 
 impl Winograd {
-    /// The tile that wastes least on this shape; `None` where the convolution is not stride 1 and 3x3 or 5x5.
+    /// The tile that takes least for this shape; `None` where the convolution is not stride 1 and 3x3 or 5x5.
     pub fn new(shape: &ConvShape, epilogue: Epilogue) -> Option<Self> {
         let Window { y, x } = &shape.window;
         let steps = [y.stride, x.stride, y.dilation, x.dilation];
         if steps != [1; 4] || y.kernel != x.kernel {
             return None;
         }
-        let tile = match y.kernel {
-            // Of a map of two rows or columns the larger tile would waste half.
-            5 if y.output <= 2 || x.output <= 2 => Tile::F2x5,
-            5 => Tile::F4x5,
-            3 if y.output <= 4 || x.output <= 4 => Tile::F4x3,
-            3 => Tile::F6x3,
-            _ => return None,
-        };
+        let tile = Tile::fitting(y.kernel, y.output, x.output)?;
         Some(Self { shape: *shape, epilogue, tile })
     }
 
@@ -149,8 +105,8 @@ impl Winograd {
     pub fn for_few_tiles(&self) -> Self {
         let Window { y, x } = &self.shape.window;
         let tile = match self.tile {
-            Tile::F4x5 if y.output.max(x.output) <= 12 => Tile::F2x5,
-            Tile::F6x3 if y.output.max(x.output) <= 18 => Tile::F4x3,
+            tile if tile.taps() == 5 && y.output.max(x.output) <= 12 => Tile::F2x2_5x5,
+            tile if tile.taps() == 3 && y.output.max(x.output) <= 18 => Tile::F4x4_3x3,
             tile => tile,
         };
         Self { tile, ..*self }

@@ -24,12 +24,11 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Rows of stored values that the rows of tiles before row `row` give. The side of a tile is even: no window straddles
-    /// two tiles.
+    /// Rows of stored values that the rows of tiles before row `row` give. No window of the pool straddles two tiles.
     #[inline(always)]
     fn rows_before(&self, tiling: &Tiling, row: usize) -> usize {
         let epilogue = self.epilogue;
-        row / tiling.rows * epilogue.stored(tiling.height) + row % tiling.rows * tiling.m / epilogue.side()
+        row / tiling.rows * epilogue.stored(tiling.height) + row % tiling.rows * tiling.m.0 / epilogue.side()
     }
 
     /// Channels.
@@ -71,9 +70,9 @@ impl Output<'_> {
         let (left, side) = (self.channels() - channel, self.epilogue.side());
         let width = self.width;
         let y = self.rows_before(tiling, row) - self.rows_before(tiling, self.first);
-        let x = column * tiling.m;
-        let rows = tiling.m.min(tiling.height - row % tiling.rows * tiling.m);
-        let columns = tiling.m.min(width - x);
+        let x = column * tiling.m.1;
+        let rows = tiling.m.0.min(tiling.height - row % tiling.rows * tiling.m.0);
+        let columns = tiling.m.1.min(width - x);
         let bias = match self.bias {
             [] => simd.splat(0.0),
             bias => simd.load_up_to(&bias[channel..], left),

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use crate::math::simd::{MatrixMut, Simd, dispatch};
 
+use super::points::MAX_N;
 use super::source::Source;
-use super::tiles::Tiling;
-use super::transform::{Filtering, MAX_N, in_two_dimensions, output_transposed};
+use super::tiles::{Filtering, Tiling};
+use super::transform::{OutputTransposed, in_two_dimensions};
 use super::{plane, stages};
 
 /// Tiles that one task transforms, about.
@@ -41,8 +42,8 @@ pub struct Side<'a> {
     pub source: Source<'a>,
     /// Pixels of the first tile before the image.
     pub pad: (usize, usize),
-    /// Pixels along the side of a tile: N for V, M for Z.
-    pub side: usize,
+    /// Rows and columns of pixels of a tile: N for V, M for Z.
+    pub side: (usize, usize),
     pub layout: Layout,
     pub tiling: Tiling,
 }
@@ -95,31 +96,28 @@ impl Side<'_> {
     ) {
         let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
         let Layout { width, stride, .. } = self.layout;
-        let size = (self.side, (self.tiling.columns - 1) * F::M + self.side);
+        let size = (self.side.0, (self.tiling.columns - 1) * F::M.1 + self.side.1);
         for (index, start) in channels.clone().step_by(width).enumerate() {
             let channels = start..channels.end.min(start + width);
             for (tile, row) in rows.clone().enumerate() {
-                let y = (row % self.tiling.rows * F::M) as isize - self.pad.0 as isize;
+                let y = (row % self.tiling.rows * F::M.0) as isize - self.pad.0 as isize;
                 let corner = (y, -(self.pad.1 as isize));
                 let pixels =
                     self.source.strip(simd, row / self.tiling.rows, corner, size, channels.clone(), strip);
                 for column in 0..self.tiling.columns {
                     for channel in (0..channels.len()).step_by(S::LANES) {
-                        let cut = pixels.cut(simd, column * F::M, self.side, channel);
+                        let cut = pixels.cut(simd, column * F::M.1, self.side, channel);
                         let at = index * stride + (tile * self.tiling.columns + column) * width + channel;
-                        let mut to = to.grid(at, (F::N, F::N), S::LANES);
+                        let mut to = to.grid(at, F::N, S::LANES);
                         if self.side == F::N {
                             stages::input_tile::<S, F>(simd, &mut between, cut, to);
                             continue;
                         }
-                        in_two_dimensions::<S>(
+                        in_two_dimensions::<S, F, OutputTransposed>(
+                            simd,
                             &mut between,
-                            F::M,
-                            F::N,
                             #[inline(always)]
                             |y, x| simd.load(cut.run(y, x)),
-                            #[inline(always)]
-                            |y| output_transposed::<S, F>(simd, y),
                             #[inline(always)]
                             |y, x, value| simd.store(value, to.run(y, x)),
                         );

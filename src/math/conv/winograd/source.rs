@@ -102,14 +102,9 @@ impl<'a> Source<'a> {
 }
 
 impl<'a> Strip<'a> {
-    /// The vectors of `channel` and the lanes behind it of `side x side` pixels, the first of them in column `column`.
+    /// The vectors of `channel` and the lanes behind it of `side` (rows, columns) pixels, the first of them in column `column`.
     #[inline(always)]
-    pub fn cut<S: Simd>(&self, _: S, column: usize, side: usize, channel: usize) -> Grid<'a> {
-        Grid::new(
-            &self.values[column * self.pixel + channel..],
-            (side, side),
-            (self.row, self.pixel),
-            S::LANES,
-        )
+    pub fn cut<S: Simd>(&self, _: S, column: usize, side: (usize, usize), channel: usize) -> Grid<'a> {
+        Grid::new(&self.values[column * self.pixel + channel..], side, (self.row, self.pixel), S::LANES)
     }
 }

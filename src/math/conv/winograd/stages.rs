@@ -12,9 +12,10 @@ use crate::math::simd::{Grid, GridMut, MatrixMut, PanelLayout, Simd, Store, mult
 
 use super::output::Output;
 use super::plane;
+use super::points::MAX_N;
 use super::source::Source;
-use super::tiles::Tiling;
-use super::transform::{self, Filtering, MAX_N, TileOf, in_two_dimensions};
+use super::tiles::{Filtering, Tiling};
+use super::transform::{self, TileOf, in_two_dimensions};
 
 /// A convolution over a batch of images.
 #[derive(Debug, Clone, Copy)]
@@ -76,15 +77,15 @@ pub fn input<S: Simd, F: Filtering>(
         // The tiles of one row of tiles.
         let (row, first) = (tile / tiling.columns, tile % tiling.columns);
         let behind = tiling.columns.min(first + tiles.end - tile);
-        let y = (row % tiling.rows * F::M) as isize - pad.0 as isize;
-        let size = (F::N, behind * F::M + F::N - F::M);
+        let y = (row % tiling.rows * F::M.0) as isize - pad.0 as isize;
+        let size = (F::N.0, behind * F::M.1 + F::N.1 - F::M.1);
         let strip = source.strip(simd, row / tiling.rows, (y, -(pad.1 as isize)), size, 0..cin, strip);
         for column in first..behind {
             let index = tile + column - first - tiles.start;
             let at = index / panels.height * panels.len + index % panels.height * S::LANES;
             for channel in (0..cin).step_by(S::LANES) {
-                let cut = strip.cut(simd, column * F::M, F::N, channel);
-                let to = v.grid(at + channel * S::TILE.0, (F::N, F::N), S::LANES);
+                let cut = strip.cut(simd, column * F::M.1, F::N, channel);
+                let to = v.grid(at + channel * S::TILE.0, F::N, S::LANES);
                 input_tile::<S, F>(simd, &mut between, cut, to);
             }
         }
@@ -100,14 +101,11 @@ pub fn input_tile<S: Simd, F: Filtering>(
     d: Grid<'_>,
     mut to: GridMut<'_>,
 ) {
-    in_two_dimensions::<S>(
+    in_two_dimensions::<S, F, transform::Input>(
+        simd,
         between,
-        F::N,
-        F::N,
         #[inline(always)]
         |y, x| simd.load(d.run(y, x)),
-        #[inline(always)]
-        |x| F::input(simd, x),
         #[inline(always)]
         |y, x, value| simd.store(value, to.run(y, x)),
     );
@@ -150,19 +148,16 @@ pub fn output<S: Simd, F: Filtering>(
 ) {
     let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
     let mut outputs = between;
-    let strides = (F::N * p_plane, p_plane);
+    let strides = (F::N.1 * p_plane, p_plane);
     for (index, tile) in tiles.enumerate() {
         let (row, column) = (tile / tiling.columns, tile % tiling.columns);
         for channel in (0..out.channels()).step_by(S::LANES) {
-            let from = Grid::new(&p[index * p_columns + channel..], (F::N, F::N), strides, S::LANES);
-            in_two_dimensions::<S>(
+            let from = Grid::new(&p[index * p_columns + channel..], F::N, strides, S::LANES);
+            in_two_dimensions::<S, F, transform::Output>(
+                simd,
                 &mut between,
-                F::N,
-                F::M,
                 #[inline(always)]
                 |y, x| simd.load(from.run(y, x)),
-                #[inline(always)]
-                |z| transform::output::<S, F>(simd, z),
                 #[inline(always)]
                 |y, x, value| outputs[y][x] = value,
             );

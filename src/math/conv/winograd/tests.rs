@@ -4,14 +4,15 @@ use ndarray::Array4;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Tile, Winograd};
+use super::Winograd;
+use super::tiles::Tile;
 use crate::math::conv::{ConvShape, Epilogue};
 use crate::math::reference::{self, Slide};
 use crate::math::window::{Padding, Window};
 
 fn check(tile: Tile, batch: usize, (h, w): (usize, usize), cin: usize, cout: usize, padding: Padding) {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let r = if matches!(tile, Tile::F4x5 | Tile::F2x5) { 5 } else { 3 };
+    let r = tile.taps();
     let window = Window::new((h, w), (r, r), (1, 1), (1, 1), padding).unwrap();
     let mut array = |dim| Array4::from_shape_simple_fn(dim, || f64::from(rng.random_range(-1.0f32..1.0)));
     let (x, filter) = (array((batch, h, w, cin)), array((r, r, cin, cout)));
@@ -36,11 +37,11 @@ fn check(tile: Tile, batch: usize, (h, w): (usize, usize), cin: usize, cout: usi
     close(&format!("{what}: dw"), &dw, &want_dw);
 }
 
-/// Relative L2 error at most 1e-5: twice what F(4x4, 5x5), the least accurate, shows with 64 channels.
+/// Relative L2 error at most 2e-5: a single output of F(6x4, 5x5), the least accurate, shows up to 1.2e-5.
 fn close(what: &str, got: &[f32], want: &Array4<f64>) {
     let norm = want.iter().map(|w| w * w).sum::<f64>().sqrt();
     let error = got.iter().zip(want).map(|(g, w)| (f64::from(*g) - w).powi(2)).sum::<f64>().sqrt();
-    assert!(error <= 1e-5 * norm, "{what}: error {error:e} of {norm:e}");
+    assert!(error <= 2e-5 * norm, "{what}: error {error:e} of {norm:e}");
 }
 
 /// Single tiles, ragged borders, channels that fill no vector, several blocks of tiles.
@@ -53,7 +54,7 @@ fn all_passes_agree_with_the_loops() {
         (2, (17, 13), 20, 70),
         (1, (1, 1), 3, 4),
     ];
-    for tile in [Tile::F4x5, Tile::F6x3, Tile::F2x5, Tile::F4x3] {
+    for tile in Tile::ALL {
         for (batch, size, cin, cout) in shapes {
             check(tile, batch, size, cin, cout, Padding::Same);
         }
