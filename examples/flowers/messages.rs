@@ -80,9 +80,9 @@ fn counts_from_0(label: i64, first: i64) -> bool {
 /// An error of reading records.
 pub fn record(error: &RecordError) -> String {
     match error {
-        RecordError::Damaged { at, defect } => match &**defect {
+        RecordError::Damaged { at, lost, defect } => match &**defect {
             RecordDefect::TooLong { length, limit } => {
-                format!("{at}: the record has {length} bytes, over the limit of {limit} for one photo")
+                format!("{at}: the record has {length} bytes, over the limit of {limit} for one photo{lost}")
             }
             _ => error.to_string(),
         },

@@ -70,8 +70,8 @@ impl Loader {
     /// Opens the shards and finds every record in them, so that a missing or damaged file fails here.
     ///
     /// # Errors
-    /// A shard that can't be opened, or whose framing is damaged (with [`OnBadRecord::Skip`] the records before the damage
-    /// are used); no record at all; options that make no sense.
+    /// A shard that can't be opened, or whose framing is damaged (with [`OnBadRecord::Skip`] all records that are whole are
+    /// used); no record at all; options that make no sense.
     pub fn open(shards: &[PathBuf], options: LoaderOptions) -> Result<Self, BatchError> {
         if let Some(defect) = options.defect() {
             return Err(BatchError::Options(defect));

@@ -89,7 +89,7 @@ pub enum RecordDefect {
         crc: CrcMismatch,
     },
     /// A record's length does not fit its CRC. Where the next record begins is unknown.
-    #[error("the record's length is damaged, so the file cannot be read on from here ({0})")]
+    #[error("the record's length is damaged, and with it the place of the next record ({0})")]
     LengthCrc(CrcMismatch),
     /// A record's payload does not fit its CRC. The records behind it can still be read.
     #[error("the record's data is damaged ({0})")]
@@ -157,6 +157,34 @@ fn looks(like: &Option<&'static str>) -> String {
     like.map(|like| format!(", but what looks like {like}")).unwrap_or_default()
 }
 
+/// What can't be read because of a damaged record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The record alone.
+    Record,
+    /// All up to another record, that was searched for.
+    Bytes {
+        /// How many bytes, from the record's first on.
+        count: u64,
+        /// Where the next whole record begins.
+        next: u64,
+    },
+    /// All that follows.
+    Rest,
+}
+
+impl fmt::Display for Lost {
+    /// What is added to the message of the defect.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Bytes { count, next } => {
+                write!(f, "; {count} bytes are lost, the next whole record is at byte {next}")
+            }
+            Lost::Record | Lost::Rest => Ok(()),
+        }
+    }
+}
+
 /// An error of reading records. Its message is whole, causes included.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -165,10 +193,12 @@ pub enum RecordError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A record's frame is damaged.
-    #[error("{at}: {defect}")]
+    #[error("{at}: {defect}{lost}")]
     Damaged {
         /// The record.
         at: Box<RecordLocation>,
+        /// What can't be read because of it.
+        lost: Lost,
         /// What is wrong with it.
         #[source]
         defect: Box<RecordDefect>,
@@ -208,7 +238,9 @@ pub enum RecordError {
 impl RecordError {
     /// Names the record in which `defect` was found.
     pub(super) fn damaged(at: RecordLocation, defect: impl Into<RecordDefect>) -> Self {
-        RecordError::Damaged { at: Box::new(at), defect: Box::new(defect.into()) }
+        let defect = defect.into();
+        let lost = if defect.is_recoverable() { Lost::Record } else { Lost::Rest };
+        RecordError::Damaged { at: Box::new(at), lost, defect: Box::new(defect) }
     }
 
     /// The record the error is about, where it is about one.
@@ -221,11 +253,11 @@ impl RecordError {
         }
     }
 
-    /// Whether only this one record is lost, so that a caller may count it and read on: its data does not fit
-    /// its CRC, or is not the example that was wanted.
+    /// Whether a caller may count what is lost and read on: the record's data does not fit its CRC, or is not the example
+    /// that was wanted, or the next whole record was found.
     pub fn is_recoverable(&self) -> bool {
         match self {
-            RecordError::Damaged { defect, .. } => defect.is_recoverable(),
+            RecordError::Damaged { lost, .. } => *lost != Lost::Rest,
             RecordError::Example { .. } => true,
             _ => false,
         }

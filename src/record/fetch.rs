@@ -203,7 +203,11 @@ fn require_unchanged(what: &'static str, indexed: u64, found: u64) -> Result<(),
 
 impl Cursor {
     fn new(shard: &IndexedShard, file: File, max_record_bytes: u64) -> Result<Self, RecordError> {
-        let options = ReaderOptions { compression: Some(shard.compression), max_record_bytes };
+        let options = ReaderOptions {
+            compression: Some(shard.compression),
+            max_record_bytes,
+            ..ReaderOptions::default()
+        };
         let reader = RecordReader::new(file, &shard.path, &options)?;
         Ok(Cursor { reader, stash: HashMap::new(), stashed_bytes: 0 })
     }

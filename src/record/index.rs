@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::compression::{self, Compression, Decoder};
 use super::error::{RecordDefect, RecordError, RecordLocation, RecordPart, RecordPosition};
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES};
-use super::reader::{BUFFER_BYTES, ReaderOptions};
+use super::reader::{BUFFER_BYTES, ReaderOptions, RecordReader};
 use crate::atomic_file::FileError;
 
 /// The bytes read around each header of a plain file: a page, as little of the payloads as the system reads
@@ -71,19 +71,27 @@ impl ShardIndex {
     /// That of the first shard, in order, that cannot be opened, is not a regular file, or whose framing is
     /// damaged.
     pub fn open<P: AsRef<Path> + Sync>(paths: &[P], options: &ReaderOptions) -> Result<Self, RecordError> {
-        let (index, damages) = Self::open_skipping_damage(paths, options)?;
+        let (index, damages) = Self::scan(paths, options)?;
         match damages.into_iter().next() {
             Some(damage) => Err(damage),
             None => Ok(index),
         }
     }
 
-    /// As [`open`](ShardIndex::open), but of a shard whose framing is damaged, the records before the damage
-    /// are kept. The damages are given beside the index, at most one a shard.
+    /// As [`open`](ShardIndex::open), but of a shard whose framing is damaged, every record that is whole is kept (see
+    /// [`ReaderOptions::search`]; of a compressed one those before the damage). The damages are given beside the index, in
+    /// order. Such a shard is read whole, and its records are counted without those that are lost.
     ///
     /// # Errors
     /// When a shard cannot be opened or is not a regular file.
     pub fn open_skipping_damage<P: AsRef<Path> + Sync>(
+        paths: &[P],
+        options: &ReaderOptions,
+    ) -> Result<(Self, Vec<RecordError>), RecordError> {
+        Self::scan(paths, &ReaderOptions { search: true, ..options.clone() })
+    }
+
+    fn scan<P: AsRef<Path> + Sync>(
         paths: &[P],
         options: &ReaderOptions,
     ) -> Result<(Self, Vec<RecordError>), RecordError> {
@@ -93,12 +101,12 @@ impl ShardIndex {
             ShardIndex { shards: Vec::with_capacity(paths.len()), spans: Vec::new(), max_record_bytes };
         let mut damages = Vec::new();
         for scan in scans {
-            let ShardScan { mut shard, spans, damage } = scan?;
+            let ShardScan { mut shard, spans, damages: found } = scan?;
             shard.first = index.spans.len();
             shard.records = spans.len();
             index.shards.push(shard);
             index.spans.extend(spans);
-            damages.extend(damage);
+            damages.extend(found);
         }
         Ok((index, damages))
     }
@@ -150,7 +158,7 @@ struct ShardScan {
     /// With `first` and `records` not set yet.
     shard: IndexedShard,
     spans: Vec<Span>,
-    damage: Option<RecordError>,
+    damages: Vec<RecordError>,
 }
 
 fn scan_shard(path: &Path, options: &ReaderOptions) -> Result<ShardScan, RecordError> {
@@ -171,8 +179,35 @@ fn scan_shard(path: &Path, options: &ReaderOptions) -> Result<ShardScan, RecordE
         }
     };
     let shard = IndexedShard { path: path.to_path_buf(), compression, bytes, first: 0, records: 0 };
-    let damage = end.err().map(|(position, defect)| RecordError::damaged(shard.location(position), defect));
-    Ok(ShardScan { shard, spans, damage })
+    let Err((position, defect)) = end else {
+        return Ok(ShardScan { shard, spans, damages: Vec::new() });
+    };
+    match compression {
+        Compression::Plain if options.search && !matches!(defect, RecordDefect::Io(_)) => {
+            let (spans, damages) = search(path, options)?;
+            Ok(ShardScan { shard, spans, damages })
+        }
+        _ => {
+            let damages = vec![RecordError::damaged(shard.location(position), defect)];
+            Ok(ShardScan { shard, spans, damages })
+        }
+    }
+}
+
+/// Reads a plain shard whole, and finds what can be found behind damage.
+fn search(path: &Path, options: &ReaderOptions) -> Result<(Vec<Span>, Vec<RecordError>), RecordError> {
+    let options = ReaderOptions { compression: Some(Compression::Plain), ..options.clone() };
+    let mut reader = RecordReader::open_with(path, &options)?;
+    let (mut spans, mut damages, mut payload) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        match reader.read_into(&mut payload) {
+            Ok(Some(RecordPosition { offset, .. })) => {
+                spans.push(Span { offset, length: payload.len() as u64 });
+            }
+            Ok(None) => return Ok((spans, damages)),
+            Err(error) => damages.push(error),
+        }
+    }
 }
 
 /// Opens a file and tells its length, which only a regular file has.

@@ -32,13 +32,15 @@ mod fetch;
 mod frame;
 mod index;
 mod reader;
+mod search;
 mod shard_writer;
 mod shards;
 mod sniff;
+mod tape;
 mod writer;
 
 pub use compression::Compression;
-pub use error::{CrcMismatch, RecordDefect, RecordError, RecordLocation, RecordPart, RecordPosition};
+pub use error::{CrcMismatch, Lost, RecordDefect, RecordError, RecordLocation, RecordPart, RecordPosition};
 pub use example::{ExampleError, FeatureKind, FeatureSummary, ImageExample, ImageSchema, list_features};
 pub use fetch::{DEFAULT_STASH_BYTES, RecordFetcher};
 pub use index::{IndexedRecord, IndexedShard, ShardIndex};

@@ -1,12 +1,14 @@
 //! Reads the records of one stream in order.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::compression::{self, Compression, Decoder, Peeked};
-use super::error::{RecordDefect, RecordError, RecordLocation, RecordPosition};
-use super::frame;
+use super::error::{Lost, RecordDefect, RecordError, RecordLocation, RecordPosition};
+use super::frame::{self, FOOTER_BYTES, HEADER_BYTES};
+use super::search::{self, Patience};
+use super::tape::Tape;
 use crate::atomic_file::FileError;
 
 /// The default of [`ReaderOptions::max_record_bytes`]: 256 MiB.
@@ -23,11 +25,17 @@ pub struct ReaderOptions {
     /// The longest payload accepted, in bytes ([`DEFAULT_MAX_RECORD_BYTES`]). A longer one is an error before
     /// anything is allocated for it.
     pub max_record_bytes: u64,
+    /// Whether to search for the next whole record where damage hides its place: behind a damaged length, or damaged data
+    /// that no record follows. Of plain files alone; compressed ones are read up to such damage. `false` by default.
+    ///
+    /// A record is whole if its length and its data fit their CRCs. None is given twice, and each that is intact is found,
+    /// unless the file was made to hide it: the search takes time and memory in proportion to what it passes over.
+    pub search: bool,
 }
 
 impl Default for ReaderOptions {
     fn default() -> Self {
-        ReaderOptions { compression: None, max_record_bytes: DEFAULT_MAX_RECORD_BYTES }
+        ReaderOptions { compression: None, max_record_bytes: DEFAULT_MAX_RECORD_BYTES, search: false }
     }
 }
 
@@ -58,10 +66,12 @@ pub struct Record {
 /// ```
 #[derive(Debug)]
 pub struct RecordReader<R> {
-    stream: BufReader<Decoder<Peeked<R>>>,
+    stream: Tape<BufReader<Decoder<Peeked<R>>>>,
     name: PathBuf,
     compression: Compression,
     max_record_bytes: u64,
+    /// How much may be spent on searching; `None` if nothing.
+    patience: Option<Patience>,
     /// The place of the record to come.
     next: RecordPosition,
     /// Set at the end, clean or not.
@@ -101,8 +111,11 @@ impl<R: Read> RecordReader<R> {
                 return Err(RecordError::damaged(at, error));
             }
         };
+        let stream = BufReader::with_capacity(BUFFER_BYTES, Decoder::new(peeked, compression));
+        let search = options.search && compression == Compression::Plain;
         Ok(RecordReader {
-            stream: BufReader::with_capacity(BUFFER_BYTES, Decoder::new(peeked, compression)),
+            stream: Tape::new(stream, search),
+            patience: search.then(Patience::new),
             name,
             compression,
             max_record_bytes: options.max_record_bytes,
@@ -139,25 +152,68 @@ impl<R: Read> RecordReader<R> {
         if self.ended {
             return Ok(None);
         }
+        self.stream.mark();
         let position = self.next;
         match self.read_record(payload) {
             Ok(Some(())) => {
-                self.advance(payload.len());
+                self.advance(frame_bytes(payload));
                 Ok(Some(position))
             }
             Ok(None) => {
                 self.ended = true;
                 Ok(None)
             }
-            Err(defect) => {
-                if defect.is_recoverable() {
-                    self.advance(payload.len());
-                } else {
-                    self.ended = true;
-                }
-                Err(RecordError::damaged(self.location(position), defect))
-            }
+            Err(defect) => Err(self.pass_over(defect, payload)),
         }
+    }
+
+    /// Goes on behind a damaged record, if there is a way; `payload` is what was read of it.
+    fn pass_over(&mut self, defect: RecordDefect, payload: &[u8]) -> RecordError {
+        let at = Box::new(self.location(self.next));
+        let (lost, defect) = match self.next_behind(&defect, payload) {
+            Ok(lost) => (lost, defect),
+            // That reading fails is worse than what was wrong with the record.
+            Err(error) => (Lost::Rest, error.into()),
+        };
+        match lost {
+            Lost::Record => self.advance(frame_bytes(payload)),
+            Lost::Bytes { count, .. } => self.advance(count),
+            Lost::Rest => self.ended = true,
+        }
+        RecordError::Damaged { at, lost, defect: Box::new(defect) }
+    }
+
+    /// Brings the stream to the next record behind a damaged one.
+    fn next_behind(&mut self, defect: &RecordDefect, payload: &[u8]) -> io::Result<Lost> {
+        let Some(patience) = &mut self.patience else {
+            return Ok(if defect.is_recoverable() { Lost::Record } else { Lost::Rest });
+        };
+        let start = self.next.offset;
+        let passed = match *defect {
+            RecordDefect::DataCrc(_) => {
+                // If bytes were lost from the data, or others came among them, the next record is not where the length says.
+                let behind = self.stream.look(frame_bytes(payload) as usize, HEADER_BYTES as usize)?;
+                let follows =
+                    behind.first_chunk().map_or(behind.is_empty(), |h| frame::parse_header(h).is_ok());
+                if follows || patience.is_over() {
+                    return Ok(Lost::Record);
+                }
+                search::next_record(&mut self.stream, self.max_record_bytes, patience)?
+            }
+            RecordDefect::NotTfRecord { .. }
+            | RecordDefect::LengthCrc(_)
+            | RecordDefect::Truncated { .. } => {
+                search::next_record(&mut self.stream, self.max_record_bytes, patience)?
+            }
+            // The length is right: there is nothing to search for.
+            RecordDefect::TooLong { length, .. } => {
+                let behind = length.saturating_add(FOOTER_BYTES);
+                let skipped = self.stream.skip(behind)?;
+                (skipped == behind).then(|| HEADER_BYTES + behind)
+            }
+            RecordDefect::Decompression { .. } | RecordDefect::Changed { .. } | RecordDefect::Io(_) => None,
+        };
+        Ok(passed.map_or(Lost::Rest, |count| Lost::Bytes { count, next: start + count }))
     }
 
     fn read_record(&mut self, payload: &mut Vec<u8>) -> Result<Option<()>, RecordDefect> {
@@ -167,10 +223,15 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    fn advance(&mut self, payload_bytes: usize) {
+    fn advance(&mut self, bytes: u64) {
         self.next.record += 1;
-        self.next.offset += frame::HEADER_BYTES + payload_bytes as u64 + frame::FOOTER_BYTES;
+        self.next.offset += bytes;
     }
+}
+
+/// The bytes of a record with this payload.
+fn frame_bytes(payload: &[u8]) -> u64 {
+    HEADER_BYTES + payload.len() as u64 + FOOTER_BYTES
 }
 
 impl<R: Read> Iterator for RecordReader<R> {

@@ -6,6 +6,7 @@ mod corruption;
 mod examples;
 mod oracle;
 mod random_access;
+mod recovery;
 mod round_trip;
 mod shard_names;
 mod support;

@@ -81,7 +81,7 @@ pub fn events(bytes: impl Read, options: &ReaderOptions) -> Vec<Event> {
 
 /// An error of a plain file in the oracle's terms.
 pub fn event_of(error: &RecordError) -> Event {
-    let RecordError::Damaged { at, defect } = error else { panic!("{error}") };
+    let RecordError::Damaged { at, defect, .. } = error else { panic!("{error}") };
     let offset = at.position.offset;
     match &**defect {
         RecordDefect::NotTfRecord { .. } => Event::NotTfRecord,

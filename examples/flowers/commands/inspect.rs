@@ -111,20 +111,21 @@ impl Report {
         tell: &mut impl FnMut(String),
     ) -> std::result::Result<(), RecordError> {
         let file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
-        let mut reader = RecordReader::new(Watched { file, progress }, path, &ReaderOptions::default())?;
+        let options = ReaderOptions { search: true, ..ReaderOptions::default() };
+        let mut reader = RecordReader::new(Watched { file, progress }, path, &options)?;
         let mut payload = Vec::new();
         loop {
             let defects = match reader.read_into(&mut payload) {
                 Ok(None) => return Ok(()),
                 Ok(Some(position)) => {
                     let at = reader.location(position);
+                    self.records += 1;
+                    self.bytes += payload.len() as u64;
                     self.example(&payload).into_iter().map(|fault| format!("{at}: {fault}")).collect()
                 }
                 Err(error) if error.is_recoverable() => vec![messages::record(&error)],
                 Err(error) => return Err(error),
             };
-            self.records += 1;
-            self.bytes += payload.len() as u64;
             self.defects += defects.len();
             defects.into_iter().for_each(&mut *tell);
         }
