@@ -59,7 +59,13 @@ fn an_infinite_gradient_under_a_finite_loss_is_an_error_that_names_the_parameter
 #[test]
 fn a_step_that_fails_moves_no_average() {
     let error = failed_step(&images(f32::NAN), &LABELS);
-    assert!(matches!(error, NetworkError::NotFinite { .. }), "{error}");
+    let NetworkError::NotFinite { layer, .. } = &error else { panic!("{error}") };
+    assert_eq!(layer.as_deref(), Some("dense_1"));
+    let message = error.to_string();
+    assert!(
+        message.contains("at step 1 (learning rate 0.01, first in the outputs of `dense_1`)"),
+        "{message}"
+    );
     let error = failed_step(&images(1.0), &[0, 1, 2, 0]);
     assert!(error.to_string().contains("label 2 of example 2"), "{error}");
     let error = failed_step(&images(1.0), &[0, 1]);

@@ -150,9 +150,16 @@ fn convert(error: &ConvertError) -> String {
 
 fn network(error: &NetworkError) -> String {
     match error {
-        NetworkError::NotFinite { loss, step, learning_rate } => format!(
-            "the loss became {loss} at step {step} (learning rate {learning_rate}): train again with a lower --learning-rate"
-        ),
+        NetworkError::NotFinite { loss, step, learning_rate, layer } => {
+            let layer = layer
+                .as_ref()
+                .map(|layer| format!(", first in the outputs of `{layer}`"))
+                .unwrap_or_default();
+            format!(
+                "the loss became {loss} at step {step} (learning rate {learning_rate}{layer}): what was saved before is \
+                 kept; train again with a lower --learning-rate"
+            )
+        }
         _ => error.to_string(),
     }
 }

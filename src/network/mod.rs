@@ -43,7 +43,8 @@ pub enum NetworkError {
     Backward(#[from] BackwardError),
     /// A loss that is NaN or infinite.
     #[error(
-        "the loss became {loss} at step {step} (learning rate {learning_rate}): weights are as before the step; lower the learning rate, or clip gradients"
+        "the loss became {loss} at step {step} (learning rate {learning_rate}{}): weights are as before the step; lower the learning rate, or clip gradients",
+        .layer.as_ref().map(|layer| format!(", first in the outputs of `{layer}`")).unwrap_or_default()
     )]
     NotFinite {
         /// The loss.
@@ -52,6 +53,8 @@ pub enum NetworkError {
         step: u64,
         /// The optimizer's learning rate.
         learning_rate: f32,
+        /// The first layer whose outputs are not all finite, if it is not the loss itself that is too large a number.
+        layer: Option<String>,
     },
     /// A gradient with NaN or infinite values, under a loss that is finite.
     #[error(
@@ -150,7 +153,8 @@ impl Network {
         let (loss, gradient) = self.loss_and_gradient(&outputs, targets)?;
         if !loss.is_finite() {
             self.layers.undo_forward_pass();
-            return Err(NetworkError::NotFinite { loss, step, learning_rate });
+            let layer = self.layers.first_not_finite(batch);
+            return Err(NetworkError::NotFinite { loss, step, learning_rate, layer });
         }
         self.layers.backward_pass(Input::Given(&images), gradient.as_slice().expect("in standard layout"));
         if let Some(parameter) = self.layers.non_finite_gradient() {

@@ -12,6 +12,7 @@ use super::{
     ShapeError,
 };
 use crate::math::conv::Epilogue;
+use crate::math::reduce::all_finite;
 
 /// Numbers of one layer for a summary.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,7 @@ pub(crate) struct Row {
 
 #[derive(Debug)]
 struct Link {
+    name: String,
     layer: Box<dyn Layer>,
     params: Range<usize>,
     state: Range<usize>,
@@ -123,7 +125,15 @@ impl Chain {
         let state = append(&mut self.state, name, layer.state());
         let start = self.prepared_len();
         let prepared = start..start + layer.prepared_len();
-        self.links.push(Link { layer, params, state, prepared, input: input.len(), output });
+        self.links.push(Link {
+            name: name.clone(),
+            layer,
+            params,
+            state,
+            prepared,
+            input: input.len(),
+            output,
+        });
         Ok(())
     }
 
@@ -208,6 +218,17 @@ impl Chain {
         let link = self.links.last().expect("a chain that runs has a layer");
         let end = end - link.layer.memory(batch).saved_floats;
         end - batch * link.output..end
+    }
+
+    /// The name of the first layer among whose outputs, as [`Self::forward`] left them in `floats`, one is not finite.
+    pub fn first_not_finite(&self, batch: usize, floats: &[f32]) -> Option<&str> {
+        let mut start = 0;
+        let not_finite = self.links.iter().find(|link| {
+            let outputs = &floats[start..start + batch * link.output];
+            start += outputs.len() + link.layer.memory(batch).saved_floats;
+            !all_finite(outputs)
+        });
+        not_finite.map(|link| link.name.as_str())
     }
 
     /// Backward pass. The last output's place holds the gradient of the loss with respect to it; `dw` is overwritten,

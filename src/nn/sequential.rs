@@ -174,6 +174,12 @@ impl Sequential {
         in_pool(|| self.chain.backward(&self.weights, &mut self.gradients, x, buffers));
     }
 
+    /// The first layer whose outputs for `batch` examples, from the last forward pass of training, are not all finite.
+    pub(crate) fn first_not_finite(&mut self, batch: usize) -> Option<String> {
+        let memory = self.chain.memory(batch);
+        self.chain.first_not_finite(batch, self.workspace.train(memory).floats).map(str::to_owned)
+    }
+
     /// Gives the moving averages the values they had before the last forward pass of training.
     pub(crate) fn undo_forward_pass(&mut self) {
         self.state.copy_from_slice(&self.state_before);
