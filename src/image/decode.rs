@@ -15,7 +15,9 @@ use super::resize::Source;
 pub struct DecodeOptions {
     /// Most pixels (width times height, as stored) an image may have; more is [`ImageError::TooLarge`],
     /// before anything is allocated. The default, 64 million, takes up to 200 MB decoded and, where the file
-    /// is a progressive JPEG, about 400 MB more while decoding.
+    /// is a progressive JPEG, about 400 MB more while decoding. All scans of a JPEG together may pass over 32 times as
+    /// many pixels; a file of more, such as a small one of thousands of empty scans, is
+    /// [`ImageError::Unsupported`].
     pub max_pixels: u64,
     /// What to do with a JPEG that ends before its end-of-image marker. A PNG that is cut off is always an
     /// error.
@@ -97,6 +99,7 @@ pub(super) fn decode_at_scale(bytes: &[u8], options: &DecodeOptions) -> Result<D
     let (image, header, eighths) = match header::parse(bytes)? {
         Parsed::Jpeg(header) => {
             header.image.check_size(options.max_pixels)?;
+            header.check_scans(bytes, options.max_pixels)?;
             let eighths =
                 shrink_to_as_stored(&header.image, options).map_or(8, |least| header.eighths(least));
             let (image, eighths) = jpeg::decode(bytes, &header, eighths, options.truncated)?;

@@ -15,6 +15,9 @@ const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
 const APP15: u8 = 0xEF;
 
+/// Most scans of an image of as many pixels as may be; smaller ones may have more. Encoders write 1 to about 15.
+const MAX_SCANS: u64 = 32;
+
 /// What decoding needs to know beyond the image's header.
 pub(in crate::image) struct JpegHeader {
     /// The part that concerns the user.
@@ -103,6 +106,22 @@ impl JpegHeader {
             interleaved: scan_components == frame.components.len(),
             scan,
         }
+    }
+
+    /// Fails if the scans of the file would have to be decoded into more than [`MAX_SCANS`] times `max_pixels` pixels:
+    /// a scan of a few bytes passes over the whole image, and takes as long as one of megabytes.
+    pub(in crate::image) fn check_scans(&self, bytes: &[u8], max_pixels: u64) -> Result<(), ImageError> {
+        // Also what only looks like a scan counts, so that no decoder's way through the segments finds more of them.
+        // Entropy-coded data holds none.
+        let scans = bytes[self.scan..].windows(2).filter(|pair| *pair == [0xFF, SOS]).count() + 1;
+        let (width, height) = (self.image.width, self.image.height);
+        let pixels = (width as u64) * (height as u64); // of 16 bits each
+        if pixels.saturating_mul(scans as u64) > max_pixels.saturating_mul(MAX_SCANS) {
+            return Err(unsupported(format!(
+                "{scans} scans of {width}x{height} pixels, over the limit of {MAX_SCANS} scans of {max_pixels} pixels together"
+            )));
+        }
+        Ok(())
     }
 
     /// The scale, in eighths (1, 2 or 8), at which to decode so that no plane is smaller than `least`
