@@ -44,8 +44,9 @@ impl Kind {
     }
 }
 
-/// The longest description of the arrays that is read: the format's own limit.
-const MAX_DESCRIPTION_BYTES: u64 = 100_000_000;
+/// The longest description of the arrays that is written and read: some hundred times that of a network of hundreds of
+/// layers. The format's own limit is 100 MB, but JSON takes up to a hundred times its length while it is parsed.
+const MAX_DESCRIPTION_BYTES: u64 = 4 << 20;
 
 /// Bytes in front of the description: its length.
 const LENGTH_BYTES: usize = size_of::<u64>();
@@ -53,10 +54,17 @@ const LENGTH_BYTES: usize = size_of::<u64>();
 /// The member of the metadata entry with the [`checksum`]. A program that changes anything leaves it out.
 const CHECKSUM: &str = "crc32c";
 
+/// The members of the metadata entry that tell what the rest of it is.
 #[derive(Debug, Serialize, Deserialize)]
-struct Envelope<T> {
+struct Signature {
     kind: Kind,
     version: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Envelope<T> {
+    #[serde(flatten)]
+    signature: Signature,
     #[serde(flatten)]
     header: T,
 }
@@ -83,7 +91,7 @@ pub(super) fn write<T: Serialize>(
 ) -> Result<(), CheckpointError> {
     let failed = |error: io::Error| FileError::new(path, "describe", error);
     let json = |error: serde_json::Error| failed(error.into());
-    let envelope = Envelope { kind, version: VERSION, header };
+    let envelope = Envelope { signature: Signature { kind, version: VERSION }, header };
     let mut entry = serde_json::to_value(&envelope).map_err(json)?;
     let described = arrays.iter().map(|(name, shape, values)| (name.as_str(), shape.as_slice(), *values));
     let crc = checksum(&entry, described, write_floats).map_err(failed)?;
@@ -101,6 +109,13 @@ pub(super) fn write<T: Serialize>(
     let mut described = serde_json::to_vec(&metadata).map_err(json)?;
     // The format wants the values aligned to 8 bytes.
     described.resize(described.len().next_multiple_of(8), b' ');
+    if described.len() as u64 > MAX_DESCRIPTION_BYTES {
+        let reason = format!(
+            "the description of its arrays and settings has {} bytes, over the limit of {MAX_DESCRIPTION_BYTES}",
+            described.len()
+        );
+        return Err(CheckpointError::Info { path: path.into(), reason });
+    }
     write_atomically(path, |file| {
         file.write_all(&(described.len() as u64).to_le_bytes())?;
         file.write_all(&described)?;
@@ -223,15 +238,13 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
     let in_metadata = |error: serde_json::Error| damaged(format!("its metadata: {error}"));
     let mut entry: Value = serde_json::from_str(entry).map_err(in_metadata)?;
     let stored = entry.as_object_mut().and_then(|entry| entry.remove(CHECKSUM));
-    let envelope: Envelope<Value> = serde_json::from_value(entry.clone()).map_err(in_metadata)?;
-    if envelope.kind != kind {
-        return Err(wrong(format!("it is a {}", envelope.kind.name())));
+    let Signature { kind: found, version } = Signature::deserialize(&entry).map_err(in_metadata)?;
+    if found != kind {
+        return Err(wrong(format!("it is a {}", found.name())));
     }
-    if envelope.version > VERSION {
-        let reason = format!(
-            "it is of version {}, this program reads up to {VERSION}: use a newer floret",
-            envelope.version
-        );
+    if version > VERSION {
+        let reason =
+            format!("it is of version {version}, this program reads up to {VERSION}: use a newer floret");
         return Err(wrong(reason));
     }
     let wanted = (bytes.len() as u64).saturating_add(metadata.data_len() as u64);
@@ -256,22 +269,24 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
             )));
         }
     }
-    let header = serde_json::from_value(envelope.header).map_err(in_metadata)?;
+    let header = serde_json::from_value(entry).map_err(in_metadata)?;
     Ok((header, read_arrays(path, &tensors)?))
 }
 
 /// The beginning of a safetensors file: the length of the description and the description, or why it is none.
-fn read_description(file: &mut File) -> io::Result<Result<Vec<u8>, &'static str>> {
+fn read_description(file: &mut File) -> io::Result<Result<Vec<u8>, String>> {
     let mut bytes = Vec::new();
     file.take(LENGTH_BYTES as u64).read_to_end(&mut bytes)?;
     let Some(length) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
-        return Ok(Err("it is too short"));
+        return Ok(Err("it is too short".into()));
     };
     if length > MAX_DESCRIPTION_BYTES {
-        return Ok(Err("it does not begin with the length of a description"));
+        return Ok(Err(format!(
+            "it does not begin with the length of a description, or one over the limit of {MAX_DESCRIPTION_BYTES} bytes"
+        )));
     }
     let read = file.take(length).read_to_end(&mut bytes)?;
-    Ok(if read as u64 == length { Ok(bytes) } else { Err("it ends in its description") })
+    Ok(if read as u64 == length { Ok(bytes) } else { Err("it ends in its description".into()) })
 }
 
 fn read_arrays(path: &Path, tensors: &SafeTensors<'_>) -> Result<Arrays, CheckpointError> {
