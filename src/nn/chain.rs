@@ -67,6 +67,10 @@ impl Chain {
     /// Builds the layers for inputs of shape `input`; the error names the layer that does not fit.
     pub fn build(layers: &[NamedLayer], input: Shape) -> Result<Self, ShapeError> {
         input.check("an input")?;
+        // Layers count on values: they divide by the numbers of them.
+        if input.is_empty() {
+            return Err(ShapeError::new(format!("an input of {input} holds no value")));
+        }
         let mut chain = Self {
             links: Vec::new(),
             input,
@@ -81,9 +85,6 @@ impl Chain {
             let group;
             (group, rest) = rest.split_at(count);
             chain.append(group, epilogue)?;
-        }
-        if chain.output.is_empty() || chain.input.is_empty() {
-            return Err(ShapeError::new(format!("an input of {input} holds no value")));
         }
         Ok(chain)
     }
@@ -121,8 +122,10 @@ impl Chain {
         if let Some(row) = self.rows.last_mut() {
             row.saved_bytes = 4 * (output + memory.saved_floats) + memory.saved_bytes;
         }
-        let params = append(&mut self.params, name, layer.params());
-        let state = append(&mut self.state, name, layer.state());
+        let (params_before, state_before) =
+            self.links.last().map_or((0, 0), |link| (link.params.end, link.state.end));
+        let params = append(&mut self.params, params_before, name, layer.params());
+        let state = append(&mut self.state, state_before, name, layer.state());
         let start = self.prepared_len();
         let prepared = start..start + layer.prepared_len();
         self.links.push(Link {
@@ -292,9 +295,8 @@ fn fusable(layers: &[NamedLayer]) -> (Epilogue, usize) {
     }
 }
 
-/// Appends a layer's arrays under its name; returns the values they occupy in the common buffer.
-fn append(all: &mut Vec<Param>, layer: &str, params: Vec<Param>) -> Range<usize> {
-    let start = all.iter().map(Param::len).sum();
+/// Appends a layer's arrays under its name; returns the values they occupy in the common buffer, from `start`.
+fn append(all: &mut Vec<Param>, start: usize, layer: &str, params: Vec<Param>) -> Range<usize> {
     let len: usize = params.iter().map(Param::len).sum();
     all.extend(params.into_iter().map(|p| Param { name: format!("{layer}/{}", p.name), ..p }));
     start..start + len
