@@ -15,9 +15,11 @@ use super::resize::Source;
 pub struct DecodeOptions {
     /// Most pixels (width times height, as stored) an image may have; more is [`ImageError::TooLarge`],
     /// before anything is allocated. The default, 64 million, takes up to 200 MB decoded and, where the file
-    /// is a progressive JPEG, about 400 MB more while decoding. All scans of a JPEG together may pass over 32 times as
-    /// many pixels; a file of more, such as a small one of thousands of empty scans, is
-    /// [`ImageError::Unsupported`].
+    /// is a progressive JPEG or a PNG with opacity, about 400 MB more while decoding: `tests/corpus` holds it
+    /// to 1 GiB.
+    ///
+    /// All scans of a JPEG together may pass over 32 times as many pixels, which bounds the time; a file of
+    /// more, such as one of thousands of empty scans, is [`ImageError::Unsupported`].
     pub max_pixels: u64,
     /// What to do with a JPEG that ends before its end-of-image marker. A PNG that is cut off is always an
     /// error.
