@@ -321,6 +321,18 @@ fn a_changed_file_is_refused_with_what_does_not_fit() {
     assert!(load_model(edit(&model, |_| ())).is_ok());
 }
 
+/// What could not be read again is not written.
+#[test]
+fn a_description_over_the_limit_is_not_saved() {
+    let (_folder, model, _) = small_files();
+    let before = fs::read(&model).unwrap();
+    let (network, info) = load_model(&model).unwrap();
+    let classes = info.classes.iter().map(|name| name.repeat(5 << 20)).collect();
+    let error = save_model(&model, &network, &ModelInfo { classes, ..info }).unwrap_err();
+    assert!(error.to_string().contains("over the limit of 4194304"), "{error}");
+    assert_eq!(fs::read(&model).unwrap(), before);
+}
+
 /// Sparse files that no memory could hold: what they are is told from their beginning.
 #[test]
 fn a_long_file_is_told_from_its_beginning() {
