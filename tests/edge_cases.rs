@@ -116,7 +116,8 @@ fn shards_without_records_and_files_without_bytes_are_named() {
     let folder = tempdir().unwrap();
     let path = folder.path().join(shard_name("eval", 0, 1));
     fs::write(&path, b"").unwrap();
-    let error = Loader::open(std::slice::from_ref(&path), LoaderOptions::new(Preprocess::new(8), 2)).unwrap_err();
+    let error =
+        Loader::open(std::slice::from_ref(&path), LoaderOptions::new(Preprocess::new(8), 2)).unwrap_err();
     assert!(matches!(&error, BatchError::Empty(shards) if *shards == [path.clone()]), "{error}");
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
 }

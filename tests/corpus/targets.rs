@@ -25,8 +25,10 @@ const MAX_PIXELS: u64 = 1 << 16;
 /// A TFRecord file: read in order and indexed, its compression told from its bytes and by the caller.
 pub fn records(input: &[u8]) {
     use Compression::{Gzip, Plain, Zlib};
-    for compression in [None, Some(Plain), Some(Gzip), Some(Zlib)] {
-        let options = ReaderOptions { compression, max_record_bytes: MAX_RECORD_BYTES };
+    let options =
+        |compression, search| ReaderOptions { compression, max_record_bytes: MAX_RECORD_BYTES, search };
+    let cases = [None, Some(Plain), Some(Gzip), Some(Zlib)].map(|compression| options(compression, false));
+    for options in cases.into_iter().chain([options(Some(Plain), true)]) {
         if let Ok(reader) = RecordReader::new(input, "input", &options) {
             let mut end = 0;
             for record in reader.flatten() {
