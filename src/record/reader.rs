@@ -191,19 +191,25 @@ impl<R: Read> RecordReader<R> {
         let start = self.next.offset;
         let passed = match *defect {
             RecordDefect::DataCrc(_) => {
-                // If bytes were lost from the data, or others came among them, the next record is not where the length says.
-                let behind = self.stream.look(frame_bytes(payload) as usize, HEADER_BYTES as usize)?;
+                // If bytes were lost from the data, or others came among them, the next record is not where the length says, or
+                // not the next: then a whole one lies in the bytes that were taken for data.
+                let frame = frame_bytes(payload);
+                let behind = self.stream.look(frame as usize, HEADER_BYTES as usize)?;
                 let follows =
                     behind.first_chunk().map_or(behind.is_empty(), |h| frame::parse_header(h).is_ok());
-                if follows || patience.is_over() {
+                if patience.is_over() {
                     return Ok(Lost::Record);
                 }
-                search::next_record(&mut self.stream, self.max_record_bytes, patience)?
+                let within = if follows { frame } else { u64::MAX };
+                match search::next_record(&mut self.stream, self.max_record_bytes, within, patience)? {
+                    None if follows => return Ok(Lost::Record),
+                    passed => passed,
+                }
             }
             RecordDefect::NotTfRecord { .. }
             | RecordDefect::LengthCrc(_)
             | RecordDefect::Truncated { .. } => {
-                search::next_record(&mut self.stream, self.max_record_bytes, patience)?
+                search::next_record(&mut self.stream, self.max_record_bytes, u64::MAX, patience)?
             }
             // The length is right: there is nothing to search for.
             RecordDefect::TooLong { length, .. } => {

@@ -37,14 +37,15 @@ impl Patience {
     }
 }
 
-/// Looks behind the first byte after the mark for the next offset where a whole record begins: its length fits its CRC and
-/// is at most `limit`, and its data, all there, fit theirs. Sets the mark there and gives the bytes passed over; `None` if
-/// there is no such record up to the end.
+/// Looks behind the first byte after the mark, and less than `within` behind it, for the next offset where a whole record
+/// begins: its length fits its CRC and is at most `limit`, and its data, all there, fit theirs. Sets the mark there and gives
+/// the bytes passed over; `None` with the mark at `within`, or at the end, if there is no such record.
 ///
 /// Once `patience` is over, a length alone makes a record.
 pub(super) fn next_record<R: Read>(
     tape: &mut Tape<R>,
     limit: u64,
+    within: u64,
     patience: &mut Patience,
 ) -> io::Result<Option<u64>> {
     let mut passed = 1;
@@ -53,10 +54,13 @@ pub(super) fn next_record<R: Read>(
     loop {
         // As much as is held, so that a long search does not look a byte at a time.
         let window = tape.look(0, WINDOW_BYTES)?;
-        if (window.len() as u64) < HEADER_BYTES {
+        let left = usize::try_from(within - passed).unwrap_or(usize::MAX);
+        let offsets = (window.len() + 1).saturating_sub(HEADER_BYTES as usize).min(left);
+        if offsets == 0 {
+            let end = left.min(window.len());
+            tape.go_on_at(end);
             return Ok(None);
         }
-        let offsets = window.len() - HEADER_BYTES as usize + 1;
         let found = (0..offsets).find_map(|at| Some((at, plausible(&window[at..], limit)?)));
         let Some((at, length)) = found else {
             tape.go_on_at(offsets);

@@ -208,6 +208,19 @@ proptest! {
     }
 }
 
+/// As many bytes are missing from a record as the next one has: behind the first's length stands the third's.
+#[test]
+fn a_record_taken_for_the_end_of_the_one_before_is_found() {
+    let file = oracle::file_of(&[&[7; 42][..], b"ab", b"third"]);
+    for end in [file.len(), file.len() - 21] {
+        let shorter = [&file[..20], &file[38..end]].concat();
+        let (records, errors) = recovered(&shorter);
+        assert_eq!(records, whole_records(&shorter));
+        assert_eq!(records[0], (40, b"ab".to_vec()));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+    }
+}
+
 /// Long records, so that what is searched and what is checked spans many buffers.
 #[test]
 fn records_of_many_buffers_are_found_behind_damage() {
