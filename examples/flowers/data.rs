@@ -11,7 +11,7 @@ use crate::files::LABELS;
 /// Shards of one or more splits, and `labels.txt`.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
-    path: PathBuf,
+    pub path: PathBuf,
     pub classes: ClassNames,
 }
 

@@ -9,6 +9,7 @@ mod demo;
 mod evaluation;
 mod files;
 mod folder;
+mod interrupt;
 mod messages;
 mod report;
 mod ui;
@@ -66,9 +67,15 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            ui::note!("error: {}", messages::message(error.as_ref()));
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<interrupt::Interrupted>() {
+            Some(interrupted) => {
+                ui::note!("{interrupted}");
+                ExitCode::from(interrupted.exit_code)
+            }
+            None => {
+                ui::note!("error: {}", messages::message(error.as_ref()));
+                ExitCode::FAILURE
+            }
+        },
     }
 }

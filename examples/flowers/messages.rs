@@ -2,8 +2,11 @@
 //! advice out where there is no flag.
 
 use std::error::Error as StdError;
+use std::io::ErrorKind;
 
+use floret::atomic_file::FileError;
 use floret::batch::{BadPhoto, BatchError, ConvertError, PhotoFault};
+use floret::checkpoint::CheckpointError;
 use floret::image::{ImageError, PhotoError};
 use floret::network::NetworkError;
 use floret::record::{RecordDefect, RecordError};
@@ -146,6 +149,20 @@ fn convert(error: &ConvertError) -> String {
         ConvertError::Occupied { .. } => format!("{error} with --overwrite"),
         _ => error.to_string(),
     }
+}
+
+/// An error of saving, with what to do about it.
+pub fn checkpoint(error: &CheckpointError) -> String {
+    let CheckpointError::File(FileError { source, .. }) = error else { return error.to_string() };
+    let hint = match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on its disk",
+        ErrorKind::FileTooLarge => "raise the limit on the size of files (ulimit -f)",
+        ErrorKind::NotFound => "its folder is gone: bring it back",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "make its folder writable",
+        ErrorKind::IsADirectory => "move the folder of this name away",
+        _ => "see whether its disk is sound",
+    };
+    format!("{error}: {hint}")
 }
 
 fn network(error: &NetworkError) -> String {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::run_folder::Holder;
 use crate::atomic_file::FileError;
 use crate::network::NetworkError;
 
@@ -29,6 +30,18 @@ pub enum CheckpointError {
         path: PathBuf,
         /// What does not fit.
         reason: String,
+    },
+    /// A run's folder in which another process trains.
+    #[error(
+        "{} is in use{}: wait until that run has ended or stop it, or choose another folder",
+        folder.display(),
+        holder.map_or(String::new(), |holder| format!(" by {holder}"))
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Who holds it, if that is known.
+        holder: Option<Holder>,
     },
     /// A network that can't be built, or arrays that do not fit it.
     #[error("{}: {error}", path.display())]

@@ -7,23 +7,27 @@
 //!   description, class names and preprocessing: all that prediction needs.
 //! - `training.safetensors` ([`save_training`], [`load_training`]): the same network as it is now, the optimizer's
 //!   slots and the position to the batch: all that resuming needs.
+//!
+//! A [`Saver`] writes both while training; a [`RunFolder`] keeps their folder to one process.
 
 mod error;
 mod file;
+mod run_folder;
 mod saver;
 mod training;
 
 use std::path::Path;
 
 pub use error::CheckpointError;
-pub use saver::Saver;
+pub use run_folder::{Holder, RunFolder};
+pub use saver::{OnSaveError, Saver};
 use serde::{Deserialize, Serialize};
 pub use training::{SavedTraining, load_training, save_training};
 
 use crate::batch::Preprocess;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::nn::{Param, Shape};
-use file::{Arrays, Kind};
+use file::{Array, Arrays, Kind};
 
 /// What prediction needs beside the network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,6 +103,27 @@ fn check_count(path: &Path, what: &str, count: u64) -> Result<(), CheckpointErro
         return Ok(());
     }
     Err(CheckpointError::damaged(path, format!("it counts {count} {what}")))
+}
+
+/// A model as it was, to be written later.
+struct ModelSnapshot {
+    header: ModelHeader,
+    /// Name, shape and values of each array.
+    arrays: Vec<(String, Vec<usize>, Vec<f32>)>,
+}
+
+impl ModelSnapshot {
+    /// `path` is for errors alone: those of [`save_model`] but for the file's.
+    fn of(path: &Path, network: &Network, info: &ModelInfo) -> Result<Self, CheckpointError> {
+        let copied = |(name, shape, values): Array<'_>| (name, shape, values.to_vec());
+        let arrays = file::network_arrays(network).into_iter().map(copied).collect();
+        Ok(Self { header: ModelHeader::of(path, network, info)?, arrays })
+    }
+
+    fn write(&self, path: &Path) -> Result<(), CheckpointError> {
+        let lent = self.arrays.iter().map(|(name, shape, values)| (name.clone(), shape.clone(), &values[..]));
+        file::write(path, Kind::Model, &self.header, &lent.collect::<Vec<_>>())
+    }
 }
 
 /// Writes `network` with what prediction needs to one file.

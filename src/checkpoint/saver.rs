@@ -1,18 +1,45 @@
 //! Saving while training.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use super::{ModelInfo, save_model, save_training};
+use super::{CheckpointError, ModelInfo, ModelSnapshot, save_model, save_training};
 use crate::network::StepReport;
-use crate::train::{Callback, EpochRecord, Flow, Moment, TrainError};
+use crate::train::{Callback, Ended, EpochRecord, Flow, Moment, TrainError};
+
+/// What becomes of training when its state can't be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSaveError {
+    /// It ends with the error.
+    Stop,
+    /// It goes on; the next save tries again.
+    Continue,
+}
+
+type Decide = Box<dyn FnMut(&CheckpointError) -> OnSaveError + Send>;
 
 /// Saves the best network so far as `model.safetensors` and the training state as `training.safetensors`.
-#[derive(Debug, Clone)]
+///
+/// The training state is saved before the first step, after each epoch and [every so many steps](Self::every_steps), and
+/// where a callback stops training; the network after each epoch that is the best so far. So from the first step on, a
+/// process that is killed leaves a run that can be resumed, and that ends with the same bits.
+///
+/// The training state on the disk never tells of a best network that is not there: the network goes first, and the
+/// state waits for it. A crash between the two repeats steps, and finds the same network again.
+///
+/// A save that fails leaves the earlier files as they are, and [`on_error`](Self::on_error) decides what follows. A best
+/// network that could not be saved is kept in memory until it can. A failure before the first step or at the end of
+/// training, where nothing would come after it, is always an error.
 pub struct Saver {
     folder: PathBuf,
     info: ModelInfo,
     settings: serde_json::Value,
     every_steps: Option<u64>,
+    decide: Decide,
+    /// The best network, while it is not on the disk.
+    unsaved_best: Option<ModelSnapshot>,
+    /// Steps and epochs done in the training state on the disk.
+    saved: Option<(u64, u64)>,
 }
 
 impl Saver {
@@ -20,12 +47,37 @@ impl Saver {
     ///
     /// `settings` is kept in the training state for the program that resumes.
     pub fn new(folder: impl Into<PathBuf>, info: ModelInfo, settings: serde_json::Value) -> Self {
-        Self { folder: folder.into(), info, settings, every_steps: None }
+        Self {
+            folder: folder.into(),
+            info,
+            settings,
+            every_steps: None,
+            decide: Box::new(|_| OnSaveError::Stop),
+            unsaved_best: None,
+            saved: None,
+        }
     }
 
     /// Saves the training state after so many steps too.
     pub fn every_steps(mut self, steps: u64) -> Self {
         self.every_steps = Some(steps.max(1));
+        self
+    }
+
+    /// Tells `decide` of each save that fails, and does as it says; without it, training stops.
+    ///
+    /// ```
+    /// use floret::checkpoint::{OnSaveError, Saver};
+    /// # use floret::{batch::Preprocess, checkpoint::ModelInfo};
+    /// # let info = ModelInfo { classes: Vec::new(), preprocess: Preprocess::new(32) };
+    ///
+    /// let saver = Saver::new("run", info, serde_json::Value::Null).on_error(|error| {
+    ///     eprintln!("warning: {error}");
+    ///     OnSaveError::Continue
+    /// });
+    /// ```
+    pub fn on_error(mut self, decide: impl FnMut(&CheckpointError) -> OnSaveError + Send + 'static) -> Self {
+        self.decide = Box::new(decide);
         self
     }
 
@@ -39,28 +91,75 @@ impl Saver {
         self.folder.join("training.safetensors")
     }
 
-    fn save_training(&self, moment: Moment<'_>) -> Result<(), TrainError> {
+    /// Saves a best network that is still to be saved, and then the training state.
+    fn save(&mut self, moment: Moment<'_>) -> Result<(), CheckpointError> {
         let Moment { network, optimizer, progress, .. } = moment;
-        save_training(self.training_path(), network, &self.info, optimizer, progress, &self.settings)
-            .map_err(|error| TrainError::Callback(error.into()))
+        if let Some(best) = &self.unsaved_best {
+            best.write(&self.model_path())?;
+            self.unsaved_best = None;
+        }
+        save_training(self.training_path(), network, &self.info, optimizer, progress, &self.settings)?;
+        self.saved = Some((progress.step, progress.epoch));
+        Ok(())
+    }
+
+    fn save_epoch(&mut self, moment: Moment<'_>, best: bool) -> Result<(), CheckpointError> {
+        if best {
+            self.unsaved_best = None;
+            if let Err(error) = save_model(self.model_path(), moment.network, &self.info) {
+                self.unsaved_best = Some(ModelSnapshot::of(&self.model_path(), moment.network, &self.info)?);
+                return Err(error);
+            }
+        }
+        self.save(moment)
+    }
+
+    fn decide(&mut self, saved: Result<(), CheckpointError>) -> Result<Flow, TrainError> {
+        match saved {
+            Err(error) if (self.decide)(&error) == OnSaveError::Stop => Err(failed(error)),
+            _ => Ok(Flow::Continue),
+        }
     }
 }
 
+fn failed(error: CheckpointError) -> TrainError {
+    TrainError::Callback(error.into())
+}
+
 impl Callback for Saver {
-    fn on_step(&mut self, moment: Moment<'_>, _report: &StepReport) -> Result<Flow, TrainError> {
-        if self.every_steps.is_some_and(|every| moment.progress.step.is_multiple_of(every)) {
-            self.save_training(moment)?;
-        }
+    fn on_start(&mut self, moment: Moment<'_>) -> Result<Flow, TrainError> {
+        self.save(moment).map_err(failed)?;
         Ok(Flow::Continue)
     }
 
-    fn on_epoch(&mut self, moment: Moment<'_>, record: &EpochRecord) -> Result<Flow, TrainError> {
-        // The model first: a crash between the two then repeats the epoch rather than losing its network.
-        if record.best {
-            save_model(self.model_path(), moment.network, &self.info)
-                .map_err(|error| TrainError::Callback(error.into()))?;
+    fn on_step(&mut self, moment: Moment<'_>, _report: &StepReport) -> Result<Flow, TrainError> {
+        if !self.every_steps.is_some_and(|every| moment.progress.step.is_multiple_of(every)) {
+            return Ok(Flow::Continue);
         }
-        self.save_training(moment)?;
-        Ok(Flow::Continue)
+        let saved = self.save(moment);
+        self.decide(saved)
+    }
+
+    fn on_epoch(&mut self, moment: Moment<'_>, record: &EpochRecord) -> Result<Flow, TrainError> {
+        let saved = self.save_epoch(moment, record.best);
+        self.decide(saved)
+    }
+
+    fn on_end(&mut self, moment: Moment<'_>, _ended: Ended) -> Result<(), TrainError> {
+        if self.saved == Some((moment.progress.step, moment.progress.epoch)) {
+            return Ok(());
+        }
+        self.save(moment).map_err(failed)
+    }
+}
+
+impl fmt::Debug for Saver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { folder, every_steps, saved, .. } = self;
+        f.debug_struct("Saver")
+            .field("folder", folder)
+            .field("every_steps", every_steps)
+            .field("saved", saved)
+            .finish_non_exhaustive()
     }
 }

@@ -90,6 +90,15 @@ pub struct Moment<'a> {
 
 /// Something to do while training: show, save, stop.
 pub trait Callback {
+    /// Before the first step of a run, begun or resumed.
+    ///
+    /// # Errors
+    /// Whatever should keep training from beginning.
+    fn on_start(&mut self, moment: Moment<'_>) -> Result<Flow, TrainError> {
+        let _ = moment;
+        Ok(Flow::Continue)
+    }
+
     /// After each step.
     ///
     /// # Errors
@@ -106,6 +115,15 @@ pub trait Callback {
     fn on_epoch(&mut self, moment: Moment<'_>, record: &EpochRecord) -> Result<Flow, TrainError> {
         let _ = (moment, record);
         Ok(Flow::Continue)
+    }
+
+    /// When training has ended, by itself or because a callback stopped it; after an error it is not called.
+    ///
+    /// # Errors
+    /// Whatever must not go unnoticed, such as a state that can't be saved.
+    fn on_end(&mut self, moment: Moment<'_>, ended: Ended) -> Result<(), TrainError> {
+        let _ = (moment, ended);
+        Ok(())
     }
 }
 
@@ -164,6 +182,30 @@ impl Trainer {
         if self.progress.batch > batches {
             return Err(TrainError::Position { batch: self.progress.batch, batches });
         }
+        let progress = &self.progress;
+        let flow = notify(callbacks, |callback| {
+            callback.on_start(Moment { network, optimizer: &mut *optimizer, progress })
+        })?;
+        let ended = match flow {
+            Flow::Continue => self.run_epochs(network, optimizer, train, eval, callbacks)?,
+            Flow::Stop => Ended::Stopped,
+        };
+        let progress = &self.progress;
+        for callback in callbacks {
+            callback.on_end(Moment { network, optimizer: &mut *optimizer, progress }, ended)?;
+        }
+        Ok(ended)
+    }
+
+    /// [`run`](Self::run) between its start and its end.
+    fn run_epochs(
+        &mut self,
+        network: &mut Network,
+        optimizer: &mut dyn Optimizer,
+        train: &Loader,
+        eval: Option<&Loader>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<Ended, TrainError> {
         while self.progress.epoch < self.options.epochs {
             if self.has_lost_patience() {
                 return Ok(Ended::NoImprovement);

@@ -24,6 +24,8 @@ fn help_teaches_and_bad_arguments_exit_with_2() {
         "--augment",
         "--seed",
         "--resume",
+        "--save-every",
+        "--on-save-error",
     ] {
         assert!(train.contains(flag), "{flag} is not in {train}");
     }

@@ -1,6 +1,13 @@
 //! The program `flowers`, run as a process: what its subcommands print, their files and their exit codes.
+// Signals and limits are sent as Linux has them.
+#[cfg(target_os = "linux")]
+mod crashes;
 mod data;
+#[cfg(target_os = "linux")]
+mod disks;
 mod journey;
 mod prediction;
+#[cfg(target_os = "linux")]
+mod process;
 mod support;
 mod training;

@@ -8,7 +8,7 @@ use floret::batch::ClassNames;
 use floret::image::Fit;
 use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_shards};
 
-use super::train::{self, Augmentation, Recipe, Rule, Settings};
+use super::train::{self, Augmentation, Recipe, Rule, Saving, Settings};
 use crate::Result;
 use crate::args::{FIRST_LABEL, Threads};
 use crate::data::DataFolder;
@@ -62,7 +62,8 @@ pub fn run(args: &Args) -> Result<()> {
 
     say!("\n== 2. Training");
     let data = DataFolder::open(&data_path)?;
-    train::train(&data, &settings(args.seed), None, &run_path)?;
+    let run = train::claim(&run_path)?;
+    train::train(&data, &settings(args.seed), None, &run, Saving::default())?;
 
     let model = run_path.join(MODEL);
     say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));

@@ -1,21 +1,24 @@
 //! `train`: shards to a trained network.
 
 mod display;
+mod saving;
 mod settings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use floret::batch::{Loader, LoaderOptions};
-use floret::checkpoint::{ModelInfo, SavedTraining, Saver, load_model, load_training};
+use floret::checkpoint::{ModelInfo, RunFolder, SavedTraining, Saver, load_model, load_training};
 use floret::image::Fit;
-use floret::train::{Ended, TrainOptions, Trainer};
+use floret::train::{Callback, Ended, Progress, TrainOptions, Trainer};
 
+pub use self::saving::Saving;
 pub use self::settings::{Augmentation, Recipe, Rule, Settings};
 use crate::args::{self, Records, Threads};
 use crate::data::DataFolder;
 use crate::evaluation::evaluate;
 use crate::files::{EVAL, MODEL, TRAIN, TRAINING};
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::ui::{self, note, say};
 use crate::{Result, messages, report};
 use display::Display;
@@ -28,6 +31,9 @@ use display::Display;
 /// another from there on.
 ///
 /// Without eval shards the network of the lowest training loss is saved.
+///
+/// Ctrl-C (or SIGTERM) ends the step under way, saves, and exits with 130 (143); a second one ends the program at once.
+/// Even a run that is killed can be resumed: it ends with the very same weights.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder with train-*, eval-* and labels.txt, as `flowers convert` writes it
@@ -66,6 +72,8 @@ pub struct Args {
     #[command(flatten)]
     records: Records,
     #[command(flatten)]
+    saving: Saving,
+    #[command(flatten)]
     threads: Threads,
     /// Where the model and the training state go
     #[arg(long, value_name = "DIR", default_value = "run")]
@@ -79,15 +87,12 @@ pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
     ui::outlive_reader();
     let data = DataFolder::open(&args.data)?;
-    let saved = if args.resume { Some(saved(&args.out)?) } else { None };
+    let (run, saved) = open_run(args)?;
     let settings = match &saved {
         Some(saved) => Settings::resumed(saved, args)?,
-        None => {
-            refuse_occupied(&args.out)?;
-            Settings::new(args)
-        }
+        None => Settings::new(args),
     };
-    let trained = train(&data, &settings, saved, &args.out);
+    let trained = train(&data, &settings, saved, &run, args.saving);
     let evaluated = trained.map_err(|error| match settings.skip_bad {
         true => error,
         false => messages::suggest_skipping(error),
@@ -101,9 +106,16 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The training state in the folder `out`.
-fn saved(out: &Path) -> Result<SavedTraining> {
+/// The folder of the run, held, and the state to go on from.
+fn open_run(args: &Args) -> Result<(RunFolder, Option<SavedTraining>)> {
+    let out = &args.out;
     let path = out.join(TRAINING);
+    if !args.resume {
+        // Only once it is held: what lies in it may be another's that is just beginning.
+        let run = claim(out)?;
+        refuse_occupied(out)?;
+        return Ok((run, None));
+    }
     if !path.exists() {
         return Err(format!(
             "{} is missing: there is no run to go on with; leave out --resume to begin one, or name its folder with --out",
@@ -111,39 +123,54 @@ fn saved(out: &Path) -> Result<SavedTraining> {
         )
         .into());
     }
-    Ok(load_training(path)?)
+    Ok((claim(out)?, Some(load_training(path)?)))
+}
+
+/// Makes the folder `out` where it is missing, and keeps other runs out of it.
+pub fn claim(out: &Path) -> Result<RunFolder> {
+    fs::create_dir_all(out).map_err(|error| format!("cannot create {}: {error}", out.display()))?;
+    let run = RunFolder::claim(out)?;
+    if let Some(error) = run.unlocked() {
+        note!(
+            "note: {} can't be locked ({error}): see to it yourself that no other run uses it",
+            out.display()
+        );
+    }
+    Ok(run)
 }
 
 /// Fails if the folder `out` holds what another run made.
 fn refuse_occupied(out: &Path) -> Result<()> {
     let choose = "choose another folder (--out), or move the file away";
-    if out.join(TRAINING).exists() {
+    let (state, model) = (out.join(TRAINING), out.join(MODEL));
+    // One that failed before its first step has left nothing that would be missed.
+    let is_run = || model.exists() || !load_training(&state).is_ok_and(|saved| saved.progress.step == 0);
+    if state.exists() && is_run() {
         let out = out.display();
         return Err(
             format!("{out} holds a training run already: go on with it (--resume), or {choose}").into()
         );
     }
-    let model = out.join(MODEL);
     if model.exists() {
         return Err(format!("{} exists already: {choose}", model.display()).into());
     }
     Ok(())
 }
 
-/// Trains, or goes on training, in the folder `out`; prints what it does, and the best network's evaluation. Whether there
+/// Trains, or goes on training, in the folder `run`; prints what it does, and the best network's evaluation. Whether there
 /// was anything to evaluate on.
 pub fn train(
     data: &DataFolder,
     settings: &Settings,
     saved: Option<SavedTraining>,
-    out: &Path,
+    run: &RunFolder,
+    saving: Saving,
 ) -> Result<bool> {
     let classes = data.classes.names();
     let options = settings.loader_options(classes.len());
     let train = data.loader(TRAIN, options.clone())?;
     let eval = data.loader_if_any(EVAL, options.clone().for_evaluation())?;
     describe_data(&train, eval.as_ref(), classes);
-    fs::create_dir_all(out).map_err(|error| format!("cannot create {}: {error}", out.display()))?;
 
     let train_options = TrainOptions {
         schedule: settings.schedule(train.batches()),
@@ -175,12 +202,20 @@ pub fn train(
         ui::count(rayon::current_num_threads(), "thread")
     );
     let info = ModelInfo { classes: classes.to_vec(), preprocess: options.preprocess };
-    let mut saver = Saver::new(out, info, serde_json::to_value(settings)?).every_steps(SAVE_EVERY);
+    let saver = Saver::new(run.path(), info, serde_json::to_value(settings)?);
+    let mut saver = saving.apply(saver);
     let mut display = Display::new(&train, eval.as_ref(), settings.epochs);
-    let ended =
-        trainer.run(&mut network, optimizer.as_mut(), &train, eval.as_ref(), &mut [&mut saver, &mut display]);
+    let mut interrupt = Interrupt::catch()?;
+    let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut display, &mut interrupt];
+    let ended = trainer.run(&mut network, optimizer.as_mut(), &train, eval.as_ref(), callbacks);
     let shown = display.finish();
-    if ended? == Ended::Finished && shown == 0 {
+    let ended = ended.map_err(|error| saving::explain(error, run.path()))?;
+    if let Some(exit_code) = interrupt.exit_code() {
+        let message = how_to_go_on(trainer.progress(), data, run.path());
+        return Err(Interrupted { exit_code, message }.into());
+    }
+    drop(interrupt);
+    if ended == Ended::Finished && shown == 0 {
         say!("all {} were done already", ui::count(settings.epochs, "epoch"));
     }
     let Some(best) = trainer.progress().best else { return Ok(eval.is_some()) };
@@ -196,9 +231,17 @@ pub fn train(
     Ok(true)
 }
 
-/// Steps between two saves of the training state: well under a minute of work lost, well under a hundredth of the time
-/// spent on saving.
-const SAVE_EVERY: u64 = 50;
+/// What an interrupted run leaves in the folder `out`.
+fn how_to_go_on(progress: &Progress, data: &DataFolder, out: &Path) -> String {
+    format!(
+        "{} and {} of the next are saved in {}\nGo on:        flowers train --data {} --out {} --resume",
+        ui::count(progress.epoch as usize, "epoch"),
+        ui::count(progress.batch, "step"),
+        out.join(TRAINING).display(),
+        data.path.display(),
+        out.display()
+    )
+}
 
 fn describe_data(train: &Loader, eval: Option<&Loader>, classes: &[String]) {
     let photos = ui::count(train.len(), "photo");

@@ -1,0 +1,67 @@
+//! When training saves, and what a save that fails does.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use floret::checkpoint::{OnSaveError, Saver};
+use floret::train::TrainError;
+
+use crate::Error;
+use crate::args;
+use crate::files::TRAINING;
+use crate::messages;
+use crate::ui::note;
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Saving {
+    /// Steps between two saves of the training state within an epoch
+    #[arg(long, value_parser = args::positive, value_name = "STEPS", default_value_t = SAVE_EVERY)]
+    save_every: usize,
+    /// What happens when a save fails, as on a full disk: warn and try again at the next save, or stop. A failure at the
+    /// beginning or the end of training is always an error
+    #[arg(long, value_enum, default_value_t = OnFailure::Continue)]
+    on_save_error: OnFailure,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OnFailure {
+    Continue,
+    Stop,
+}
+
+/// Well under a minute of work lost, well under a hundredth of the time spent on saving.
+const SAVE_EVERY: usize = 50;
+
+impl Default for Saving {
+    fn default() -> Self {
+        Self { save_every: SAVE_EVERY, on_save_error: OnFailure::Continue }
+    }
+}
+
+impl Saving {
+    pub fn apply(self, saver: Saver) -> Saver {
+        let saver = saver.every_steps(self.save_every as u64);
+        match self.on_save_error {
+            OnFailure::Stop => saver,
+            OnFailure::Continue => saver.on_error(|error| {
+                note!(
+                    "WARNING: {}; training goes on without it, and the next save tries again",
+                    messages::checkpoint(error)
+                );
+                OnSaveError::Continue
+            }),
+        }
+    }
+}
+
+/// The same error; of a save with what is left in the folder `out`.
+pub fn explain(error: TrainError, out: &Path) -> Error {
+    let TrainError::Callback(inner) = &error else { return error.into() };
+    let Some(failed) = inner.downcast_ref() else { return error.into() };
+    let left = if out.join(TRAINING).is_file() {
+        "; what was saved before is whole, and --resume goes on from there"
+    } else {
+        ""
+    };
+    format!("{}{left}", messages::checkpoint(failed)).into()
+}

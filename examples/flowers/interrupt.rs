@@ -1,0 +1,88 @@
+//! Ctrl-C and SIGTERM while training: the step under way ends, the run is saved, and the exit code tells.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use floret::network::StepReport;
+use floret::train::{Callback, EpochRecord, Flow, Moment, TrainError};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::Result;
+
+/// The exit code of a program that a signal ended is this and the signal's number.
+const SIGNAL_EXIT: i32 = 128;
+
+/// Takes signals from its beginning to its end; as a callback it stops training after the first. A second signal ends the
+/// program at once, as does the first after its end.
+pub struct Interrupt {
+    /// The number of the signal that came; 0 before.
+    signal: Arc<AtomicUsize>,
+    /// Whether the next signal ends the program.
+    at_once: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    pub fn catch() -> Result<Self> {
+        let interrupt = Self { signal: Arc::default(), at_once: Arc::default() };
+        for signal in [SIGINT, SIGTERM] {
+            // In the order in which they act: the first signal finds `at_once` unset, and sets it for the second.
+            flag::register_conditional_shutdown(signal, SIGNAL_EXIT + signal, interrupt.at_once.clone())?;
+            flag::register(signal, interrupt.at_once.clone())?;
+            flag::register_usize(signal, interrupt.signal.clone(), signal as usize)?;
+        }
+        // A limit on the size of files (`ulimit -f`) is to be a save that fails, not the end of the process.
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+        Ok(interrupt)
+    }
+
+    /// The exit code for the signal that came, if one did.
+    pub fn exit_code(&self) -> Option<u8> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => None,
+            signal => u8::try_from(SIGNAL_EXIT as usize + signal).ok(),
+        }
+    }
+
+    fn flow(&self) -> std::result::Result<Flow, TrainError> {
+        Ok(if self.exit_code().is_some() { Flow::Stop } else { Flow::Continue })
+    }
+}
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.at_once.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Callback for Interrupt {
+    fn on_start(&mut self, _: Moment<'_>) -> std::result::Result<Flow, TrainError> {
+        self.flow()
+    }
+
+    fn on_step(&mut self, _: Moment<'_>, _: &StepReport) -> std::result::Result<Flow, TrainError> {
+        self.flow()
+    }
+
+    fn on_epoch(&mut self, _: Moment<'_>, _: &EpochRecord) -> std::result::Result<Flow, TrainError> {
+        self.flow()
+    }
+}
+
+/// The error of work that a signal ended in order.
+#[derive(Debug)]
+pub struct Interrupted {
+    pub exit_code: u8,
+    /// What is saved, and how to go on.
+    pub message: String,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "interrupted: {}", self.message)
+    }
+}
+
+impl std::error::Error for Interrupted {}

@@ -1,0 +1,260 @@
+//! What ends the program before its time, and what is left then: signals, kills, two runs in one folder.
+//!
+//! The two harnesses at the end are long, and left out of `cargo test`. They print their seed; `FLORET_SEED` gives another,
+//! `FLORET_KILLS` another number of kills:
+//!
+//! ```text
+//! cargo test --release --test program -- --ignored --nocapture hundreds_of_kills
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use floret::checkpoint::{RunFolder, load_model, load_training};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::process::Running;
+use crate::support::*;
+
+/// Enough that a test that waits for the first epoch comes in time for what it does then.
+const EPOCHS: &[&str] = &["--epochs", "12"];
+
+/// What a run of [`EPOCHS`] that nobody disturbed leaves.
+fn undisturbed(folder: &Path) -> [Vec<u8>; 2] {
+    succeeds(folder, &[TRAIN, EPOCHS, &["--out", "undisturbed"]].concat());
+    files(&folder.join("undisturbed"))
+}
+
+fn data(folder: &Path) {
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
+}
+
+/// The best network and the training state.
+fn files(run: &Path) -> [Vec<u8>; 2] {
+    ["model.safetensors", "training.safetensors"].map(|name| fs::read(run.join(name)).unwrap())
+}
+
+#[test]
+fn signals_end_training_in_order() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    data(folder);
+    let wanted = undisturbed(folder);
+    for (signal, exit_code, out) in [(Signal::INT, 130, "int"), (Signal::TERM, 143, "term")] {
+        let train = [TRAIN, EPOCHS, &["--out", out]].concat();
+        let mut running = Running::start(folder, &train);
+        running.wait_for("epoch   1/12");
+        running.send(signal);
+        let ended = running.end();
+        assert_eq!(ended.code, Some(exit_code), "{}", ended.errors);
+        let go_on = format!("flowers train --data data --out {out} --resume");
+        holds(&ended.errors, &["interrupted: ", &format!("{out}/training.safetensors"), &go_on]);
+        let state = load_training(folder.join(out).join("training.safetensors")).unwrap();
+        assert!((1..12).contains(&state.progress.epoch), "{}", state.progress.epoch);
+        // The settings are the saved ones.
+        succeeds(folder, &["train", "--data", "data", "--out", out, "--resume"]);
+        assert!(files(&folder.join(out)) == wanted, "exit code {exit_code}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    data(folder);
+    let mut running = Running::start(folder, &[TRAIN, EPOCHS, &["--out", "run"]].concat());
+    running.wait_for("epoch   1/12");
+    // Both come before another step: the system delivers them when the process goes on.
+    for signal in [Signal::STOP, Signal::INT, Signal::TERM, Signal::CONT] {
+        running.send(signal);
+    }
+    let ended = running.end();
+    assert!(matches!(ended.code, Some(130 | 143)), "{:?}: {}", ended.code, ended.errors);
+    assert!(!ended.errors.contains("interrupted"), "{}", ended.errors);
+    load_training(folder.join("run/training.safetensors")).unwrap();
+}
+
+#[test]
+fn the_demo_says_how_to_go_on() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let mut running = Running::start(folder, &["--folder", "demo", "--threads", "2"]);
+    running.wait_for("12 epochs of");
+    running.wait_for("epoch   1/12");
+    running.send(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+    let go_on = "flowers train --data demo/data-seed-1 --out demo/run-seed-1 --resume";
+    holds(&ended.errors, &["interrupted: ", go_on]);
+    assert!(load_training(folder.join("demo/run-seed-1/training.safetensors")).is_ok());
+}
+
+#[test]
+fn a_folder_takes_one_run_at_a_time() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    data(folder);
+    let train = [TRAIN, EPOCHS, &["--out", "run"]].concat();
+    let mut running = Running::start(folder, &train);
+    running.wait_for("epoch   1/12");
+    // It holds on for as long as the others take.
+    running.send(Signal::STOP);
+    let holder = format!("run is in use by process {}, begun ", running.id());
+    fails(folder, &train, &[&holder, "another folder"]);
+    fails(folder, &[&train[..], &["--resume"]].concat(), &[&holder]);
+    running.send(Signal::KILL);
+    running.end();
+    RunFolder::claim(folder.join("run")).unwrap();
+}
+
+#[test]
+fn a_dozen_kills_of_training_cost_nothing() {
+    kill_training(12, 1);
+}
+
+#[test]
+fn a_dozen_kills_of_convert_cost_nothing() {
+    kill_convert(12, 1);
+}
+
+#[test]
+#[ignore = "takes about half an hour"]
+fn hundreds_of_kills_of_training_cost_nothing() {
+    let (kills, seed) = asked_for();
+    kill_training(kills, seed);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn hundreds_of_kills_of_convert_cost_nothing() {
+    let (kills, seed) = asked_for();
+    kill_convert(kills, seed);
+}
+
+/// How many kills, and the seed.
+fn asked_for() -> (usize, u64) {
+    let number = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
+    (number("FLORET_KILLS").unwrap_or(300) as usize, number("FLORET_SEED").unwrap_or(1))
+}
+
+/// Starts the program `kills` times and kills it at a moment between 0 and the `longest` that it may take; each time `check` is
+/// told whether the program came to its end before.
+fn kill(
+    folder: &Path,
+    kills: usize,
+    seed: u64,
+    longest: Duration,
+    mut arguments: impl FnMut() -> Vec<&'static str>,
+    mut check: impl FnMut(bool),
+) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut killed, mut ended) = (0, 0);
+    while killed < kills {
+        let arguments = arguments();
+        let running = Running::start(folder, &arguments);
+        std::thread::sleep(longest.mul_f64(rng.random()));
+        running.send(Signal::KILL);
+        let process = running.end();
+        match process.code {
+            None => killed += 1,
+            Some(0) => ended += 1,
+            Some(code) => panic!("kill {killed}: {arguments:?} ended with {code}: {}", process.errors),
+        }
+        check(process.code == Some(0));
+    }
+    println!("seed {seed}: {killed} kills, {ended} processes came to their end before");
+}
+
+/// Kills runs that save after every step, and goes on with them, until so many kills are done. After each, what is on the disk
+/// must load; what comes to its end must be what it would have been.
+fn kill_training(kills: usize, seed: u64) {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    data(folder);
+    let train = [&TRAIN[..TRAIN.len() - 1], &["1", "--epochs", "4", "--save-every", "1"]].concat();
+    let begun = Instant::now();
+    succeeds(folder, &[&train[..], &["--out", "undisturbed"]].concat());
+    let longest = begun.elapsed();
+    let wanted = files(&folder.join("undisturbed"));
+
+    let run = folder.join("run");
+    let [model, state] = ["model.safetensors", "training.safetensors"].map(|name| run.join(name));
+    let (mut loaded_models, mut loaded_states, mut runs) = (0, 0, 0);
+    let arguments = || {
+        let more: &[&str] = if state.exists() { &["--out", "run", "--resume"] } else { &["--out", "run"] };
+        [&train[..], more].concat()
+    };
+    kill(folder, kills, seed, longest, arguments, |ended| {
+        if state.exists() {
+            let progress = load_training(&state).unwrap().progress;
+            loaded_states += 1;
+            assert!(progress.best.is_none() || model.exists(), "the best network is missing");
+        }
+        if model.exists() {
+            assert!(state.exists(), "a run that began can't be resumed");
+            load_model(&model).unwrap();
+            loaded_models += 1;
+        }
+        if ended {
+            assert!(files(&run) == wanted, "seed {seed}: another result after {runs} runs");
+            fs::remove_dir_all(&run).unwrap();
+            runs += 1;
+        }
+    });
+    if state.exists() {
+        succeeds(folder, &[&train[..], &["--out", "run", "--resume"]].concat());
+        assert!(files(&run) == wanted, "seed {seed}: another result of the last run");
+        runs += 1;
+    }
+    println!(
+        "{loaded_states} states and {loaded_models} models loaded; {runs} runs ended with the same bits"
+    );
+}
+
+/// Kills conversions and starts them again. No shard under its name may be other than the whole one.
+fn kill_convert(kills: usize, seed: u64) {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    let begun = Instant::now();
+    succeeds(folder, &["convert", "photos", "whole", "--shards", "5", "--threads", "1"]);
+    let longest = begun.elapsed();
+    let whole = contents(&folder.join("whole"));
+    assert_eq!(whole.len(), 11);
+
+    let data = folder.join("data");
+    let (mut conversions, mut in_between) = (0, 0);
+    let arguments = || vec!["convert", "photos", "data", "--shards", "5", "--threads", "1"];
+    kill(folder, kills, seed, longest, arguments, |_| {
+        let found = contents(&data);
+        let named: Vec<_> = found.iter().filter(|(name, _)| !name.starts_with('.')).collect();
+        for (name, bytes) in &named {
+            assert!(whole.get(*name) == Some(bytes), "seed {seed}: {name} is not whole");
+        }
+        in_between += usize::from(!named.is_empty() && named.len() < whole.len());
+        if found.contains_key("labels.txt") {
+            assert_eq!(named.len(), whole.len(), "seed {seed}: labels.txt came before its shards");
+            fs::remove_dir_all(&data).unwrap();
+            conversions += 1;
+        }
+    });
+    if data.exists() {
+        succeeds(folder, &arguments());
+        assert!(contents(&data) == whole, "seed {seed}: another data set, or something left behind");
+    }
+    println!("{conversions} conversions ended whole; {in_between} kills came while shards took their names");
+}
+
+/// The files of a folder by their names; none of a folder that is missing.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let Ok(entries) = fs::read_dir(folder) else { return BTreeMap::new() };
+    let file =
+        |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
+    entries.map(|entry| file(entry.unwrap())).collect()
+}

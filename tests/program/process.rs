@@ -1,0 +1,121 @@
+//! The program while it runs: its lines as they come, signals and limits.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use tempfile::NamedTempFile;
+
+use crate::support::flowers;
+
+/// Far longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A started program. Killed when dropped.
+pub struct Running {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    /// What it prints to standard error, which may be looked at any time.
+    errors: NamedTempFile,
+}
+
+/// How a program ended.
+pub struct Ended {
+    /// Its exit code; none if a signal killed it.
+    pub code: Option<i32>,
+    /// What it printed to standard error.
+    pub errors: String,
+}
+
+impl Running {
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let errors = NamedTempFile::new().unwrap();
+        let mut command = flowers();
+        command.current_dir(folder).args(arguments).stdout(Stdio::piped());
+        let mut child = command.stderr(errors.reopen().unwrap()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output, errors }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Reads its standard output up to a line with `part`.
+    #[track_caller]
+    pub fn wait_for(&mut self, part: &str) {
+        let mut all = String::new();
+        loop {
+            let before = all.len();
+            let read = self.output.read_line(&mut all).unwrap();
+            assert!(read > 0, "{part:?} did not come: {all}{}", self.errors());
+            if all[before..].contains(part) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until its standard error holds `part`.
+    #[track_caller]
+    pub fn wait_for_error(&self, part: &str) {
+        let begun = Instant::now();
+        while !self.errors().contains(part) {
+            assert!(begun.elapsed() < PATIENCE, "{part:?} is not in {:?}", self.errors());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What it has printed to standard error.
+    pub fn errors(&self) -> String {
+        fs::read_to_string(self.errors.path()).unwrap()
+    }
+
+    /// Sends a signal; a process that has ended hears nothing.
+    pub fn send(&self, signal: Signal) {
+        // Not yet waited for, so its number is nobody else's.
+        let _ = kill_process(self.pid(), signal);
+    }
+
+    /// Limits the size of files that it writes from now on.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        prlimit(Some(self.pid()), Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Ended {
+        let mut rest = Vec::new();
+        self.output.read_to_end(&mut rest).unwrap();
+        let code = self.child.wait().unwrap().code();
+        Ended { code, errors: self.errors() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // After a failed assertion; else it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a folder without permission to write keeps this process out: not the administrator.
+pub fn heeds_permissions(folder: &Path) -> bool {
+    let probe: PathBuf = folder.join("probe");
+    fs::create_dir(&probe).unwrap();
+    set_writable(&probe, false);
+    File::create(probe.join("file")).is_err()
+}
+
+pub fn set_writable(folder: &Path, writable: bool) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = if writable { 0o755 } else { 0o555 };
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+}
