@@ -1,6 +1,6 @@
 //! What ends the program before its time, and what is left then: signals, kills, two runs in one folder.
 //!
-//! The two harnesses at the end are long, and left out of `cargo test`. They print their seed; `FLORET_SEED` gives another,
+//! The two harnesses `hundreds_of_kills_of_...` are long, work on the disk of the temporary folder, and are left out of `cargo test`. They print their seed; `FLORET_SEED` gives another,
 //! `FLORET_KILLS` another number of kills:
 //!
 //! ```text
@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::Running;
+use crate::process::{Running, fast_folder};
 use crate::support::*;
 
 /// Enough that a test that waits for the first epoch comes in time for what it does then.
@@ -42,7 +42,7 @@ fn files(run: &Path) -> [Vec<u8>; 2] {
 
 #[test]
 fn signals_end_training_in_order() {
-    let temporary = TempDir::new().unwrap();
+    let temporary = fast_folder();
     let folder = temporary.path();
     data(folder);
     let wanted = undisturbed(folder);
@@ -65,7 +65,7 @@ fn signals_end_training_in_order() {
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let temporary = TempDir::new().unwrap();
+    let temporary = fast_folder();
     let folder = temporary.path();
     data(folder);
     let mut running = Running::start(folder, &[TRAIN, EPOCHS, &["--out", "run"]].concat());
@@ -82,22 +82,23 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn the_demo_says_how_to_go_on() {
-    let temporary = TempDir::new().unwrap();
+    let temporary = fast_folder();
     let folder = temporary.path();
-    let mut running = Running::start(folder, &["--folder", "demo", "--threads", "2"]);
-    running.wait_for("12 epochs of");
-    running.wait_for("epoch   1/12");
+    let running = Running::start(folder, &["--folder", "demo", "--threads", "2"]);
+    // Saved before the first step, when signals are caught already.
+    let state = folder.join("demo/run-seed-1/training.safetensors");
+    running.wait_for_file(&state);
     running.send(Signal::INT);
     let ended = running.end();
     assert_eq!(ended.code, Some(130), "{}", ended.errors);
     let go_on = "flowers train --data demo/data-seed-1 --out demo/run-seed-1 --resume";
     holds(&ended.errors, &["interrupted: ", go_on]);
-    assert!(load_training(folder.join("demo/run-seed-1/training.safetensors")).is_ok());
+    load_training(state).unwrap();
 }
 
 #[test]
 fn a_folder_takes_one_run_at_a_time() {
-    let temporary = TempDir::new().unwrap();
+    let temporary = fast_folder();
     let folder = temporary.path();
     data(folder);
     let train = [TRAIN, EPOCHS, &["--out", "run"]].concat();
@@ -115,26 +116,26 @@ fn a_folder_takes_one_run_at_a_time() {
 
 #[test]
 fn a_dozen_kills_of_training_cost_nothing() {
-    kill_training(12, 1);
+    kill_training(fast_folder(), 12, 1);
 }
 
 #[test]
 fn a_dozen_kills_of_convert_cost_nothing() {
-    kill_convert(12, 1);
+    kill_convert(fast_folder(), 12, 1);
 }
 
 #[test]
 #[ignore = "takes about half an hour"]
 fn hundreds_of_kills_of_training_cost_nothing() {
     let (kills, seed) = asked_for();
-    kill_training(kills, seed);
+    kill_training(TempDir::new().unwrap(), kills, seed);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn hundreds_of_kills_of_convert_cost_nothing() {
     let (kills, seed) = asked_for();
-    kill_convert(kills, seed);
+    kill_convert(TempDir::new().unwrap(), kills, seed);
 }
 
 /// How many kills, and the seed.
@@ -143,14 +144,17 @@ fn asked_for() -> (usize, u64) {
     (number("FLORET_KILLS").unwrap_or(300) as usize, number("FLORET_SEED").unwrap_or(1))
 }
 
-/// Starts the program `kills` times and kills it at a moment between 0 and the `longest` that it may take; each time `check` is
+/// Starts the program again and again, and kills it at random moments until that was done `kills` times; each time `check` is
 /// told whether the program came to its end before.
+///
+/// The moments lie between 0 and `longest`, which is moved so that about every third process comes to its end: the end has
+/// its own files to write.
 fn kill(
     folder: &Path,
     kills: usize,
     seed: u64,
-    longest: Duration,
-    mut arguments: impl FnMut() -> Vec<&'static str>,
+    mut longest: Duration,
+    arguments: impl Fn() -> Vec<&'static str>,
     mut check: impl FnMut(bool),
 ) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -162,8 +166,8 @@ fn kill(
         running.send(Signal::KILL);
         let process = running.end();
         match process.code {
-            None => killed += 1,
-            Some(0) => ended += 1,
+            None => (killed, longest) = (killed + 1, longest.mul_f64(1.05)),
+            Some(0) => (ended, longest) = (ended + 1, longest.mul_f64(0.9)),
             Some(code) => panic!("kill {killed}: {arguments:?} ended with {code}: {}", process.errors),
         }
         check(process.code == Some(0));
@@ -173,8 +177,7 @@ fn kill(
 
 /// Kills runs that save after every step, and goes on with them, until so many kills are done. After each, what is on the disk
 /// must load; what comes to its end must be what it would have been.
-fn kill_training(kills: usize, seed: u64) {
-    let temporary = TempDir::new().unwrap();
+fn kill_training(temporary: TempDir, kills: usize, seed: u64) {
     let folder = temporary.path();
     data(folder);
     let train = [&TRAIN[..TRAIN.len() - 1], &["1", "--epochs", "4", "--save-every", "1"]].concat();
@@ -218,8 +221,7 @@ fn kill_training(kills: usize, seed: u64) {
 }
 
 /// Kills conversions and starts them again. No shard under its name may be other than the whole one.
-fn kill_convert(kills: usize, seed: u64) {
-    let temporary = TempDir::new().unwrap();
+fn kill_convert(temporary: TempDir, kills: usize, seed: u64) {
     let folder = temporary.path();
     photos(folder);
     let begun = Instant::now();

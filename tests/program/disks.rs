@@ -4,9 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use floret::checkpoint::{load_model, load_training};
-use tempfile::TempDir;
 
-use crate::process::{Running, heeds_permissions, set_writable};
+use crate::process::{Running, fast_folder, heeds_permissions, set_writable};
 use crate::support::*;
 
 /// Enough that what a test does after the first epoch comes in time.
@@ -55,7 +54,7 @@ fn files(run: &Path) -> [Vec<u8>; 2] {
 
 /// Each fault that this process can bring about, with the folder to do it in and what a run that nothing happens to leaves.
 fn each_fault(test: impl Fn(&Fault, &Path, &[Vec<u8>; 2])) {
-    let temporary = TempDir::new().unwrap();
+    let temporary = fast_folder();
     let folder = temporary.path();
     photos(folder);
     succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
@@ -115,7 +114,7 @@ fn a_fault_that_stays_fails_the_run_and_leaves_the_earlier_files() {
 
 #[test]
 fn a_run_that_can_save_nothing_does_not_begin() {
-    let temporary = TempDir::new().unwrap();
+    let temporary = fast_folder();
     let folder = temporary.path();
     photos(folder);
     succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);

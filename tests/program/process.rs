@@ -7,12 +7,17 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::support::flowers;
 
 /// Far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A folder in memory, where there is room for it: the checkpoints of these tests are large, and they are many.
+pub fn fast_folder() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+}
 
 /// A started program. Killed when dropped.
 pub struct Running {
@@ -68,6 +73,16 @@ impl Running {
         let begun = Instant::now();
         while !self.errors().contains(part) {
             assert!(begun.elapsed() < PATIENCE, "{part:?} is not in {:?}", self.errors());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until there is a file.
+    #[track_caller]
+    pub fn wait_for_file(&self, path: &Path) {
+        let begun = Instant::now();
+        while !path.exists() {
+            assert!(begun.elapsed() < PATIENCE, "{} did not come: {}", path.display(), self.errors());
             std::thread::sleep(Duration::from_millis(1));
         }
     }
