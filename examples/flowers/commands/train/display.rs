@@ -98,7 +98,7 @@ impl Callback for Display {
             record.train_loss,
             report::percent(Some(record.train_accuracy)),
             ui::duration(self.started.elapsed().as_secs_f64()),
-            if record.best { "   best so far, saved" } else { "" }
+            if record.best { "   best so far" } else { "" }
         );
         for (split, loader, told) in &mut self.data {
             *told = note_skipped(split, loader, *told);
