@@ -29,7 +29,8 @@ pub struct ReaderOptions {
     /// that no record follows. Of plain files alone; compressed ones are read up to such damage. `false` by default.
     ///
     /// A record is whole if its length and its data fit their CRCs. None is given twice, and each that is intact is found,
-    /// unless the file was made to hide it: the search takes time and memory in proportion to what it passes over.
+    /// unless the file was made to hide it: what follows a length that fits its CRC is believed to be that record's where the
+    /// length is over the limit. The search takes time and memory in proportion to what it passes over.
     pub search: bool,
 }
 
@@ -195,8 +196,7 @@ impl<R: Read> RecordReader<R> {
                 // not the next: then a whole one lies in the bytes that were taken for data.
                 let frame = frame_bytes(payload);
                 let behind = self.stream.look(frame as usize, HEADER_BYTES as usize)?;
-                let follows =
-                    behind.first_chunk().map_or(behind.is_empty(), |h| frame::parse_header(h).is_ok());
+                let follows = behind.is_empty() || search::plausible(behind, self.max_record_bytes).is_some();
                 if patience.is_over() {
                     return Ok(Lost::Record);
                 }
@@ -211,7 +211,7 @@ impl<R: Read> RecordReader<R> {
             | RecordDefect::Truncated { .. } => {
                 search::next_record(&mut self.stream, self.max_record_bytes, u64::MAX, patience)?
             }
-            // The length is right: there is nothing to search for.
+            // The length is right, so it is believed: a search could find records within the record.
             RecordDefect::TooLong { length, .. } => {
                 let behind = length.saturating_add(FOOTER_BYTES);
                 let skipped = self.stream.skip(behind)?;

@@ -83,7 +83,7 @@ pub(super) fn next_record<R: Read>(
 const WINDOW_BYTES: usize = 64 << 10;
 
 /// The length that these bytes hold, if they begin with one of at most `limit` that fits its CRC.
-fn plausible(bytes: &[u8], limit: u64) -> Option<u64> {
+pub(super) fn plausible(bytes: &[u8], limit: u64) -> Option<u64> {
     let header = bytes.first_chunk::<{ HEADER_BYTES as usize }>()?;
     // Before the CRC, for speed: few eight bytes are so small a number.
     let length = u64::from_le_bytes(*header.first_chunk()?);
