@@ -1,16 +1,20 @@
 //! RECORDS -> EXAMPLES: the features of a labelled image in a `tf.train.Example`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use prost::Message;
 
 use super::error::{RecordError, RecordLocation};
+use super::wire::{Field, Span, Value, WireError};
 use crate::proto::example::feature::Kind;
-use crate::proto::example::{BytesList, Example, Feature, Features, Int64List};
+use crate::proto::example::{self as proto, BytesList, Example, Features, Int64List};
 
 /// How many of an example's keys an error lists.
 const LISTED_KEYS: usize = 20;
+
+/// How much of each.
+const LISTED_CHARS: usize = 100;
 
 /// The names of an image example's features. The defaults are those of TensorFlow's image data sets;
 /// `encoded` and `label` must be present in every record.
@@ -53,6 +57,15 @@ impl Default for ImageSchema {
     }
 }
 
+impl ImageSchema {
+    fn keys(&self) -> [&str; 9] {
+        let ImageSchema { encoded, label, class_text, filename, height, width, format, colorspace, channels } =
+            self;
+        [encoded, label, class_text, filename, height, width, format, colorspace, channels]
+            .map(String::as_str)
+    }
+}
+
 /// A labelled image as a record holds it, under the names of an [`ImageSchema`].
 ///
 /// Text that is not UTF-8 has its invalid bytes replaced by U+FFFD. The sizes are what the record says; the
@@ -82,16 +95,22 @@ pub struct ImageExample {
 impl ImageExample {
     /// Understands a record's payload. Features that the schema does not name are ignored.
     ///
+    /// Takes no memory but for what it gives, whatever the payload's bytes.
+    ///
     /// # Errors
     /// When the payload is no `tf.train.Example`; when `encoded` or `label` is missing; when a feature the
     /// schema names has another type or not exactly one value. [`ExampleError::at`] adds the record's place.
     pub fn parse(payload: &[u8], schema: &ImageSchema) -> Result<Self, ExampleError> {
-        let mut features = FeatureMap(Example::decode(payload)?.features.unwrap_or_default().feature);
-        // Looked up first: their absence is reported with the keys present, before any are taken out.
-        features.require(&schema.encoded)?;
-        features.require(&schema.label)?;
+        let keys = schema.keys();
+        let features = FeatureMap::of(payload, |key| keys.contains(&key))?;
+        // Looked up first: without them the record is of another kind, whatever else is wrong.
+        for key in [&schema.encoded, &schema.label] {
+            if features.0.get(key.as_str()).is_none_or(|feature| feature.kind.is_none()) {
+                return Err(missing(key, payload)?);
+            }
+        }
         Ok(ImageExample {
-            encoded: features.bytes(&schema.encoded)?.unwrap_or_default(),
+            encoded: features.bytes(&schema.encoded)?.unwrap_or_default().to_vec(),
             label: features.int64(&schema.label)?.unwrap_or_default(),
             class_text: features.text(&schema.class_text)?,
             filename: features.text(&schema.filename)?,
@@ -120,59 +139,167 @@ impl ImageExample {
             (&schema.colorspace, text(self.colorspace)),
             (&schema.channels, self.channels.map(int64)),
         ];
-        let present =
-            fields.into_iter().filter_map(|(key, kind)| Some((key.clone(), Feature { kind: Some(kind?) })));
+        let present = fields
+            .into_iter()
+            .filter_map(|(key, kind)| Some((key.clone(), proto::Feature { kind: Some(kind?) })));
         Example { features: Some(Features { feature: present.collect() }) }.encode_to_vec()
     }
 }
 
-/// The features of an example, to be taken out by key.
-struct FeatureMap(BTreeMap<String, Feature>);
+/// Features of an example by their keys. One without a list counts as absent, as in TensorFlow.
+struct FeatureMap<'a>(BTreeMap<&'a str, Feature<'a>>);
 
-impl FeatureMap {
-    fn require(&self, key: &str) -> Result<(), ExampleError> {
-        // As in TensorFlow, a feature without a list counts as absent.
-        let present = self.0.iter().filter(|(_, feature)| feature.kind.is_some()).map(|(key, _)| key);
-        if self.0.get(key).is_some_and(|feature| feature.kind.is_some()) {
-            return Ok(());
-        }
-        Err(ExampleError::Missing { key: key.to_string(), present: present.cloned().collect() })
+impl<'a> FeatureMap<'a> {
+    /// The features whose keys are `wanted`.
+    fn of(payload: &'a [u8], wanted: impl Fn(&str) -> bool) -> Result<Self, WireError> {
+        let mut features = BTreeMap::new();
+        for_each_feature(payload, |key, feature| {
+            if wanted(key) {
+                features.insert(key, feature);
+            }
+        })?;
+        Ok(FeatureMap(features))
     }
 
-    /// Takes the one byte string of feature `key`, without copying it; `None` if there is no such feature.
-    fn bytes(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExampleError> {
-        match self.take(key) {
+    /// The one byte string of feature `key`; `None` if there is no such feature.
+    fn bytes(&self, key: &str) -> Result<Option<&'a [u8]>, ExampleError> {
+        Ok(self.single(key, FeatureKind::Bytes)?.map(|feature| feature.last_bytes))
+    }
+
+    fn text(&self, key: &str) -> Result<Option<String>, ExampleError> {
+        Ok(self.bytes(key)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    }
+
+    fn int64(&self, key: &str) -> Result<Option<i64>, ExampleError> {
+        Ok(self.single(key, FeatureKind::Int64)?.map(|feature| feature.last_int64))
+    }
+
+    fn single(&self, key: &str, wanted: FeatureKind) -> Result<Option<&Feature<'a>>, ExampleError> {
+        let Some(feature) = self.0.get(key) else { return Ok(None) };
+        let key = || key.to_string();
+        match feature.kind {
             None => Ok(None),
-            Some(Kind::BytesList(list)) => single(key, list.value).map(Some),
-            Some(other) => Err(mistyped(key, FeatureKind::Bytes, &other)),
+            Some(got) if got != wanted => Err(ExampleError::Mistyped { key: key(), wanted, got }),
+            Some(_) if feature.values != 1 => Err(ExampleError::Count { key: key(), got: feature.values }),
+            Some(_) => Ok(Some(feature)),
         }
-    }
-
-    fn text(&mut self, key: &str) -> Result<Option<String>, ExampleError> {
-        Ok(self.bytes(key)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-    }
-
-    fn int64(&mut self, key: &str) -> Result<Option<i64>, ExampleError> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Kind::Int64List(list)) => single(key, list.value).map(Some),
-            Some(other) => Err(mistyped(key, FeatureKind::Int64, &other)),
-        }
-    }
-
-    fn take(&mut self, key: &str) -> Option<Kind> {
-        self.0.remove(key)?.kind
     }
 }
 
-fn single<T>(key: &str, values: Vec<T>) -> Result<T, ExampleError> {
-    let wrong = |values: Vec<T>| ExampleError::Count { key: key.to_string(), got: values.len() };
-    let [value] = values.try_into().map_err(wrong)?;
-    Ok(value)
+/// The error of a record without feature `key`, with those that it has.
+fn missing(key: &str, payload: &[u8]) -> Result<ExampleError, WireError> {
+    let (mut present, mut more) = (BTreeSet::new(), 0);
+    for_each_feature(payload, |key, feature| {
+        if feature.kind.is_some() {
+            present.insert(key);
+        }
+        if present.len() > LISTED_KEYS {
+            present.pop_last();
+            more += 1;
+        }
+    })?;
+    let present = present.into_iter().map(|key| key.chars().take(LISTED_CHARS).collect()).collect();
+    Ok(ExampleError::Missing { key: key.to_string(), present, more })
 }
 
-fn mistyped(key: &str, wanted: FeatureKind, got: &Kind) -> ExampleError {
-    ExampleError::Mistyped { key: key.to_string(), wanted, got: got.into() }
+/// What there is to know of a feature without taking its values out of the record.
+#[derive(Debug, Clone, Copy, Default)]
+struct Feature<'a> {
+    /// The type of its values; `None` without a list.
+    kind: Option<FeatureKind>,
+    /// The number of its values.
+    values: usize,
+    /// Their size in bytes.
+    bytes: usize,
+    /// The last value, if it is of this type.
+    last_bytes: &'a [u8],
+    last_int64: i64,
+}
+
+impl<'a> Feature<'a> {
+    /// Adds what the message `feature` says. Where a message has several lists, the last one's type is the feature's; lists of
+    /// one type are one list.
+    fn merge(&mut self, feature: Span<'a>) -> Result<(), WireError> {
+        for field in feature.fields() {
+            let field = field?;
+            let kind = match field.number {
+                1 => FeatureKind::Bytes,
+                2 => FeatureKind::Float,
+                3 => FeatureKind::Int64,
+                _ => continue,
+            };
+            if self.kind != Some(kind) {
+                *self = Feature { kind: Some(kind), ..Feature::default() };
+            }
+            for value in field.bytes()?.fields() {
+                let value = value?;
+                if value.number == 1 {
+                    self.add(kind, value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a value, or a packed list of them.
+    fn add(&mut self, kind: FeatureKind, field: Field<'a>) -> Result<(), WireError> {
+        match (kind, field.value) {
+            (FeatureKind::Bytes, Value::Bytes(value)) => {
+                self.last_bytes = value.bytes;
+                self.count(1, value.bytes.len());
+            }
+            (FeatureKind::Float, Value::Fixed32) => self.count(1, 4),
+            (FeatureKind::Float, Value::Bytes(packed)) => {
+                let values = packed.fixed32s()?;
+                self.count(values, 4 * values);
+            }
+            (FeatureKind::Int64, Value::Varint(value)) => self.add_int64(value),
+            (FeatureKind::Int64, Value::Bytes(packed)) => {
+                for value in packed.varints() {
+                    self.add_int64(value?);
+                }
+            }
+            _ => return Err(field.mistyped()),
+        }
+        Ok(())
+    }
+
+    fn add_int64(&mut self, value: u64) {
+        self.last_int64 = value.cast_signed();
+        self.count(1, 8);
+    }
+
+    fn count(&mut self, values: usize, bytes: usize) {
+        self.values += values;
+        self.bytes += bytes;
+    }
+}
+
+/// Gives each feature of an example in the order of the record, where of several with the same key the last one counts.
+fn for_each_feature<'a>(
+    payload: &'a [u8],
+    mut each: impl FnMut(&'a str, Feature<'a>),
+) -> Result<(), WireError> {
+    for features in numbered(1, Span::whole(payload)) {
+        for entry in numbered(1, features?.bytes()?) {
+            let (mut key, mut feature) = ("", Feature::default());
+            for field in entry?.bytes()?.fields() {
+                let field = field?;
+                match field.number {
+                    1 => key = field.bytes()?.text()?,
+                    2 => feature.merge(field.bytes()?)?,
+                    _ => {}
+                }
+            }
+            each(key, feature);
+        }
+    }
+    Ok(())
+}
+
+/// The fields of a message that have this number, and what is wrong among all.
+fn numbered(number: u32, message: Span<'_>) -> impl Iterator<Item = Result<Field<'_>, WireError>> {
+    message.fields().filter(move |field| field.as_ref().map_or(true, |field| field.number == number))
 }
 
 /// Why a payload is not the example that was wanted.
@@ -181,14 +308,16 @@ fn mistyped(key: &str, wanted: FeatureKind, got: &Kind) -> ExampleError {
 pub enum ExampleError {
     /// The payload is not a `tf.train.Example`.
     #[error("the payload is no tf.train.Example: {0}")]
-    Decode(#[from] prost::DecodeError),
+    Decode(#[from] WireError),
     /// A feature that must be there is not.
-    #[error("there is no feature {key:?}: the record has {}", listed(present))]
+    #[error("there is no feature {key:?}: the record has {}", listed(present, *more))]
     Missing {
         /// The feature's key.
         key: String,
-        /// The keys of the features that are there.
+        /// The keys of the features that are there: the first of them in order, if they are many.
         present: Vec<String>,
+        /// How many more there are.
+        more: usize,
     },
     /// A feature's values are of another type.
     #[error("feature {key:?} has {got} values: {wanted} is wanted")]
@@ -217,12 +346,12 @@ impl ExampleError {
     }
 }
 
-fn listed(keys: &[String]) -> String {
+fn listed(keys: &[String], more: usize) -> String {
     if keys.is_empty() {
         return "none at all".to_string();
     }
-    let named = keys.iter().take(LISTED_KEYS).map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
-    match keys.len().saturating_sub(LISTED_KEYS) {
+    let named = keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
+    match more {
         0 => named,
         more => format!("{named} and {more} more"),
     }
@@ -237,16 +366,6 @@ pub enum FeatureKind {
     Float,
     /// 64-bit integers.
     Int64,
-}
-
-impl From<&Kind> for FeatureKind {
-    fn from(kind: &Kind) -> Self {
-        match kind {
-            Kind::BytesList(_) => FeatureKind::Bytes,
-            Kind::FloatList(_) => FeatureKind::Float,
-            Kind::Int64List(_) => FeatureKind::Int64,
-        }
-    }
 }
 
 impl fmt::Display for FeatureKind {
@@ -289,16 +408,10 @@ impl fmt::Display for FeatureSummary {
 /// # Errors
 /// When the payload is no `tf.train.Example`.
 pub fn list_features(payload: &[u8]) -> Result<Vec<FeatureSummary>, ExampleError> {
-    let features = Example::decode(payload)?.features.unwrap_or_default().feature;
-    Ok(features.into_iter().map(|(key, feature)| summarize(key, feature.kind)).collect())
-}
-
-fn summarize(key: String, kind: Option<Kind>) -> FeatureSummary {
-    let (values, bytes) = match &kind {
-        None => (0, 0),
-        Some(Kind::BytesList(list)) => (list.value.len(), list.value.iter().map(Vec::len).sum()),
-        Some(Kind::FloatList(list)) => (list.value.len(), size_of_val(list.value.as_slice())),
-        Some(Kind::Int64List(list)) => (list.value.len(), size_of_val(list.value.as_slice())),
+    let features = FeatureMap::of(payload, |_| true)?;
+    let summarize = |(key, feature): (&str, Feature<'_>)| {
+        let Feature { kind, values, bytes, .. } = feature;
+        FeatureSummary { key: key.to_string(), kind, values, bytes }
     };
-    FeatureSummary { key, kind: kind.as_ref().map(FeatureKind::from), values, bytes }
+    Ok(features.0.into_iter().map(summarize).collect())
 }

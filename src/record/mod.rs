@@ -37,6 +37,7 @@ mod shard_writer;
 mod shards;
 mod sniff;
 mod tape;
+mod wire;
 mod writer;
 
 pub use compression::Compression;
@@ -48,4 +49,5 @@ pub use reader::{DEFAULT_MAX_RECORD_BYTES, ReaderOptions, Record, RecordReader};
 pub use shard_writer::{ShardWriter, SyncedShards};
 pub use shards::{ShardError, ShardName, find_shards, shard_name};
 pub(crate) use shards::{remove_stale_shards, shards_in};
+pub use wire::{WireDefect, WireError};
 pub use writer::RecordWriter;

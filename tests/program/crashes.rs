@@ -1,9 +1,10 @@
 //! What ends the program before its time, and what is left then: signals, kills, two runs in one folder.
 //!
-//! The two harnesses `hundreds_of_kills_of_...` are long, work on the disk of the temporary folder, and are left out of `cargo test`. They print their seed; `FLORET_SEED` gives another,
-//! `FLORET_KILLS` another number of kills:
+//! The two harnesses `hundreds_of_kills_of_...` are long, work on the disk of the temporary folder, and are left out of
+//! `cargo test`. They print their seed; `FLORET_SEED` gives another, `FLORET_KILLS` another number of kills:
 //!
 //! ```text
+//! cargo build --release --examples
 //! cargo test --release --test program -- --ignored --nocapture hundreds_of_kills
 //! ```
 

@@ -10,3 +10,4 @@ mod recovery;
 mod round_trip;
 mod shard_names;
 mod support;
+mod wire;
