@@ -86,31 +86,44 @@ fn sgemm_with<S: Simd>(
                 let b_panel = kc * nr;
                 let packed_b = sized(packed_b, nc.div_ceil(nr) * b_panel);
                 pack_b(simd, b.slice(s![pc..pc + kc, jc..jc + nc]), packed_b);
-                // LOOP 2: panels of A
-                for ir in (0..mc).step_by(mr) {
-                    let rows = mr.min(mc - ir);
-                    // LOOP 1: panels of B
-                    for (jr, b) in (0..nc).step_by(nr).zip(packed_b.chunks(b_panel)) {
-                        let tile = c.window(ic + ir, jc + jr, rows, nr.min(nc - jr));
-                        match block {
-                            Block::InPlace(a) => {
-                                multiply_rows(simd, a.window(ir, 0, rows, kc), b, nr, tile, store);
-                            }
-                            Block::Packed { panels, layout, panel } => {
-                                multiply_tile(
-                                    simd,
-                                    kc,
-                                    &panels[ir / mr * panel..],
-                                    layout,
-                                    b,
-                                    nr,
-                                    tile,
-                                    store,
-                                );
-                            }
-                        }
-                    }
+                let tiles = Tiles { mc, nc, mr, nr, packed_b, b_panel };
+                // Told apart here, since it costs less than at each tile.
+                match block {
+                    Block::InPlace(a) => tiles.for_each(|ir, jr, rows, columns, b| {
+                        let tile = c.window(ic + ir, jc + jr, rows, columns);
+                        multiply_rows(simd, a.window(ir, 0, rows, kc), b, nr, tile, store);
+                    }),
+                    Block::Packed { panels, layout, panel } => tiles.for_each(|ir, jr, rows, columns, b| {
+                        let tile = c.window(ic + ir, jc + jr, rows, columns);
+                        multiply_tile(simd, kc, &panels[ir / mr * panel..], layout, b, nr, tile, store);
+                    }),
                 }
+            }
+        }
+    }
+}
+
+/// The tiles of a block of C.
+struct Tiles<'a> {
+    mc: usize,
+    nc: usize,
+    mr: usize,
+    nr: usize,
+    packed_b: &'a [f32],
+    /// Floats in a panel of B.
+    b_panel: usize,
+}
+
+impl Tiles<'_> {
+    /// Calls `f` with each tile's row, column, rows and columns and its panel of B.
+    #[inline(always)]
+    fn for_each(self, mut f: impl FnMut(usize, usize, usize, usize, &[f32])) {
+        let Tiles { mc, nc, mr, nr, packed_b, b_panel } = self;
+        // LOOP 2: panels of A
+        for ir in (0..mc).step_by(mr) {
+            // LOOP 1: panels of B
+            for (jr, b) in (0..nc).step_by(nr).zip(packed_b.chunks(b_panel)) {
+                f(ir, jr, mr.min(mc - ir), nr.min(nc - jr), b);
             }
         }
     }

@@ -126,7 +126,7 @@ fn a_dozen_kills_of_convert_cost_nothing() {
 }
 
 #[test]
-#[ignore = "takes about half an hour"]
+#[ignore = "takes minutes"]
 fn hundreds_of_kills_of_training_cost_nothing() {
     let (kills, seed) = asked_for();
     kill_training(TempDir::new().unwrap(), kills, seed);

@@ -1,4 +1,5 @@
-//! Vectors of `f32` on each instruction set, chosen at run time. The crate's only `unsafe` lives here.
+//! Vectors of `f32` on each instruction set, chosen at run time. The crate's only `unsafe` beside calls into
+//! foreign matrix products lives here.
 //!
 //! An instruction set is a token: [`Simd::new`] returns one only where the processor has it, and vector operations are
 //! methods of the token, so "was it detected?" is a question of types. Code is written once, generic over
