@@ -1,7 +1,8 @@
 //! Trained networks and interrupted training, as files.
 //!
 //! Both are safetensors files: every array by its name, and one metadata entry `floret` that holds the rest as JSON.
-//! They are written beside their name, synced and renamed, so that a crash leaves the old file or the new one.
+//! The metadata
+//! also tells with which [`Arithmetic`] the file was made. They are written beside their name, synced and renamed, so that a crash leaves the old file or the new one.
 //!
 //! - `model.safetensors` ([`save_model`], [`load_model`]): weights and moving averages by layer, the network's
 //!   description, class names and preprocessing: all that prediction needs.
@@ -10,6 +11,7 @@
 //!
 //! A [`Saver`] writes both while training; a [`RunFolder`] keeps their folder to one process.
 
+mod arithmetic;
 mod error;
 mod file;
 mod run_folder;
@@ -18,6 +20,7 @@ mod training;
 
 use std::path::Path;
 
+pub use arithmetic::Arithmetic;
 pub use error::CheckpointError;
 pub use run_folder::{Holder, RunFolder};
 pub use saver::{OnSaveError, Saver};
@@ -58,6 +61,9 @@ struct ModelHeader {
     network: NetworkSpec,
     seed: u64,
     steps: u64,
+    /// With what it was computed, since floret tells.
+    #[serde(default)]
+    arithmetic: Option<Arithmetic>,
     #[serde(flatten)]
     info: ModelInfo,
 }
@@ -71,6 +77,7 @@ impl ModelHeader {
             network: network.spec().clone(),
             seed: network.seed(),
             steps: network.steps(),
+            arithmetic: Some(Arithmetic::here()),
             info: info.clone(),
         })
     }

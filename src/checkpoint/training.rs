@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Kind};
-use super::{CheckpointError, ModelHeader, ModelInfo, check_count};
+use super::{Arithmetic, CheckpointError, ModelHeader, ModelInfo, check_count};
 use crate::network::Network;
 use crate::optim::{Common, Optimizer};
 use crate::train::Progress;
@@ -73,6 +73,8 @@ pub struct SavedTraining {
     pub progress: Progress,
     /// What the program that trained wanted to find again.
     pub settings: serde_json::Value,
+    /// With what it was computed, if the file tells. With another one, training goes on as well, but not to the same bits.
+    pub arithmetic: Option<Arithmetic>,
     path: PathBuf,
     optimizer: OptimizerHeader,
     slots: Vec<(String, Vec<f32>)>,
@@ -95,10 +97,11 @@ pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, Checkpoint
         slots.push((name[OPTIMIZER.len()..].to_owned(), values));
     }
     let mut arrays = arrays.under(path, NETWORK)?;
+    let arithmetic = header.model.arithmetic.clone();
     let (network, info) = header.model.build(path, &mut arrays)?;
     arrays.none_left(path)?;
     let TrainingHeader { optimizer, progress, settings, .. } = header;
-    Ok(SavedTraining { network, info, progress, settings, path: path.into(), optimizer, slots })
+    Ok(SavedTraining { network, info, progress, settings, arithmetic, path: path.into(), optimizer, slots })
 }
 
 impl SavedTraining {

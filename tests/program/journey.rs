@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use floret::math::simd::Isa;
 use tempfile::TempDir;
 
 use crate::support::*;
@@ -70,8 +71,22 @@ fn photos_to_predictions() {
     assert!(trained.contains("epoch   2/2") && trained.contains("accuracy"), "{trained}");
     fails(folder, &[TRAIN, &["--out", "run"]].concat(), &["--resume", "--out"]);
     fails(folder, &[TRAIN, &["--out", "run", "--resume", "--seed", "9"]].concat(), &["--seed 9"]);
-    let resumed = succeeds(folder, &[TRAIN, &["--epochs", "4", "--out", "run", "--resume"]].concat());
+    let resume = [TRAIN, &["--epochs", "4", "--out", "run", "--resume"]].concat();
+    let (resumed, notes) = prints(folder, &resume);
+    assert!(!notes.contains("may round otherwise"), "{notes}");
     assert!(resumed.contains("going on after 2 epochs") && resumed.contains("epoch   4/4"), "{resumed}");
+
+    // As on a processor without vector instructions.
+    let resume = [TRAIN, &["--epochs", "5", "--out", "run", "--resume"]].concat();
+    let elsewhere =
+        flowers().current_dir(folder).env("FLORET_ISA", "portable").args(resume).output().unwrap();
+    let notes = text(&elsewhere.stderr);
+    let differs = Isa::best() != Isa::Portable;
+    assert_eq!(
+        notes.contains("goes on with floret") && notes.contains("may round otherwise"),
+        differs,
+        "{notes}"
+    );
 
     let model = ["--model", "run/model.safetensors"];
     let evaluated = succeeds(folder, &[&["eval", "--data", "data"], &model[..]].concat());

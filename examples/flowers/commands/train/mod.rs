@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use floret::batch::{Loader, LoaderOptions};
-use floret::checkpoint::{ModelInfo, RunFolder, SavedTraining, Saver, load_model, load_training};
+use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver, load_model, load_training};
 use floret::image::Fit;
 use floret::train::{Callback, Ended, Progress, TrainOptions, Trainer};
 
@@ -187,6 +187,13 @@ pub fn train(
             saved.restore(optimizer.as_mut())?;
             let (epochs, batches) = (saved.progress.epoch as usize, saved.progress.batch);
             say!("going on after {} and {} batches", ui::count(epochs, "epoch"), batches);
+            let here = Arithmetic::here();
+            if let Some(before) = saved.arithmetic.filter(|before| *before != here) {
+                note!(
+                    "note: the run was computed by {before} and goes on with {here}, which may round otherwise: it will not \
+                     end with the very same weights"
+                );
+            }
             (saved.network, Trainer::resume(train_options, saved.progress))
         }
     };

@@ -1,0 +1,221 @@
+//! Files that are something else, or damaged.
+
+use std::fs;
+use std::path::Path;
+
+use floret::checkpoint::{Arithmetic, ModelInfo, load_model, load_training, save_model};
+use serde_json::{Value, json};
+
+use crate::common::fixture;
+use crate::{bits, edit, edit_entry, edit_header, small_files};
+
+#[test]
+fn a_training_state_tells_with_what_it_was_computed() {
+    let (_folder, _, training) = small_files();
+    assert_eq!(load_training(&training).unwrap().arithmetic, Some(Arithmetic::here()));
+    let elsewhere = edit(&training, |entry| entry["arithmetic"]["instructions"] = "neon".into());
+    let arithmetic = load_training(elsewhere).unwrap().arithmetic.unwrap();
+    assert_ne!(arithmetic, Arithmetic::here());
+    assert!(arithmetic.to_string().contains(" with neon on "), "{arithmetic}");
+    // Earlier versions did not tell.
+    let earlier = edit(&training, |entry| drop(entry.as_object_mut().unwrap().remove("arithmetic")));
+    assert_eq!(load_training(earlier).unwrap().arithmetic, None);
+}
+
+#[test]
+fn files_of_another_kind_are_named_for_what_they_are() {
+    let (folder, model, training) = small_files();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let whole = fs::read(&model).unwrap();
+    for (path, reason) in [
+        (training.clone(), "is not a model file of floret: it is a training state"),
+        (
+            fixture("network.safetensors"),
+            "is not a model file of floret: it is a safetensors file of another program",
+        ),
+        (file("empty", b""), "is not a model file of floret: it is no whole safetensors file"),
+        (file("text", b"weights: none\n"), "is not a model file of floret: it is no whole safetensors file"),
+        (fixture("train-00000-of-00002.tfrecord"), "it is no whole safetensors file"),
+        (file("cut", &whole[..whole.len() - 1]), "it is no whole safetensors file"),
+        (file("cut short", &whole[..50]), "it is no whole safetensors file"),
+        (file("longer", &[&whole[..], b"more"].concat()), "it is no whole safetensors file"),
+        (folder.path().join("none"), "none: No such file"),
+        (folder.path().to_path_buf(), "Is a directory"),
+    ] {
+        let message = load_model(&path).unwrap_err().to_string();
+        assert!(message.contains(reason), "{message}");
+        assert!(message.contains(path.to_str().unwrap()), "{message}");
+    }
+    let message = load_training(&model).unwrap_err().to_string();
+    assert!(message.contains("is not a training state of floret: it is a model file"), "{message}");
+}
+
+#[test]
+fn a_changed_file_is_refused_with_what_does_not_fit() {
+    let (_folder, model, training) = small_files();
+    type Change = fn(&mut Value);
+    let changes: [(Change, &str); 17] = [
+        (|e| e["version"] = 2.into(), "it is of version 2, this program reads up to 1: use a newer floret"),
+        (|e| e["kind"] = "cake".into(), "is damaged: its metadata: unknown variant `cake`"),
+        (
+            |e| drop(e.as_object_mut().unwrap().remove("network")),
+            "is damaged: its metadata: missing field `network`",
+        ),
+        (|e| e["steps"] = u64::MAX.into(), "is damaged: it counts 18446744073709551615 steps"),
+        (
+            |e| e["classes"] = json!(["a"]),
+            "is damaged: the network has 4 outputs, but there are 1 class names",
+        ),
+        (
+            |e| e["preprocess"]["image_size"] = 64.into(),
+            "is damaged: the network takes images of 12x12x3, but preprocessing makes 64x64x3",
+        ),
+        (|e| e["crc32c"] = 7.into(), "not the one it says"),
+        (|e| e["crc32c"] = "none".into(), "not the one it says"),
+        (|e| e["network"]["layers"][0]["layer"] = "cake".into(), "unknown variant `cake`"),
+        (
+            |e| e["network"]["layers"][5]["units"] = 9.into(),
+            "`dense_1/kernel` has the shape [36, 8], the network wants [36, 9]",
+        ),
+        (|e| e["network"]["layers"][5]["name"] = "other".into(), "the array `other/kernel` is missing"),
+        (
+            |e| e["network"]["layers"][8]["name"] = "dense_1".into(),
+            "`dense_1/kernel` has the shape [36, 8], the network wants [8, 4]",
+        ),
+        (
+            |e| e["network"]["layers"][5]["units"] = (1u64 << 62).into(),
+            "layer `dense_1`: a kernel of 36 x 4611686018427387904 values is over",
+        ),
+        (
+            |e| e["network"]["layers"][0]["filters"] = (1u64 << 40).into(),
+            "layer `conv2d_1`: a kernel of 3 x 3 x 3 x",
+        ),
+        (
+            |e| e["network"]["layers"][0]["dilation"] = json!([u64::MAX, 1]),
+            "layer `conv2d_1`: a kernel of 3x3",
+        ),
+        (
+            |e| e["network"]["input"]["image"]["height"] = u64::MAX.into(),
+            "an input of 18446744073709551615 x 12 x 3 values is over",
+        ),
+        (
+            |e| e["network"]["layers"] = json!([]),
+            "building the network: there is no layer that computes anything",
+        ),
+    ];
+    for (change, reason) in changes {
+        let message = load_model(edit(&model, change)).unwrap_err().to_string();
+        assert!(message.contains(reason) && message.contains("model.edited"), "{message}");
+    }
+    let changes: [(Change, &str); 4] = [
+        (|e| e["progress"]["step"] = u64::MAX.into(), "it counts 18446744073709551615 steps"),
+        (|e| e["progress"]["epoch"] = (-1).into(), "is damaged: its metadata: invalid value"),
+        (|e| e["optimizer"]["common"]["steps"] = u64::MAX.into(), "it counts 18446744073709551615 updates"),
+        (|e| drop(e["progress"].as_object_mut().unwrap().remove("sums")), "missing field `sums`"),
+    ];
+    for (change, reason) in changes {
+        let message = load_training(edit(&training, change)).unwrap_err().to_string();
+        assert!(message.contains(reason) && message.contains("training.edited"), "{message}");
+    }
+
+    let rename = |from: &str, to: &str, path: &Path| {
+        edit_header(&edit(path, |_| ()), |header| {
+            let array = header.as_object_mut().unwrap().remove(from).unwrap();
+            header[to] = array;
+        })
+    };
+    let message = load_model(rename("dense_1/bias", "dense_7/bias", &model)).unwrap_err().to_string();
+    assert!(message.contains("is damaged: the array `dense_1/bias` is missing"), "{message}");
+    let message =
+        load_training(rename("network/dense_1/bias", "dense_1/bias", &training)).unwrap_err().to_string();
+    assert!(message.contains("is damaged: the array `dense_1/bias` belongs to nothing"), "{message}");
+    // Whatever else is changed, the checksum tells.
+    let changes: [Change; 4] = [
+        |e| e["seed"] = 4.into(),
+        |e| e["classes"][0] = "daisy".into(),
+        |e| e["network"]["layers"][1]["epsilon"] = 0.5.into(),
+        |e| e["new"] = 1.into(),
+    ];
+    for change in changes {
+        let message = load_model(edit_entry(&model, change)).unwrap_err().to_string();
+        assert!(message.contains("is damaged: its contents have the CRC32C"), "{message}");
+    }
+    let integers =
+        edit_header(&edit(&model, |_| ()), |header| header["dense_1/bias"]["dtype"] = "I32".into());
+    let message = load_model(integers).unwrap_err().to_string();
+    assert!(message.contains("`dense_1/bias` holds I32 values, F32 is wanted"), "{message}");
+
+    // Without the checksum, the file is taken as it is.
+    assert!(load_model(edit(&model, |_| ())).is_ok());
+}
+
+/// What could not be read again is not written.
+#[test]
+fn a_description_over_the_limit_is_not_saved() {
+    let (_folder, model, _) = small_files();
+    let before = fs::read(&model).unwrap();
+    let (network, info) = load_model(&model).unwrap();
+    let classes = info.classes.iter().map(|name| name.repeat(5 << 20)).collect();
+    let error = save_model(&model, &network, &ModelInfo { classes, ..info }).unwrap_err();
+    assert!(error.to_string().contains("over the limit of 4194304"), "{error}");
+    assert_eq!(fs::read(&model).unwrap(), before);
+}
+
+/// Sparse files that no memory could hold: what they are is told from their beginning.
+#[test]
+fn a_long_file_is_told_from_its_beginning() {
+    let (folder, model, training) = small_files();
+    let long = |name: &str, begin: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, begin).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_len(1 << 43).unwrap();
+        load_model(&path).unwrap_err().to_string()
+    };
+    for (begin, reason) in [
+        (&[0xFF; 8][..], "it does not begin with the length of a description"),
+        (&[], "it is no whole safetensors file (EOF while parsing"),
+        (&fs::read(&training).unwrap(), "it is a training state"),
+        (&fs::read(&model).unwrap(), "it has 8796093022208 bytes, and should have"),
+    ] {
+        let message = long("long", begin);
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+/// Bytes all over the header and the arrays, one at a time: an error or the same network, never a panic.
+#[test]
+fn a_file_with_a_damaged_byte_is_an_error_or_the_same_model() {
+    let (folder, model, _) = small_files();
+    let whole = fs::read(&model).unwrap();
+    let header = 8 + u64::from_le_bytes(*whole.first_chunk().unwrap()) as usize;
+    let (network, info) = load_model(&model).unwrap();
+    let wanted = (network.spec().clone(), network.seed(), info, bits(&network));
+    let damaged = folder.path().join("damaged");
+    let mut errors = 0;
+    for place in (0..header).step_by(7).chain((header..whole.len()).step_by(97)) {
+        for flip in [0x01, 0x80] {
+            let mut bytes = whole.clone();
+            bytes[place] ^= flip;
+            fs::write(&damaged, bytes).unwrap();
+            match load_model(&damaged) {
+                Ok((network, info)) => {
+                    assert!(place < header, "a changed weight goes unnoticed");
+                    let got = (network.spec().clone(), network.seed(), info, bits(&network));
+                    // The checksum's own name may be what changed.
+                    assert_eq!(got, wanted, "byte {place}");
+                }
+                Err(error) => {
+                    errors += 1;
+                    let message = error.to_string();
+                    assert!(message.contains("damaged") && !message.contains('\n'), "{message}");
+                    assert!(place < header || message.contains("CRC32C"), "{message}");
+                }
+            }
+        }
+    }
+    assert!(errors > 2 * header / 7 / 2, "{errors} of {}", 2 * header / 7);
+}

@@ -1,0 +1,375 @@
+//! Resumed training ends where it would have ended without an interruption.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use floret::batch::{Loader, LoaderOptions, OnBadRecord, Preprocess};
+use floret::checkpoint::{CheckpointError, Saver, load_model, load_training, save_training};
+use floret::image::Augment;
+use floret::network::{Network, StepReport};
+use floret::nn::{Dense, Flatten};
+use floret::optim::{Adam, AdamW, Optimizer, ReduceOnPlateau, RmsProp, Schedule, Sgd};
+use floret::record::Compression;
+use floret::train::{Callback, Ended, Flow, Moment, Progress, TrainError, TrainOptions, Trainer};
+use rayon::ThreadPoolBuilder;
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+use crate::common::photos::{payloads, write_shards};
+use crate::{CLASSES, SIZE, bits, edit, edit_header, info, small_files, small_network};
+
+/// 22 photos to train on, 9 to evaluate on.
+struct Data {
+    _folders: [TempDir; 2],
+    train: Vec<PathBuf>,
+    eval: Vec<PathBuf>,
+}
+
+impl Data {
+    fn new() -> Self {
+        Self::of(&payloads(22, CLASSES))
+    }
+
+    fn of(train: &[Vec<u8>]) -> Self {
+        Self::in_shards(train, 2, &payloads(31, CLASSES)[22..])
+    }
+
+    fn in_shards(train: &[Vec<u8>], shards: usize, eval: &[Vec<u8>]) -> Self {
+        let folders = [tempdir().unwrap(), tempdir().unwrap()];
+        let train = write_shards(folders[0].path(), train, shards, Compression::Plain);
+        let eval = write_shards(folders[1].path(), eval, 1, Compression::Plain);
+        Self { _folders: folders, train, eval }
+    }
+
+    /// Loaders that have seen nothing yet, as in a new process.
+    fn loaders(&self) -> (Loader, Loader) {
+        self.loaders_with(u64::MAX)
+    }
+
+    fn loaders_with(&self, cache_bytes: u64) -> (Loader, Loader) {
+        let options = LoaderOptions {
+            cache_bytes,
+            batch_size: 4,
+            seed: 11,
+            augment: Some(Augment::standard()),
+            source_size: SIZE + 4,
+            on_bad_record: OnBadRecord::Skip,
+            ..LoaderOptions::new(Preprocess::new(SIZE), CLASSES)
+        };
+        let eval = Loader::open(&self.eval, options.clone().for_evaluation()).unwrap();
+        (Loader::open(&self.train, options).unwrap(), eval)
+    }
+}
+
+/// Six batches an epoch.
+const EPOCHS: u64 = 3;
+const STEPS: u64 = 18;
+
+fn train_options() -> TrainOptions {
+    TrainOptions {
+        schedule: Schedule::cosine(STEPS, 3),
+        reduce_on_plateau: Some(ReduceOnPlateau::new(0.3, 1)),
+        ..TrainOptions::new(EPOCHS, 0.01)
+    }
+}
+
+/// What training leaves: the weights, the position and the history, and the optimizer's memory.
+#[derive(PartialEq)]
+struct Outcome {
+    weights: Vec<(String, Vec<u32>)>,
+    slots: Vec<Vec<u32>>,
+    /// As text, in which a NaN is equal to itself.
+    progress: String,
+}
+
+impl Outcome {
+    fn of(network: &Network, optimizer: &mut dyn Optimizer, progress: &Progress) -> Self {
+        let slots = optimizer.slots();
+        let slots = slots.iter().map(|slot| slot.values.iter().map(|v| v.to_bits()).collect()).collect();
+        Self { weights: bits(network), slots, progress: format!("{progress:?}") }
+    }
+}
+
+/// Stops after the step with this number.
+struct StopAfter(u64);
+
+impl Callback for StopAfter {
+    fn on_step(&mut self, moment: Moment<'_>, _: &StepReport) -> Result<Flow, TrainError> {
+        Ok(if moment.progress.step == self.0 { Flow::Stop } else { Flow::Continue })
+    }
+}
+
+type MakeOptimizer = fn() -> Box<dyn Optimizer>;
+
+const OPTIMIZERS: [MakeOptimizer; 5] = [
+    || Box::new(Sgd::new(0.5)),
+    || Box::new(Sgd::new(0.5).momentum(0.9).nesterov().weight_decay(1e-3).clip_norm(1.0)),
+    || Box::new(Adam::new(0.5).clip_norm(0.3)),
+    || Box::new(AdamW::new(0.5)),
+    || Box::new(RmsProp::new(0.5)),
+];
+
+/// Trains with interruptions after these steps, each time with the next number of threads and size of the cache. Between two
+/// parts nothing stays in memory: everything comes from the file.
+fn train(data: &Data, make: MakeOptimizer, stops: &[u64], machines: &[(usize, u64)]) -> Outcome {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("training");
+    let mut optimizer = make();
+    let mut network = small_network(0.4).build().unwrap();
+    let mut trainer = Trainer::new(train_options());
+    for (part, stop) in stops.iter().copied().chain([u64::MAX]).enumerate() {
+        let (threads, cache_bytes) = machines[part % machines.len()];
+        let (train, eval) = data.loaders_with(cache_bytes);
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let run =
+            || trainer.run(&mut network, &mut *optimizer, &train, Some(&eval), &mut [&mut StopAfter(stop)]);
+        let ended = pool.install(run).unwrap();
+        if stop == u64::MAX {
+            assert_eq!(ended, Ended::Finished);
+            break;
+        }
+        assert_eq!((ended, trainer.progress().step), (Ended::Stopped, stop));
+        let settings = json!({ "stopped": stop });
+        save_training(&path, &network, &info(), &mut *optimizer, trainer.progress(), &settings).unwrap();
+        let mut saved = load_training(&path).unwrap();
+        assert_eq!((&saved.settings, &saved.info), (&settings, &info()));
+        optimizer = make();
+        saved.restore(&mut *optimizer).unwrap();
+        network = saved.network;
+        trainer = Trainer::resume(train_options(), saved.progress);
+    }
+    assert_eq!(network.steps(), STEPS);
+    Outcome::of(&network, &mut *optimizer, trainer.progress())
+}
+
+/// No photo in the cache, about half of them, and all.
+const CACHES: [u64; 3] = [0, (11 * (SIZE + 4) * (SIZE + 4) * 3) as u64, u64::MAX];
+
+#[test]
+fn training_does_not_depend_on_threads_or_the_cache() {
+    let data = Data::new();
+    let wanted = train(&data, OPTIMIZERS[1], &[], &[(1, CACHES[2])]);
+    for threads in [1, 2, 3, 8] {
+        for cache_bytes in CACHES {
+            let got = train(&data, OPTIMIZERS[1], &[], &[(threads, cache_bytes)]);
+            assert!(got == wanted, "{threads} threads, a cache of {cache_bytes} bytes");
+        }
+    }
+}
+
+#[test]
+fn resumed_training_ends_with_the_same_bits() {
+    let data = Data::new();
+    for (which, make) in OPTIMIZERS.into_iter().enumerate() {
+        let wanted = train(&data, make, &[], &[(2, CACHES[2])]);
+        // In the first epoch, at its last step, at the next one's first, in the last, and after the very last step.
+        for stops in [&[1][..], &[5], &[6], &[7], &[13], &[18], &[4, 6, 12, 17]] {
+            let got = train(&data, make, stops, &[(3, CACHES[1]), (1, CACHES[0]), (8, CACHES[2])]);
+            assert!(got.progress == wanted.progress, "{stops:?}: {} {}", got.progress, wanted.progress);
+            assert!(got == wanted, "optimizer {which}, stops {stops:?}");
+        }
+    }
+}
+
+/// The records of the second batch of some epoch are all bad, so that batches given and places in the epoch differ.
+#[test]
+fn resuming_behind_a_batch_that_was_skipped_whole_repeats_nothing() {
+    let mut records = payloads(22, CLASSES);
+    for place in [2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 20] {
+        records[place] = b"bad".to_vec();
+    }
+    let data = Data::of(&records);
+    let run = |stops: &[u64]| {
+        let (train, _) = data.loaders();
+        let options = LoaderOptions { batch_size: 1, ..train.options().clone() };
+        let mut optimizer = Sgd::new(0.5).momentum(0.9);
+        let mut network = small_network(0.4).build().unwrap();
+        let mut trainer = Trainer::new(TrainOptions::new(2, 0.01));
+        for stop in stops.iter().copied().chain([u64::MAX]) {
+            let train = Loader::open(&data.train, options.clone()).unwrap();
+            trainer.run(&mut network, &mut optimizer, &train, None, &mut [&mut StopAfter(stop)]).unwrap();
+        }
+        assert_eq!(network.steps(), 22);
+        Outcome::of(&network, &mut optimizer, trainer.progress())
+    };
+    let wanted = run(&[]);
+    for stop in 1..22 {
+        assert!(run(&[stop]) == wanted, "stopped after {stop}");
+    }
+}
+
+/// Fails after the step with this number, as a process that is killed there.
+struct FailAfter(u64);
+
+impl Callback for FailAfter {
+    fn on_step(&mut self, moment: Moment<'_>, _: &StepReport) -> Result<Flow, TrainError> {
+        if moment.progress.step == self.0 {
+            return Err(TrainError::Callback("killed".into()));
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_from_what_the_saver_left() {
+    let data = Data::new();
+    let make = OPTIMIZERS[1];
+    let run = |folder: &Path, kills: &[u64]| {
+        let settings = json!({ "epochs": EPOCHS });
+        let mut saver = Saver::new(folder, info(), settings).every_steps(4);
+        let mut optimizer = make();
+        let mut network = small_network(0.4).build().unwrap();
+        let mut trainer = Trainer::new(train_options());
+        for kill in kills.iter().copied().chain([u64::MAX]) {
+            let (train, eval) = data.loaders();
+            let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut FailAfter(kill)];
+            match trainer.run(&mut network, &mut *optimizer, &train, Some(&eval), callbacks) {
+                Ok(ended) => assert!(ended == Ended::Finished && kill == u64::MAX),
+                Err(error) => assert_eq!(error.to_string(), "killed"),
+            }
+            let mut saved = load_training(saver.training_path()).unwrap();
+            optimizer = make();
+            saved.restore(&mut *optimizer).unwrap();
+            network = saved.network;
+            trainer = Trainer::resume(train_options(), saved.progress);
+        }
+        assert_eq!(trainer.progress().epoch, EPOCHS);
+    };
+    let [whole, killed] = [tempdir().unwrap(), tempdir().unwrap()];
+    run(whole.path(), &[]);
+    run(killed.path(), &[7, 11, 17, 18]);
+    for name in ["model.safetensors", "training.safetensors"] {
+        assert!(
+            fs::read(whole.path().join(name)).unwrap() == fs::read(killed.path().join(name)).unwrap(),
+            "{name}"
+        );
+    }
+    // The model is that of the best epoch, the training state that of the last.
+    let progress = load_training(whole.path().join("training.safetensors")).unwrap().progress;
+    let best = progress.history.iter().rfind(|record| record.best).unwrap();
+    assert_eq!(load_model(whole.path().join("model.safetensors")).unwrap().0.steps(), best.step);
+    assert_eq!(Some(best.epoch), progress.best.map(|best| best.epoch));
+}
+
+/// A batch norm whose moving averages are lost: training is well, evaluation gives NaN.
+#[test]
+fn a_loss_that_is_no_number_can_be_saved_and_resumed() {
+    let data = Data::new();
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("training");
+    let mut network = small_network(0.0).build().unwrap();
+    let lost = network.array("batch_norm_1/moving_mean").unwrap().mapv(|_| f32::NAN);
+    network.set_array("batch_norm_1/moving_mean", lost.view()).unwrap();
+    let mut optimizer = Sgd::new(0.1);
+    let mut trainer = Trainer::new(train_options());
+    let (train, eval) = data.loaders();
+    trainer.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(8)]).unwrap();
+    let progress = trainer.progress();
+    assert!(progress.history[0].eval.unwrap().loss.is_nan() && progress.best.is_none());
+    save_training(&path, &network, &info(), &mut optimizer, progress, &Value::Null).unwrap();
+    let saved = load_training(&path).unwrap();
+    assert_eq!(format!("{:?}", saved.progress), format!("{progress:?}"));
+
+    // Once evaluation is well, there is a best epoch.
+    let mut network = saved.network;
+    network.set_array("batch_norm_1/moving_mean", lost.mapv(|_| 0.0).view()).unwrap();
+    let mut trainer = Trainer::resume(train_options(), saved.progress);
+    trainer.run(&mut network, &mut optimizer, &train, Some(&eval), &mut []).unwrap();
+    let best = trainer.progress().best.unwrap();
+    assert!(best.epoch > 0 && best.score.loss.is_finite(), "{best:?}");
+}
+
+#[test]
+fn a_run_that_lost_patience_stays_ended() {
+    let data = Data::new();
+    let (train, eval) = data.loaders();
+    let options = TrainOptions { patience: Some(2), ..TrainOptions::new(50, 0.0) };
+    let mut network =
+        Network::builder((SIZE, SIZE, 3)).add(Flatten {}).add(Dense::new(CLASSES)).build().unwrap();
+    let mut optimizer = Sgd::new(0.0);
+    let mut trainer = Trainer::new(options.clone());
+    let mut run = |trainer: &mut Trainer| {
+        trainer.run(&mut network, &mut optimizer, &train, Some(&eval), &mut []).unwrap()
+    };
+    // The first epoch is the best, and nothing changes after it.
+    assert_eq!(run(&mut trainer), Ended::NoImprovement);
+    assert_eq!(trainer.progress().epoch, 3);
+    let mut resumed = Trainer::resume(options, trainer.progress().clone());
+    assert_eq!(run(&mut resumed), Ended::NoImprovement);
+    assert_eq!(format!("{:?}", resumed.progress()), format!("{:?}", trainer.progress()));
+}
+
+#[test]
+fn training_goes_on_only_with_the_optimizer_and_the_data_it_had() {
+    let (_folder, _, training) = small_files();
+    for (mut other, name) in [
+        (Box::new(Adam::new(0.1)) as Box<dyn Optimizer>, "adam"),
+        (Box::new(Sgd::new(0.1)), "sgd momentum=0 "),
+        (Box::new(Sgd::new(0.1).momentum(0.8)), "sgd momentum=0.8"),
+    ] {
+        let error = load_training(&training).unwrap().restore(&mut *other).unwrap_err();
+        assert!(matches!(error, CheckpointError::Optimizer { .. }));
+        let message = error.to_string();
+        assert!(
+            message.contains("was trained with `sgd momentum=0.9") && message.contains(name),
+            "{message}"
+        );
+    }
+    let mut rate = Sgd::new(7.0).momentum(0.9);
+    load_training(&training).unwrap().restore(&mut rate).unwrap();
+    assert_eq!(rate.learning_rate(), 0.1, "the saved rate, not the given one");
+
+    let changed = edit_header(&edit(&training, |_| ()), |header| {
+        let array = header.as_object_mut().unwrap().remove("optimizer/momentum").unwrap();
+        header["optimizer/m"] = array;
+    });
+    let mut optimizer = Sgd::new(0.1).momentum(0.9);
+    let message = load_training(changed).unwrap().restore(&mut optimizer).unwrap_err().to_string();
+    assert!(message.contains("is damaged: the optimizer's array `momentum` is missing"), "{message}");
+
+    let data = Data::new();
+    let (train, eval) = data.loaders();
+    let mut begun = Trainer::new(TrainOptions::new(1, 0.1));
+    let mut network = small_network(0.5).build().unwrap();
+    begun.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(2)]).unwrap();
+    save_training(&training, &network, &info(), &mut optimizer, begun.progress(), &Value::Null).unwrap();
+    let records = payloads(31, CLASSES);
+    let (records, other_eval) = records.split_at(22);
+    let reversed: Vec<_> = records.iter().rev().cloned().collect();
+    let fewer = "train-00000-of-00002.tfrecord (10 records in ";
+    let other_shard = "train-00000-of-00001.tfrecord (22 records in ";
+    for (train, shards, eval, part, difference) in [
+        (&records[..20], 2, other_eval, "training", fewer),
+        (records, 1, other_eval, "training", other_shard),
+        (&reversed, 2, other_eval, "training", "stands where train-00000-of-00002.tfrecord (11 records in "),
+        (records, 2, &other_eval[1..], "evaluation", "train-00000-of-00001.tfrecord (8 records in "),
+        (records, 2, other_eval, "", ""),
+    ] {
+        let data = Data::in_shards(train, shards, eval);
+        let (train, eval) = data.loaders();
+        let mut saved = load_training(&training).unwrap();
+        saved.restore(&mut optimizer).unwrap();
+        let mut trainer = Trainer::resume(TrainOptions::new(1, 0.1), saved.progress);
+        let ended = trainer.run(&mut saved.network, &mut optimizer, &train, Some(&eval), &mut []);
+        match ended {
+            Ok(_) => assert_eq!(part, "", "{difference}"),
+            Err(error) => {
+                let message = error.to_string();
+                assert!(
+                    !part.is_empty() && message.contains(&format!("the {part} data are not")),
+                    "{message}"
+                );
+                assert!(message.contains(difference), "{message}");
+            }
+        }
+    }
+
+    let (_folder, _, training) = small_files();
+    let changed = edit(&training, |entry| entry["progress"]["batch"] = 7.into());
+    let mut saved = load_training(changed).unwrap();
+    saved.restore(&mut optimizer).unwrap();
+    let mut trainer = Trainer::resume(TrainOptions::new(1, 0.1), saved.progress);
+    let message =
+        trainer.run(&mut saved.network, &mut optimizer, &train, None, &mut []).unwrap_err().to_string();
+    assert!(message.contains("stopped at batch 7") && message.contains("have 6 batches"), "{message}");
+}
