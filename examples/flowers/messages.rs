@@ -153,6 +153,9 @@ fn convert(error: &ConvertError) -> String {
 
 /// An error of saving, with what to do about it.
 pub fn checkpoint(error: &CheckpointError) -> String {
+    if let CheckpointError::Replaced { .. } = error {
+        return format!("{error}: put the run's own folder back");
+    }
     let CheckpointError::File(FileError { source, .. }) = error else { return error.to_string() };
     let hint = match source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on its disk",

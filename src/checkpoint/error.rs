@@ -43,6 +43,12 @@ pub enum CheckpointError {
         /// Who holds it, if that is known.
         holder: Option<Holder>,
     },
+    /// A run's folder that was moved or removed, with another in its place.
+    #[error("{} is not the folder it was: another was put in its place", folder.display())]
+    Replaced {
+        /// Its path.
+        folder: PathBuf,
+    },
     /// A network that can't be built, or arrays that do not fit it.
     #[error("{}: {error}", path.display())]
     Network {

@@ -1,7 +1,7 @@
 //! One process at a time in a run's folder.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use crate::atomic_file::FileError;
 
 /// The file in the folder that is locked. It stays behind, since to remove it would let two others lock two files of this
 /// name.
-const LOCK: &str = ".lock";
+const LOCK: &str = ".floret-lock";
 
 /// More than the lock file ever holds.
 const MAX_LOCK_BYTES: u64 = 1024;
@@ -21,12 +21,12 @@ const MAX_LOCK_BYTES: u64 = 1024;
 /// A run's folder, held by this process until it is dropped.
 ///
 /// Two processes that train in one folder would overwrite each other's checkpoints. The hold is an advisory
-/// lock of the system on the file `.lock`, so it ends with the process, whatever ends it, and nothing is left to clean up.
+/// lock of the system on the file `.floret-lock`, so it ends with the process, whatever ends it, and nothing is left to clean up.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     /// Open as long as the folder is held.
-    _lock: File,
+    lock: File,
     unlocked: Option<io::Error>,
 }
 
@@ -45,7 +45,8 @@ impl RunFolder {
     /// Where the file system knows no locks, the folder is not held, and [`unlocked`](Self::unlocked) says why.
     ///
     /// # Errors
-    /// [`CheckpointError::InUse`] if another holds the folder, this process included; a folder that can't be written to.
+    /// [`CheckpointError::InUse`] if another holds the folder, this process included; a folder that can't be written to;
+    /// something else than a file in the place of `.floret-lock`.
     pub fn claim(path: impl Into<PathBuf>) -> Result<Self, CheckpointError> {
         Self::claim_with(path.into(), File::try_lock)
     }
@@ -55,6 +56,11 @@ impl RunFolder {
         try_lock: impl FnOnce(&File) -> Result<(), TryLockError>,
     ) -> Result<Self, CheckpointError> {
         let name = path.join(LOCK);
+        // Not opened, since a link would lead elsewhere, and a named pipe would wait for a reader.
+        if fs::symlink_metadata(&name).is_ok_and(|found| !found.is_file()) {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file: move it away");
+            return Err(FileError::new(&name, "lock", error).into());
+        }
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&name);
         let mut lock = opened.map_err(|error| FileError::new(&name, "open", error))?;
         let unlocked = match try_lock(&lock) {
@@ -64,9 +70,38 @@ impl RunFolder {
             }
             Err(TryLockError::Error(error)) => Some(error),
         };
-        // Only the words of a refusal depend on it: a full disk is no reason to refuse the folder.
-        let _ = Holder::current().write(&mut lock);
-        Ok(Self { path, _lock: lock, unlocked })
+        // Only the words of a refusal depend on it: a full disk is no reason to refuse the folder. What another program wrote
+        // is left as it is.
+        if lock.metadata().is_ok_and(|found| found.len() == 0) || Holder::read(&lock).is_some() {
+            let _ = Holder::current().write(&mut lock);
+        }
+        Ok(Self { path, lock, unlocked })
+    }
+
+    /// Whether the path still leads to the folder that is held, as it does not where that one was moved or removed, and
+    /// another made in its place. (On Windows the folder of an open file can't be moved.)
+    ///
+    /// # Errors
+    /// [`CheckpointError::Replaced`]; a folder that is gone.
+    pub fn check(&self) -> Result<(), CheckpointError> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let identity = |found: fs::Metadata| (found.dev(), found.ino());
+            let name = self.path.join(LOCK);
+            let failed = |error| FileError::new(&name, "open", error);
+            let held = self.lock.metadata().map(identity).map_err(failed)?;
+            let there = match fs::metadata(&name) {
+                Ok(there) => Some(identity(there)),
+                // A folder that is gone is told as such; one that is there is another.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.is_dir() => None,
+                Err(error) => return Err(failed(error).into()),
+            };
+            if there != Some(held) {
+                return Err(CheckpointError::Replaced { folder: self.path.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// The folder.
@@ -139,19 +174,58 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_lock_file_makes_no_difference() {
+    fn only_a_holders_words_are_overwritten() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(LOCK), [b'x'; 5000]).unwrap();
-        let held = RunFolder::claim(folder.path()).unwrap();
-        let text = fs::read_to_string(folder.path().join(LOCK));
-        if cfg!(unix) {
-            assert_eq!(serde_json::from_str::<Holder>(&text.unwrap()).unwrap().process, std::process::id());
-            // One that could not write its own name.
-            fs::write(folder.path().join(LOCK), "").unwrap();
+        let lock = folder.path().join(LOCK);
+        for (before, kept) in [("", false), (r#"{"process":7,"since":7}"#, false), ("another's", true)] {
+            fs::write(&lock, before).unwrap();
+            let held = RunFolder::claim(folder.path()).unwrap();
+            if cfg!(unix) {
+                let after = fs::read_to_string(&lock).unwrap();
+                assert_eq!(after == before, kept, "{after}");
+                let holder = serde_json::from_str::<Holder>(&after).ok().map(|holder| holder.process);
+                assert_eq!(holder, (!kept).then(std::process::id));
+                // One that could not write its own name.
+                fs::write(&lock, "").unwrap();
+            }
+            let refused = RunFolder::claim(folder.path()).unwrap_err().to_string();
+            assert!(refused.contains("is in use: wait"), "{refused}");
+            drop(held);
         }
-        let refused = RunFolder::claim(folder.path()).unwrap_err().to_string();
-        assert!(refused.contains("is in use: wait"), "{refused}");
-        drop(held);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_the_lock_file_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "").unwrap();
+        std::os::unix::fs::symlink(&precious, folder.path().join(LOCK)).unwrap();
+        let error = RunFolder::claim(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("no regular file: move it away"), "{error}");
+        assert_eq!(fs::read(&precious).unwrap(), b"");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn another_folder_in_the_place_of_the_held_one_is_noticed() {
+        let parent = tempfile::tempdir().unwrap();
+        let [path, away] = ["run", "away"].map(|name| parent.path().join(name));
+        fs::create_dir(&path).unwrap();
+        let held = RunFolder::claim(&path).unwrap();
+        held.check().unwrap();
+        fs::rename(&path, &away).unwrap();
+        let error = held.check().unwrap_err().to_string();
+        assert!(error.contains("cannot open"), "{error}");
+        fs::create_dir(&path).unwrap();
+        let replaced = |error| matches!(error, CheckpointError::Replaced { .. });
+        assert!(replaced(held.check().unwrap_err()));
+        let other = RunFolder::claim(&path).unwrap();
+        assert!(replaced(held.check().unwrap_err()));
+        drop(other);
+        fs::remove_dir_all(&path).unwrap();
+        fs::rename(&away, &path).unwrap();
+        held.check().unwrap();
     }
 
     #[test]

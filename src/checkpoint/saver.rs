@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{CheckpointError, ModelInfo, ModelSnapshot, save_model, save_training};
+use super::{CheckpointError, ModelInfo, ModelSnapshot, RunFolder, save_model, save_training};
 use crate::network::StepReport;
 use crate::train::{Callback, Ended, EpochRecord, Flow, Moment, TrainError};
 
@@ -32,6 +32,7 @@ type Decide = Box<dyn FnMut(&CheckpointError) -> OnSaveError + Send>;
 /// training, where nothing would come after it, is always an error.
 pub struct Saver {
     folder: PathBuf,
+    held: Option<RunFolder>,
     info: ModelInfo,
     settings: serde_json::Value,
     every_steps: Option<u64>,
@@ -49,6 +50,7 @@ impl Saver {
     pub fn new(folder: impl Into<PathBuf>, info: ModelInfo, settings: serde_json::Value) -> Self {
         Self {
             folder: folder.into(),
+            held: None,
             info,
             settings,
             every_steps: None,
@@ -56,6 +58,12 @@ impl Saver {
             unsaved_best: None,
             saved: None,
         }
+    }
+
+    /// Saves into a folder that is held as long as the saver lives. A save after it was moved fails.
+    pub fn holding(run: RunFolder, info: ModelInfo, settings: serde_json::Value) -> Self {
+        let saver = Self::new(run.path(), info, settings);
+        Self { held: Some(run), ..saver }
     }
 
     /// Saves the training state after so many steps too.
@@ -94,6 +102,7 @@ impl Saver {
     /// Saves a best network that is still to be saved, and then the training state.
     fn save(&mut self, moment: Moment<'_>) -> Result<(), CheckpointError> {
         let Moment { network, optimizer, progress, .. } = moment;
+        self.check_folder()?;
         if let Some(best) = &self.unsaved_best {
             best.write(&self.model_path())?;
             self.unsaved_best = None;
@@ -103,10 +112,16 @@ impl Saver {
         Ok(())
     }
 
+    fn check_folder(&self) -> Result<(), CheckpointError> {
+        self.held.as_ref().map_or(Ok(()), RunFolder::check)
+    }
+
     fn save_epoch(&mut self, moment: Moment<'_>, best: bool) -> Result<(), CheckpointError> {
         if best {
             self.unsaved_best = None;
-            if let Err(error) = save_model(self.model_path(), moment.network, &self.info) {
+            let saved = self.check_folder();
+            let saved = saved.and_then(|()| save_model(self.model_path(), moment.network, &self.info));
+            if let Err(error) = saved {
                 self.unsaved_best = Some(ModelSnapshot::of(&self.model_path(), moment.network, &self.info)?);
                 return Err(error);
             }

@@ -120,12 +120,12 @@ fn a_run_that_can_save_nothing_does_not_begin() {
     succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
     fs::write(folder.join("file"), "no folder").unwrap();
     fails(folder, &train("file", &[]), &["cannot create file"]);
-    fs::create_dir_all(folder.join("locked/.lock")).unwrap();
-    fails(folder, &train("locked", &[]), &["cannot open locked/.lock"]);
+    fs::create_dir_all(folder.join("locked/.floret-lock")).unwrap();
+    fails(folder, &train("locked", &[]), &["cannot lock locked/.floret-lock", "move it away"]);
     if heeds_permissions(folder) {
         let run = folder.join("read-only");
         fs::create_dir(&run).unwrap();
         set_writable(&run, false);
-        fails(folder, &train("read-only", &[]), &["cannot open read-only/.lock", "Permission denied"]);
+        fails(folder, &train("read-only", &[]), &["cannot open read-only/.floret-lock", "Permission denied"]);
     }
 }

@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
     say!("\n== 2. Training");
     let data = DataFolder::open(&data_path)?;
     let run = train::claim(&run_path)?;
-    train::train(&data, &settings(args.seed), None, &run, Saving::default())?;
+    train::train(&data, &settings(args.seed), None, run, Saving::default())?;
 
     let model = run_path.join(MODEL);
     say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));

@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(saved) => Settings::resumed(saved, args)?,
         None => Settings::new(args),
     };
-    let trained = train(&data, &settings, saved, &run, args.saving);
+    let trained = train(&data, &settings, saved, run, args.saving);
     let evaluated = trained.map_err(|error| match settings.skip_bad {
         true => error,
         false => messages::suggest_skipping(error),
@@ -163,7 +163,7 @@ pub fn train(
     data: &DataFolder,
     settings: &Settings,
     saved: Option<SavedTraining>,
-    run: &RunFolder,
+    run: RunFolder,
     saving: Saving,
 ) -> Result<bool> {
     let classes = data.classes.names();
@@ -209,16 +209,16 @@ pub fn train(
         ui::count(rayon::current_num_threads(), "thread")
     );
     let info = ModelInfo { classes: classes.to_vec(), preprocess: options.preprocess };
-    let saver = Saver::new(run.path(), info, serde_json::to_value(settings)?);
-    let mut saver = saving.apply(saver);
+    let out = run.path().to_owned();
+    let mut saver = saving.apply(Saver::holding(run, info, serde_json::to_value(settings)?));
     let mut display = Display::new(&train, eval.as_ref(), settings.epochs);
     let mut interrupt = Interrupt::catch()?;
     let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut display, &mut interrupt];
     let ended = trainer.run(&mut network, optimizer.as_mut(), &train, eval.as_ref(), callbacks);
     let shown = display.finish();
-    let ended = ended.map_err(|error| saving::explain(error, run.path()))?;
+    let ended = ended.map_err(|error| saving::explain(error, &out))?;
     if let Some(exit_code) = interrupt.exit_code() {
-        let message = how_to_go_on(trainer.progress(), data, run.path());
+        let message = how_to_go_on(trainer.progress(), data, &out);
         return Err(Interrupted { exit_code, message }.into());
     }
     drop(interrupt);
