@@ -21,8 +21,8 @@ type Decide = Box<dyn FnMut(&CheckpointError) -> OnSaveError + Send>;
 /// Saves the best network so far as `model.safetensors` and the training state as `training.safetensors`.
 ///
 /// The training state is saved before the first step, after each epoch and [every so many steps](Self::every_steps), and
-/// where a callback stops training; the network after each epoch that is the best so far. So from the first step on, a
-/// process that is killed leaves a run that can be resumed, and that ends with the same bits.
+/// where a callback stops training or the data can't be read on; the network after each epoch that is the best so far. So
+/// from the first step on, a process that is killed leaves a run that can be resumed, and that ends with the same bits.
 ///
 /// The training state on the disk never tells of a best network that is not there: the network goes first, and the
 /// state waits for it. A crash between the two repeats steps, and finds the same network again.
@@ -112,6 +112,13 @@ impl Saver {
         Ok(())
     }
 
+    fn save_if_new(&mut self, moment: Moment<'_>) -> Result<(), CheckpointError> {
+        match self.saved == Some((moment.progress.step, moment.progress.epoch)) {
+            true => Ok(()),
+            false => self.save(moment),
+        }
+    }
+
     fn check_folder(&self) -> Result<(), CheckpointError> {
         self.held.as_ref().map_or(Ok(()), RunFolder::check)
     }
@@ -160,11 +167,13 @@ impl Callback for Saver {
         self.decide(saved)
     }
 
+    fn on_data_error(&mut self, moment: Moment<'_>) {
+        // If that fails too, the state before is what is left, and there is an error to tell already.
+        let _ = self.save_if_new(moment);
+    }
+
     fn on_end(&mut self, moment: Moment<'_>, _ended: Ended) -> Result<(), TrainError> {
-        if self.saved == Some((moment.progress.step, moment.progress.epoch)) {
-            return Ok(());
-        }
-        self.save(moment).map_err(failed)
+        self.save_if_new(moment).map_err(failed)
     }
 }
 

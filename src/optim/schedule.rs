@@ -78,6 +78,11 @@ impl ReduceOnPlateau {
         Self { factor, patience, min_delta: 1e-4, best: None, waited: 0, current: 1.0 }
     }
 
+    /// The same rate, to be lowered by what comes from now on alone: after a change of what the loss is of.
+    pub fn starting_anew(self) -> Self {
+        Self { best: None, waited: 0, ..self }
+    }
+
     /// The factor on the base rate after an epoch that ended with `loss`.
     pub fn observe(&mut self, loss: f64) -> f32 {
         // A loss that is not finite is no improvement, and must never be what later ones are held against.

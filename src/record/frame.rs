@@ -103,16 +103,19 @@ pub(super) fn read_payload(
     check(payload, stored).map_err(RecordDefect::DataCrc)
 }
 
-/// Reads past a payload and its footer without looking at them.
-pub(super) fn skip_payload(stream: &mut impl Read, length: u64) -> Result<(), RecordDefect> {
+/// Reads past a payload and its footer; gives the CRC that stands there, unchecked.
+pub(super) fn skip_payload(stream: &mut impl Read, length: u64) -> Result<StoredCrc, RecordDefect> {
     let got = io::copy(&mut stream.take(length), &mut io::sink())?;
     if got < length {
         return Err(RecordDefect::Truncated { part: RecordPart::Payload, wanted: length, got });
     }
-    read_footer(stream).map(|_| ())
+    read_footer(stream)
 }
 
-fn read_footer(stream: &mut impl Read) -> Result<[u8; FOOTER_BYTES as usize], RecordDefect> {
+/// The masked CRC of a payload as it stands in the file.
+pub(super) type StoredCrc = [u8; FOOTER_BYTES as usize];
+
+pub(super) fn read_footer(stream: &mut impl Read) -> Result<StoredCrc, RecordDefect> {
     let mut footer = [0; FOOTER_BYTES as usize];
     match read_full(stream, &mut footer)? as u64 {
         FOOTER_BYTES => Ok(footer),

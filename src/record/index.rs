@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::compression::{self, Compression, Decoder};
+use super::crc::masked_crc32c;
 use super::error::{RecordDefect, RecordError, RecordLocation, RecordPart, RecordPosition};
-use super::frame::{self, FOOTER_BYTES, HEADER_BYTES};
+use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, StoredCrc};
 use super::reader::{BUFFER_BYTES, ReaderOptions, RecordReader};
 use crate::atomic_file::FileError;
 
@@ -29,6 +30,8 @@ pub struct IndexedShard {
     pub first: usize,
     /// How many records it has.
     pub records: usize,
+    /// CRC32C of the lengths and stored CRCs of its records, in order: what tells it from other shards.
+    pub records_crc32c: u32,
 }
 
 /// A record of a [`ShardIndex`].
@@ -61,7 +64,7 @@ struct Span {
 }
 
 impl ShardIndex {
-    /// Passes once over each file: over plain ones from header to header, without reading payloads; over
+    /// Passes once over each file: over plain ones from frame to frame, without reading payloads; over
     /// compressed ones by decompressing them. Files are read in parallel on rayon's current pool.
     ///
     /// Every length is checked against its CRC, and that the payload lies inside the file. The data's own
@@ -101,12 +104,13 @@ impl ShardIndex {
             ShardIndex { shards: Vec::with_capacity(paths.len()), spans: Vec::new(), max_record_bytes };
         let mut damages = Vec::new();
         for scan in scans {
-            let ShardScan { mut shard, spans, damages: found } = scan?;
+            let ShardScan { mut shard, found, damages: found_damages } = scan?;
             shard.first = index.spans.len();
-            shard.records = spans.len();
+            shard.records = found.spans.len();
+            shard.records_crc32c = found.crc32c;
             index.shards.push(shard);
-            index.spans.extend(spans);
-            damages.extend(found);
+            index.spans.extend(found.spans);
+            damages.extend(found_damages);
         }
         Ok((index, damages))
     }
@@ -155,10 +159,26 @@ impl IndexedShard {
 
 /// What one pass over a shard finds.
 struct ShardScan {
-    /// With `first` and `records` not set yet.
+    /// With `first` and what is told of the records not set yet.
     shard: IndexedShard,
-    spans: Vec<Span>,
+    found: Found,
     damages: Vec<RecordError>,
+}
+
+/// The records of a shard.
+#[derive(Default)]
+struct Found {
+    spans: Vec<Span>,
+    /// See [`IndexedShard::records_crc32c`].
+    crc32c: u32,
+}
+
+impl Found {
+    fn push(&mut self, span: Span, crc: StoredCrc) {
+        self.spans.push(span);
+        self.crc32c = crc32c::crc32c_append(self.crc32c, &span.length.to_le_bytes());
+        self.crc32c = crc32c::crc32c_append(self.crc32c, &crc);
+    }
 }
 
 fn scan_shard(path: &Path, options: &ReaderOptions) -> Result<ShardScan, RecordError> {
@@ -168,7 +188,7 @@ fn scan_shard(path: &Path, options: &ReaderOptions) -> Result<ShardScan, RecordE
     file.rewind().map_err(failed)?;
 
     let limit = options.max_record_bytes;
-    let (spans, end) = match compression {
+    let (found, end) = match compression {
         Compression::Plain => {
             let mut stream = BufReader::with_capacity(HEADER_BUFFER_BYTES, file);
             scan(&mut stream, limit, |stream, span| seek_over(stream, span, bytes))
@@ -178,33 +198,41 @@ fn scan_shard(path: &Path, options: &ReaderOptions) -> Result<ShardScan, RecordE
             scan(&mut stream, limit, |stream, span| frame::skip_payload(stream, span.length))
         }
     };
-    let shard = IndexedShard { path: path.to_path_buf(), compression, bytes, first: 0, records: 0 };
+    let shard = IndexedShard {
+        path: path.to_path_buf(),
+        compression,
+        bytes,
+        first: 0,
+        records: 0,
+        records_crc32c: 0,
+    };
     let Err((position, defect)) = end else {
-        return Ok(ShardScan { shard, spans, damages: Vec::new() });
+        return Ok(ShardScan { shard, found, damages: Vec::new() });
     };
     match compression {
         Compression::Plain if options.search && !matches!(defect, RecordDefect::Io(_)) => {
-            let (spans, damages) = search(path, options)?;
-            Ok(ShardScan { shard, spans, damages })
+            let (found, damages) = search(path, options)?;
+            Ok(ShardScan { shard, found, damages })
         }
         _ => {
             let damages = vec![RecordError::damaged(shard.location(position), defect)];
-            Ok(ShardScan { shard, spans, damages })
+            Ok(ShardScan { shard, found, damages })
         }
     }
 }
 
 /// Reads a plain shard whole, and finds what can be found behind damage.
-fn search(path: &Path, options: &ReaderOptions) -> Result<(Vec<Span>, Vec<RecordError>), RecordError> {
+fn search(path: &Path, options: &ReaderOptions) -> Result<(Found, Vec<RecordError>), RecordError> {
     let options = ReaderOptions { compression: Some(Compression::Plain), ..options.clone() };
     let mut reader = RecordReader::open_with(path, &options)?;
-    let (mut spans, mut damages, mut payload) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut found, mut damages, mut payload) = (Found::default(), Vec::new(), Vec::new());
     loop {
         match reader.read_into(&mut payload) {
             Ok(Some(RecordPosition { offset, .. })) => {
-                spans.push(Span { offset, length: payload.len() as u64 });
+                let span = Span { offset, length: payload.len() as u64 };
+                found.push(span, masked_crc32c(&payload).to_le_bytes());
             }
-            Ok(None) => return Ok((spans, damages)),
+            Ok(None) => return Ok((found, damages)),
             Err(error) => damages.push(error),
         }
     }
@@ -222,32 +250,32 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, u64), FileError> {
     Ok((file, bytes))
 }
 
-/// Passes over all records with `pass_over`; gives those that are whole, and the place and kind of the defect
-/// that ended the pass early.
+/// Passes over all records with `pass_over`, which gives their data's CRCs; gives those that are whole, and the place and kind
+/// of the defect that ended the pass early.
 fn scan<S: Read>(
     stream: &mut S,
     limit: u64,
-    pass_over: impl Fn(&mut S, Span) -> Result<(), RecordDefect>,
-) -> (Vec<Span>, Result<(), (RecordPosition, RecordDefect)>) {
-    let mut spans = Vec::new();
+    pass_over: impl Fn(&mut S, Span) -> Result<StoredCrc, RecordDefect>,
+) -> (Found, Result<(), (RecordPosition, RecordDefect)>) {
+    let mut found = Found::default();
     let mut position = RecordPosition::default();
     loop {
         let span = match frame::read_header(stream, position.record, limit) {
             Ok(Some(length)) => Span { offset: position.offset, length },
-            Ok(None) => return (spans, Ok(())),
-            Err(defect) => return (spans, Err((position, defect))),
+            Ok(None) => return (found, Ok(())),
+            Err(defect) => return (found, Err((position, defect))),
         };
-        if let Err(defect) = pass_over(stream, span) {
-            return (spans, Err((position, defect)));
+        match pass_over(stream, span) {
+            Ok(crc) => found.push(span, crc),
+            Err(defect) => return (found, Err((position, defect))),
         }
-        spans.push(span);
         position.record += 1;
         position.offset += HEADER_BYTES + span.length + FOOTER_BYTES;
     }
 }
 
-/// Seeks to the next record of a plain file of `file_bytes` bytes.
-fn seek_over(stream: &mut BufReader<File>, span: Span, file_bytes: u64) -> Result<(), RecordDefect> {
+/// Seeks to the end of a record of a plain file of `file_bytes` bytes, and reads its last.
+fn seek_over(stream: &mut BufReader<File>, span: Span, file_bytes: u64) -> Result<StoredCrc, RecordDefect> {
     let left = file_bytes.saturating_sub(span.offset + HEADER_BYTES);
     let short = |part, wanted, got| Err(RecordDefect::Truncated { part, wanted, got });
     if left < span.length {
@@ -256,6 +284,6 @@ fn seek_over(stream: &mut BufReader<File>, span: Span, file_bytes: u64) -> Resul
     if left - span.length < FOOTER_BYTES {
         return short(RecordPart::Footer, FOOTER_BYTES, left - span.length);
     }
-    let distance = i64::try_from(span.length + FOOTER_BYTES).map_err(io::Error::other)?;
-    Ok(stream.seek_relative(distance)?)
+    stream.seek_relative(i64::try_from(span.length).map_err(io::Error::other)?)?;
+    frame::read_footer(stream)
 }

@@ -117,6 +117,12 @@ pub trait Callback {
         Ok(Flow::Continue)
     }
 
+    /// When the data can't be read on, before training ends with the error. The steps made until then are not at fault.
+    ///
+    fn on_data_error(&mut self, moment: Moment<'_>) {
+        let _ = moment;
+    }
+
     /// When training has ended, by itself or because a callback stopped it; after an error it is not called.
     ///
     /// # Errors
@@ -168,7 +174,8 @@ impl Trainer {
     /// that is not finite is never better.
     ///
     /// # Errors
-    /// Other data than those that training began with; the first error of the data, the network or a callback. The network is as the last whole step left it.
+    /// Other data than those that training began with; the first error of the data, the network or a callback. The network
+    /// is as the last whole step left it.
     pub fn run(
         &mut self,
         network: &mut Network,
@@ -187,10 +194,16 @@ impl Trainer {
             callback.on_start(Moment { network, optimizer: &mut *optimizer, progress })
         })?;
         let ended = match flow {
-            Flow::Continue => self.run_epochs(network, optimizer, train, eval, callbacks)?,
-            Flow::Stop => Ended::Stopped,
+            Flow::Continue => self.run_epochs(network, optimizer, train, eval, callbacks),
+            Flow::Stop => Ok(Ended::Stopped),
         };
         let progress = &self.progress;
+        if let Err(TrainError::Batch(_)) = ended {
+            for callback in callbacks.iter_mut() {
+                callback.on_data_error(Moment { network, optimizer: &mut *optimizer, progress });
+            }
+        }
+        let ended = ended?;
         for callback in callbacks {
             callback.on_end(Moment { network, optimizer: &mut *optimizer, progress }, ended)?;
         }

@@ -136,21 +136,32 @@ impl Progress {
         self.best.map_or(self.epoch, |best| self.epoch.saturating_sub(best.epoch).saturating_sub(1))
     }
 
-    /// Remembers the data that training begins with, and later fails if they are others. Evaluation data may be left out,
-    /// or come in later. [`Trainer::run`](super::Trainer::run) calls it.
+    /// Remembers the data that training begins with, and later fails if they are others: another evaluation, or none, would
+    /// be held against scores that it has nothing to do with. [`Trainer::run`](super::Trainer::run) calls it.
+    ///
+    /// Before the first evaluation its data may still change. Where there were none before, the best epoch is the best by
+    /// its training loss, which is then forgotten.
     ///
     /// # Errors
     /// [`TrainError::OtherData`], which names the first shard that differs.
     pub fn check_data(&mut self, train: &Loader, eval: Option<&Loader>) -> Result<(), TrainError> {
-        let Data { train: known_train, eval: known_eval } = &mut self.data;
-        for (part, known, loader) in
-            [("training", known_train, Some(train)), ("evaluation", known_eval, eval)]
-        {
-            let Some(now) = loader.map(Loader::fingerprint) else { continue };
-            if let Some(difference) = known.get_or_insert_with(|| now.clone()).difference(&now) {
-                return Err(TrainError::OtherData { part, difference });
-            }
+        let other = |part| move |difference| TrainError::OtherData { part, difference };
+        let now = train.fingerprint();
+        let known = self.data.train.get_or_insert_with(|| now.clone());
+        known.difference(&now).map_or(Ok(()), |difference| Err(other("training")(difference)))?;
+
+        let now = eval.map(Loader::fingerprint);
+        if self.history.iter().any(|epoch| epoch.eval.is_some()) {
+            let difference = match (&self.data.eval, &now) {
+                (Some(known), Some(now)) => known.difference(now),
+                _ => now.is_none().then(|| "there are none".to_owned()),
+            };
+            return difference.map_or(Ok(()), |difference| Err(other("evaluation")(difference)));
         }
+        if now.is_some() && self.best.take().is_some() {
+            self.plateau = self.plateau.take().map(ReduceOnPlateau::starting_anew);
+        }
+        self.data.eval = now;
         Ok(())
     }
 

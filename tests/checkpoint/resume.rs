@@ -9,7 +9,7 @@ use floret::image::Augment;
 use floret::network::{Network, StepReport};
 use floret::nn::{Dense, Flatten};
 use floret::optim::{Adam, AdamW, Optimizer, ReduceOnPlateau, RmsProp, Schedule, Sgd};
-use floret::record::Compression;
+use floret::record::{Compression, ImageExample, ImageSchema};
 use floret::train::{Callback, Ended, Flow, Moment, Progress, TrainError, TrainOptions, Trainer};
 use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
@@ -329,9 +329,9 @@ fn training_goes_on_only_with_the_optimizer_and_the_data_it_had() {
 
     let data = Data::new();
     let (train, eval) = data.loaders();
-    let mut begun = Trainer::new(TrainOptions::new(1, 0.1));
+    let mut begun = Trainer::new(TrainOptions::new(2, 0.1));
     let mut network = small_network(0.5).build().unwrap();
-    begun.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(2)]).unwrap();
+    begun.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(8)]).unwrap();
     save_training(&training, &network, &info(), &mut optimizer, begun.progress(), &Value::Null).unwrap();
     let records = payloads(31, CLASSES);
     let (records, other_eval) = records.split_at(22);
@@ -372,4 +372,87 @@ fn training_goes_on_only_with_the_optimizer_and_the_data_it_had() {
     let message =
         trainer.run(&mut saved.network, &mut optimizer, &train, None, &mut []).unwrap_err().to_string();
     assert!(message.contains("stopped at batch 7") && message.contains("have 6 batches"), "{message}");
+}
+
+/// Records of other labels, of the same lengths in the same places.
+#[test]
+fn photos_with_other_labels_are_other_data() {
+    let data = Data::new();
+    let (train, _) = data.loaders();
+    let mut progress = Trainer::new(train_options()).progress().clone();
+    progress.check_data(&train, None).unwrap();
+    let relabelled: Vec<_> = payloads(22, CLASSES)
+        .iter()
+        .map(|payload| {
+            let mut example = ImageExample::parse(payload, &ImageSchema::default()).unwrap();
+            example.label = CLASSES as i64 + 1 - example.label;
+            example.encode(&ImageSchema::default())
+        })
+        .collect();
+    let (other, _) = Data::of(&relabelled).loaders();
+    let error = progress.check_data(&other, None).unwrap_err().to_string();
+    assert!(
+        error.contains("the training data are not those") && error.contains("of other records"),
+        "{error}"
+    );
+    progress.check_data(&data.loaders().0, None).unwrap();
+}
+
+/// Scores on evaluation data are compared with each other alone.
+#[test]
+fn evaluation_data_may_come_before_the_first_evaluation_and_never_go() {
+    let data = Data::new();
+    let (train, eval) = data.loaders();
+    let mut network = small_network(0.4).build().unwrap();
+    let mut optimizer = Sgd::new(0.01);
+    let mut train_to = |epochs: u64, progress: Progress, eval: Option<&Loader>| {
+        let options = TrainOptions::new(epochs, 0.01);
+        let mut trainer = Trainer::resume(options, progress);
+        let ended = trainer.run(&mut network, &mut optimizer, &train, eval, &mut []);
+        (ended, trainer.progress().clone())
+    };
+    let (_, alone) = train_to(2, Trainer::new(train_options()).progress().clone(), None);
+    assert!(alone.best.is_some());
+    let (_, evaluated) = train_to(3, alone, Some(&eval));
+    let best = evaluated.best.unwrap();
+    assert_eq!((best.epoch, Some(best.score)), (2, evaluated.history[2].eval));
+    for other in [None, Some(Data::in_shards(&payloads(22, CLASSES), 2, &payloads(30, CLASSES)[22..]))] {
+        let other = other.map(|data| data.loaders().1);
+        let (ended, progress) = train_to(4, evaluated.clone(), other.as_ref());
+        let error = ended.unwrap_err().to_string();
+        assert!(error.contains("the evaluation data are not those that training began with"), "{error}");
+        assert_eq!(progress, evaluated);
+    }
+}
+
+/// The evaluation data go away in the middle of the second epoch.
+#[test]
+fn steps_before_an_error_of_the_data_are_saved() {
+    let data = Data::new();
+    let folder = tempdir().unwrap();
+    let (train, eval) = data.loaders_with(0);
+    let mut saver = Saver::new(folder.path(), info(), Value::Null);
+    let mut network = small_network(0.4).build().unwrap();
+    let mut optimizer = Sgd::new(0.01);
+    let mut go_away = RunAt(9, || fs::rename(&data.eval[0], data.eval[0].with_extension("away")).unwrap());
+    let mut trainer = Trainer::new(TrainOptions::new(EPOCHS, 0.01));
+    let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut go_away];
+    let ended = trainer.run(&mut network, &mut optimizer, &train, Some(&eval), callbacks);
+    assert!(matches!(ended, Err(TrainError::Batch(_))), "{ended:?}");
+    let saved = load_training(saver.training_path()).unwrap();
+    assert_eq!((saved.progress.step, saved.progress.epoch), (12, 1));
+    assert_eq!(bits(&saved.network), bits(&network));
+    assert_eq!(saved.progress, *trainer.progress());
+}
+
+/// Does something after the step with this number.
+struct RunAt<F>(u64, F);
+
+impl<F: FnMut()> Callback for RunAt<F> {
+    fn on_step(&mut self, moment: Moment<'_>, _: &StepReport) -> Result<Flow, TrainError> {
+        if moment.progress.step == self.0 {
+            (self.1)();
+        }
+        Ok(Flow::Continue)
+    }
 }
