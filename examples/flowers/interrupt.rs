@@ -27,6 +27,10 @@ impl Interrupt {
     pub fn catch() -> Result<Self> {
         let interrupt = Self { signal: Arc::default(), at_once: Arc::default() };
         for signal in [SIGINT, SIGTERM] {
+            // Who began this program wants it to go on, as a script does for what it began with `&`.
+            if is_ignored(signal) {
+                continue;
+            }
             // In the order in which they act: the first signal finds `at_once` unset, and sets it for the second.
             flag::register_conditional_shutdown(signal, SIGNAL_EXIT + signal, interrupt.at_once.clone())?;
             flag::register(signal, interrupt.at_once.clone())?;
@@ -49,6 +53,14 @@ impl Interrupt {
     fn flow(&self) -> std::result::Result<Flow, TrainError> {
         Ok(if self.exit_code().is_some() { Flow::Stop } else { Flow::Continue })
     }
+}
+
+/// Whether the signal is ignored, where the system tells (Linux).
+fn is_ignored(signal: i32) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 impl Drop for Interrupt {

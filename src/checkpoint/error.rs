@@ -49,6 +49,18 @@ pub enum CheckpointError {
         /// Its path.
         folder: PathBuf,
     },
+    /// A model beside a training state that belongs to another run.
+    #[error(
+        "{} is not the best network of this run, that of epoch {epoch}: put that one back, or move the file away to go \
+         on without it",
+        path.display()
+    )]
+    OtherModel {
+        /// The model file.
+        path: PathBuf,
+        /// The best epoch, counted from 1.
+        epoch: u64,
+    },
     /// A network that can't be built, or arrays that do not fit it.
     #[error("{}: {error}", path.display())]
     Network {

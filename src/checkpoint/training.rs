@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Kind};
-use super::{Arithmetic, CheckpointError, ModelHeader, ModelInfo, check_count};
+use super::{Arithmetic, CheckpointError, ModelHeader, ModelInfo, check_count, load_model};
+use crate::atomic_file::FileError;
 use crate::network::Network;
 use crate::optim::{Common, Optimizer};
-use crate::train::Progress;
+use crate::train::{Best, Progress};
 
 const NETWORK: &str = "network/";
 const OPTIMIZER: &str = "optimizer/";
@@ -105,6 +106,33 @@ pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, Checkpoint
 }
 
 impl SavedTraining {
+    /// Sees to it that the file `model`, of [`Saver::model_path`](super::Saver::model_path), holds the best network that the
+    /// state tells of. If it is missing, there is no best epoch any more, and it is given back.
+    ///
+    /// # Errors
+    /// A model that is not of this run; one that can't be read.
+    pub fn confirm_best(&mut self, model: impl AsRef<Path>) -> Result<Option<Best>, CheckpointError> {
+        let model = model.as_ref();
+        let Some(best) = self.progress.best else { return Ok(None) };
+        let there = model.try_exists().map_err(|error| FileError::new(model, "open", error))?;
+        if !there {
+            return Ok(self.progress.best.take());
+        }
+        let (network, _) = load_model(model)?;
+        let made =
+            self.progress.history.iter().find(|epoch| epoch.epoch == best.epoch).map(|epoch| epoch.step);
+        match made {
+            Some(step) if network.seed() == self.network.seed() && network.steps() == step => {}
+            // The crash came between the model's save and the state's, so the model is that of a better epoch, still to come:
+            // it will be found again, unless training goes on in another way; then another one takes its place.
+            Some(step) if network.seed() == self.network.seed() && network.steps() > step => {
+                self.progress.best = None;
+            }
+            _ => return Err(CheckpointError::OtherModel { path: model.into(), epoch: best.epoch + 1 }),
+        }
+        Ok(None)
+    }
+
     /// Brings `optimizer` into the state it was saved in.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use floret::batch::{Loader, LoaderOptions, OnBadRecord, Preprocess};
-use floret::checkpoint::{CheckpointError, Saver, load_model, load_training, save_training};
+use floret::checkpoint::{CheckpointError, Saver, load_model, load_training, save_model, save_training};
 use floret::image::Augment;
 use floret::network::{Network, StepReport};
 use floret::nn::{Dense, Flatten};
@@ -423,6 +423,38 @@ fn evaluation_data_may_come_before_the_first_evaluation_and_never_go() {
         assert!(error.contains("the evaluation data are not those that training began with"), "{error}");
         assert_eq!(progress, evaluated);
     }
+}
+
+#[test]
+fn the_best_network_on_the_disk_is_the_one_the_state_tells_of() {
+    let data = Data::new();
+    let folder = tempdir().unwrap();
+    let (train, eval) = data.loaders();
+    let mut saver = Saver::new(folder.path(), info(), Value::Null);
+    let (state, model) = (saver.training_path(), saver.model_path());
+    let mut network = small_network(0.4).build().unwrap();
+    let mut optimizer = Sgd::new(0.01);
+    let mut trainer = Trainer::new(TrainOptions::new(1, 0.01));
+    trainer.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut saver]).unwrap();
+    let best = trainer.progress().best;
+    assert!(best.is_some());
+    let confirmed = || {
+        let mut saved = load_training(&state).unwrap();
+        saved.confirm_best(&model).map(|lost| (lost, saved.progress.best))
+    };
+    assert_eq!(confirmed().unwrap(), (None, best));
+    // As by a crash after a better network was saved, and before the state was.
+    let batch = train.epoch(1).next().unwrap().unwrap();
+    network.train_step(batch.images.view(), &batch.labels, &mut optimizer).unwrap();
+    save_model(&model, &network, &info()).unwrap();
+    assert_eq!(confirmed().unwrap(), (None, None));
+    for other in [small_network(0.4).build().unwrap(), small_network(0.4).seed(99).build().unwrap()] {
+        save_model(&model, &other, &info()).unwrap();
+        let error = confirmed().unwrap_err();
+        assert!(matches!(error, CheckpointError::OtherModel { epoch: 1, .. }), "{error}");
+    }
+    fs::remove_file(&model).unwrap();
+    assert_eq!(confirmed().unwrap(), (best, None));
 }
 
 /// The evaluation data go away in the middle of the second epoch.

@@ -82,19 +82,65 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn the_demo_says_how_to_go_on() {
+fn the_demo_goes_on_where_it_was_and_overwrites_no_other_run() {
     let temporary = fast_folder();
     let folder = temporary.path();
-    let running = Running::start(folder, &["--folder", "demo", "--threads", "2"]);
-    // Saved before the first step, when signals are caught already.
-    let state = folder.join("demo/run-seed-1/training.safetensors");
-    running.wait_for_file(&state);
+    let demo = ["--folder", "demo", "--threads", "2"];
+    let mut running = Running::start(folder, &demo);
+    running.wait_for("epoch   1/12");
     running.send(Signal::INT);
     let ended = running.end();
     assert_eq!(ended.code, Some(130), "{}", ended.errors);
     let go_on = "flowers train --data demo/data-seed-1 --out demo/run-seed-1 --resume";
     holds(&ended.errors, &["interrupted: ", go_on]);
-    load_training(state).unwrap();
+    let state = folder.join("demo/run-seed-1/training.safetensors");
+    let epoch = load_training(&state).unwrap().progress.epoch;
+
+    let mut running = Running::start(folder, &demo);
+    running.wait_for(&format!("going on after {epoch} epoch"));
+    running.send(Signal::KILL);
+    running.end();
+    let go_on = ["train", "--data", "demo/data-seed-1", "--out", "demo/run-seed-1", "--resume"];
+    succeeds(folder, &[&go_on[..], &["--epochs", &(epoch + 1).to_string()]].concat());
+    let before = fs::read(&state).unwrap();
+    fails(folder, &demo, &["demo/run-seed-1 holds a run that is no longer the demo's", "--folder"]);
+    assert!(fs::read(&state).unwrap() == before);
+}
+
+/// As a script's `flowers train ... &` is not ended by the Ctrl-C that ends the script's own work.
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let temporary = fast_folder();
+    let folder = temporary.path();
+    data(folder);
+    let train = [TRAIN, EPOCHS, &["--out", "run"]].concat();
+    let mut running = Running::start_ignoring_interrupts(folder, &train);
+    running.wait_for("epoch   1/12");
+    running.send(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+}
+
+/// Two runs would write into one folder, if the path of a run that goes on led to another's.
+#[test]
+fn a_run_whose_folder_was_replaced_saves_nothing_there() {
+    let temporary = fast_folder();
+    let folder = temporary.path();
+    data(folder);
+    let wanted = undisturbed(folder);
+    let mut running = Running::start(folder, &[TRAIN, EPOCHS, &["--out", "run"]].concat());
+    running.wait_for("epoch   1/12");
+    running.send(Signal::STOP);
+    fs::rename(folder.join("run"), folder.join("away")).unwrap();
+    succeeds(folder, &[TRAIN, &["--epochs", "1", "--seed", "9", "--out", "run"]].concat());
+    let other = files(&folder.join("run"));
+    running.send(Signal::CONT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.errors);
+    holds(&ended.errors, &["WARNING: run is not the folder it was", "put the run's own folder back"]);
+    assert!(files(&folder.join("run")) == other);
+    succeeds(folder, &[TRAIN, EPOCHS, &["--out", "away", "--resume"]].concat());
+    assert!(files(&folder.join("away")) == wanted);
 }
 
 #[test]

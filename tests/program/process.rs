@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
@@ -37,9 +37,21 @@ pub struct Ended {
 
 impl Running {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let errors = NamedTempFile::new().unwrap();
         let mut command = flowers();
-        command.current_dir(folder).args(arguments).stdout(Stdio::piped());
+        command.args(arguments);
+        Self::spawn(folder, command)
+    }
+
+    /// As a shell without job control begins what goes on beside it.
+    pub fn start_ignoring_interrupts(folder: &Path, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"trap "" INT; exec "$0" "$@""#]).arg(flowers().get_program()).args(arguments);
+        Self::spawn(folder, shell)
+    }
+
+    fn spawn(folder: &Path, mut command: Command) -> Self {
+        let errors = NamedTempFile::new().unwrap();
+        command.current_dir(folder).stdout(Stdio::piped());
         let mut child = command.stderr(errors.reopen().unwrap()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, output, errors }

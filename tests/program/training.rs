@@ -74,3 +74,76 @@ fn recipes_and_batches_are_put_in_relation() {
     holds(&trained, &["3 epochs of 1 step of 20 photos"]);
     holds(&notes, &["20 photos do not fill a batch of 64", "--batch-size 2 would make it 10"]);
 }
+
+/// What the state tells of and what lies in the folder must belong together.
+#[test]
+fn the_best_network_is_looked_for_before_a_run_goes_on() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    let resume = [TRAIN, &["--epochs", "2", "--out", "run", "--resume"]].concat();
+    let model = folder.join("run/model.safetensors");
+    succeeds(folder, &[TRAIN, &["--epochs", "1", "--seed", "9", "--out", "other"]].concat());
+    fs::rename(&model, folder.join("away")).unwrap();
+    fs::copy(folder.join("other/model.safetensors"), &model).unwrap();
+    fails(folder, &resume, &["run/model.safetensors is not the best network of this run, that of epoch 1"]);
+    fs::remove_file(&model).unwrap();
+    let over = [TRAIN, &["--epochs", "1", "--out", "run", "--resume"]].concat();
+    fails(folder, &over, &["WARNING: run/model.safetensors is missing, the network of epoch 1", "--epochs"]);
+    succeeds(folder, &resume);
+    succeeds(folder, &[&["eval", "--data", "data"], &MODEL[..]].concat());
+}
+
+#[test]
+fn a_run_without_any_good_epoch_is_an_error() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    // One step, after which nothing is a number.
+    let train = ["train", "--data", "data", "--image-size", "32", "--learning-rate", "1e30", "--epochs", "1"];
+    fails(folder, &train, &["no epoch ended with a loss that is a number", "--learning-rate"]);
+}
+
+#[test]
+fn evaluation_photos_must_not_go_away() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    for entry in fs::read_dir(folder.join("data")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("eval-") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let resume = [TRAIN, &["--epochs", "2", "--out", "run", "--resume"]].concat();
+    fails(folder, &resume, &["the evaluation data are not those that training began with: there are none"]);
+}
+
+#[test]
+fn the_steps_before_an_error_of_the_data_are_saved() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    // The label of an eval record, which nobody reads before the first epoch has ended.
+    records(folder, |_, _| ());
+    let train = folder.join("data/train-00000-of-00001.tfrecord");
+    let eval = folder.join("data/eval-00000-of-00001.tfrecord");
+    let good = fs::read(&train).unwrap();
+    records(folder, |number, example| {
+        if number == 5 {
+            example.label = 7;
+        }
+    });
+    fs::rename(&train, &eval).unwrap();
+    fs::write(&train, &good).unwrap();
+    let run = [TRAIN, &["--epochs", "1", "--out", "run"]].concat();
+    fails(
+        folder,
+        &run,
+        &["label 7 is out of range", "0 epochs and 3 steps of the next are saved", "--resume"],
+    );
+    fs::write(&eval, &good).unwrap();
+    let resumed = succeeds(folder, &[&run[..], &["--resume"]].concat());
+    holds(&resumed, &["going on after 0 epochs and 3 batches", "epoch   1/1"]);
+}

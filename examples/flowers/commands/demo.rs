@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use floret::batch::ClassNames;
+use floret::checkpoint::{SavedTraining, load_training};
 use floret::image::Fit;
 use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_shards};
 
@@ -40,7 +41,6 @@ pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
     ui::outlive_reader();
     let data_path = args.folder.join(format!("data-seed-{}", args.seed));
-    // Another demo with this seed may replace it: the network would be the same.
     let run_path = args.folder.join(format!("run-seed-{}", args.seed));
 
     say!("== 1. Data");
@@ -63,7 +63,9 @@ pub fn run(args: &Args) -> Result<()> {
     say!("\n== 2. Training");
     let data = DataFolder::open(&data_path)?;
     let run = train::claim(&run_path)?;
-    train::train(&data, &settings(args.seed), None, run, Saving::default())?;
+    let settings = settings(args.seed);
+    let saved = earlier(&run_path, &settings)?;
+    train::train(&data, &settings, saved, run, Saving::default())?;
 
     let model = run_path.join(MODEL);
     say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));
@@ -78,6 +80,24 @@ pub fn run(args: &Args) -> Result<()> {
     say!("or ask this network about any picture:");
     say!("  {flowers} predict --model {} PHOTO...", model.display());
     Ok(())
+}
+
+/// The state of an earlier demo to go on from. One that came to its end is trained again: the network will be the same.
+fn earlier(run: &Path, settings: &Settings) -> Result<Option<SavedTraining>> {
+    let path = run.join(TRAINING);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let saved = load_training(&path)?;
+    if saved.settings != serde_json::to_value(settings)? {
+        return Err(format!(
+            "{} holds a run that is no longer the demo's: move it away, or choose another folder (--folder)",
+            run.display()
+        )
+        .into());
+    }
+    let unfinished = saved.progress.step > 0 && saved.progress.epoch < settings.epochs as u64;
+    Ok(unfinished.then_some(saved))
 }
 
 /// What learns the drawn flowers well within a minute on two cores.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use floret::batch::{Loader, LoaderOptions};
 use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver, load_model, load_training};
 use floret::image::Fit;
-use floret::train::{Callback, Ended, Progress, TrainOptions, Trainer};
+use floret::train::{Callback, Ended, Progress, TrainError, TrainOptions, Trainer};
 
 pub use self::saving::Saving;
 pub use self::settings::{Augmentation, Recipe, Rule, Settings};
@@ -20,7 +20,7 @@ use crate::evaluation::evaluate;
 use crate::files::{EVAL, MODEL, TRAIN, TRAINING};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::ui::{self, note, say};
-use crate::{Result, messages, report};
+use crate::{Error, Result, messages, report};
 use display::Display;
 
 /// Train the reference network on a data folder.
@@ -116,14 +116,29 @@ fn open_run(args: &Args) -> Result<(RunFolder, Option<SavedTraining>)> {
         refuse_occupied(out)?;
         return Ok((run, None));
     }
-    if !path.exists() {
+    if !exists(&path)? {
         return Err(format!(
             "{} is missing: there is no run to go on with; leave out --resume to begin one, or name its folder with --out",
             path.display()
         )
         .into());
     }
-    Ok((claim(out)?, Some(load_training(path)?)))
+    let run = claim(out)?;
+    let mut saved = load_training(path)?;
+    let model = out.join(MODEL);
+    if let Some(lost) = saved.confirm_best(&model)? {
+        note!(
+            "WARNING: {} is missing, the network of epoch {}: the best of the epochs to come will take its place",
+            model.display(),
+            lost.epoch + 1
+        );
+    }
+    Ok((run, Some(saved)))
+}
+
+/// Whether there is such a file; an error where that can't be told.
+fn exists(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| format!("cannot open {}: {error}", path.display()).into())
 }
 
 /// Makes the folder `out` where it is missing, and keeps other runs out of it.
@@ -143,18 +158,21 @@ pub fn claim(out: &Path) -> Result<RunFolder> {
 fn refuse_occupied(out: &Path) -> Result<()> {
     let choose = "choose another folder (--out), or move the file away";
     let (state, model) = (out.join(TRAINING), out.join(MODEL));
-    // One that failed before its first step has left nothing that would be missed.
-    let is_run = || model.exists() || !load_training(&state).is_ok_and(|saved| saved.progress.step == 0);
-    if state.exists() && is_run() {
-        let out = out.display();
-        return Err(
-            format!("{out} holds a training run already: go on with it (--resume), or {choose}").into()
-        );
-    }
-    if model.exists() {
+    if exists(&model)? && !exists(&state)? {
         return Err(format!("{} exists already: {choose}", model.display()).into());
     }
-    Ok(())
+    if !exists(&state)? {
+        return Ok(());
+    }
+    match load_training(&state) {
+        // One that failed before its first step has left nothing that would be missed.
+        Ok(saved) if saved.progress.step == 0 && !exists(&model)? => Ok(()),
+        Ok(_) => {
+            let out = out.display();
+            Err(format!("{out} holds a training run already: go on with it (--resume), or {choose}").into())
+        }
+        Err(error) => Err(format!("{error}; {choose}").into()),
+    }
 }
 
 /// Trains, or goes on training, in the folder `run`; prints what it does, and the best network's evaluation. Whether there
@@ -216,6 +234,11 @@ pub fn train(
     let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut display, &mut interrupt];
     let ended = trainer.run(&mut network, optimizer.as_mut(), &train, eval.as_ref(), callbacks);
     let shown = display.finish();
+    if let Err(TrainError::Batch(_)) = ended
+        && trainer.progress().step > 0
+    {
+        note!("{}", how_to_go_on(trainer.progress(), data, &out));
+    }
     let ended = ended.map_err(|error| saving::explain(error, &out))?;
     if let Some(exit_code) = interrupt.exit_code() {
         let message = how_to_go_on(trainer.progress(), data, &out);
@@ -225,7 +248,9 @@ pub fn train(
     if ended == Ended::Finished && shown == 0 {
         say!("all {} were done already", ui::count(settings.epochs, "epoch"));
     }
-    let Some(best) = trainer.progress().best else { return Ok(eval.is_some()) };
+    let Some(best) = trainer.progress().best else {
+        return Err(no_network(trainer.progress(), &out));
+    };
     let (epoch, path) = (best.epoch + 1, saver.model_path());
     let Some(eval) = eval else {
         say!("\nepoch {epoch} was the best by its training loss; its network is {}", path.display());
@@ -236,6 +261,22 @@ pub fn train(
     say!("\nepoch {epoch} was the best; loaded back from {}:", path.display());
     say!("{}", report::evaluation(&evaluate(&mut network, &eval)?, classes));
     Ok(true)
+}
+
+/// Why a run that has ended has no best network.
+fn no_network(progress: &Progress, out: &Path) -> Error {
+    let out = out.display();
+    if progress.history.iter().any(|epoch| epoch.best) {
+        return format!(
+            "all epochs are done, and the best network is no longer in {out}: go on with more (--epochs)"
+        )
+        .into();
+    }
+    format!(
+        "no epoch ended with a loss that is a number, so there is no network in {out}: train again with a lower \
+         --learning-rate"
+    )
+    .into()
 }
 
 /// What an interrupted run leaves in the folder `out`.
