@@ -3,6 +3,7 @@
 use crate::atomic_file::FileError;
 use crate::batch::{BatchError, ConvertError};
 use crate::checkpoint::CheckpointError;
+use crate::held_folder::HoldError;
 use crate::image::ImageError;
 use crate::loss::LossError;
 use crate::network::NetworkError;
@@ -17,6 +18,8 @@ use crate::train::TrainError;
 pub enum Error {
     /// A file or folder.
     File(#[from] FileError),
+    /// A folder that another holds.
+    Hold(#[from] HoldError),
     /// The list of shards.
     Shards(#[from] ShardError),
     /// A record.

@@ -57,6 +57,7 @@
 
 pub mod atomic_file;
 mod error;
+pub mod held_folder;
 
 pub mod proto;
 pub mod record;

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use floret::atomic_file::FileError;
 use floret::batch::{BadPhoto, BatchError, ConvertError, PhotoFault};
 use floret::checkpoint::CheckpointError;
+use floret::held_folder::HoldError;
 use floret::image::{ImageError, PhotoError};
 use floret::network::NetworkError;
 use floret::record::{RecordDefect, RecordError};
@@ -153,7 +154,7 @@ fn convert(error: &ConvertError) -> String {
 
 /// An error of saving, with what to do about it.
 pub fn checkpoint(error: &CheckpointError) -> String {
-    if let CheckpointError::Replaced { .. } = error {
+    if let CheckpointError::Held(HoldError::Replaced { .. }) = error {
         return format!("{error}: put the run's own folder back");
     }
     let CheckpointError::File(FileError { source, .. }) = error else { return error.to_string() };

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::run_folder::Holder;
 use crate::atomic_file::FileError;
+use crate::held_folder::HoldError;
 use crate::network::NetworkError;
 
 /// An error of this module.
@@ -31,24 +31,9 @@ pub enum CheckpointError {
         /// What does not fit.
         reason: String,
     },
-    /// A run's folder in which another process trains.
-    #[error(
-        "{} is in use{}: wait until that run has ended or stop it, or choose another folder",
-        folder.display(),
-        holder.map_or(String::new(), |holder| format!(" by {holder}"))
-    )]
-    InUse {
-        /// The folder.
-        folder: PathBuf,
-        /// Who holds it, if that is known.
-        holder: Option<Holder>,
-    },
-    /// A run's folder that was moved or removed, with another in its place.
-    #[error("{} is not the folder it was: another was put in its place", folder.display())]
-    Replaced {
-        /// Its path.
-        folder: PathBuf,
-    },
+    /// A run's folder that can't be held, or no longer is.
+    #[error(transparent)]
+    Held(#[from] HoldError),
     /// A model beside a training state that belongs to another run.
     #[error(
         "{} is not the best network of this run, that of epoch {epoch}: put that one back, or move the file away to go \

@@ -14,7 +14,6 @@
 mod arithmetic;
 mod error;
 mod file;
-mod run_folder;
 mod saver;
 mod training;
 
@@ -22,12 +21,13 @@ use std::path::Path;
 
 pub use arithmetic::Arithmetic;
 pub use error::CheckpointError;
-pub use run_folder::{Holder, RunFolder};
 pub use saver::{OnSaveError, Saver};
 use serde::{Deserialize, Serialize};
 pub use training::{SavedTraining, load_training, save_training};
 
 use crate::batch::Preprocess;
+/// A run's folder.
+pub use crate::held_folder::HeldFolder as RunFolder;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::nn::{Param, Shape};
 use file::{Array, Arrays, Kind};

@@ -120,7 +120,7 @@ impl Saver {
     }
 
     fn check_folder(&self) -> Result<(), CheckpointError> {
-        self.held.as_ref().map_or(Ok(()), RunFolder::check)
+        Ok(self.held.as_ref().map_or(Ok(()), RunFolder::check)?)
     }
 
     fn save_epoch(&mut self, moment: Moment<'_>, best: bool) -> Result<(), CheckpointError> {

@@ -1,4 +1,4 @@
-//! One process at a time in a run's folder.
+//! One process at a time in a folder.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::CheckpointError;
 use crate::atomic_file::FileError;
 
 /// The file in the folder that is locked. It stays behind, since to remove it would let two others lock two files of this
@@ -18,12 +17,12 @@ const LOCK: &str = ".floret-lock";
 /// More than the lock file ever holds.
 const MAX_LOCK_BYTES: u64 = 1024;
 
-/// A run's folder, held by this process until it is dropped.
+/// A folder, held by this process until it is dropped.
 ///
-/// Two processes that train in one folder would overwrite each other's checkpoints. The hold is an advisory
+/// Two processes that train in one folder would overwrite each other's checkpoints, two conversions mix their shards. The hold is an advisory
 /// lock of the system on the file `.floret-lock`, so it ends with the process, whatever ends it, and nothing is left to clean up.
 #[derive(Debug)]
-pub struct RunFolder {
+pub struct HeldFolder {
     path: PathBuf,
     /// Open as long as the folder is held.
     lock: File,
@@ -39,22 +38,49 @@ pub struct Holder {
     pub since: u64,
 }
 
-impl RunFolder {
+/// What keeps a folder from being held.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HoldError {
+    /// A lock file that can't be opened.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A folder that another holds.
+    #[error(
+        "{} is in use{}: wait until that run has ended or stop it, or choose another folder",
+        folder.display(),
+        holder.map_or(String::new(), |holder| format!(" by {holder}"))
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Who holds it, if that is known.
+        holder: Option<Holder>,
+    },
+    /// A folder that was moved or removed, with another in its place.
+    #[error("{} is not the folder it was: another was put in its place", folder.display())]
+    Replaced {
+        /// Its path.
+        folder: PathBuf,
+    },
+}
+
+impl HeldFolder {
     /// Takes hold of the folder `path`, which must exist.
     ///
     /// Where the file system knows no locks, the folder is not held, and [`unlocked`](Self::unlocked) says why.
     ///
     /// # Errors
-    /// [`CheckpointError::InUse`] if another holds the folder, this process included; a folder that can't be written to;
+    /// [`HoldError::InUse`] if another holds the folder, this process included; a folder that can't be written to;
     /// something else than a file in the place of `.floret-lock`.
-    pub fn claim(path: impl Into<PathBuf>) -> Result<Self, CheckpointError> {
+    pub fn claim(path: impl Into<PathBuf>) -> Result<Self, HoldError> {
         Self::claim_with(path.into(), File::try_lock)
     }
 
     fn claim_with(
         path: PathBuf,
         try_lock: impl FnOnce(&File) -> Result<(), TryLockError>,
-    ) -> Result<Self, CheckpointError> {
+    ) -> Result<Self, HoldError> {
         let name = path.join(LOCK);
         // Not opened, since a link would lead elsewhere, and a named pipe would wait for a reader.
         if fs::symlink_metadata(&name).is_ok_and(|found| !found.is_file()) {
@@ -66,7 +92,7 @@ impl RunFolder {
         let unlocked = match try_lock(&lock) {
             Ok(()) => None,
             Err(TryLockError::WouldBlock) => {
-                return Err(CheckpointError::InUse { folder: path, holder: Holder::read(&lock) });
+                return Err(HoldError::InUse { folder: path, holder: Holder::read(&lock) });
             }
             Err(TryLockError::Error(error)) => Some(error),
         };
@@ -82,8 +108,8 @@ impl RunFolder {
     /// another made in its place. (On Windows the folder of an open file can't be moved.)
     ///
     /// # Errors
-    /// [`CheckpointError::Replaced`]; a folder that is gone.
-    pub fn check(&self) -> Result<(), CheckpointError> {
+    /// [`HoldError::Replaced`]; a folder that is gone.
+    pub fn check(&self) -> Result<(), HoldError> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
@@ -98,7 +124,7 @@ impl RunFolder {
                 Err(error) => return Err(failed(error).into()),
             };
             if there != Some(held) {
-                return Err(CheckpointError::Replaced { folder: self.path.clone() });
+                return Err(HoldError::Replaced { folder: self.path.clone() });
             }
         }
         Ok(())
@@ -160,17 +186,17 @@ mod tests {
     #[test]
     fn a_folder_is_held_by_one_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let held = RunFolder::claim(folder.path()).unwrap();
+        let held = HeldFolder::claim(folder.path()).unwrap();
         assert!(held.unlocked().is_none() && held.path() == folder.path());
-        let refused = RunFolder::claim(folder.path()).unwrap_err();
+        let refused = HeldFolder::claim(folder.path()).unwrap_err();
         let message = refused.to_string();
-        let CheckpointError::InUse { holder, .. } = refused else { panic!("{refused}") };
+        let HoldError::InUse { holder, .. } = refused else { panic!("{refused}") };
         if cfg!(unix) {
             assert_eq!(holder.unwrap().process, std::process::id());
             assert!(message.contains(&format!("in use by process {}", std::process::id())), "{message}");
         }
         drop(held);
-        RunFolder::claim(folder.path()).unwrap();
+        HeldFolder::claim(folder.path()).unwrap();
     }
 
     #[test]
@@ -179,7 +205,7 @@ mod tests {
         let lock = folder.path().join(LOCK);
         for (before, kept) in [("", false), (r#"{"process":7,"since":7}"#, false), ("another's", true)] {
             fs::write(&lock, before).unwrap();
-            let held = RunFolder::claim(folder.path()).unwrap();
+            let held = HeldFolder::claim(folder.path()).unwrap();
             if cfg!(unix) {
                 let after = fs::read_to_string(&lock).unwrap();
                 assert_eq!(after == before, kept, "{after}");
@@ -188,7 +214,7 @@ mod tests {
                 // One that could not write its own name.
                 fs::write(&lock, "").unwrap();
             }
-            let refused = RunFolder::claim(folder.path()).unwrap_err().to_string();
+            let refused = HeldFolder::claim(folder.path()).unwrap_err().to_string();
             assert!(refused.contains("is in use: wait"), "{refused}");
             drop(held);
         }
@@ -201,7 +227,7 @@ mod tests {
         let precious = folder.path().join("precious");
         fs::write(&precious, "").unwrap();
         std::os::unix::fs::symlink(&precious, folder.path().join(LOCK)).unwrap();
-        let error = RunFolder::claim(folder.path()).unwrap_err().to_string();
+        let error = HeldFolder::claim(folder.path()).unwrap_err().to_string();
         assert!(error.contains("no regular file: move it away"), "{error}");
         assert_eq!(fs::read(&precious).unwrap(), b"");
     }
@@ -212,15 +238,15 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let [path, away] = ["run", "away"].map(|name| parent.path().join(name));
         fs::create_dir(&path).unwrap();
-        let held = RunFolder::claim(&path).unwrap();
+        let held = HeldFolder::claim(&path).unwrap();
         held.check().unwrap();
         fs::rename(&path, &away).unwrap();
         let error = held.check().unwrap_err().to_string();
         assert!(error.contains("cannot open"), "{error}");
         fs::create_dir(&path).unwrap();
-        let replaced = |error| matches!(error, CheckpointError::Replaced { .. });
+        let replaced = |error| matches!(error, HoldError::Replaced { .. });
         assert!(replaced(held.check().unwrap_err()));
-        let other = RunFolder::claim(&path).unwrap();
+        let other = HeldFolder::claim(&path).unwrap();
         assert!(replaced(held.check().unwrap_err()));
         drop(other);
         fs::remove_dir_all(&path).unwrap();
@@ -232,14 +258,14 @@ mod tests {
     fn a_file_system_without_locks_is_told_and_no_error() {
         let folder = tempfile::tempdir().unwrap();
         let none = |_: &File| Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
-        let open = RunFolder::claim_with(folder.path().into(), none).unwrap();
+        let open = HeldFolder::claim_with(folder.path().into(), none).unwrap();
         assert_eq!(open.unlocked().unwrap().kind(), io::ErrorKind::Unsupported);
     }
 
     #[test]
     fn a_folder_that_is_missing_is_an_error_with_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let error = RunFolder::claim(folder.path().join("none")).unwrap_err().to_string();
+        let error = HeldFolder::claim(folder.path().join("none")).unwrap_err().to_string();
         assert!(error.contains("none") && error.contains("cannot open"), "{error}");
     }
 
