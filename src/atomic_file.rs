@@ -2,9 +2,10 @@
 //!
 //! A program killed while it writes a checkpoint or a shard must not leave half a file where a whole one
 //! stood. [`AtomicFile`] writes to a hidden file in the same folder and renames it over the target once all
-//! its bytes are on the disk; [`write_atomically`] does so around one closure.
+//! its bytes are on the disk; [`write_atomically`] does so around one closure. [`create_folder`] makes the folder.
 
 mod error;
+mod folder;
 mod temporary;
 
 use std::fs::File;
@@ -12,6 +13,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 pub use error::FileError;
+pub use folder::create_folder;
+use folder::sync_folder;
 use temporary::Temporary;
 pub(crate) use temporary::remove_stale;
 
@@ -149,28 +152,6 @@ pub(crate) fn as_named(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
-/// Makes a rename in `folder` last through a power cut, where the file system can.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> Result<(), FileError> {
-    match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // The rename is done; this file system makes it last by itself, or not at all.
-        Err(error) if cannot_sync(error.kind()) => Ok(()),
-        synced => synced.map_err(|error| FileError::new(folder, "sync the folder", error)),
-    }
-}
-
-/// Whether this says that the file system syncs no folders (`EINVAL`, `ENOTSUP`).
-#[cfg(unix)]
-fn cannot_sync(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
-}
-
-/// Other systems cannot open a folder to sync it.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<(), FileError> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -268,15 +249,5 @@ mod tests {
         assert_eq!(open(), 0);
         drop(synced);
         assert!(names_in(folder.path()).is_empty(), "a synced file that is dropped leaves no trace either");
-    }
-
-    /// The folders of `/proc` cannot be synced, like those of some network mounts.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_folder_that_cannot_be_synced_is_no_error_and_one_that_is_gone_is() {
-        let refused = File::open("/proc/self").unwrap().sync_all().unwrap_err();
-        assert!(cannot_sync(refused.kind()), "{refused}");
-        sync_folder(Path::new("/proc/self")).unwrap();
-        assert!(sync_folder(Path::new("/proc/none")).is_err());
     }
 }

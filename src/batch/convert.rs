@@ -14,7 +14,6 @@ mod photos;
 mod split;
 mod target;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +21,7 @@ pub use error::{BadPhoto, ConvertError, PhotoFault};
 use rayon::prelude::*;
 
 use super::ClassNames;
-use crate::atomic_file::FileError;
+use crate::atomic_file::create_folder;
 use crate::image::DecodeOptions;
 use crate::record::{Compression, ImageSchema, ShardWriter};
 use photos::{FoundFile, FoundFiles, Photo};
@@ -256,7 +255,7 @@ impl ConvertPlan {
     /// then, unless files could not take their names.
     pub fn write(self, progress: impl Fn(usize) + Sync) -> Result<ConvertReport, ConvertError> {
         let folder = &self.target.folder;
-        fs::create_dir_all(folder).map_err(|error| FileError::new(folder, "create the folder", error))?;
+        create_folder(folder)?;
         let done = AtomicUsize::new(0);
         let progress = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         let mut parts = Vec::new();
