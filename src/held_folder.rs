@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::FileError;
 
-/// The file in the folder that is locked. It stays behind, since to remove it would let two others lock two files of this
-/// name.
+/// The file in the folder that is locked.
 const LOCK: &str = ".floret-lock";
+
+/// How often another may remove the lock file just before it is locked here.
+const ATTEMPTS: usize = 100;
 
 /// More than the lock file ever holds.
 const MAX_LOCK_BYTES: u64 = 1024;
@@ -27,6 +29,8 @@ pub struct HeldFolder {
     /// Open as long as the folder is held.
     lock: File,
     unlocked: Option<io::Error>,
+    /// Whether the lock file goes with the hold.
+    without_trace: bool,
 }
 
 /// The process that holds a folder.
@@ -79,8 +83,26 @@ impl HeldFolder {
 
     fn claim_with(
         path: PathBuf,
-        try_lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+        try_lock: impl Fn(&File) -> Result<(), TryLockError>,
     ) -> Result<Self, HoldError> {
+        for _ in 0..ATTEMPTS {
+            let mut held = Self::lock(&path, &try_lock)?;
+            match held.check() {
+                Ok(()) => {
+                    held.sign();
+                    return Ok(held);
+                }
+                // Its last holder removed the file between its opening and its locking here: only a file that still has its name
+                // keeps others out.
+                Err(HoldError::Replaced { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(HoldError::InUse { folder: path, holder: None })
+    }
+
+    /// Locks the file that has the lock's name now.
+    fn lock(path: &Path, try_lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self, HoldError> {
         let name = path.join(LOCK);
         // Not opened, since a link would lead elsewhere, and a named pipe would wait for a reader.
         if fs::symlink_metadata(&name).is_ok_and(|found| !found.is_file()) {
@@ -88,20 +110,34 @@ impl HeldFolder {
             return Err(FileError::new(&name, "lock", error).into());
         }
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&name);
-        let mut lock = opened.map_err(|error| FileError::new(&name, "open", error))?;
+        let lock = opened.map_err(|error| FileError::new(&name, "open", error))?;
         let unlocked = match try_lock(&lock) {
             Ok(()) => None,
             Err(TryLockError::WouldBlock) => {
-                return Err(HoldError::InUse { folder: path, holder: Holder::read(&lock) });
+                return Err(HoldError::InUse { folder: path.into(), holder: Holder::read(&lock) });
             }
             Err(TryLockError::Error(error)) => Some(error),
         };
-        // Only the words of a refusal depend on it: a full disk is no reason to refuse the folder. What another program wrote
-        // is left as it is.
-        if lock.metadata().is_ok_and(|found| found.len() == 0) || Holder::read(&lock).is_some() {
-            let _ = Holder::current().write(&mut lock);
+        Ok(Self { path: path.into(), lock, unlocked, without_trace: false })
+    }
+
+    /// Says in the lock file who holds the folder. Only the words of a refusal depend on it: a full disk is no reason to refuse
+    /// the folder. What another program wrote is left as it is.
+    fn sign(&mut self) {
+        if self.lock.metadata().is_ok_and(|found| found.len() == 0) || Holder::read(&self.lock).is_some() {
+            let _ = Holder::current().write(&mut self.lock);
         }
-        Ok(Self { path, lock, unlocked })
+    }
+
+    /// Removes the lock file when the hold ends, instead of leaving it for the next. (Not on Windows, where the name of an
+    /// open file stays taken.)
+    ///
+    /// Another that has opened the file already finds, once it has locked it, that the file lost its name, and
+    /// [claims](Self::claim) the next.
+    #[must_use]
+    pub fn without_trace(mut self) -> Self {
+        self.without_trace = true;
+        self
     }
 
     /// Whether the path still leads to the folder that is held, as it does not where that one was moved or removed, and
@@ -141,6 +177,19 @@ impl HeldFolder {
     }
 }
 
+impl Drop for HeldFolder {
+    fn drop(&mut self) {
+        // Still locked, so the file of this name is nobody else's; a foreign one that was found there is.
+        if cfg!(unix)
+            && self.without_trace
+            && self.check().is_ok()
+            && Holder::read_again(&mut self.lock).is_some()
+        {
+            let _ = fs::remove_file(self.path.join(LOCK));
+        }
+    }
+}
+
 impl Holder {
     fn current() -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -152,6 +201,12 @@ impl Holder {
         let mut text = Vec::new();
         lock.take(MAX_LOCK_BYTES).read_to_end(&mut text).ok()?;
         serde_json::from_slice(&text).ok()
+    }
+
+    /// [`read`](Self::read) of a file that was read or written before.
+    fn read_again(lock: &mut File) -> Option<Self> {
+        lock.rewind().ok()?;
+        Self::read(lock)
     }
 
     fn write(self, lock: &mut File) -> io::Result<()> {
@@ -197,6 +252,32 @@ mod tests {
         }
         drop(held);
         HeldFolder::claim(folder.path()).unwrap();
+    }
+
+    /// Of two that opened the lock file, one holds the folder and removes it before the other locks it.
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_file_that_lost_its_name_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join(LOCK);
+        let first = std::cell::Cell::new(Some(HeldFolder::claim(folder.path()).unwrap().without_trace()));
+        let late = |file: &File| {
+            if let Some(first) = first.take() {
+                drop(first);
+                assert!(!lock.exists());
+            }
+            file.try_lock()
+        };
+        let second = HeldFolder::claim_with(folder.path().into(), late).unwrap();
+        assert!(lock.exists(), "the second must hold a file that others find");
+        let third = HeldFolder::claim(folder.path()).unwrap_err();
+        assert!(matches!(third, HoldError::InUse { .. }), "{third}");
+        second.check().unwrap();
+        drop(second);
+        assert!(lock.exists(), "it stays behind, unless it is to go");
+        fs::write(&lock, "another's").unwrap();
+        drop(HeldFolder::claim(folder.path()).unwrap().without_trace());
+        assert_eq!(fs::read(&lock).unwrap(), b"another's");
     }
 
     #[test]

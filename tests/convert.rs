@@ -11,6 +11,7 @@ use common::photos::{jpeg, png};
 use floret::batch::{
     ClassNames, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PlannedPhoto,
 };
+use floret::held_folder::HoldError;
 use floret::record::{Compression, ImageExample, ImageSchema, RecordReader, find_shards};
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
@@ -426,6 +427,34 @@ fn a_data_set_is_never_mixed_with_another() {
     assert_eq!(fs::read(late.path().join("train-00000-of-00002.tfrecord")).unwrap(), b"precious");
 
     assert_eq!(contents(data.path()), before);
+}
+
+/// Whatever another conversion does while this one writes, it is refused, and this one's set is whole.
+#[test]
+fn two_conversions_into_one_folder_do_not_mix() {
+    let photos = two_classes(4);
+    let data = tempdir().unwrap();
+    let wanted = {
+        let alone = tempdir().unwrap();
+        convert(photos.path(), alone.path(), ConvertOptions::default()).unwrap();
+        contents(alone.path())
+    };
+    let second = |overwrite| {
+        let options = ConvertOptions { seed: 7, shards: 3, overwrite, ..ConvertOptions::default() };
+        convert(photos.path(), data.path(), options)
+    };
+    let first = Conversion::new(photos.path(), data.path(), ConvertOptions::default()).unwrap();
+    let first = first.check(|_| ()).unwrap();
+    let while_it_writes = |_| {
+        for overwrite in [false, true] {
+            let error = second(overwrite).unwrap_err();
+            assert!(matches!(error, ConvertError::Held(HoldError::InUse { .. })), "{error}");
+        }
+    };
+    first.write(while_it_writes).unwrap();
+    assert_eq!(contents(data.path()), wanted, "the first's, and no lock file");
+    assert!(matches!(second(false), Err(ConvertError::Occupied { .. })));
+    second(true).unwrap();
 }
 
 #[test]

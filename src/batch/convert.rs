@@ -22,6 +22,7 @@ use rayon::prelude::*;
 
 use super::ClassNames;
 use crate::atomic_file::create_folder;
+use crate::held_folder::HeldFolder;
 use crate::image::DecodeOptions;
 use crate::record::{Compression, ImageSchema, ShardWriter};
 use photos::{FoundFile, FoundFiles, Photo};
@@ -248,14 +249,19 @@ impl ConvertPlan {
     /// or a folder without `labels.txt`, which a conversion started again completes without
     /// [`overwrite`](ConvertOptions::overwrite).
     ///
+    /// The folder is [held](HeldFolder) meanwhile: of two conversions into one folder the second is refused.
+    ///
     /// `progress` is told how many photos are done, from several threads.
     ///
     /// # Errors
-    /// A photo that is not as it was when it was checked; a folder or file that can't be written. The folder is as it was
+    /// A folder that another holds; a photo that is not as it was when it was checked; a folder or file that can't be written. The folder is as it was
     /// then, unless files could not take their names.
     pub fn write(self, progress: impl Fn(usize) + Sync) -> Result<ConvertReport, ConvertError> {
         let folder = &self.target.folder;
         create_folder(folder)?;
+        // Declared before the shards, so that their hidden files are gone before another may write here.
+        let held = HeldFolder::claim(folder)?.without_trace();
+        self.target.check()?;
         let done = AtomicUsize::new(0);
         let progress = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         let mut parts = Vec::new();
@@ -268,6 +274,7 @@ impl ConvertPlan {
             self.write_part(photos, &mut shards, &progress)?;
             parts.push(shards.into_synced()?);
         }
+        held.check()?;
         let shards = self.target.replace(parts, &self.classes)?;
         let Self { classes, split, bad, .. } = self;
         let (train, eval) = (of_each(&split.train, &classes), of_each(&split.eval, &classes));

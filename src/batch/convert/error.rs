@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::atomic_file::FileError;
 use crate::batch::BatchError;
+use crate::held_folder::HoldError;
 use crate::image::PhotoError;
 
 /// How many files an error lists.
@@ -39,6 +40,9 @@ pub enum ConvertError {
     /// A file or folder that can't be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A folder for shards in which another conversion is at work.
+    #[error(transparent)]
+    Held(#[from] HoldError),
     /// `labels.txt` can't be written.
     #[error(transparent)]
     Labels(BatchError),
