@@ -1,9 +1,9 @@
 //! No subcommand: the whole job on pictures drawn here.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use floret::atomic_file::create_folder;
 use floret::batch::ClassNames;
 use floret::checkpoint::{SavedTraining, load_training};
 use floret::image::Fit;
@@ -118,7 +118,7 @@ fn settings(seed: u64) -> Settings {
 }
 
 fn write_shards(photos: &[DemoPhoto], folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+    create_folder(folder)?;
     let classes: Vec<String> = demo::class_names().map(String::from).collect();
     let (eval, train) = photos.split_at(EVAL_PICTURES);
     for (prefix, photos) in [(TRAIN, train), (EVAL, eval)] {

@@ -4,9 +4,9 @@ mod display;
 mod saving;
 mod settings;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use floret::atomic_file::create_folder;
 use floret::batch::{Loader, LoaderOptions};
 use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver, load_model, load_training};
 use floret::image::Fit;
@@ -143,7 +143,7 @@ fn exists(path: &Path) -> Result<bool> {
 
 /// Makes the folder `out` where it is missing, and keeps other runs out of it.
 pub fn claim(out: &Path) -> Result<RunFolder> {
-    fs::create_dir_all(out).map_err(|error| format!("cannot create {}: {error}", out.display()))?;
+    create_folder(out)?;
     let run = RunFolder::claim(out)?;
     if let Some(error) = run.unlocked() {
         note!(
