@@ -4,7 +4,6 @@
 use std::error::Error as StdError;
 use std::io::ErrorKind;
 
-use floret::atomic_file::FileError;
 use floret::batch::{BadPhoto, BatchError, ConvertError, PhotoFault};
 use floret::checkpoint::CheckpointError;
 use floret::held_folder::HoldError;
@@ -154,11 +153,14 @@ fn convert(error: &ConvertError) -> String {
 
 /// An error of saving, with what to do about it.
 pub fn checkpoint(error: &CheckpointError) -> String {
-    if let CheckpointError::Held(HoldError::Replaced { .. }) = error {
-        return format!("{error}: put the run's own folder back");
-    }
-    let CheckpointError::File(FileError { source, .. }) = error else { return error.to_string() };
-    let hint = match source.kind() {
+    let file = match error {
+        CheckpointError::Held(HoldError::Replaced { .. }) => {
+            return format!("{error}: put the run's own folder back");
+        }
+        CheckpointError::File(file) | CheckpointError::Held(HoldError::File(file)) => file,
+        _ => return error.to_string(),
+    };
+    let hint = match file.source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on its disk",
         ErrorKind::FileTooLarge => "raise the limit on the size of files (ulimit -f)",
         ErrorKind::NotFound => "its folder is gone: bring it back",

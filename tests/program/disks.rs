@@ -119,7 +119,7 @@ fn a_run_that_can_save_nothing_does_not_begin() {
     photos(folder);
     succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
     fs::write(folder.join("file"), "no folder").unwrap();
-    fails(folder, &train("file", &[]), &["cannot create file"]);
+    fails(folder, &train("file", &[]), &["cannot create the folder file"]);
     fs::create_dir_all(folder.join("locked/.floret-lock")).unwrap();
     fails(folder, &train("locked", &[]), &["cannot lock locked/.floret-lock", "move it away"]);
     if heeds_permissions(folder) {
