@@ -2,22 +2,8 @@
 
 use floret::record::{ImageExample, ImageSchema, list_features};
 
+use crate::message::{field, varint};
 use crate::within_limits;
-
-/// A field of wire type 2: tag, length, bytes.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2][..], &varint(bytes.len() as u64), bytes].concat()
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 0x7F {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
-}
 
 /// An example of one feature, whose list (1 bytes, 2 floats, 3 integers) is encoded already.
 fn example(key: &str, kind: u8, list: &[u8]) -> Vec<u8> {

@@ -3,6 +3,8 @@
 
 mod examples;
 mod images;
+#[path = "../common/message.rs"]
+mod message;
 mod models;
 mod targets;
 

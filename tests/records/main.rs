@@ -4,6 +4,8 @@ mod compressed;
 mod conformance;
 mod corruption;
 mod examples;
+#[path = "../common/message.rs"]
+mod message;
 mod oracle;
 mod random_access;
 mod recovery;

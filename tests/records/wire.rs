@@ -6,6 +6,8 @@ use floret::record::*;
 use proptest::prelude::*;
 use prost::Message;
 
+use crate::message::{field, varint};
+
 /// Bytes that are nearly a message: fields of all wire types, right and wrong, messages in messages, groups, loose ends.
 fn message(depth: u32) -> BoxedStrategy<Vec<u8>> {
     let leaf = prop_oneof![
@@ -54,20 +56,6 @@ fn example() -> impl Strategy<Value = Vec<u8>> {
         field(1, &[field(1, key.as_bytes()), field(2, &feature.concat())].concat())
     });
     prop::collection::vec(entry, 0..5).prop_map(|entries| field(1, &entries.concat()))
-}
-
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2][..], &varint(bytes.len() as u64), bytes].concat()
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 0x7F {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
 }
 
 /// What prost finds.
