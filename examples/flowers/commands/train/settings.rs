@@ -104,6 +104,7 @@ impl Settings {
     pub fn resumed(saved: &SavedTraining, args: &Args) -> Result<Self> {
         let mut settings: Settings = serde_json::from_value(saved.settings.clone())
             .map_err(|error| format!("the training state was not saved by this program: {error}"))?;
+        settings.check()?;
         let mut clashes = Vec::new();
         let mut same = |flag: &str, given: Option<String>, saved: String| {
             if let Some(given) = given.filter(|given| *given != saved) {
@@ -129,6 +130,23 @@ impl Settings {
             settings.change_epochs(epochs);
         }
         Ok(settings)
+    }
+
+    /// Fails if a value is none that its flag takes, as after a change by hand.
+    fn check(&self) -> Result<()> {
+        let Self { image_size, batch_size, epochs, learning_rate, .. } = self;
+        let checked = [
+            ("image size", args::image_size(&image_size.to_string()).err()),
+            ("batch size", args::positive(&batch_size.to_string()).err()),
+            ("number of epochs", args::positive(&epochs.to_string()).err()),
+            ("learning rate", args::positive_float(&learning_rate.to_string()).err()),
+        ];
+        match checked.into_iter().find_map(|(what, error)| Some((what, error?))) {
+            Some((what, error)) => {
+                Err(format!("the training state has an impossible {what}: {error}").into())
+            }
+            None => Ok(()),
+        }
     }
 
     fn change_epochs(&mut self, epochs: usize) {
@@ -199,4 +217,37 @@ impl Settings {
 /// The name of a choice, as on the command line.
 fn name(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saved_settings_are_held_to_what_flags_take() {
+        let good = Settings {
+            image_size: 64,
+            batch_size: 64,
+            epochs: 20,
+            optimizer: Rule::Momentum,
+            learning_rate: 0.02,
+            fit: Fit::Resize,
+            augment: Augmentation::Standard,
+            recipe: Recipe::Default,
+            seed: 1,
+            label_offset: 1,
+            skip_bad: false,
+        };
+        good.check().unwrap();
+        for (settings, what) in [
+            (Settings { image_size: 7, ..good.clone() }, "image size"),
+            (Settings { batch_size: 0, ..good.clone() }, "batch size"),
+            (Settings { epochs: 0, ..good.clone() }, "number of epochs"),
+            (Settings { learning_rate: -5.0, ..good.clone() }, "learning rate"),
+            (Settings { learning_rate: f32::NAN, ..good.clone() }, "learning rate"),
+        ] {
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.contains(&format!("an impossible {what}: ")), "{error}");
+        }
+    }
 }
