@@ -317,9 +317,36 @@ fn links_are_followed_once_and_what_is_no_file_is_listed() {
     names.sort_unstable();
     assert_eq!(names, ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "8.jpg", "linked.jpg"]);
     let bad: Vec<_> = plan.bad().iter().map(|bad| bad.to_string()).collect();
-    assert_eq!(bad.len(), 2, "{bad:?}");
+    assert_eq!(bad.len(), 3, "{bad:?}");
     assert!(bad[0].contains("broken.jpg: cannot be read: No such file"), "{bad:?}");
-    assert!(bad[1].ends_with("socket: not a regular file"), "{bad:?}");
+    assert!(bad[1].contains("a/loop: leads to a folder whose photos are found elsewhere"), "{bad:?}");
+    assert!(bad[2].ends_with("socket: not a regular file"), "{bad:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn no_photo_gets_into_two_classes_by_a_link_to_a_folder() {
+    use std::os::unix::fs::symlink;
+    let photos = two_classes(2);
+    let outside = folder_of(&[("7.jpg", jpeg(7, 8, 8))]);
+    fs::create_dir(photos.path().join("b/deep")).unwrap();
+    let links = [
+        ("a/above", ".."),
+        ("a/far above", "/"),
+        ("a/of b", "../b"),
+        ("a/of b, deep", "../b/deep"),
+        ("b/self", "."),
+    ];
+    links.iter().for_each(|(link, to)| symlink(to, photos.path().join(link)).unwrap());
+    // Of two links to one folder, the first is followed.
+    ["a/out", "b/out"].iter().for_each(|link| symlink(outside.path(), photos.path().join(link)).unwrap());
+    let plan = plan(photos.path(), ConvertOptions::default()).unwrap();
+    let mut names: Vec<_> = plan.train().chain(plan.eval()).map(|photo| (photo.class, photo.name)).collect();
+    names.sort_unstable();
+    assert_eq!(names, [(0, "0.jpg"), (0, "2.jpg"), (0, "out/7.jpg"), (1, "1.jpg"), (1, "3.jpg")]);
+    let bad: Vec<_> = plan.bad().iter().map(|bad| bad.path.strip_prefix(photos.path()).unwrap()).collect();
+    let wanted: Vec<_> = links.iter().map(|(link, _)| Path::new(link)).chain([Path::new("b/out")]).collect();
+    assert_eq!(bad.iter().collect::<BTreeSet<_>>(), wanted.iter().collect::<BTreeSet<_>>());
 }
 
 #[test]

@@ -127,7 +127,8 @@ impl Conversion {
     /// Finds the files in the class folders of `photos`, to be written as shards to the folder `data`.
     ///
     /// Each folder in `photos` is a class, named after it; classes are sorted by name. Files are looked for in the folders
-    /// in it too. Links are followed; hidden files and folders are passed over. Nothing is written or decoded yet.
+    /// in it too. Links are followed, but no folder is gone through twice, nor one that `photos` lies in; hidden files and folders
+    /// are passed over. Nothing is written or decoded yet.
     ///
     /// # Errors
     /// Options that make no sense; fewer than two class folders, or one without any file; a `data` that lies in `photos`

@@ -31,6 +31,9 @@ pub enum PhotoFault {
     /// It lies beside the class folders.
     #[error("lies in no class folder; move it into one")]
     NoClass,
+    /// It is a link to a folder that holds the photos, or whose photos were found already.
+    #[error("leads to a folder whose photos are found elsewhere; remove the link")]
+    SeenFolder,
 }
 
 /// An error of a [`Conversion`](super::Conversion).

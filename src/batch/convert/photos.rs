@@ -1,6 +1,6 @@
 //! The photos of a folder: found, checked and made records of.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -37,45 +37,83 @@ pub(super) struct FoundFiles {
 impl FoundFiles {
     /// Looks through the class folders of `photos` and the folders in them. Hidden files and folders are passed over.
     pub fn search(photos: &Path) -> Result<Self, ConvertError> {
-        let mut found = Self::default();
-        let entries = entries(photos).map_err(|error| FileError::new(photos, "list the folder", error))?;
-        for Entry { os_name, path, .. } in entries {
+        let failed = |error| FileError::new(photos, "list the folder", error);
+        let real = fs::canonicalize(photos).map_err(failed)?;
+        let mut search = Search::beginning_at(&real);
+        for Entry { os_name, path } in entries(photos).map_err(failed)? {
             if path.is_dir() {
                 let Some(class) = os_name.to_str().filter(|name| classes::is_a_line(name)) else {
                     return Err(ConvertError::ClassName { folder: path });
                 };
-                found.classes.push(class.to_owned());
-                found.search_folder(&path, "", &mut HashSet::new());
+                search.found.classes.push(class.to_owned());
+                search.add(Folder { class: search.found.classes.len() - 1, within: String::new(), path });
             } else if is_photo(&path) {
                 // Other files here, such as a licence, are nobody's photo; this one would be missed.
-                found.bad.push(BadPhoto { path, fault: PhotoFault::NoClass });
+                search.found.bad.push(BadPhoto { path, fault: PhotoFault::NoClass });
             }
         }
-        Ok(found)
+        Ok(search.finish())
+    }
+}
+
+/// A folder to look through.
+struct Folder {
+    class: usize,
+    /// Its path within the class folder, with a `/` behind each folder.
+    within: String,
+    path: PathBuf,
+}
+
+/// Looks through folders, each once: a link may lead to one that has its photos in another class, or around in circles.
+///
+/// Links come last, so that it is never a folder of its own that was gone through already.
+struct Search {
+    found: FoundFiles,
+    /// The real paths of the folders gone through, and of those that all of them lie in.
+    seen: HashSet<PathBuf>,
+    folders: VecDeque<Folder>,
+    links: VecDeque<Folder>,
+}
+
+impl Search {
+    fn beginning_at(real: &Path) -> Self {
+        let seen = real.ancestors().map(Path::to_path_buf).collect();
+        Self { found: FoundFiles::default(), seen, folders: VecDeque::new(), links: VecDeque::new() }
     }
 
-    /// Looks through a folder of the last class, whose path within the class folder is `within`. `seen` holds the real
-    /// paths of the folders gone through: a link may lead back to one of them.
-    fn search_folder(&mut self, folder: &Path, within: &str, seen: &mut HashSet<PathBuf>) {
-        let listed = fs::canonicalize(folder).and_then(|real| {
-            let first = seen.insert(real);
-            if first { entries(folder) } else { Ok(Vec::new()) }
-        });
-        let entries = match listed {
-            Ok(entries) => entries,
-            Err(error) => return self.bad.push(unreadable(folder.into(), error)),
-        };
-        for Entry { os_name, path } in entries {
-            let name = format!("{within}{}", os_name.to_string_lossy());
-            match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => self.search_folder(&path, &format!("{name}/"), seen),
-                Ok(metadata) if metadata.is_file() => {
-                    self.files.push(FoundFile { class: self.classes.len() - 1, name, path });
-                }
-                Ok(_) => self.bad.push(BadPhoto { path, fault: PhotoError::NotAFile.into() }),
-                Err(error) => self.bad.push(unreadable(path, error)),
+    fn add(&mut self, folder: Folder) {
+        let list = if folder.path.is_symlink() { &mut self.links } else { &mut self.folders };
+        list.push_back(folder);
+    }
+
+    fn finish(mut self) -> FoundFiles {
+        while let Some(folder) = self.folders.pop_front().or_else(|| self.links.pop_front()) {
+            if let Err(error) = self.look_through(&folder) {
+                self.found.bad.push(unreadable(folder.path, error));
             }
         }
+        self.found.files.sort_by(|a, b| (a.class, &a.path).cmp(&(b.class, &b.path)));
+        self.found
+    }
+
+    fn look_through(&mut self, folder: &Folder) -> io::Result<()> {
+        if !self.seen.insert(fs::canonicalize(&folder.path)?) {
+            let path = folder.path.clone();
+            self.found.bad.push(BadPhoto { path, fault: PhotoFault::SeenFolder });
+            return Ok(());
+        }
+        for Entry { os_name, path } in entries(&folder.path)? {
+            let (class, name) = (folder.class, format!("{}{}", folder.within, os_name.to_string_lossy()));
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => {
+                    self.add(Folder { class, within: format!("{name}/"), path });
+                }
+                Ok(metadata) if metadata.is_file() => self.found.files.push(FoundFile { class, name, path }),
+                Ok(_) => self.found.bad.push(BadPhoto { path, fault: PhotoError::NotAFile.into() }),
+                Err(error) => self.found.bad.push(unreadable(path, error)),
+            }
+        }
+        Ok(())
     }
 }
 
