@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -35,12 +36,17 @@ fn two_classes(n: u64) -> TempDir {
     folder_of(&files)
 }
 
+/// Progress that nobody follows.
+fn on(_: usize) -> ControlFlow<()> {
+    Continue(())
+}
+
 fn plan(photos: &Path, options: ConvertOptions) -> Result<ConvertPlan, ConvertError> {
-    Conversion::new(photos, photos.with_extension("data"), options)?.check(|_| ())
+    Conversion::new(photos, photos.with_extension("data"), options)?.check(on)
 }
 
 fn convert(photos: &Path, data: &Path, options: ConvertOptions) -> Result<ConvertReport, ConvertError> {
-    Conversion::new(photos, data, options)?.check(|_| ())?.write(|_| ())
+    Conversion::new(photos, data, options)?.check(on)?.write(on)
 }
 
 fn examples(shard: &Path) -> Vec<ImageExample> {
@@ -117,7 +123,10 @@ fn shards_hold_the_plan_in_its_order_and_progress_counts_to_the_end() {
     let photos = two_classes(10);
     let data = tempdir().unwrap();
     let told = Mutex::new(Vec::new());
-    let tell = |done| told.lock().unwrap().push(done);
+    let tell = |done| {
+        told.lock().unwrap().push(done);
+        Continue(())
+    };
     let options = ConvertOptions { shards: 3, compression: Compression::Gzip, ..ConvertOptions::default() };
     let conversion = Conversion::new(photos.path(), data.path(), options).unwrap();
     assert_eq!(conversion.files(), 20);
@@ -447,9 +456,9 @@ fn a_data_set_is_never_mixed_with_another() {
     // One that comes while photos are read is not overwritten either.
     let late = tempdir().unwrap();
     let conversion = Conversion::new(photos.path(), late.path(), ConvertOptions::default()).unwrap();
-    let planned = conversion.check(|_| ()).unwrap();
+    let planned = conversion.check(on).unwrap();
     fs::write(late.path().join("train-00000-of-00002.tfrecord"), "precious").unwrap();
-    assert!(matches!(planned.write(|_| ()), Err(ConvertError::Occupied { .. })));
+    assert!(matches!(planned.write(on), Err(ConvertError::Occupied { .. })));
     assert_eq!(names_in(late.path()), ["train-00000-of-00002.tfrecord"]);
     assert_eq!(fs::read(late.path().join("train-00000-of-00002.tfrecord")).unwrap(), b"precious");
 
@@ -471,12 +480,13 @@ fn two_conversions_into_one_folder_do_not_mix() {
         convert(photos.path(), data.path(), options)
     };
     let first = Conversion::new(photos.path(), data.path(), ConvertOptions::default()).unwrap();
-    let first = first.check(|_| ()).unwrap();
+    let first = first.check(on).unwrap();
     let while_it_writes = |_| {
         for overwrite in [false, true] {
             let error = second(overwrite).unwrap_err();
             assert!(matches!(error, ConvertError::Held(HoldError::InUse { .. })), "{error}");
         }
+        Continue(())
     };
     first.write(while_it_writes).unwrap();
     assert_eq!(contents(data.path()), wanted, "the first's, and no lock file");
@@ -572,6 +582,29 @@ fn what_a_killed_conversion_left_hidden_is_removed() {
 }
 
 #[test]
+fn a_conversion_that_is_broken_off_leaves_the_folder_as_it_was() {
+    let photos = two_classes(8);
+    let data = tempdir().unwrap();
+    let new = |seed| {
+        let options = ConvertOptions { seed, overwrite: true, ..ConvertOptions::default() };
+        Conversion::new(photos.path(), data.path(), options).unwrap()
+    };
+    let interrupted = |error| assert!(matches!(error, ConvertError::Interrupted), "{error}");
+    for before in [false, true] {
+        if before {
+            new(0).check(on).unwrap().write(on).unwrap();
+        }
+        let wanted = contents(data.path());
+        for last in [1, 7, 16] {
+            let stop = |done| if done < last { Continue(()) } else { Break(()) };
+            interrupted(new(1).check(stop).unwrap_err());
+            interrupted(new(1).check(on).unwrap().write(stop).unwrap_err());
+            assert_eq!(contents(data.path()), wanted, "{last}");
+        }
+    }
+}
+
+#[test]
 fn a_photo_that_changes_before_it_is_written_ends_the_conversion() {
     let photos = two_classes(4);
     let data = tempdir().unwrap();
@@ -579,12 +612,12 @@ fn a_photo_that_changes_before_it_is_written_ends_the_conversion() {
         let path: PathBuf = photos.path().join("a/0.jpg");
         let original = fs::read(&path).unwrap();
         let conversion = Conversion::new(photos.path(), data.path(), ConvertOptions::default()).unwrap();
-        let planned = conversion.check(|_| ()).unwrap();
+        let planned = conversion.check(on).unwrap();
         match &change {
             Some(bytes) => fs::write(&path, bytes).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        let message = planned.write(|_| ()).unwrap_err().to_string();
+        let message = planned.write(on).unwrap_err().to_string();
         let wanted = if change.is_some() { "a/0.jpg changed while" } else { "a/0.jpg: No such file" };
         assert!(message.contains(wanted), "{message}");
         assert!(names_in(data.path()).is_empty());

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM while training: the step under way ends, the run is saved, and the exit code tells.
+//! Ctrl-C and SIGTERM: training ends the step under way and is saved, a conversion takes back what it wrote, and the exit code
+//! tells.
 
 use std::fmt;
 use std::sync::Arc;

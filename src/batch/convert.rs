@@ -14,6 +14,7 @@ mod photos;
 mod split;
 mod target;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -69,10 +70,12 @@ impl Default for ConvertOptions {
 /// A conversion that has found its files.
 ///
 /// ```no_run
+/// use std::ops::ControlFlow::Continue;
+///
 /// use floret::batch::{Conversion, ConvertOptions};
 ///
 /// let conversion = Conversion::new("photos", "data", ConvertOptions::default())?;
-/// let report = conversion.check(|_| ())?.write(|_| ())?;
+/// let report = conversion.check(|_| Continue(()))?.write(|_| Continue(()))?;
 /// for bad in &report.bad {
 ///     println!("skipped {bad}");
 /// }
@@ -175,18 +178,22 @@ impl Conversion {
     /// can't be used make no difference, and a photo added later moves one other at most from part to part. Records are
     /// shuffled over the classes in the same way, so that shards read in order are not sorted by class.
     ///
-    /// `progress` is told how many files are done, from several threads.
+    /// `progress` is told how many files are done, from several threads, and may break off.
     ///
     /// # Errors
-    /// A class without a usable photo; any file that can't be used, where [`ConvertOptions::strict`] says so.
-    pub fn check(mut self, progress: impl Fn(usize) + Sync) -> Result<ConvertPlan, ConvertError> {
+    /// [`ConvertError::Interrupted`] if `progress` breaks off; a class without a usable photo; any file that can't be used, where [`ConvertOptions::strict`] says so.
+    pub fn check(
+        mut self,
+        progress: impl Fn(usize) -> ControlFlow<()> + Sync,
+    ) -> Result<ConvertPlan, ConvertError> {
         let done = AtomicUsize::new(0);
         let check = |file: FoundFile| {
             let checked = Photo::check(file, &self.options.decode);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-            checked
+            go_on(progress(done.fetch_add(1, Ordering::Relaxed) + 1))?;
+            Ok(checked)
         };
-        let checked: Vec<_> = std::mem::take(&mut self.found.files).into_par_iter().map(check).collect();
+        let files = std::mem::take(&mut self.found.files);
+        let checked: Vec<_> = files.into_par_iter().map(check).collect::<Result<_, ConvertError>>()?;
         let mut bad = std::mem::take(&mut self.found.bad);
         let mut photos = Vec::with_capacity(checked.len());
         for checked in checked {
@@ -252,19 +259,22 @@ impl ConvertPlan {
     ///
     /// The folder is [held](HeldFolder) meanwhile: of two conversions into one folder the second is refused.
     ///
-    /// `progress` is told how many photos are done, from several threads.
+    /// `progress` is told how many photos are done, from several threads, and may break off.
     ///
     /// # Errors
-    /// A folder that another holds; a photo that is not as it was when it was checked; a folder or file that can't be written. The folder is as it was
+    /// [`ConvertError::Interrupted`] if `progress` breaks off; a folder that another holds; a photo that is not as it was when it was checked; a folder or file that can't be written. The folder is as it was
     /// then, unless files could not take their names.
-    pub fn write(self, progress: impl Fn(usize) + Sync) -> Result<ConvertReport, ConvertError> {
+    pub fn write(
+        self,
+        progress: impl Fn(usize) -> ControlFlow<()> + Sync,
+    ) -> Result<ConvertReport, ConvertError> {
         let folder = &self.target.folder;
         create_folder(folder)?;
         // Declared before the shards, so that their hidden files are gone before another may write here.
         let held = HeldFolder::claim(folder)?.without_trace();
         self.target.check()?;
         let done = AtomicUsize::new(0);
-        let progress = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        let progress = || go_on(progress(done.fetch_add(1, Ordering::Relaxed) + 1));
         let mut parts = Vec::new();
         for (prefix, photos) in [(TRAIN, &self.split.train), (EVAL, &self.split.eval)] {
             if photos.is_empty() {
@@ -287,12 +297,12 @@ impl ConvertPlan {
         &self,
         photos: &[Photo],
         shards: &mut ShardWriter,
-        progress: &(impl Fn() + Sync),
+        progress: &(impl Fn() -> Result<(), ConvertError> + Sync),
     ) -> Result<(), ConvertError> {
         let schema = ImageSchema::default();
         let payload = |photo: &Photo| {
             let example = photo.example(&self.classes.names()[photo.file.class])?;
-            progress();
+            progress()?;
             Ok(example.encode(&schema))
         };
         let mut rest = photos;
@@ -305,6 +315,13 @@ impl ConvertPlan {
             rest = after;
         }
         Ok(())
+    }
+}
+
+fn go_on(flow: ControlFlow<()>) -> Result<(), ConvertError> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(ConvertError::Interrupted),
     }
 }
 

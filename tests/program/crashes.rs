@@ -81,6 +81,40 @@ fn a_second_signal_ends_at_once() {
     load_training(folder.join("run/training.safetensors")).unwrap();
 }
 
+/// The signal may come too late; then the conversion is whole, and another is begun.
+#[test]
+fn signals_end_a_conversion_without_a_trace() {
+    let temporary = fast_folder();
+    let folder = temporary.path();
+    photos(folder);
+    for (number, class) in (0..600).zip(["red", "blue"].iter().cycle()) {
+        let class = folder.join("photos").join(class);
+        fs::hard_link(class.join("1.jpg"), class.join(format!("copy {number}.jpg"))).unwrap();
+    }
+    let convert = ["convert", "photos", "data", "--threads", "1"];
+    let data = folder.join("data");
+    for (signal, exit_code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let interrupted = (0..50).any(|_| {
+            let running = Running::start(folder, &convert);
+            running.wait_for_file(&data);
+            running.send(signal);
+            let ended = running.end();
+            let left = contents(&data);
+            fs::remove_dir_all(&data).unwrap();
+            if ended.code == Some(0) {
+                assert!(left.contains_key("labels.txt") && !left.keys().any(|name| name.starts_with('.')));
+                return false;
+            }
+            assert_eq!(ended.code, Some(exit_code), "{}", ended.errors);
+            assert_eq!(ended.errors.matches('\n').count(), 1, "{}", ended.errors);
+            holds(&ended.errors, &["interrupted: nothing was written to data"]);
+            assert!(left.is_empty(), "{:?}", left.keys());
+            true
+        });
+        assert!(interrupted, "{exit_code}: too late 50 times");
+    }
+}
+
 #[test]
 fn the_demo_goes_on_where_it_was_and_overwrites_no_other_run() {
     let temporary = fast_folder();

@@ -1,12 +1,14 @@
 //! `convert`: a folder of photos to TFRecord shards.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use floret::batch::{Conversion, ConvertOptions, ConvertReport};
+use floret::batch::{Conversion, ConvertError, ConvertOptions, ConvertReport};
 
 use crate::args::{self, Threads};
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::ui::{self, Progress, Unit, say};
-use crate::{Result, messages};
+use crate::{Error, Result, messages};
 
 /// Turn a folder of photos, one sub-folder a class, into TFRecord shards.
 ///
@@ -50,24 +52,52 @@ pub fn run(args: &Args) -> Result<()> {
         overwrite: args.overwrite,
         ..ConvertOptions::default()
     };
-    let conversion = Conversion::new(&args.photos, &args.data, options)?;
-    let files = conversion.files() as u64;
-    let plan = shown("checking", files, |done| conversion.check(done))?;
-    let photos = (plan.train().len() + plan.eval().len()) as u64;
-    let report = shown("writing", photos, |done| plan.write(done))?;
-    print_report(&report);
+    let interrupt = Interrupt::catch()?;
+    let converted = convert(args, options, &interrupt);
+    print_report(&converted.map_err(|error| told(error, &interrupt, args))?);
     say!("\nNext:  flowers train --data {} --out run", args.data.display());
     Ok(())
 }
 
-/// Runs `work`, which tells how many files are done, behind a progress bar.
-fn shown<T, E>(
+fn convert(
+    args: &Args,
+    options: ConvertOptions,
+    interrupt: &Interrupt,
+) -> std::result::Result<ConvertReport, ConvertError> {
+    let conversion = Conversion::new(&args.photos, &args.data, options)?;
+    let files = conversion.files() as u64;
+    let plan = shown("checking", files, interrupt, |done| conversion.check(done))?;
+    let photos = (plan.train().len() + plan.eval().len()) as u64;
+    shown("writing", photos, interrupt, |done| plan.write(done))
+}
+
+/// Runs `work`, which tells how many files are done, behind a progress bar, and breaks it off when a signal came.
+fn shown<T>(
     what: &str,
     total: u64,
-    work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> std::result::Result<T, E>,
-) -> std::result::Result<T, E> {
+    interrupt: &Interrupt,
+    work: impl FnOnce(&(dyn Fn(usize) -> ControlFlow<()> + Sync)) -> std::result::Result<T, ConvertError>,
+) -> std::result::Result<T, ConvertError> {
     let progress = Progress::new(what, total, Unit::Photos);
-    work(&|done| progress.set(done as u64))
+    work(&|done| {
+        progress.set(done as u64);
+        match interrupt.exit_code() {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        }
+    })
+}
+
+/// The error, in the words of a signal where one broke the conversion off.
+fn told(error: ConvertError, interrupt: &Interrupt, args: &Args) -> Error {
+    match (&error, interrupt.exit_code()) {
+        (ConvertError::Interrupted, Some(exit_code)) => {
+            let data = args.data.display();
+            let message = format!("nothing was written to {data}; the same command begins again");
+            Interrupted { exit_code, message }.into()
+        }
+        _ => error.into(),
+    }
 }
 
 fn print_report(report: &ConvertReport) {

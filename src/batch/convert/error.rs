@@ -120,6 +120,9 @@ pub enum ConvertError {
     /// A photo that is not what it was when it was checked.
     #[error("{} changed while the photos were converted: start again", .0.display())]
     Changed(PathBuf),
+    /// A conversion that its progress broke off.
+    #[error("the conversion was broken off, and nothing was written: start again")]
+    Interrupted,
 }
 
 fn named(classes: &[String]) -> String {
