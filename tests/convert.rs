@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use common::photos::{jpeg, png};
 use floret::batch::{
     ClassNames, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PlannedPhoto,
+    is_unfinished,
 };
 use floret::held_folder::HoldError;
 use floret::record::{Compression, ImageExample, ImageSchema, RecordReader, find_shards};
@@ -508,24 +509,51 @@ fn overwriting_leaves_only_the_new_set() {
     );
 }
 
-/// A folder in a shard's place can't be removed as a file: a fault between the first removal and the last rename.
+/// A folder in a shard's place can't be removed as a file.
+#[test]
+fn what_cannot_be_replaced_is_found_before_anything_is() {
+    let photos = two_classes(4);
+    let data = tempdir().unwrap();
+    convert(photos.path(), data.path(), ConvertOptions::default()).unwrap();
+    let wanted = contents(data.path());
+    let overwrite = ConvertOptions { overwrite: true, seed: 7, ..ConvertOptions::default() };
+    let obstacle = data.path().join("train-00003-of-00009");
+    let refused = |error: ConvertError| {
+        let error = error.to_string();
+        assert!(error.contains("cannot replace") && error.contains("train-00003-of-00009"), "{error}");
+        fs::remove_dir(&obstacle).unwrap();
+        assert_eq!(contents(data.path()), wanted);
+    };
+    fs::create_dir(&obstacle).unwrap();
+    refused(Conversion::new(photos.path(), data.path(), overwrite.clone()).unwrap_err());
+    // One that comes while photos are written.
+    let plan = Conversion::new(photos.path(), data.path(), overwrite).unwrap().check(on).unwrap();
+    let in_the_way = |_| {
+        let _ = fs::create_dir(&obstacle);
+        Continue(())
+    };
+    refused(plan.write(in_the_way).unwrap_err());
+}
+
+/// Leaves a whole data set as a conversion that is killed before it writes `labels.txt` does.
+fn unfinish(data: &Path) {
+    fs::remove_file(data.join("labels.txt")).unwrap();
+    let names = names_in(data).join("\n");
+    fs::write(data.join(".conversion-unfinished"), format!("not whole\n{names}\n")).unwrap();
+}
+
 #[test]
 fn a_conversion_that_failed_halfway_is_seen_and_completed_by_the_next() {
     let photos = two_classes(4);
     let data = tempdir().unwrap();
     convert(photos.path(), data.path(), ConvertOptions::default()).unwrap();
+    assert!(!is_unfinished(data.path()));
     let wanted = contents(data.path());
-    let obstacle = data.path().join("train-00003-of-00009");
-    fs::create_dir(&obstacle).unwrap();
-    let overwrite = ConvertOptions { overwrite: true, ..ConvertOptions::default() };
-    let error = convert(photos.path(), data.path(), overwrite).unwrap_err().to_string();
-    assert!(error.contains("cannot remove") && error.contains("train-00003-of-00009"), "{error}");
-    let left = names_in(data.path());
-    assert!(!left.contains(&"labels.txt".into()), "the set is seen not to be whole: {left:?}");
-    assert!(!left.iter().any(|name| name.ends_with(".tmp")), "{left:?}");
-
-    fs::remove_dir(&obstacle).unwrap();
+    unfinish(data.path());
+    fs::remove_file(data.path().join("train-00000-of-00002.tfrecord")).unwrap();
+    assert!(is_unfinished(data.path()));
     convert(photos.path(), data.path(), ConvertOptions::default()).unwrap();
+    assert!(!is_unfinished(data.path()));
     assert_eq!(contents(data.path()), wanted, "the same bytes, and no marker");
 }
 
@@ -537,12 +565,8 @@ fn the_marker_of_an_unfinished_conversion_gives_up_no_other_data_set() {
     let file = |name: &str| data.path().join(name);
     convert(photos.path(), data.path(), ConvertOptions::default()).unwrap();
     let wanted = contents(data.path());
-    fs::create_dir(file("train-00003-of-00009")).unwrap();
-    let overwrite = ConvertOptions { overwrite: true, ..ConvertOptions::default() };
-    convert(photos.path(), data.path(), overwrite.clone()).unwrap_err();
-    fs::remove_dir(file("train-00003-of-00009")).unwrap();
+    unfinish(data.path());
     let marker = fs::read_to_string(file(".conversion-unfinished")).unwrap();
-    assert!(marker.contains("\ntrain-00001-of-00002.tfrecord\n"), "{marker}");
 
     let occupied = || {
         let error = convert(photos.path(), data.path(), ConvertOptions::default()).unwrap_err();

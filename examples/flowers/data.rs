@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::batch::{ClassNames, Loader, LoaderOptions};
+use floret::batch::{ClassNames, Loader, LoaderOptions, is_unfinished};
 use floret::record::{ShardError, find_shards};
 
 use crate::Result;
@@ -22,6 +22,16 @@ impl DataFolder {
             return Err(format!("{}: there is no such data folder; {hint}", path.display()).into());
         }
         let labels = path.join(LABELS);
+        if is_unfinished(path) {
+            // The next conversion replaces by itself what is without class names.
+            let overwrite = if labels.exists() { " with --overwrite" } else { "" };
+            return Err(format!(
+                "{}: the conversion that wrote this data did not come to its end, so a part of it may be missing: run \
+                 `flowers convert PHOTOS_DIR {0}` again{overwrite}",
+                path.display()
+            )
+            .into());
+        }
         if !labels.exists() {
             return Err(format!(
                 "{} is missing: write the names of the classes into it, one a line in the order of their labels, \

@@ -28,6 +28,7 @@ use crate::image::DecodeOptions;
 use crate::record::{Compression, ImageSchema, ShardWriter};
 use photos::{FoundFile, FoundFiles, Photo};
 use split::Split;
+pub use target::is_unfinished;
 use target::{EVAL, TRAIN, Target};
 
 /// Bytes of photos in memory while they are written: enough to read in parallel.
@@ -254,7 +255,7 @@ impl ConvertPlan {
     ///
     /// Records hold every feature of [`ImageSchema`]: the file's bytes as they are, labels from 1. All shards are on the
     /// disk before the first takes its name, and `labels.txt` comes last. A conversion killed before that leaves nothing,
-    /// or a folder without `labels.txt`, which a conversion started again completes without
+    /// or a folder without `labels.txt` that [`is_unfinished`], which a conversion started again completes without
     /// [`overwrite`](ConvertOptions::overwrite).
     ///
     /// The folder is [held](HeldFolder) meanwhile: of two conversions into one folder the second is refused.

@@ -32,6 +32,7 @@ mod preprocess;
 pub use classes::ClassNames;
 pub use convert::{
     BadPhoto, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PhotoFault, PlannedPhoto,
+    is_unfinished,
 };
 pub use epoch::Epoch;
 pub use error::BatchError;

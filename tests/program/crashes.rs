@@ -1,6 +1,6 @@
 //! What ends the program before its time, and what is left then: signals, kills, two runs in one folder.
 //!
-//! The two harnesses `hundreds_of_kills_of_...` are long, work on the disk of the temporary folder, and are left out of
+//! The harnesses `hundreds_of_kills_of_...` are long, work on the disk of the temporary folder, and are left out of
 //! `cargo test`. They print their seed; `FLORET_SEED` gives another, `FLORET_KILLS` another number of kills:
 //!
 //! ```text
@@ -206,6 +206,18 @@ fn a_dozen_kills_of_convert_cost_nothing() {
 }
 
 #[test]
+fn a_dozen_kills_of_overwriting_mix_nothing() {
+    kill_overwriting(fast_folder(), 12, 1);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn hundreds_of_kills_of_overwriting_mix_nothing() {
+    let (kills, seed) = asked_for();
+    kill_overwriting(TempDir::new().unwrap(), kills, seed);
+}
+
+#[test]
 #[ignore = "takes minutes"]
 fn hundreds_of_kills_of_training_cost_nothing() {
     let (kills, seed) = asked_for();
@@ -332,6 +344,45 @@ fn kill_convert(temporary: TempDir, kills: usize, seed: u64) {
         assert!(contents(&data) == whole, "seed {seed}: another data set, or something left behind");
     }
     println!("{conversions} conversions ended whole; {in_between} kills came while shards took their names");
+}
+
+/// Kills conversions that replace another data set, which has shards of the same names and others besides. What is not
+/// marked as unfinished must be one of the two, whole.
+fn kill_overwriting(temporary: TempDir, kills: usize, seed: u64) {
+    const SETS: [(&str, &str); 3] = [("5", "1"), ("5", "2"), ("3", "3")];
+    let folder = temporary.path();
+    photos(folder);
+    let begun = Instant::now();
+    let convert = |(shards, seed)| {
+        vec!["convert", "photos", "data", "--overwrite", "--threads", "1", "--shards", shards, "--seed", seed]
+    };
+    let data = folder.join("data");
+    let whole = SETS.map(|set| {
+        succeeds(folder, &convert(set));
+        contents(&data)
+    });
+    let longest = begun.elapsed() / 3;
+
+    let turn = std::cell::Cell::new(0);
+    let arguments = || {
+        turn.set(turn.get() + 1);
+        convert(SETS[turn.get() % SETS.len()])
+    };
+    let (mut whole_ones, mut in_between) = (0, 0);
+    kill(folder, kills, seed, longest, arguments, |ended| {
+        let mut found = contents(&data);
+        if found.contains_key(".conversion-unfinished") {
+            assert!(!ended);
+            in_between += 1;
+            return;
+        }
+        found.retain(|name, _| !name.starts_with('.'));
+        let set = whole.iter().position(|whole| *whole == found);
+        assert!(set.is_some(), "seed {seed}: a mixture: {:?}", found.keys());
+        assert!(!ended || set == Some(turn.get() % SETS.len()), "seed {seed}: another set");
+        whole_ones += 1;
+    });
+    println!("{whole_ones} times one set was whole; {in_between} kills came while files took their names");
 }
 
 /// The files of a folder by their names; none of a folder that is missing.

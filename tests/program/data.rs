@@ -28,6 +28,22 @@ fn convert_lists_every_file_left_out() {
 }
 
 #[test]
+fn half_a_data_set_is_not_trained_on() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    fs::write(folder.join("data/.conversion-unfinished"), "").unwrap();
+    let train = [TRAIN, &["--epochs", "1", "--out", "run"]].concat();
+    let says = "did not come to its end";
+    let again = "run `flowers convert PHOTOS_DIR data` again";
+    fails(folder, &train, &[says, again, "--overwrite"]);
+    fs::remove_file(folder.join("data/labels.txt")).unwrap();
+    fails(folder, &train, &[says, again]);
+    assert!(!folder.join("run").exists());
+}
+
+#[test]
 fn inspect_names_every_defect() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();

@@ -24,6 +24,12 @@ const NOTICE: &str = "The conversion that wrote these files is not whole: conver
 /// The longest marker that is read: names of 200,000 shards.
 const MAX_MARKER_BYTES: u64 = 16 << 20;
 
+/// Whether a conversion into `folder` began to put its shards in their place and did not come to its end: what lies there is
+/// a part of a data set, or of two.
+pub fn is_unfinished(folder: impl AsRef<Path>) -> bool {
+    folder.as_ref().join(MARKER).exists()
+}
+
 /// A folder for shards.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -48,15 +54,17 @@ impl Target {
 
     /// Fails if the folder holds a data set that must stay. One that a killed conversion left unfinished need not: shards
     /// without `labels.txt`, all of which its marker names.
+    ///
+    /// Fails as well if anything that is to be replaced is no file: to find that halfway would cost the old set.
     pub fn check(&self) -> Result<(), ConvertError> {
         let files = self.occupants()?;
         if files.is_empty() || self.overwrite {
-            return Ok(());
+            return files.iter().try_for_each(|file| Ok(must_be_file(file)?));
         }
         let own = self.unfinished()?;
         let is_own = |file: &PathBuf| name_of(file).is_some_and(|name| name != LABELS && own.contains(name));
         if files.iter().all(is_own) {
-            return Ok(());
+            return files.iter().try_for_each(|file| Ok(must_be_file(file)?));
         }
         Err(ConvertError::Occupied { folder: self.folder.clone(), files })
     }
@@ -64,7 +72,8 @@ impl Target {
     /// Puts shards in their place, instead of those that were there.
     ///
     /// `labels.txt` goes first and comes last, and all the while a marker stands: a folder with shards but without
-    /// `labels.txt` is not whole, and the marker tells the next conversion which of them it may replace.
+    /// `labels.txt` is not whole, and the marker tells the next conversion which of them it may replace. New shards are
+    /// renamed over old ones of their names before the others are removed.
     ///
     /// # Errors
     /// Another data set came meanwhile; a file that can't be removed, renamed or written.
@@ -85,14 +94,18 @@ impl Target {
             writeln!(file, "{NOTICE}")?;
             names.iter().try_for_each(|name| writeln!(file, "{name}"))
         })?;
-        for file in old {
-            remove(&file)?;
+        let labels = self.folder.join(LABELS);
+        if old.contains(&labels) {
+            remove(&labels)?;
         }
         let mut shards = Vec::new();
         for part in parts {
             shards.extend(part.commit()?);
         }
-        classes.write(self.folder.join(LABELS)).map_err(ConvertError::Labels)?;
+        for file in old.iter().filter(|&file| *file != labels && !shards.contains(file)) {
+            remove(file)?;
+        }
+        classes.write(labels).map_err(ConvertError::Labels)?;
         remove(&marker)?;
         Ok(shards)
     }
@@ -129,6 +142,16 @@ impl Target {
 /// A file's name; those of a data set are UTF-8.
 fn name_of(file: &Path) -> Option<&str> {
     file.file_name()?.to_str()
+}
+
+/// Fails unless the path leads to a file, or is a link, which can be replaced as one.
+fn must_be_file(path: &Path) -> Result<(), FileError> {
+    let found = fs::symlink_metadata(path).map_err(|error| FileError::new(path, "replace", error))?;
+    if found.is_file() || found.is_symlink() {
+        return Ok(());
+    }
+    let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file: move it away");
+    Err(FileError::new(path, "replace", error))
 }
 
 fn remove(file: &Path) -> Result<(), FileError> {
