@@ -391,10 +391,13 @@ fn folders_that_are_no_data_set_are_refused_with_the_reason() {
         message(&[("a/2.jpg", b"text".into()), ("b/3.jpg", b"text".into())]),
         format!("P: there is no usable photo of `a`, `b`: {advice}:\n  P/a/2.jpg: {bad}\n  P/b/3.jpg: {bad}")
     );
-    assert_eq!(
-        message(&[("a/1.jpg", photo()), ("b /1.jpg", photo())]),
-        "\"P/b \" can't be a class: its name must be UTF-8, one line, without space around it; rename it"
-    );
+    let rules =
+        "can't be a class: its name must be UTF-8, without control characters and without space around it";
+    for (folder, shown) in [("b ", "b "), ("\u{1b}[2J", r"\u{1b}[2J"), ("x\u{202e}y", r"x\u{202e}y")] {
+        let file = format!("{folder}/1.jpg");
+        let message = message(&[("a/1.jpg", photo()), (&file, photo())]);
+        assert_eq!(message, format!("\"P/{shown}\" {rules}; rename it"));
+    }
     let missing = tempdir().unwrap().path().join("none");
     let error = plan(&missing, ConvertOptions::default()).unwrap_err().to_string();
     assert!(error.starts_with("cannot open") && error.contains("none: No such file"), "{error}");

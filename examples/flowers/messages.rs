@@ -128,8 +128,11 @@ fn fault(fault: &PhotoFault) -> String {
 
 /// Files that can't be used, a line each.
 pub fn bad_photos(bad: &[BadPhoto]) -> String {
-    let lines = bad.iter().map(|bad| format!("\n  {}: {}", bad.path.display(), fault(&bad.fault)));
-    lines.collect()
+    let line = |bad: &BadPhoto| {
+        let path = bad.path.to_string_lossy();
+        format!("\n  {}: {}", ui::escaped(&path), fault(&bad.fault))
+    };
+    bad.iter().map(line).collect()
 }
 
 fn convert(error: &ConvertError) -> String {
@@ -147,7 +150,8 @@ fn convert(error: &ConvertError) -> String {
             )
         }
         ConvertError::Occupied { .. } => format!("{error} with --overwrite"),
-        _ => error.to_string(),
+        // Each is one line, but for what the names of files hold.
+        _ => ui::escaped(&error.to_string()).into_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the program shows: lines, and the progress of long work, a bar with rate and time left on a terminal, plain lines
 //! elsewhere.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +52,23 @@ pub fn print(text: fmt::Arguments<'_>) {
 /// Prints to standard error. Where that fails there is no place left to say so.
 pub fn print_error(text: fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
+}
+
+/// A text from outside, such as a file's name, with what would act on the terminal written out: control characters, ends of
+/// lines, and what turns the direction of what follows.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(acts) {
+        return text.into();
+    }
+    let mut plain = String::new();
+    for character in text.chars() {
+        match acts(character) {
+            true => plain.extend(character.escape_default()),
+            false => plain.push(character),
+        }
+    }
+    plain.into()
 }
 
 /// Plain lines come no more often than this.
@@ -245,6 +263,15 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_acts_on_the_terminal_is_escaped() {
+        for plain in ["", "löwenzahn/一 \\ \"x\".jpg", "a\u{200f}b"] {
+            assert!(matches!(escaped(plain), Cow::Borrowed(text) if text == plain));
+        }
+        assert_eq!(escaped("ü\u{1b}[2J\n\0\u{9b}"), r"ü\u{1b}[2J\n\u{0}\u{9b}");
+        assert_eq!(escaped("\u{2028}\u{202e}\u{2066}\r"), r"\u{2028}\u{202e}\u{2066}\r");
+    }
 
     #[test]
     fn what_was_done_before_does_not_count_for_the_rate() {

@@ -30,7 +30,7 @@ impl ClassNames {
     /// Space around names and empty lines do not count.
     ///
     /// # Errors
-    /// A file that can't be read, is not UTF-8, names no class, or one twice.
+    /// A file that can't be read, is not UTF-8, holds control characters, names no class, or one twice.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, BatchError> {
         let path = path.as_ref();
         let fault = |reason: String| BatchError::ClassNames { path: path.into(), reason };
@@ -45,8 +45,17 @@ impl ClassNames {
             .map_err(|error| fault(format!("it is not UTF-8 text ({error}): save it as UTF-8")))?;
         // Some editors begin a file with a mark that says it is UTF-8.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut names: Vec<String> =
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+        let mut names = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            if let Some(character) = line.chars().find(|&c| is_control(c)) {
+                return Err(fault(format!(
+                    "line {} holds the control character {}, which no class name may: remove it",
+                    number + 1,
+                    character.escape_unicode()
+                )));
+            }
+            names.extend(Some(line.trim()).filter(|name| !name.is_empty()).map(String::from));
+        }
         if names.first().is_some_and(|name| name == BACKGROUND) {
             names.remove(0);
         }
@@ -100,7 +109,7 @@ pub(super) fn defect(names: &[String]) -> Option<String> {
     for name in names {
         if !is_a_line(name) {
             return Some(format!(
-                "{name:?} can't be a class name: it must be one line without space around it"
+                "{name:?} can't be a class name: it must be one line without control characters and without space around it"
             ));
         }
         if !seen.insert(name) {
@@ -112,7 +121,14 @@ pub(super) fn defect(names: &[String]) -> Option<String> {
 
 /// Whether a name is read back as it was written.
 pub(super) fn is_a_line(name: &str) -> bool {
-    !name.is_empty() && name.trim() == name && !name.contains(['\n', '\u{feff}'])
+    !name.is_empty() && name.trim() == name && !name.contains(|c| c == '\u{feff}' || is_control(c))
+}
+
+/// Whether a character does something to the terminal or the line it is printed in: control characters, the separators of
+/// lines and paragraphs, and those that turn the direction of what follows.
+fn is_control(character: char) -> bool {
+    let is_format = matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || is_format
 }
 
 #[cfg(test)]
@@ -130,7 +146,11 @@ mod tests {
             (vec!["a", "a"], false),
             (vec![" a"], false),
             (vec!["a\nb"], false),
-            (vec!["a\rb"], true),
+            (vec!["a\rb"], false),
+            (vec!["a\u{1b}[2Jb"], false),
+            (vec!["a\0b"], false),
+            (vec!["a\u{2028}b"], false),
+            (vec!["a\u{202e}b"], false),
             (vec![""], false),
             (vec![], false),
         ] {
@@ -156,6 +176,9 @@ mod tests {
             (&b"background\n\n"[..], "names no class"),
             (b"a\nb\na\n", "the class `a` twice"),
             (b"caf\xe9\n", "not UTF-8"),
+            (b"a\n\nb\x1b[31m\n", r"line 3 holds the control character \u{1b}"),
+            (b"a\rb\r", r"line 1 holds the control character \u{d}"),
+            ("a\nb\u{202e}c".as_bytes(), r"line 2 holds the control character \u{202e}"),
             (&[b'a'; MAX_BYTES as usize + 1], "longer than"),
         ] {
             let message = read(bytes).unwrap_err();

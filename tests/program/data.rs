@@ -27,6 +27,20 @@ fn convert_lists_every_file_left_out() {
     assert!(!converted.contains("Truncated"), "a name of the library's: {converted}");
 }
 
+#[cfg(unix)]
+#[test]
+fn names_of_files_do_not_act_on_the_terminal() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    fs::write(photos.join("red/\u{1b}[2Jgone\nwrote all\u{202e}.jpg"), "no photo").unwrap();
+    let shown = r"red/\u{1b}[2Jgone\nwrote all\u{202e}.jpg: ";
+    let converted = succeeds(folder, &["convert", "photos", "data"]);
+    holds(&converted, &[shown]);
+    assert!(!converted.contains(['\u{1b}', '\u{202e}']), "{converted:?}");
+    fails(folder, &["convert", "photos", "data", "--overwrite", "--strict"], &[shown]);
+}
+
 #[test]
 fn half_a_data_set_is_not_trained_on() {
     let temporary = TempDir::new().unwrap();

@@ -73,7 +73,7 @@ pub enum ConvertError {
     },
     /// A folder whose name `labels.txt` can't hold.
     #[error(
-        "{folder:?} can't be a class: its name must be UTF-8, one line, without space around it; rename it"
+        "{folder:?} can't be a class: its name must be UTF-8, without control characters and without space around it; rename it"
     )]
     ClassName {
         /// The folder.
