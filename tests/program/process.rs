@@ -89,6 +89,16 @@ impl Running {
         }
     }
 
+    /// Waits until there is a file.
+    #[track_caller]
+    pub fn wait_for_file(&self, path: &Path) {
+        let begun = Instant::now();
+        while !path.exists() {
+            assert!(begun.elapsed() < PATIENCE, "{} did not come: {}", path.display(), self.errors());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// What it has printed to standard error.
     pub fn errors(&self) -> String {
         fs::read_to_string(self.errors.path()).unwrap()
