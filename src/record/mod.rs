@@ -28,6 +28,7 @@ mod compression;
 pub mod crc;
 mod error;
 mod example;
+mod expand;
 mod fetch;
 mod frame;
 mod index;

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::expand::{expand, is_glob};
 use crate::atomic_file::{FileError, as_named, folder_of, remove_stale};
 
 /// The digits a shard's number is padded to.
@@ -157,7 +158,8 @@ fn list(named: &[String], count: u32) -> String {
 /// - the path of a file (whatever characters it has),
 /// - a folder and a prefix, `data/train`, for the shards `data/train-00000-of-NNNNN` with any extension (the folder's
 ///   name may have whatever characters if it exists, the prefix none of a glob's), or
-/// - a glob with `*`, `?`, `[...]` or `**` (hidden files only where the dot is written out).
+/// - a glob with `*`, `?`, `[...]` or `**` (hidden files only where the dot is written out). `**` stands for any folders
+///   however deep, but not for links to folders, which could lead round in circles.
 ///
 /// # Errors
 /// When a pattern stands for no file; when a named file does not exist; when a shard of a set found by a glob
@@ -189,35 +191,22 @@ fn find(pattern: &Path) -> Result<Vec<PathBuf>, ShardError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(FileError::new(pattern, "open", error).into()),
     }
-    let files = match pattern.to_str() {
-        Some(text) if is_glob(text) && !is_prefix_in_a_folder(pattern) => find_by_glob(text)?,
-        _ => find_by_prefix(pattern)?,
+    let files = if is_glob(pattern.as_os_str()) && !is_prefix_in_a_folder(pattern) {
+        find_by_glob(pattern)?
+    } else {
+        find_by_prefix(pattern)?
     };
     require_whole_sets(&files)?;
     Ok(files)
 }
 
-fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '['])
-}
-
 /// Whether only the folder's name has characters of globs, and there is a folder of that very name.
 fn is_prefix_in_a_folder(pattern: &Path) -> bool {
-    let name = pattern.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| !is_glob(name)) && folder_of(pattern).is_dir()
+    pattern.file_name().is_some_and(|name| !is_glob(name)) && folder_of(pattern).is_dir()
 }
 
-fn find_by_glob(pattern: &str) -> Result<Vec<PathBuf>, ShardError> {
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let bad =
-        |error: glob::PatternError| ShardError::BadGlob { pattern: pattern.to_string(), reason: error.msg };
-    let mut files = Vec::new();
-    for path in glob::glob_with(pattern, options).map_err(bad)? {
-        let path = path.map_err(|error| FileError::new(error.path().to_path_buf(), "list", error.into()))?;
-        if path.is_file() {
-            files.push(path);
-        }
-    }
+fn find_by_glob(pattern: &Path) -> Result<Vec<PathBuf>, ShardError> {
+    let files = expand(pattern)?;
     if files.is_empty() {
         let reason = "no file name matches the glob".to_string();
         return Err(ShardError::NoMatch { pattern: pattern.into(), reason });

@@ -98,6 +98,59 @@ fn a_file_may_have_a_globs_characters() {
 }
 
 #[test]
+fn globs_look_into_folders() {
+    let outer = tempfile::tempdir().unwrap();
+    for folder in ["a", "b/deep/er", ".hidden"] {
+        fs::create_dir_all(outer.path().join(folder)).unwrap();
+        fs::write(outer.path().join(folder).join("x.tfrecord"), "").unwrap();
+    }
+    let find = |pattern: &str| find(outer.path(), &[pattern]);
+    let all = ["a/x.tfrecord", "b/deep/er/x.tfrecord"];
+    for pattern in ["**/*.tfrecord", "**", "**/**/x.*", "**/x.tfrecord"] {
+        assert_eq!(find(pattern).unwrap(), all, "{pattern}");
+    }
+    assert_eq!(find("*/x.tfrecord").unwrap(), all[..1]);
+    assert_eq!(find("[b-z]/*/er/../er/*").unwrap(), ["b/deep/er/../er/x.tfrecord"]);
+    assert_eq!(find(".h*/*").unwrap(), [".hidden/x.tfrecord"]);
+    assert!(find("a/*/*").unwrap_err().contains("no file name matches"));
+    for bad in ["a**/x", "[a/x"] {
+        assert!(find(bad).unwrap_err().contains("is not a valid glob"), "{bad}");
+    }
+}
+
+/// Links that lead back have `**` go round for ever where they are followed.
+#[cfg(unix)]
+#[test]
+fn any_folders_are_no_links_and_other_links_are_followed() {
+    use std::os::unix::fs::symlink;
+    let folder = folder_with(&["x.tfrecord"]);
+    fs::create_dir(folder.path().join("a")).unwrap();
+    fs::write(folder.path().join("a/y.tfrecord"), "").unwrap();
+    symlink(".", folder.path().join("dot")).unwrap();
+    symlink("..", folder.path().join("a/up")).unwrap();
+    symlink("a", folder.path().join("b")).unwrap();
+    symlink("none", folder.path().join("broken.tfrecord")).unwrap();
+    assert_eq!(find(folder.path(), &["**/*.tfrecord"]).unwrap(), ["a/y.tfrecord", "x.tfrecord"]);
+    assert_eq!(find(folder.path(), &["[b]/*.tfrecord"]).unwrap(), ["b/y.tfrecord"]);
+    assert_eq!(find(folder.path(), &["d*/d*/x*"]).unwrap(), ["dot/dot/x.tfrecord"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_utf8_match_as_well() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join(OsStr::from_bytes(b"fol\xffder"));
+    fs::create_dir(&folder).unwrap();
+    let names = [&b"\xff.tfrecord"[..], b"a.tfrecord", b"no\xfftes.txt"].map(OsStr::from_bytes);
+    names.iter().for_each(|name| fs::write(folder.join(name), "").unwrap());
+    let found = find_shards(&[folder.join("*.tfrecord")]).unwrap();
+    assert_eq!(found, [folder.join("a.tfrecord"), folder.join(names[0])]);
+    assert_eq!(find_shards(&[outer.path().join("*/no?*.txt")]).unwrap(), [folder.join(names[2])]);
+}
+
+#[test]
 fn a_pattern_without_files_is_named() {
     let folder = folder_with(&TWO_SETS);
     let find = |pattern| find(folder.path(), &["train", pattern]).unwrap_err();
