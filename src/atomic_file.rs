@@ -6,6 +6,7 @@
 
 mod error;
 mod folder;
+mod regular;
 mod temporary;
 
 use std::fs::File;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub use error::FileError;
 pub use folder::create_folder;
 use folder::sync_folder;
+pub(crate) use regular::open_regular;
 use temporary::Temporary;
 pub(crate) use temporary::remove_stale;
 

@@ -1,12 +1,11 @@
 //! The names of the classes.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
 use super::BatchError;
-use crate::atomic_file::{FileError, write_atomically};
+use crate::atomic_file::{FileError, open_regular, write_atomically};
 
 /// The largest file of class names that is read: 8 MB, some hundred thousand names.
 const MAX_BYTES: u64 = 8 << 20;
@@ -35,8 +34,9 @@ impl ClassNames {
         let path = path.as_ref();
         let fault = |reason: String| BatchError::ClassNames { path: path.into(), reason };
         let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        let (file, _) = open_regular(path)?;
+        file.take(MAX_BYTES + 1)
+            .read_to_end(&mut bytes)
             .map_err(|error| FileError::new(path, "read", error))?;
         if bytes.len() as u64 > MAX_BYTES {
             return Err(fault(format!("it is longer than a list of class names can be ({MAX_BYTES} bytes)")));

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CheckpointError;
-use crate::atomic_file::{FileError, write_atomically};
+use crate::atomic_file::{FileError, open_regular, write_atomically};
 use crate::network::Network;
 use crate::nn::Param;
 
@@ -227,8 +227,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
     let not_whole = |reason: &dyn fmt::Display| wrong(format!("it is no whole safetensors file ({reason})"));
     let failed = |error| FileError::new(path, "read", error);
 
-    let mut file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
-    let len = file.metadata().map_err(failed)?.len();
+    let (mut file, len) = open_regular(path)?;
     // What the file is first, then the whole: nothing of its size is asked for before it is known to be one of these.
     let mut bytes = read_description(&mut file).map_err(failed)?.map_err(|reason| not_whole(&reason))?;
     let metadata: Metadata =

@@ -1,6 +1,6 @@
 //! Where each record of a list of shards stands, so that they can be read in any order.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::crc::masked_crc32c;
 use super::error::{RecordDefect, RecordError, RecordLocation, RecordPart, RecordPosition};
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, StoredCrc};
 use super::reader::{BUFFER_BYTES, ReaderOptions, RecordReader};
-use crate::atomic_file::FileError;
+use crate::atomic_file::{FileError, open_regular};
 
 /// The bytes read around each header of a plain file: a page, as little of the payloads as the system reads
 /// anyway.
@@ -236,18 +236,6 @@ fn search(path: &Path, options: &ReaderOptions) -> Result<(Found, Vec<RecordErro
             Err(error) => damages.push(error),
         }
     }
-}
-
-/// Opens a file and tells its length, which only a regular file has.
-pub(super) fn open_regular(path: &Path) -> Result<(File, u64), FileError> {
-    let failed = |error| FileError::new(path, "open", error);
-    // Looked at first: opening a named pipe would wait for its writer.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    let file = File::open(path).map_err(failed)?;
-    let bytes = file.metadata().map_err(failed)?.len();
-    Ok((file, bytes))
 }
 
 /// Passes over all records with `pass_over`, which gives their data's CRCs; gives those that are whole, and the place and kind

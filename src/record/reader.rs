@@ -9,7 +9,7 @@ use super::error::{Lost, RecordDefect, RecordError, RecordLocation, RecordPositi
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES};
 use super::search::{self, Patience};
 use super::tape::Tape;
-use crate::atomic_file::FileError;
+use crate::atomic_file::open_regular;
 
 /// The default of [`ReaderOptions::max_record_bytes`]: 256 MiB.
 pub const DEFAULT_MAX_RECORD_BYTES: u64 = 256 << 20;
@@ -80,10 +80,10 @@ pub struct RecordReader<R> {
 }
 
 impl RecordReader<File> {
-    /// Opens a file with the default options.
+    /// Opens a file with the default options. To read from a pipe, use [`new`](RecordReader::new).
     ///
     /// # Errors
-    /// [`RecordError::File`] when it cannot be opened, [`RecordError::Damaged`] when its first bytes cannot
+    /// [`RecordError::File`] when it cannot be opened or is not a regular file, [`RecordError::Damaged`] when its first bytes cannot
     /// be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RecordError> {
         Self::open_with(path, &ReaderOptions::default())
@@ -92,7 +92,7 @@ impl RecordReader<File> {
     /// Opens a file. Errors as [`open`](RecordReader::open).
     pub fn open_with(path: impl AsRef<Path>, options: &ReaderOptions) -> Result<Self, RecordError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
+        let (file, _) = open_regular(path)?;
         Self::new(file, path, options)
     }
 }

@@ -44,7 +44,7 @@ fn files_of_another_kind_are_named_for_what_they_are() {
         (file("cut short", &whole[..50]), "it is no whole safetensors file"),
         (file("longer", &[&whole[..], b"more"].concat()), "it is no whole safetensors file"),
         (folder.path().join("none"), "none: No such file"),
-        (folder.path().to_path_buf(), "Is a directory"),
+        (folder.path().to_path_buf(), "it is a folder, not a regular file"),
     ] {
         let message = load_model(&path).unwrap_err().to_string();
         assert!(message.contains(reason), "{message}");

@@ -6,6 +6,8 @@ mod data;
 #[cfg(target_os = "linux")]
 mod disks;
 mod journey;
+#[cfg(target_os = "linux")]
+mod odd_files;
 mod prediction;
 #[cfg(target_os = "linux")]
 mod process;

@@ -22,7 +22,7 @@ use crate::{Result, messages};
 /// any defect.
 #[derive(clap::Args)]
 pub struct Args {
-    /// TFRecord files, shard prefixes such as data/train, or globs
+    /// TFRecord files, shard prefixes such as data/train, or globs; /dev/stdin for a pipe
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -77,6 +77,21 @@ impl Sides {
     }
 }
 
+/// Opens a regular file, or the pipe that a shell gives a command for one under one of [`PIPES`]' names, and whether it is
+/// a pipe. That may have no end, so nothing is searched for in it.
+fn open(path: &Path) -> std::result::Result<(File, bool), FileError> {
+    let failed = |error| FileError::new(path, "open", error);
+    let regular = fs::metadata(path).map_err(failed)?.is_file();
+    if !regular && !PIPES.iter().any(|pipes| path.starts_with(pipes)) {
+        let reason = "not a regular file; a pipe can be read as /dev/stdin";
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
+    }
+    Ok((File::open(path).map_err(failed)?, !regular))
+}
+
+/// Where a shell's pipes are: `zcat x.gz | flowers inspect /dev/stdin`, `flowers inspect <(zcat x.gz)`.
+const PIPES: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
+
 /// A file that tells how many of its bytes were read.
 struct Watched<'a> {
     file: File,
@@ -110,8 +125,8 @@ impl Report {
         progress: &Progress,
         tell: &mut impl FnMut(String),
     ) -> std::result::Result<(), RecordError> {
-        let file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
-        let options = ReaderOptions { search: true, ..ReaderOptions::default() };
+        let (file, is_stream) = open(path)?;
+        let options = ReaderOptions { search: !is_stream, ..ReaderOptions::default() };
         let mut reader = RecordReader::new(Watched { file, progress }, path, &options)?;
         let mut payload = Vec::new();
         loop {
