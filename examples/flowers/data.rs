@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use floret::atomic_file::FileError;
 use floret::batch::{ClassNames, Loader, LoaderOptions, is_unfinished};
 use floret::record::{ShardError, find_shards};
 
 use crate::Result;
 use crate::files::LABELS;
+use crate::ui::shell;
 
 /// Shards of one or more splits, and `labels.txt`.
 #[derive(Debug, Clone)]
@@ -27,12 +29,13 @@ impl DataFolder {
             let overwrite = if labels.exists() { " with --overwrite" } else { "" };
             return Err(format!(
                 "{}: the conversion that wrote this data did not come to its end, so a part of it may be missing: run \
-                 `flowers convert PHOTOS_DIR {0}` again{overwrite}",
-                path.display()
+                 `flowers convert PHOTOS_DIR {}` again{overwrite}",
+                path.display(),
+                shell(path)
             )
             .into());
         }
-        if !labels.exists() {
+        if !labels.try_exists().map_err(|error| FileError::new(&labels, "open", error))? {
             return Err(format!(
                 "{} is missing: write the names of the classes into it, one a line in the order of their labels, \
                  or make the data from photos with `flowers convert PHOTOS_DIR DATA_DIR`",

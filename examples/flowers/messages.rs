@@ -37,7 +37,7 @@ pub fn suggest_skipping(error: Error) -> Error {
         Some(BatchError::Image { .. }) => true,
         Some(BatchError::Label { label, first, .. }) => !counts_from_0(*label, *first),
         Some(BatchError::Record(error)) => {
-            error.is_recoverable() || matches!(error, RecordError::Damaged { .. })
+            !is_changed(error) && (error.is_recoverable() || matches!(error, RecordError::Damaged { .. }))
         }
         _ => false,
     };
@@ -45,6 +45,11 @@ pub fn suggest_skipping(error: Error) -> Error {
         return error;
     }
     format!("{}; --skip-bad leaves out what can't be used", message(error.as_ref())).into()
+}
+
+/// Whether the file is no longer the one that was opened.
+fn is_changed(error: &RecordError) -> bool {
+    matches!(error, RecordError::Damaged { defect, .. } if matches!(**defect, RecordDefect::Changed { .. }))
 }
 
 /// The data's error, of opening it or of training on it.
@@ -87,6 +92,10 @@ pub fn record(error: &RecordError) -> String {
             RecordDefect::TooLong { length, limit } => {
                 format!("{at}: the record has {length} bytes, over the limit of {limit} for one photo{lost}")
             }
+            RecordDefect::Changed { what, indexed, found } => format!(
+                "{at}: the file was changed while it was in use ({what} was {indexed}, is {found}): put it back as it was \
+                 and go on with --resume, or train on the new data in another folder (--out)"
+            ),
             _ => error.to_string(),
         },
         RecordError::StashFull { at, limit } => format!(
@@ -188,5 +197,32 @@ fn network(error: &NetworkError) -> String {
             )
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floret::record::{Compression, Lost, RecordLocation, RecordPosition};
+
+    use super::*;
+
+    #[test]
+    fn a_shard_that_changed_is_not_to_be_skipped() {
+        let position = RecordPosition { record: 3, offset: 99 };
+        let at = RecordLocation { file: "data/train".into(), compression: Compression::Plain, position };
+        let damaged = |defect| {
+            let (at, defect) = (Box::new(at.clone()), Box::new(defect));
+            let error = RecordError::Damaged { at, lost: Lost::Rest, defect };
+            suggest_skipping(TrainError::Batch(BatchError::Record(error)).into())
+        };
+        let changed = RecordDefect::Changed { what: "its length in bytes", indexed: 7, found: 5 };
+        let text = message(damaged(changed).as_ref());
+        assert!(
+            text.starts_with("data/train: record 3 at byte 99: the file was changed while it was in use"),
+            "{text}"
+        );
+        assert!(text.contains("--resume") && !text.contains("--skip-bad"), "{text}");
+        let text = message(damaged(RecordDefect::Io(ErrorKind::Other.into())).as_ref());
+        assert!(text.contains("--skip-bad"), "{text}");
     }
 }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ pub fn outlive_reader() {
 pub fn print(text: fmt::Arguments<'_>) {
     let written = {
         let mut out = io::stdout().lock();
-        out.write_fmt(text).and_then(|()| out.flush())
+        out.write_all(harmless(&text.to_string()).as_bytes()).and_then(|()| out.flush())
     };
     match written {
         Ok(()) => {}
@@ -51,7 +52,13 @@ pub fn print(text: fmt::Arguments<'_>) {
 
 /// Prints to standard error. Where that fails there is no place left to say so.
 pub fn print_error(text: fmt::Arguments<'_>) {
-    let _ = io::stderr().lock().write_fmt(text);
+    let _ = io::stderr().lock().write_all(harmless(&text.to_string()).as_bytes());
+}
+
+/// Lines in which nothing acts on the terminal, wherever what they tell came from.
+fn harmless(lines: &str) -> String {
+    let lines: Vec<_> = lines.split('\n').map(escaped).collect();
+    lines.join("\n")
 }
 
 /// A text from outside, such as a file's name, with what would act on the terminal written out: control characters, ends of
@@ -69,6 +76,17 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
         }
     }
     plain.into()
+}
+
+/// A path as a shell takes it.
+pub fn shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
+    match !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        true => text,
+        false if text.starts_with('-') => format!("'./{}'", text.replace('\'', r"'\''")),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 /// Plain lines come no more often than this.
@@ -271,6 +289,23 @@ mod tests {
         }
         assert_eq!(escaped("ü\u{1b}[2J\n\0\u{9b}"), r"ü\u{1b}[2J\n\u{0}\u{9b}");
         assert_eq!(escaped("\u{2028}\u{202e}\u{2066}\r"), r"\u{2028}\u{202e}\u{2066}\r");
+    }
+
+    #[test]
+    fn of_what_acts_on_the_terminal_only_ends_of_lines_are_printed() {
+        assert_eq!(harmless("one\n\u{1b}[2Jtwo\r\n\n"), "one\n\\u{1b}[2Jtwo\\r\n\n");
+    }
+
+    #[test]
+    fn a_shell_takes_a_path_for_one_word() {
+        for plain in ["data", "../my-photos/a_b.c", "löwe"] {
+            assert_eq!(shell(Path::new(plain)), plain);
+        }
+        for (path, quoted) in
+            [("my data", "'my data'"), ("it's", r"'it'\''s'"), ("-x", "'./-x'"), ("a;b", "'a;b'"), ("", "''")]
+        {
+            assert_eq!(shell(Path::new(path)), quoted);
+        }
     }
 
     #[test]

@@ -133,3 +133,32 @@ fn bad_records_are_left_out_and_counted_on_demand() {
     fails(folder, &eval, &["record 5 at byte", "--skip-bad"]);
     holds(&succeeds(folder, &[&eval[..], &["--skip-bad"]].concat()), &["23 examples"]);
 }
+
+#[test]
+fn what_files_say_cannot_act_on_the_terminal() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    records(folder, |_, example| example.class_text = Some("rose\nin all: 7 records\u{1b}[2J".into()));
+    let inspected = succeeds(folder, &["inspect", "data/train"]);
+    holds(&inspected, &[r"rose\nin all: 7 records\u{1b}[2J"]);
+    assert!(!inspected.contains('\u{1b}'), "{inspected}");
+}
+
+/// The commands that the program suggests are taken by a shell as they are meant.
+#[test]
+fn suggested_commands_quote_their_paths() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    let converted = succeeds(folder, &["convert", "photos", "da ta"]);
+    holds(&converted, &["flowers train --data 'da ta' --out run"]);
+    let train = ["train", "--data", "da ta", "--image-size", "32", "--epochs", "1", "--out", "r s"];
+    holds(
+        &succeeds(folder, &train),
+        &[
+            "eval --data 'da ta' --model 'r s/model.safetensors'",
+            "predict --model 'r s/model.safetensors' PHOTO",
+        ],
+    );
+}

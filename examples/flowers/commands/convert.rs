@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     let interrupt = Interrupt::catch()?;
     let converted = convert(args, options, &interrupt);
     print_report(&converted.map_err(|error| told(error, &interrupt, args))?);
-    say!("\nNext:  flowers train --data {} --out run", args.data.display());
+    say!("\nNext:  flowers train --data {} --out run", ui::shell(&args.data));
     Ok(())
 }
 

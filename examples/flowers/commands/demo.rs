@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
     say!("  {flowers} train --data data --out run");
     say!("  {flowers} predict --model run/model.safetensors PHOTO...");
     say!("or ask this network about any picture:");
-    say!("  {flowers} predict --model {} PHOTO...", model.display());
+    say!("  {flowers} predict --model {} PHOTO...", ui::shell(&model));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use floret::record::{
 };
 use rayon::prelude::*;
 
-use crate::ui::{self, Progress, Unit, say};
+use crate::ui::{self, Progress, Unit, escaped, say};
 use crate::{Result, messages};
 
 /// Verify TFRecord files record by record, and show what they hold.
@@ -151,7 +151,8 @@ impl Report {
         if self.features.is_empty() {
             // Of a payload that is no example at all, the next line tells.
             let features = list_features(payload).unwrap_or_default();
-            self.features = features.iter().map(ToString::to_string).collect();
+            self.features =
+                features.iter().map(|feature| escaped(&feature.to_string()).into_owned()).collect();
         }
         let example = match ImageExample::parse(payload, &ImageSchema::default()) {
             Ok(example) => example,
@@ -208,7 +209,7 @@ impl Report {
             say!("\nlabel  records  class");
         }
         for ((label, text), count) in &self.classes {
-            say!("{label:5}  {count:7}  {}", text.as_deref().unwrap_or("-"));
+            say!("{label:5}  {count:7}  {}", escaped(text.as_deref().unwrap_or("-")));
         }
         if !self.features.is_empty() {
             say!("\nfeatures of the first record:");

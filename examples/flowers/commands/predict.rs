@@ -9,7 +9,7 @@ use ndarray::{Array2, Array3, Array4, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use crate::folder::Folder;
-use crate::ui::{self, Progress, Unit, note, say};
+use crate::ui::{self, Progress, Unit, escaped, note, say};
 use crate::{Result, args, messages, report};
 
 /// Classify photos: the most probable classes of each, with probabilities.
@@ -109,7 +109,8 @@ impl Predictor {
         let (mut bad, mut passed_over) = (0, 0);
         self.progress.above(|| {
             for (PhotoFile { path, named }, input) in files.iter().zip(&inputs) {
-                let path = path.display();
+                let path = path.display().to_string();
+                let path = escaped(&path);
                 match input {
                     Ok(_) => {
                         let row = rows.next().expect("a row for each photo that was read");

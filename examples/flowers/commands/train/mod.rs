@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> Result<()> {
         false => messages::suggest_skipping(error),
     })?;
     let model = args.out.join(MODEL);
-    let (data, model) = (args.data.display(), model.display());
+    let (data, model) = (ui::shell(&args.data), ui::shell(&model));
     if evaluated {
         say!("\nLook closer:  flowers eval --data {data} --model {model}");
     }
@@ -286,8 +286,8 @@ fn how_to_go_on(progress: &Progress, data: &DataFolder, out: &Path) -> String {
         ui::count(progress.epoch as usize, "epoch"),
         ui::count(progress.batch, "step"),
         out.join(TRAINING).display(),
-        data.path.display(),
-        out.display()
+        ui::shell(&data.path),
+        ui::shell(out)
     )
 }
 
