@@ -51,6 +51,9 @@ fn pipes_and_devices_are_refused() {
         let errors = fails_soon(folder, arguments);
         assert!(errors.contains("is a FIFO") || errors.contains("holds a training run already"), "{errors}");
     }
+    fifo(&folder.join("data/.conversion-unfinished"));
+    let errors = fails_soon(folder, &["convert", "photos", "data"]);
+    holds(&errors, &[".conversion-unfinished: it is a FIFO, not a regular file"]);
     fifo(&folder.join("data/labels.txt"));
     let errors = fails_soon(folder, &[TRAIN, &["--out", "other"]].concat());
     holds(&errors, &["labels.txt: it is a FIFO, not a regular file"]);

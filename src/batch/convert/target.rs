@@ -1,12 +1,12 @@
 //! The folder that shards are written to: one data set, whole or marked as unfinished.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::ConvertError;
-use crate::atomic_file::{FileError, write_atomically};
+use crate::atomic_file::{FileError, open_regular, write_atomically};
 use crate::batch::ClassNames;
 use crate::record::{SyncedShards, remove_stale_shards, shards_in};
 
@@ -114,9 +114,13 @@ impl Target {
     fn unfinished(&self) -> Result<BTreeSet<String>, FileError> {
         let marker = self.folder.join(MARKER);
         let mut text = String::new();
-        match File::open(&marker).and_then(|file| file.take(MAX_MARKER_BYTES).read_to_string(&mut text)) {
+        let file = match open_regular(&marker) {
+            Ok((file, _)) => file,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) => return Err(error),
+        };
+        match file.take(MAX_MARKER_BYTES).read_to_string(&mut text) {
             Ok(_) => Ok(text.lines().skip(1).map(str::to_owned).collect()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
             // Somebody else's file: it names nothing.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(BTreeSet::new()),
             Err(error) => Err(FileError::new(marker, "read", error)),
