@@ -29,7 +29,7 @@ pub fn note_skipped(split: &str, data: &Loader, told: usize) -> usize {
     let Skipped { count, errors } = data.skipped();
     if count > told {
         note!("note: left out {} of the {split} shards:", ui::count(count, "bad record"));
-        errors.iter().for_each(|error| note!("  {}", messages::message(error.as_ref())));
+        errors.iter().for_each(|error| note!("  {}", ui::escaped(&messages::message(error.as_ref()))));
         if count > errors.len() {
             note!("  and {} more", count - errors.len());
         }

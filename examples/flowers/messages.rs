@@ -37,7 +37,7 @@ pub fn suggest_skipping(error: Error) -> Error {
         Some(BatchError::Image { .. }) => true,
         Some(BatchError::Label { label, first, .. }) => !counts_from_0(*label, *first),
         Some(BatchError::Record(error)) => {
-            !is_changed(error) && (error.is_recoverable() || matches!(error, RecordError::Damaged { .. }))
+            error.is_recoverable() || matches!(error, RecordError::Damaged { .. }) && !has_changed(error)
         }
         _ => false,
     };
@@ -47,8 +47,8 @@ pub fn suggest_skipping(error: Error) -> Error {
     format!("{}; --skip-bad leaves out what can't be used", message(error.as_ref())).into()
 }
 
-/// Whether the file is no longer the one that was opened.
-fn is_changed(error: &RecordError) -> bool {
+/// Whether a shard was written anew while it was read, which is no defect of a record's.
+fn has_changed(error: &RecordError) -> bool {
     matches!(error, RecordError::Damaged { defect, .. } if matches!(**defect, RecordDefect::Changed { .. }))
 }
 
@@ -93,8 +93,9 @@ pub fn record(error: &RecordError) -> String {
                 format!("{at}: the record has {length} bytes, over the limit of {limit} for one photo{lost}")
             }
             RecordDefect::Changed { what, indexed, found } => format!(
-                "{at}: the file was changed while it was in use ({what} was {indexed}, is {found}): put it back as it was \
-                 and go on with --resume, or train on the new data in another folder (--out)"
+                "{} has changed since it was opened ({what} was {indexed}, is {found}): leave the data alone while it is in \
+                 use, and start again (a training run with --resume, if these are the data it began with)",
+                at.file.display()
             ),
             _ => error.to_string(),
         },
@@ -137,11 +138,9 @@ fn fault(fault: &PhotoFault) -> String {
 
 /// Files that can't be used, a line each.
 pub fn bad_photos(bad: &[BadPhoto]) -> String {
-    let line = |bad: &BadPhoto| {
-        let path = bad.path.to_string_lossy();
-        format!("\n  {}: {}", ui::escaped(&path), fault(&bad.fault))
-    };
-    bad.iter().map(line).collect()
+    let lines =
+        bad.iter().map(|bad| format!("\n  {}: {}", ui::path(&bad.path), ui::escaped(&fault(&bad.fault))));
+    lines.collect()
 }
 
 fn convert(error: &ConvertError) -> String {
@@ -151,7 +150,7 @@ fn convert(error: &ConvertError) -> String {
             format!("{files} can't be used, so nothing was written:{}", bad_photos(bad))
         }
         ConvertError::EmptyClasses { photos, classes, bad } => {
-            let classes: Vec<_> = classes.iter().map(|class| format!("`{class}`")).collect();
+            let classes: Vec<_> = classes.iter().map(|class| format!("`{}`", ui::escaped(class))).collect();
             let (photos, classes) = (photos.display(), classes.join(", "));
             let bad = if bad.is_empty() { String::new() } else { format!(":{}", bad_photos(bad)) };
             format!(
@@ -207,22 +206,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shard_that_changed_is_not_to_be_skipped() {
-        let position = RecordPosition { record: 3, offset: 99 };
-        let at = RecordLocation { file: "data/train".into(), compression: Compression::Plain, position };
+    fn of_shards_that_changed_no_record_is_to_be_left_out() {
         let damaged = |defect| {
-            let (at, defect) = (Box::new(at.clone()), Box::new(defect));
-            let error = RecordError::Damaged { at, lost: Lost::Rest, defect };
-            suggest_skipping(TrainError::Batch(BatchError::Record(error)).into())
+            let position = RecordPosition::default();
+            let at = RecordLocation { file: "train".into(), compression: Compression::Plain, position };
+            RecordError::Damaged { at: Box::new(at), lost: Lost::Rest, defect: Box::new(defect) }
         };
-        let changed = RecordDefect::Changed { what: "its length in bytes", indexed: 7, found: 5 };
-        let text = message(damaged(changed).as_ref());
+        let told = |defect| suggest_skipping(BatchError::from(damaged(defect)).into());
+        let changed = RecordDefect::Changed { what: "its length in bytes", indexed: 7, found: 8 };
+        let error = told(changed);
+        let message = message(error.as_ref());
         assert!(
-            text.starts_with("data/train: record 3 at byte 99: the file was changed while it was in use"),
-            "{text}"
+            message.starts_with("train has changed since it was opened (its length in bytes was 7, is 8)")
         );
-        assert!(text.contains("--resume") && !text.contains("--skip-bad"), "{text}");
-        let text = message(damaged(RecordDefect::Io(ErrorKind::Other.into())).as_ref());
-        assert!(text.contains("--skip-bad"), "{text}");
+        assert!(
+            message.contains("--resume") && !message.contains("--skip-bad") && !message.contains("index")
+        );
+        let other = told(RecordDefect::Io(std::io::Error::other("gone")));
+        assert!(other.to_string().contains("--skip-bad"), "{other}");
     }
 }

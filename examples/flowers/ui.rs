@@ -32,12 +32,70 @@ pub fn outlive_reader() {
     OUTLIVES_READER.store(true, Ordering::Relaxed);
 }
 
+/// Text from a file or of its name, fit for a line: what would move the cursor, break the line or turn its direction is
+/// shown as `\u{1b}`, and can't pass for words of this program.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_not_for_lines) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if is_not_for_lines(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// Control characters, ends of lines and paragraphs, and what changes the direction of writing.
+fn is_not_for_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A path, [escaped].
+pub fn path(path: &Path) -> String {
+    escaped(&path.to_string_lossy()).into_owned()
+}
+
+/// Lines of which only the ends are left as they are: the last guard of the terminal, for errors that hold text from files.
+fn guarded(text: fmt::Arguments<'_>) -> String {
+    text.to_string().split_inclusive('\n').map(guarded_line).collect()
+}
+
+fn guarded_line(line: &str) -> Cow<'_, str> {
+    match line.strip_suffix('\n') {
+        Some(line) => escaped(line) + "\n",
+        None => escaped(line),
+    }
+}
+
+/// How many names [`names`] lists.
+const LISTED_NAMES: usize = 30;
+
+/// Names of classes in a line, the first of many.
+pub fn names(names: &[String]) -> String {
+    let listed: Vec<_> = names.iter().take(LISTED_NAMES).map(|name| escaped(name)).collect();
+    match names.len().saturating_sub(LISTED_NAMES) {
+        0 => listed.join(", "),
+        more => format!("{} and {more} more", listed.join(", ")),
+    }
+}
+
+/// A path as a POSIX shell takes it in a command that is suggested: quoted only where it must be.
+pub fn shell(path: &Path) -> String {
+    let mut text = path.to_string_lossy().into_owned();
+    if text.starts_with('-') {
+        // It would be taken for a flag.
+        text.insert_str(0, "./");
+    }
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// Prints to standard output. When its reader has gone away there is nothing left to do, so the program ends quietly,
 /// unless its work [outlives the reader](outlive_reader).
 pub fn print(text: fmt::Arguments<'_>) {
     let written = {
         let mut out = io::stdout().lock();
-        out.write_all(harmless(&text.to_string()).as_bytes()).and_then(|()| out.flush())
+        out.write_all(guarded(text).as_bytes()).and_then(|()| out.flush())
     };
     match written {
         Ok(()) => {}
@@ -52,41 +110,7 @@ pub fn print(text: fmt::Arguments<'_>) {
 
 /// Prints to standard error. Where that fails there is no place left to say so.
 pub fn print_error(text: fmt::Arguments<'_>) {
-    let _ = io::stderr().lock().write_all(harmless(&text.to_string()).as_bytes());
-}
-
-/// Lines in which nothing acts on the terminal, wherever what they tell came from.
-fn harmless(lines: &str) -> String {
-    let lines: Vec<_> = lines.split('\n').map(escaped).collect();
-    lines.join("\n")
-}
-
-/// A text from outside, such as a file's name, with what would act on the terminal written out: control characters, ends of
-/// lines, and what turns the direction of what follows.
-pub fn escaped(text: &str) -> Cow<'_, str> {
-    let acts = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(acts) {
-        return text.into();
-    }
-    let mut plain = String::new();
-    for character in text.chars() {
-        match acts(character) {
-            true => plain.extend(character.escape_default()),
-            false => plain.push(character),
-        }
-    }
-    plain.into()
-}
-
-/// A path as a shell takes it.
-pub fn shell(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
-    match !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
-        true => text,
-        false if text.starts_with('-') => format!("'./{}'", text.replace('\'', r"'\''")),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
+    let _ = io::stderr().lock().write_all(guarded(text).as_bytes());
 }
 
 /// Plain lines come no more often than this.
@@ -283,28 +307,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_acts_on_the_terminal_is_escaped() {
-        for plain in ["", "löwenzahn/一 \\ \"x\".jpg", "a\u{200f}b"] {
-            assert!(matches!(escaped(plain), Cow::Borrowed(text) if text == plain));
+    fn text_that_would_forge_lines_is_escaped() {
+        assert!(matches!(escaped("Gänse blümchen 蒲公英 \\n"), Cow::Borrowed(_)));
+        for (text, shown) in [
+            ("a\nrecord 7", r"a\nrecord 7"),
+            ("\x1b[2J\r\u{9b}", r"\u{1b}[2J\r\u{9b}"),
+            ("a\u{2028}b\u{202e}c\u{2069}", r"a\u{2028}b\u{202e}c\u{2069}"),
+        ] {
+            assert_eq!(escaped(text), shown);
+            assert_eq!(guarded(format_args!("{text}\n")).lines().count(), text.lines().count());
         }
-        assert_eq!(escaped("ü\u{1b}[2J\n\0\u{9b}"), r"ü\u{1b}[2J\n\u{0}\u{9b}");
-        assert_eq!(escaped("\u{2028}\u{202e}\u{2066}\r"), r"\u{2028}\u{202e}\u{2066}\r");
+        assert_eq!(guarded(format_args!("a\x1b\n\nb\n")), "a\\u{1b}\n\nb\n");
     }
 
     #[test]
-    fn of_what_acts_on_the_terminal_only_ends_of_lines_are_printed() {
-        assert_eq!(harmless("one\n\u{1b}[2Jtwo\r\n\n"), "one\n\\u{1b}[2Jtwo\\r\n\n");
+    fn only_the_first_of_many_names_are_listed() {
+        let list = |count: usize| names(&(0..count).map(|name| name.to_string()).collect::<Vec<_>>());
+        assert_eq!(list(3), "0, 1, 2");
+        assert!(list(30).ends_with("28, 29"));
+        assert!(list(32).ends_with("28, 29 and 2 more"));
     }
 
     #[test]
-    fn a_shell_takes_a_path_for_one_word() {
-        for plain in ["data", "../my-photos/a_b.c", "löwe"] {
-            assert_eq!(shell(Path::new(plain)), plain);
-        }
-        for (path, quoted) in
-            [("my data", "'my data'"), ("it's", r"'it'\''s'"), ("-x", "'./-x'"), ("a;b", "'a;b'"), ("", "''")]
-        {
-            assert_eq!(shell(Path::new(path)), quoted);
+    fn paths_are_quoted_where_a_shell_would_take_them_apart() {
+        for (path, command) in [
+            ("run/model.safetensors", "run/model.safetensors"),
+            ("/data/größe_2", "/data/größe_2"),
+            ("da ta", "'da ta'"),
+            ("it's", r"'it'\''s'"),
+            ("~/$HOME/*", "'~/$HOME/*'"),
+            ("-o", "./-o"),
+            ("-a b", "'./-a b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell(Path::new(path)), command);
         }
     }
 

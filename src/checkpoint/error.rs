@@ -63,7 +63,11 @@ pub enum CheckpointError {
         reason: String,
     },
     /// Training that would go on with another optimizer.
-    #[error("{} was trained with `{saved}`, but resuming asks for `{wanted}`: use the same optimizer", path.display())]
+    #[error(
+        "{} was trained with `{}`, but resuming asks for `{wanted}`: use the same optimizer",
+        path.display(),
+        saved.escape_debug()
+    )]
     Optimizer {
         /// The file.
         path: PathBuf,

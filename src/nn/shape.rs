@@ -97,7 +97,7 @@ impl fmt::Display for Shape {
 
 /// A layer that does not fit its input, or whose hyper-parameters make no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}", if layer.is_empty() { String::new() } else { format!("layer `{layer}`: ") })]
+#[error("{}{message}", if layer.is_empty() { String::new() } else { format!("layer `{}`: ", layer.escape_debug()) })]
 pub struct ShapeError {
     /// The layer's name within its network; empty while it has none.
     pub layer: String,

@@ -91,6 +91,29 @@ fn inspect_names_every_defect() {
 }
 
 #[test]
+fn text_from_files_forges_no_lines() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    let text_of = "rose\n\u{1b}[2Jin all: 0 defects";
+    records(folder, |number, example| {
+        example.class_text = Some(text_of.into());
+        if number == 3 {
+            example.encoded.truncate(2);
+        }
+    });
+    fs::rename(folder.join("data/train-00000-of-00001.tfrecord"), folder.join("a\nb\u{1b}.tfrecord"))
+        .unwrap();
+    let found = text(&run(folder, &["inspect", "a*.tfrecord"]).stdout);
+    holds(
+        &found,
+        &[r"rose\n\u{1b}[2Jin all: 0 defects", r"a\nb\u{1b}.tfrecord: 24 records", r"defect: a\nb\u{1b}.t"],
+    );
+    assert!(!found.contains('\u{1b}'), "{found:?}");
+    assert_eq!(found.lines().filter(|line| line.starts_with("in all: ")).count(), 1, "{found}");
+}
+
+#[test]
 fn labels_may_count_from_0() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();

@@ -9,7 +9,7 @@ use crate::args::{self, Records, Threads};
 use crate::data::DataFolder;
 use crate::evaluation::{evaluate, note_skipped};
 use crate::files::{EVAL, LABELS};
-use crate::ui::say;
+use crate::ui::{self, say};
 use crate::{Result, messages, report};
 
 /// Evaluate a model on the eval shards of a data folder: accuracy, per class, confusion matrix.
@@ -35,12 +35,12 @@ pub fn run(args: &Args) -> Result<()> {
     let (mut network, info) = load_model(&args.model)?;
     let data = DataFolder::open(&args.data)?;
     if data.classes.names() != info.classes {
-        let (model, classes) = (info.classes.join(", "), data.classes.names().join(", "));
+        let (model, classes) = (ui::names(&info.classes), ui::names(data.classes.names()));
         let labels = args.data.join(LABELS);
         return Err(format!(
             "the model knows the classes {model}, but {} names {classes}: evaluate on data of the model's classes, in \
              their order, or train a model on this data",
-            labels.display()
+            ui::path(&labels)
         )
         .into());
     }
@@ -63,7 +63,7 @@ fn nothing_to_evaluate_on(args: &Args) -> String {
     format!(
         "there is nothing to evaluate on: {} has no shards named {}-*; convert the photos with a larger --eval-fraction, or \
          choose other shards with --split",
-        args.data.display(),
-        args.split
+        ui::path(&args.data),
+        ui::escaped(&args.split)
     )
 }

@@ -12,7 +12,7 @@ use floret::record::{
 };
 use rayon::prelude::*;
 
-use crate::ui::{self, Progress, Unit, escaped, say};
+use crate::ui::{self, Progress, Unit, say};
 use crate::{Result, messages};
 
 /// Verify TFRecord files record by record, and show what they hold.
@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut all = Report::default();
     let defective = reports.iter().filter(|report| report.defects > 0).count();
     for (file, report) in files.iter().zip(reports) {
-        say!("{}: {}", file.display(), report.summary());
+        say!("{}: {}", ui::path(file), report.summary());
         all.add(report);
     }
     all.print();
@@ -110,7 +110,7 @@ impl Report {
     /// Reads a file, and prints its defects as they are found.
     fn of(file: &Path, progress: &Progress) -> Self {
         let mut report = Report::default();
-        let mut tell = |defect: String| progress.above(|| say!("defect: {defect}"));
+        let mut tell = |defect: String| progress.above(|| say!("defect: {}", ui::escaped(&defect)));
         if let Err(error) = report.read(file, progress, &mut tell) {
             report.defects += 1;
             tell(messages::record(&error));
@@ -151,8 +151,7 @@ impl Report {
         if self.features.is_empty() {
             // Of a payload that is no example at all, the next line tells.
             let features = list_features(payload).unwrap_or_default();
-            self.features =
-                features.iter().map(|feature| escaped(&feature.to_string()).into_owned()).collect();
+            self.features = features.iter().map(ToString::to_string).collect();
         }
         let example = match ImageExample::parse(payload, &ImageSchema::default()) {
             Ok(example) => example,
@@ -209,11 +208,11 @@ impl Report {
             say!("\nlabel  records  class");
         }
         for ((label, text), count) in &self.classes {
-            say!("{label:5}  {count:7}  {}", escaped(text.as_deref().unwrap_or("-")));
+            say!("{label:5}  {count:7}  {}", ui::escaped(text.as_deref().unwrap_or("-")));
         }
         if !self.features.is_empty() {
             say!("\nfeatures of the first record:");
-            self.features.iter().for_each(|feature| say!("  {feature}"));
+            self.features.iter().for_each(|feature| say!("  {}", ui::escaped(feature)));
         }
     }
 }

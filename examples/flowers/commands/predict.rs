@@ -9,7 +9,7 @@ use ndarray::{Array2, Array3, Array4, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use crate::folder::Folder;
-use crate::ui::{self, Progress, Unit, escaped, note, say};
+use crate::ui::{self, Progress, Unit, note, say};
 use crate::{Result, args, messages, report};
 
 /// Classify photos: the most probable classes of each, with probabilities.
@@ -73,7 +73,7 @@ fn list(path: &Path, files: &mut Vec<PhotoFile>) -> Result<()> {
             [] => String::new(),
             folders => format!(" itself, but folders: name those instead: {}", joined(folders)),
         };
-        return Err(format!("the folder {} holds no photos{hint}", path.display()).into());
+        return Err(format!("the folder {} holds no photos{hint}", ui::path(path)).into());
     }
     if !inside.folders.is_empty() {
         note!("note: not looked into the folders {}", joined(&inside.folders));
@@ -86,7 +86,7 @@ fn list(path: &Path, files: &mut Vec<PhotoFile>) -> Result<()> {
 }
 
 fn joined(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    paths.iter().map(|path| ui::path(path)).collect::<Vec<_>>().join(", ")
 }
 
 struct Predictor {
@@ -109,8 +109,7 @@ impl Predictor {
         let (mut bad, mut passed_over) = (0, 0);
         self.progress.above(|| {
             for (PhotoFile { path, named }, input) in files.iter().zip(&inputs) {
-                let path = path.display().to_string();
-                let path = escaped(&path);
+                let path = ui::path(path);
                 match input {
                     Ok(_) => {
                         let row = rows.next().expect("a row for each photo that was read");
@@ -137,7 +136,7 @@ impl Predictor {
         let mut ranked: Vec<_> = probabilities.iter().zip(&self.info.classes).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(a.0));
         let answers = ranked.iter().take(self.top).map(|(probability, class)| {
-            format!("{class} {}", report::percent(Some(f64::from(**probability))))
+            format!("{} {}", ui::escaped(class), report::percent(Some(f64::from(**probability))))
         });
         answers.collect::<Vec<_>>().join(", ")
     }
