@@ -1,6 +1,8 @@
 //! How good a classifier is: exact counts over all examples of an evaluation.
 
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use std::collections::BTreeMap;
+
+use ndarray::{ArrayView1, ArrayView2};
 
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,9 +11,9 @@ pub struct Evaluation {
     pub examples: u64,
     /// Mean loss over the examples, without class weights or smoothing.
     pub loss: f64,
-    /// Examples by true class (row) and predicted class (column). Those whose scores are not all finite have no
+    /// Examples by true and predicted class. Those whose scores are not all finite have no
     /// predicted class: they stand in [`Self::unpredicted`].
-    pub confusion: Array2<u64>,
+    pub confusion: Confusion,
     /// Examples by true class whose scores are not all finite. They are never counted right, nor among the top k.
     pub unpredicted: Vec<u64>,
     /// Examples whose class was among the `k` most probable, with `k` = [`Self::TOP_K`] or the number of classes.
@@ -39,6 +41,36 @@ impl ClassMetrics {
     }
 }
 
+/// How many examples of each class were taken for each: the confusion matrix.
+///
+/// Only counts over 0 are kept, so it takes some 40 bytes for each pair of classes that occurs, at most one an example,
+/// however many classes there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Confusion {
+    counts: BTreeMap<(usize, usize), u64>,
+}
+
+impl Confusion {
+    fn add(&mut self, label: usize, predicted: usize) {
+        *self.counts.entry((label, predicted)).or_default() += 1;
+    }
+
+    /// Examples of the class `label` that were taken for the class `predicted`.
+    pub fn get(&self, label: usize, predicted: usize) -> u64 {
+        self.counts.get(&(label, predicted)).copied().unwrap_or(0)
+    }
+
+    /// Every count over 0 under its (true class, predicted class), in that order.
+    pub fn iter(&self) -> impl Iterator<Item = ((usize, usize), u64)> {
+        self.counts.iter().map(|(classes, count)| (*classes, *count))
+    }
+
+    /// All examples that have a predicted class.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+}
+
 impl Evaluation {
     /// How many of the most probable classes count for [`Self::in_top_k`].
     pub const TOP_K: usize = 3;
@@ -47,7 +79,7 @@ impl Evaluation {
         Self {
             examples: 0,
             loss: 0.0,
-            confusion: Array2::zeros((classes, classes)),
+            confusion: Confusion::default(),
             unpredicted: vec![0; classes],
             in_top_k: 0,
         }
@@ -64,7 +96,7 @@ impl Evaluation {
                 self.unpredicted[label] += 1;
                 continue;
             };
-            self.confusion[[label, class]] += 1;
+            self.confusion.add(label, class);
             let better = scores.iter().filter(|&&s| s > scores[label]).count();
             self.in_top_k += u64::from(better < Self::TOP_K);
         }
@@ -72,7 +104,9 @@ impl Evaluation {
 
     /// Share of examples whose most probable class is their own; 0 over no examples.
     pub fn accuracy(&self) -> f64 {
-        self.confusion.diag().sum() as f64 / self.examples.max(1) as f64
+        let right: u64 =
+            self.confusion.iter().filter(|((label, class), _)| label == class).map(|(_, n)| n).sum();
+        right as f64 / self.examples.max(1) as f64
     }
 
     /// Share of examples whose class is among the [`Self::TOP_K`] most probable.
@@ -83,11 +117,16 @@ impl Evaluation {
     /// Precision and recall of each class.
     pub fn per_class(&self) -> Vec<ClassMetrics> {
         let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
-        (0..self.confusion.nrows())
-            .map(|class| {
-                let examples = self.confusion.row(class).sum() + self.unpredicted[class];
-                let predicted = self.confusion.column(class).sum();
-                let right = self.confusion[[class, class]];
+        let mut totals: Vec<(u64, u64)> = self.unpredicted.iter().map(|examples| (*examples, 0)).collect();
+        for ((label, class), count) in self.confusion.iter() {
+            totals[label].0 += count;
+            totals[class].1 += count;
+        }
+        totals
+            .into_iter()
+            .enumerate()
+            .map(|(class, (examples, predicted))| {
+                let right = self.confusion.get(class, class);
                 ClassMetrics {
                     examples,
                     predicted,
@@ -131,9 +170,24 @@ mod tests {
         assert_eq!(evaluation.top_k_accuracy(), 0.75);
         let one = evaluation.per_class()[1];
         assert_eq!((one.examples, one.predicted, one.precision, one.recall), (2, 1, Some(1.0), Some(0.5)));
+        let counts: Vec<_> = evaluation.confusion.iter().collect();
+        assert_eq!(counts, [((1, 0), 1), ((1, 1), 1), ((2, 2), 1), ((3, 0), 1)]);
+        assert_eq!((evaluation.confusion.get(3, 0), evaluation.confusion.get(0, 3)), (1, 0));
         assert_eq!(evaluation.per_class()[0].recall, None);
         assert_eq!(evaluation.per_class()[3].precision, None);
         assert!((one.f1().unwrap() - 2.0 / 3.0).abs() < 1e-12);
+    }
+
+    /// A matrix of all pairs would be 34 GB.
+    #[test]
+    fn many_classes_take_no_matrix_of_all_pairs() {
+        let classes = 1 << 16;
+        let mut evaluation = Evaluation::new(classes);
+        let mut scores = ndarray::Array2::zeros((2, classes));
+        (scores[[0, classes - 1]], scores[[1, 7]]) = (1.0, 1.0);
+        evaluation.add(2.0, scores.view(), &[classes - 1, 0]);
+        assert_eq!((evaluation.accuracy(), evaluation.confusion.total()), (0.5, 2));
+        assert_eq!(evaluation.per_class()[classes - 1].recall, Some(1.0));
     }
 
     #[test]
@@ -152,7 +206,7 @@ mod tests {
         let scores = array![[nan, nan, nan], [inf, 0.0, 0.0], [0.0, -inf, 1.0], [0.0, 1.0, 2.0]];
         evaluation.add(f64::NAN, scores.view(), &[0, 0, 2, 2]);
         assert_eq!((evaluation.accuracy(), evaluation.top_k_accuracy()), (0.25, 0.25));
-        assert_eq!((evaluation.confusion.sum(), &evaluation.unpredicted[..]), (1, &[2, 0, 1][..]));
+        assert_eq!((evaluation.confusion.total(), &evaluation.unpredicted[..]), (1, &[2, 0, 1][..]));
         let classes = evaluation.per_class();
         assert_eq!((classes[0].examples, classes[0].recall), (2, Some(0.0)));
         assert_eq!((classes[2].examples, classes[2].recall, classes[2].precision), (2, Some(0.5), Some(1.0)));

@@ -50,7 +50,7 @@ fn train(network: &mut Network, data: &Loader) -> (f64, f64) {
     let ended = trainer.run(network, &mut Sgd::new(0.01), data, Some(data), &mut []).unwrap();
     assert_eq!(ended, Ended::Finished);
     let evaluation = evaluate(network, data).unwrap();
-    assert_eq!(evaluation.confusion.sum() as usize, data.len());
+    assert_eq!(evaluation.confusion.total() as usize, data.len());
     (evaluation.loss, evaluation.accuracy())
 }
 

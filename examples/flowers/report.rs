@@ -2,7 +2,14 @@
 
 use floret::metrics::Evaluation;
 
-/// Accuracy, a line a class and the confusion matrix.
+use crate::ui::escaped;
+
+/// The most classes whose confusion is shown as a matrix.
+const MATRIX_CLASSES: usize = 30;
+/// How many pairs of classes are listed where there are more.
+const LISTED_PAIRS: usize = 20;
+
+/// Accuracy, a line a class and the confusion matrix, or of many classes the pairs most often confused.
 pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
     let mut text = format!(
         "{} examples: accuracy {}, among the {} most probable {}, loss {:.4}\n\n",
@@ -18,7 +25,11 @@ pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
     }
     text += &per_class(evaluation, classes);
     text.push('\n');
-    text += &confusion(evaluation, classes);
+    text += &if classes.len() <= MATRIX_CLASSES {
+        confusion(evaluation, classes)
+    } else {
+        most_confused(evaluation, classes)
+    };
     text
 }
 
@@ -43,13 +54,14 @@ fn confusion(evaluation: &Evaluation, classes: &[String]) -> String {
     let width = name_width(classes);
     let mut text = format!("{:width$}  predicted as\n{:width$}", "true class", "");
     for name in classes {
-        text += &format!("  {}", padded(&name.chars().take(8).collect::<String>(), 8));
+        text += &format!("  {}", padded(name, 8));
     }
     text.push('\n');
-    for (name, row) in classes.iter().zip(evaluation.confusion.rows()) {
+    for (row, name) in classes.iter().enumerate() {
         text += &padded(name, width);
-        for (column, count) in row.iter().enumerate() {
-            let shown = if *count == 0 && classes[column] != *name { "." } else { &count.to_string() };
+        for column in 0..classes.len() {
+            let count = evaluation.confusion.get(row, column);
+            let shown = if count == 0 && column != row { "." } else { &count.to_string() };
             text += &format!("  {shown:>8}");
         }
         text.push('\n');
@@ -57,13 +69,30 @@ fn confusion(evaluation: &Evaluation, classes: &[String]) -> String {
     text
 }
 
-fn name_width(classes: &[String]) -> usize {
-    classes.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(10, 40)
+/// The pairs of classes that are taken for each other most often.
+fn most_confused(evaluation: &Evaluation, classes: &[String]) -> String {
+    let wrong = evaluation.confusion.iter().filter(|((label, predicted), _)| label != predicted);
+    let mut pairs: Vec<_> = wrong.collect();
+    pairs.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let width = name_width(classes);
+    let mut text = format!("examples  {}  predicted as\n", padded("true class", width));
+    for ((label, predicted), count) in pairs.iter().take(LISTED_PAIRS) {
+        let (label, predicted) = (padded(&classes[*label], width), escaped(&classes[*predicted]));
+        text += &format!("{count:8}  {label}  {predicted}\n");
+    }
+    if pairs.len() > LISTED_PAIRS {
+        text += &format!("and {} more pairs\n", pairs.len() - LISTED_PAIRS);
+    }
+    text
 }
 
-/// Padding counts characters, not bytes: class names may be in any script.
+fn name_width(classes: &[String]) -> usize {
+    classes.iter().map(|name| escaped(name).chars().count()).max().unwrap_or(0).clamp(10, 40)
+}
+
+/// A class's name, escaped. Padding counts characters, not bytes: class names may be in any script.
 fn padded(name: &str, width: usize) -> String {
-    let name: String = name.chars().take(width).collect();
+    let name: String = escaped(name).chars().take(width).collect();
     let fill = " ".repeat(width - name.chars().count());
     name + &fill
 }

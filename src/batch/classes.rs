@@ -7,8 +7,13 @@ use std::path::Path;
 use super::BatchError;
 use crate::atomic_file::{FileError, open_regular, write_atomically};
 
-/// The largest file of class names that is read: 8 MB, some hundred thousand names.
-const MAX_BYTES: u64 = 8 << 20;
+/// The largest file of class names that is read. Half of what a model file may hold beside its arrays: names found too long
+/// after the first epoch would be found too late.
+const MAX_BYTES: u64 = 2 << 20;
+
+/// The most classes that are taken: three times those of ImageNet-21k. Each has an output of the network, and most networks
+/// an array of weights as wide.
+pub const MAX_CLASSES: usize = 1 << 16;
 
 /// The first line where labels count from 1: the name of label 0, which is no class.
 const BACKGROUND: &str = "background";
@@ -29,7 +34,8 @@ impl ClassNames {
     /// Space around names and empty lines do not count.
     ///
     /// # Errors
-    /// A file that can't be read, is not UTF-8, holds control characters, names no class, or one twice.
+    /// A file that can't be read, is not UTF-8, holds control characters, names no class, one twice, or more than
+    /// [`MAX_CLASSES`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, BatchError> {
         let path = path.as_ref();
         let fault = |reason: String| BatchError::ClassNames { path: path.into(), reason };
@@ -105,6 +111,9 @@ pub(super) fn defect(names: &[String]) -> Option<String> {
     if names.is_empty() {
         return Some("it names no class; write one name a line, in the order of the labels".into());
     }
+    if names.len() > MAX_CLASSES {
+        return Some(format!("it names {} classes, over the limit of {MAX_CLASSES}", names.len()));
+    }
     let mut seen = BTreeSet::new();
     for name in names {
         if !is_a_line(name) {
@@ -113,7 +122,7 @@ pub(super) fn defect(names: &[String]) -> Option<String> {
             ));
         }
         if !seen.insert(name) {
-            return Some(format!("it names the class `{name}` twice"));
+            return Some(format!("it names the class `{}` twice", name.escape_debug()));
         }
     }
     None
@@ -172,9 +181,12 @@ mod tests {
         };
         assert_eq!(read(b"\xef\xbb\xbfbackground\r\na\r\n\r\n b \r\n").unwrap(), ["a", "b"]);
         assert_eq!(read(b"a\nbackground").unwrap(), ["a", "background"]);
+        let many = |names: usize| (0..names).map(|name| format!("{name}\n")).collect::<String>();
+        assert_eq!(read(many(MAX_CLASSES).as_bytes()).unwrap().len(), MAX_CLASSES);
         for (bytes, reason) in [
             (&b"background\n\n"[..], "names no class"),
             (b"a\nb\na\n", "the class `a` twice"),
+            (many(MAX_CLASSES + 1).as_bytes(), "65537 classes, over the limit of 65536"),
             (b"caf\xe9\n", "not UTF-8"),
             (b"a\n\nb\x1b[31m\n", r"line 3 holds the control character \u{1b}"),
             (b"a\rb\r", r"line 1 holds the control character \u{d}"),

@@ -29,7 +29,7 @@ mod options;
 mod order;
 mod preprocess;
 
-pub use classes::ClassNames;
+pub use classes::{ClassNames, MAX_CLASSES};
 pub use convert::{
     BadPhoto, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PhotoFault, PlannedPhoto,
     is_unfinished,
