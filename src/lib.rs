@@ -58,6 +58,7 @@
 pub mod atomic_file;
 mod error;
 pub mod held_folder;
+mod sniff;
 
 pub mod proto;
 pub mod record;

@@ -1,9 +1,9 @@
 //! safetensors files with one JSON metadata entry.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn};
@@ -17,6 +17,8 @@ use super::CheckpointError;
 use crate::atomic_file::{FileError, open_regular, write_atomically};
 use crate::network::Network;
 use crate::nn::Param;
+use crate::record::begins_record;
+use crate::sniff::{SNIFFED_BYTES, looks_like};
 
 /// The metadata entry that holds everything but the arrays.
 const ENTRY: &str = "floret";
@@ -165,49 +167,94 @@ impl Write for Crc {
     }
 }
 
+/// What a file says of its arrays, before their values are read.
+pub(super) struct Described<'a> {
+    path: &'a Path,
+    infos: BTreeMap<String, &'a TensorInfo>,
+    /// The names of those that have their place.
+    taken: BTreeSet<String>,
+}
+
+impl<'a> Described<'a> {
+    fn new(path: &'a Path, metadata: &'a Metadata) -> Self {
+        Self { path, infos: metadata.tensors().into_iter().collect(), taken: BTreeSet::new() }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &'a Path {
+        self.path
+    }
+
+    /// Takes an array for each parameter, of its name under `prefix` and its shape; fails unless there is one.
+    pub fn take(&mut self, prefix: &str, params: &[Param]) -> Result<(), CheckpointError> {
+        for Param { name, shape, .. } in params {
+            let name = format!("{prefix}{name}");
+            let info = self.infos.get(&name).ok_or_else(|| missing(self.path, &name))?;
+            if info.shape != *shape {
+                let (name, got) = (name.escape_debug(), &info.shape);
+                let reason = format!("the array `{name}` has the shape {got:?}, the network wants {shape:?}");
+                return Err(CheckpointError::damaged(self.path, reason));
+            }
+            self.taken.insert(name);
+        }
+        Ok(())
+    }
+
+    /// Takes the arrays under `prefix`; fails if there are more than `most`, or one of them is neither empty nor a vector
+    /// of `len` values.
+    pub fn take_vectors(&mut self, prefix: &str, most: usize, len: usize) -> Result<(), CheckpointError> {
+        let damaged = |reason| Err(CheckpointError::damaged(self.path, reason));
+        let vectors = self.infos.iter().filter(|(name, _)| name.starts_with(prefix));
+        if vectors.clone().count() > most {
+            return damaged(format!("it has more than {most} arrays `{prefix}...`"));
+        }
+        for (name, info) in vectors {
+            if info.shape != [0] && info.shape != [len] {
+                let (name, got) = (name.escape_debug(), &info.shape);
+                return damaged(format!("the array `{name}` has the shape {got:?}, [{len}] is wanted"));
+            }
+            self.taken.insert(name.clone());
+        }
+        Ok(())
+    }
+
+    /// Fails if an array is left that nobody took, or holds other values than floats.
+    fn check_rest(&self) -> Result<(), CheckpointError> {
+        let damaged = |reason| Err(CheckpointError::damaged(self.path, reason));
+        let mut left = self.infos.keys().filter(|name| !self.taken.contains(*name));
+        if let Some(name) = left.next() {
+            let (count, name) = (1 + left.count(), name.escape_debug());
+            return damaged(format!("{count} arrays belong to nothing, among them `{name}`"));
+        }
+        match self.infos.iter().find(|(_, info)| info.dtype != Dtype::F32) {
+            None => Ok(()),
+            Some((name, info)) => {
+                damaged(format!("`{}` holds {:?} values, F32 is wanted", name.escape_debug(), info.dtype))
+            }
+        }
+    }
+}
+
+/// What a file holds beside its arrays.
+pub(super) trait Header: DeserializeOwned {
+    /// Takes the arrays that must be there, each of which is checked. One that is not taken has no place in the file.
+    fn check_arrays(&self, arrays: &mut Described<'_>) -> Result<(), CheckpointError>;
+}
+
 /// The arrays of a file, to be taken by name.
 #[derive(Debug)]
 pub(super) struct Arrays(BTreeMap<String, ArrayD<f32>>);
 
 impl Arrays {
-    /// Fails unless there is an array of each parameter's name and shape.
-    pub fn check(&self, path: &Path, params: &[Param]) -> Result<(), CheckpointError> {
-        for Param { name, shape, .. } in params {
-            let got = self.0.get(name).ok_or_else(|| missing(path, name))?.shape();
-            if got != shape {
-                let reason = format!("the array `{name}` has the shape {got:?}, the network wants {shape:?}");
-                return Err(CheckpointError::damaged(path, reason));
-            }
-        }
-        Ok(())
-    }
-
     /// Takes out the array of this name.
     pub fn take(&mut self, path: &Path, name: &str) -> Result<ArrayD<f32>, CheckpointError> {
         self.0.remove(name).ok_or_else(|| missing(path, name))
     }
 
-    /// Fails if arrays are left that nobody took.
-    pub fn none_left(self, path: &Path) -> Result<(), CheckpointError> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(CheckpointError::damaged(
-                path,
-                format!("{} arrays belong to nothing, among them `{name}`", self.0.len()),
-            )),
-        }
-    }
-
-    /// The arrays whose names begin with `prefix`, without it; every other one belongs to nothing.
-    pub fn under(self, path: &Path, prefix: &str) -> Result<Self, CheckpointError> {
-        let mut inside = BTreeMap::new();
-        for (name, array) in self.0 {
-            let Some(name) = name.strip_prefix(prefix) else {
-                return Err(CheckpointError::damaged(path, format!("the array `{name}` belongs to nothing")));
-            };
-            inside.insert(name.to_owned(), array);
-        }
-        Ok(Self(inside))
+    /// The arrays whose names begin with `prefix`, without it.
+    pub fn under(self, prefix: &str) -> Self {
+        let named = |(name, array): (String, _)| Some((name.strip_prefix(prefix)?.to_owned(), array));
+        Self(self.0.into_iter().filter_map(named).collect())
     }
 
     /// Names that begin with `prefix`.
@@ -217,19 +264,32 @@ impl Arrays {
 }
 
 fn missing(path: &Path, name: &str) -> CheckpointError {
-    CheckpointError::damaged(path, format!("the array `{name}` is missing"))
+    CheckpointError::damaged(path, format!("the array `{}` is missing", name.escape_debug()))
 }
 
 /// Reads a file that [`write`] wrote.
-pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, Arrays), CheckpointError> {
+///
+/// Nothing of the arrays' size is asked for before it is known that they are those of the network described, each of its
+/// shape, and no others.
+pub(super) fn read<T: Header>(path: &Path, kind: Kind) -> Result<(T, Arrays), CheckpointError> {
     let wrong = |reason: String| CheckpointError::WrongKind { path: path.into(), want: kind.name(), reason };
     let damaged = |reason: String| CheckpointError::damaged(path, reason);
     let not_whole = |reason: &dyn fmt::Display| wrong(format!("it is no whole safetensors file ({reason})"));
     let failed = |error| FileError::new(path, "read", error);
 
     let (mut file, len) = open_regular(path)?;
-    // What the file is first, then the whole: nothing of its size is asked for before it is known to be one of these.
-    let mut bytes = read_description(&mut file).map_err(failed)?.map_err(|reason| not_whole(&reason))?;
+    // What the file is first, then the whole.
+    let mut bytes = match read_description(&mut file).map_err(failed)? {
+        Ok(bytes) => bytes,
+        Err(NoDescription { begin, reason }) => {
+            return Err(match other_kind(&begin) {
+                Some(other) => {
+                    wrong(format!("it looks like {other}; name a {} that floret wrote", kind.name()))
+                }
+                None => not_whole(&reason),
+            });
+        }
+    };
     let metadata: Metadata =
         serde_json::from_slice(&bytes[LENGTH_BYTES..]).map_err(|error| not_whole(&error))?;
     let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
@@ -253,12 +313,17 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
     if len > MAX_BYTES {
         return Err(damaged(format!("its {len} bytes are more than the {MAX_BYTES} that are read")));
     }
+    let checksummed = stored.is_some().then(|| entry.clone());
+    let header: T = serde_json::from_value(entry).map_err(in_metadata)?;
+    let mut described = Described::new(path, &metadata);
+    header.check_arrays(&mut described)?;
+    described.check_rest()?;
 
     // Bounded: the file may be growing.
     bytes.reserve_exact(metadata.data_len());
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| not_whole(&error))?;
-    if let Some(stored) = stored {
+    if let Some((stored, entry)) = stored.zip(checksummed) {
         let views = tensors.tensors();
         let described = views.iter().map(|(name, view)| (name.as_str(), view.shape(), view.data()));
         let crc = checksum(&entry, described, |crc, values| crc.write_all(values)).map_err(failed)?;
@@ -268,33 +333,52 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<(T, A
             )));
         }
     }
-    let header = serde_json::from_value(entry).map_err(in_metadata)?;
     Ok((header, read_arrays(path, &tensors)?))
 }
 
+/// A file that does not begin with a description.
+struct NoDescription {
+    /// Its first bytes.
+    begin: Vec<u8>,
+    reason: String,
+}
+
 /// The beginning of a safetensors file: the length of the description and the description, or why it is none.
-fn read_description(file: &mut File) -> io::Result<Result<Vec<u8>, String>> {
+fn read_description(file: &mut File) -> io::Result<Result<Vec<u8>, NoDescription>> {
     let mut bytes = Vec::new();
-    file.take(LENGTH_BYTES as u64).read_to_end(&mut bytes)?;
+    file.take(SNIFFED_BYTES as u64).read_to_end(&mut bytes)?;
+    let no = |begin, reason: &str| Ok(Err(NoDescription { begin, reason: reason.into() }));
     let Some(length) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
-        return Ok(Err("it is too short".into()));
+        return no(bytes, "it is too short");
     };
-    if length > MAX_DESCRIPTION_BYTES {
-        return Ok(Err(format!(
-            "it does not begin with the length of a description, or one over the limit of {MAX_DESCRIPTION_BYTES} bytes"
-        )));
+    if bytes.get(LENGTH_BYTES).is_some_and(|byte| *byte != b'{') {
+        return no(bytes, "it does not begin with the length of a description and the description");
     }
-    let read = file.take(length).read_to_end(&mut bytes)?;
-    Ok(if read as u64 == length { Ok(bytes) } else { Err("it ends in its description".into()) })
+    if length > MAX_DESCRIPTION_BYTES {
+        let reason = format!("its description is over the limit of {MAX_DESCRIPTION_BYTES} bytes");
+        return Ok(Err(NoDescription { begin: bytes, reason }));
+    }
+    let end = LENGTH_BYTES + length as usize;
+    // What was read ahead belongs to the arrays.
+    let ahead = bytes.len().saturating_sub(end);
+    file.seek_relative(-(ahead as i64))?;
+    bytes.truncate(end);
+    file.take((end - bytes.len()) as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < end { no(bytes, "it ends in its description") } else { Ok(Ok(bytes)) }
+}
+
+/// What a file with these first bytes is, if that is known.
+fn other_kind(begin: &[u8]) -> Option<&'static str> {
+    // One of floret's, but cut off or damaged.
+    if begin.get(LENGTH_BYTES) == Some(&b'{') {
+        return None;
+    }
+    if begins_record(begin) { Some("a TFRecord file") } else { looks_like(begin) }
 }
 
 fn read_arrays(path: &Path, tensors: &SafeTensors<'_>) -> Result<Arrays, CheckpointError> {
     let mut arrays = BTreeMap::new();
     for (name, tensor) in tensors.iter() {
-        if tensor.dtype() != Dtype::F32 {
-            let reason = format!("`{name}` holds {:?} values, F32 is wanted", tensor.dtype());
-            return Err(CheckpointError::damaged(path, reason));
-        }
         let values = tensor.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         let array = ArrayD::from_shape_vec(IxDyn(tensor.shape()), values)
             .map_err(|error| CheckpointError::damaged(path, format!("`{name}`: {error}")))?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{self, Kind};
+use super::file::{self, Described, Header, Kind};
 use super::{Arithmetic, CheckpointError, ModelHeader, ModelInfo, check_count, load_model};
 use crate::atomic_file::FileError;
 use crate::network::Network;
@@ -14,6 +14,9 @@ use crate::train::{Best, Progress};
 const NETWORK: &str = "network/";
 const OPTIMIZER: &str = "optimizer/";
 
+/// The most arrays of an optimizer's, each as long as the weights. Adam has two.
+const MAX_SLOTS: usize = 8;
+
 #[derive(Debug, Serialize, Deserialize)]
 struct TrainingHeader {
     #[serde(flatten)]
@@ -22,6 +25,15 @@ struct TrainingHeader {
     progress: Progress,
     /// What the program that trains wants to find again.
     settings: serde_json::Value,
+}
+
+impl Header for TrainingHeader {
+    fn check_arrays(&self, arrays: &mut Described<'_>) -> Result<(), CheckpointError> {
+        let params = self.model.network.params();
+        let (params, weights) = params.map_err(|error| CheckpointError::network(arrays.path(), error))?;
+        arrays.take(NETWORK, &params)?;
+        arrays.take_vectors(OPTIMIZER, MAX_SLOTS, weights)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,6 +67,10 @@ pub fn save_training(
         .map(|(name, shape, values)| (format!("{NETWORK}{name}"), shape, values))
         .collect();
     let slots = optimizer.slots();
+    if slots.len() > MAX_SLOTS {
+        let reason = format!("the optimizer has {} arrays, over the limit of {MAX_SLOTS}", slots.len());
+        return Err(CheckpointError::Info { path: path.into(), reason });
+    }
     arrays.extend(
         slots.iter().map(|slot| {
             (format!("{OPTIMIZER}{}", slot.name), vec![slot.values.len()], slot.values.as_slice())
@@ -81,7 +97,8 @@ pub struct SavedTraining {
     slots: Vec<(String, Vec<f32>)>,
 }
 
-/// Reads what [`save_training`] wrote.
+/// Reads what [`save_training`] wrote. What is said of memory at [`load_model`](super::load_model) holds here too, and the
+/// optimizer's arrays take the memory of the weights once each, at most 8 times.
 ///
 /// # Errors
 /// A file that can't be read, is of another kind, is damaged, or whose arrays do not fit its network.
@@ -97,10 +114,9 @@ pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, Checkpoint
         let values = arrays.take(path, &name)?.into_raw_vec_and_offset().0;
         slots.push((name[OPTIMIZER.len()..].to_owned(), values));
     }
-    let mut arrays = arrays.under(path, NETWORK)?;
+    let mut arrays = arrays.under(NETWORK);
     let arithmetic = header.model.arithmetic.clone();
     let (network, info) = header.model.build(path, &mut arrays)?;
-    arrays.none_left(path)?;
     let TrainingHeader { optimizer, progress, settings, .. } = header;
     Ok(SavedTraining { network, info, progress, settings, arithmetic, path: path.into(), optimizer, slots })
 }

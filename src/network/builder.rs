@@ -22,13 +22,14 @@ pub struct NetworkSpec {
 }
 
 impl NetworkSpec {
-    /// Every array of such a network: its weights, then moving averages.
+    /// Every array of such a network, its weights, then moving averages; and how many values the weights have.
     ///
     /// # Errors
-    /// The first layer that does not fit its input.
-    pub(crate) fn params(&self) -> Result<Vec<Param>, NetworkError> {
-        let chain = Chain::build(&self.layers, self.input)?;
-        Ok(chain.params().iter().chain(chain.state()).cloned().collect())
+    /// The first layer that does not fit its input; no layer that computes anything.
+    pub(crate) fn params(&self) -> Result<(Vec<Param>, usize), NetworkError> {
+        let chain = Chain::build_some(&self.layers, self.input)?;
+        let weights = chain.params().iter().map(Param::len).sum();
+        Ok((chain.params().iter().chain(chain.state()).cloned().collect(), weights))
     }
 }
 
@@ -102,9 +103,11 @@ impl NetworkBuilder {
                 return Err(ShapeError::new(format!("layer {index} has an empty name")).into());
             }
             if let Some(first) = names.insert(name, index) {
-                return Err(
-                    ShapeError::new(format!("layers {first} and {index} are both named `{name}`")).into()
-                );
+                return Err(ShapeError::new(format!(
+                    "layers {first} and {index} are both named `{}`",
+                    name.escape_debug()
+                ))
+                .into());
             }
         }
         let layers = Sequential::new(self.spec.input, &self.spec.layers, self.seed)?;

@@ -64,6 +64,15 @@ pub(crate) struct Buffers<'a> {
 }
 
 impl Chain {
+    /// [`build`](Self::build), but no layer that computes anything is an error.
+    pub fn build_some(layers: &[NamedLayer], input: Shape) -> Result<Self, ShapeError> {
+        let chain = Self::build(layers, input)?;
+        if chain.is_empty() {
+            return Err(ShapeError::new("there is no layer that computes anything"));
+        }
+        Ok(chain)
+    }
+
     /// Builds the layers for inputs of shape `input`; the error names the layer that does not fit.
     pub fn build(layers: &[NamedLayer], input: Shape) -> Result<Self, ShapeError> {
         input.check("an input")?;

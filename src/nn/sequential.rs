@@ -62,10 +62,7 @@ impl Sequential {
     /// # Errors
     /// The first layer that does not fit its input, by name; no layer that computes anything.
     pub fn new(input: Shape, layers: &[NamedLayer], seed: u64) -> Result<Self, ShapeError> {
-        let chain = Chain::build(layers, input)?;
-        if chain.is_empty() {
-            return Err(ShapeError::new("there is no layer that computes anything"));
-        }
+        let chain = Chain::build_some(layers, input)?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(WEIGHTS_STREAM);
         let weights = draw(chain.params(), &mut rng);

@@ -43,7 +43,7 @@ impl Compression {
     /// damaged data may show too, by the header and a start that can be decompressed. What is none of these
     /// is left to the record reader as plain.
     fn detect(prefix: &[u8]) -> Compression {
-        if prefix.first_chunk().is_some_and(|header| frame::parse_header(header).is_ok()) {
+        if frame::begins_record(prefix) {
             Compression::Plain
         } else if prefix.starts_with(&[0x1f, 0x8b, 0x08]) {
             Compression::Gzip

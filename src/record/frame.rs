@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::crc::masked_crc32c;
 use super::error::{CrcMismatch, RecordDefect, RecordPart};
-use super::sniff;
+use crate::sniff;
 
 /// Length and its CRC.
 pub(super) const HEADER_BYTES: u64 = 12;
@@ -12,6 +12,11 @@ pub(super) const HEADER_BYTES: u64 = 12;
 pub(super) const FOOTER_BYTES: u64 = 4;
 /// The most that is allocated for a payload on the word of its header alone.
 const FIRST_CHUNK_BYTES: usize = 1 << 20;
+
+/// Whether a file with these first bytes is a TFRecord file: they hold a length that fits its CRC.
+pub(crate) fn begins_record(prefix: &[u8]) -> bool {
+    prefix.first_chunk().is_some_and(|header| parse_header(header).is_ok())
+}
 
 /// The bytes before a payload of `length` bytes.
 pub(super) fn header(length: u64) -> [u8; HEADER_BYTES as usize] {

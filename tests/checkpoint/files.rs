@@ -37,9 +37,14 @@ fn files_of_another_kind_are_named_for_what_they_are() {
             fixture("network.safetensors"),
             "is not a model file of floret: it is a safetensors file of another program",
         ),
-        (file("empty", b""), "is not a model file of floret: it is no whole safetensors file"),
-        (file("text", b"weights: none\n"), "is not a model file of floret: it is no whole safetensors file"),
-        (fixture("train-00000-of-00002.tfrecord"), "it is no whole safetensors file"),
+        (file("empty", b""), "is not a model file of floret: it looks like an empty file"),
+        (file("text", b"weights: none\n"), "it looks like text; name a model file that floret wrote"),
+        (file("zeros", &[0; 4096]), "it looks like a file of zeros"),
+        (file("jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01"), "it looks like a JPEG image"),
+        (file("hdf5", b"\x89HDF\r\n\x1a\n\0\0\0\0"), "it looks like an HDF5 file"),
+        (file("lfs", b"version https://git-lfs.github.com/spec/v1\n"), "`git lfs pull`"),
+        (file("unknown", b"\x01\x02\x03\x04\x05\x06\x07\x08\x09"), "it is no whole safetensors file"),
+        (fixture("train-00000-of-00002.tfrecord"), "it looks like a TFRecord file"),
         (file("cut", &whole[..whole.len() - 1]), "it is no whole safetensors file"),
         (file("cut short", &whole[..50]), "it is no whole safetensors file"),
         (file("longer", &[&whole[..], b"more"].concat()), "it is no whole safetensors file"),
@@ -132,7 +137,7 @@ fn a_changed_file_is_refused_with_what_does_not_fit() {
     assert!(message.contains("is damaged: the array `dense_1/bias` is missing"), "{message}");
     let message =
         load_training(rename("network/dense_1/bias", "dense_1/bias", &training)).unwrap_err().to_string();
-    assert!(message.contains("is damaged: the array `dense_1/bias` belongs to nothing"), "{message}");
+    assert!(message.contains("is damaged: the array `network/dense_1/bias` is missing"), "{message}");
     // Whatever else is changed, the checksum tells.
     let changes: [Change; 4] = [
         |e| e["seed"] = 4.into(),
@@ -177,13 +182,44 @@ fn a_long_file_is_told_from_its_beginning() {
     };
     for (begin, reason) in [
         (&[0xFF; 8][..], "it does not begin with the length of a description"),
-        (&[], "it is no whole safetensors file (EOF while parsing"),
+        (b"\xFF\xFF\xFF\xFF\xFF\0\0\0{", "over the limit of 4194304 bytes"),
+        (&[], "it looks like a file of zeros"),
         (&fs::read(&training).unwrap(), "it is a training state"),
         (&fs::read(&model).unwrap(), "it has 8796093022208 bytes, and should have"),
     ] {
         let message = long("long", begin);
         assert!(message.contains(reason), "{message}");
     }
+}
+
+/// Arrays that the network does not have, in a hole of the file.
+#[test]
+fn values_that_belong_to_nothing_are_not_read() {
+    let (_folder, model, training) = small_files();
+    let grown = |path: &Path, name: &str, values: u64| {
+        let edited = edit_header(&edit(path, |_| ()), |header| {
+            let arrays = header.as_object().unwrap().values();
+            let end = arrays.filter_map(|array| array["data_offsets"][1].as_u64()).max().unwrap();
+            header[name] =
+                json!({"dtype": "F32", "shape": [values], "data_offsets": [end, end + 4 * values]});
+        });
+        let file = fs::File::options().write(true).open(&edited).unwrap();
+        file.set_len(file.metadata().unwrap().len() + 4 * values).unwrap();
+        edited
+    };
+    let before = peak();
+    let message = load_model(grown(&model, "zz\n", 1 << 29)).unwrap_err().to_string();
+    assert!(message.contains(r"1 arrays belong to nothing, among them `zz\n`"), "{message}");
+    let message = load_training(grown(&training, "optimizer/zz", 1 << 29)).unwrap_err().to_string();
+    assert!(message.contains("the array `optimizer/zz` has the shape [536870912], ["), "{message}");
+    assert!(peak() - before < 256 << 20, "{} bytes", peak() - before);
+}
+
+/// The most memory this process ever had resident, in bytes; 0 where the system does not tell.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.map_or(0, |line| line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10)
 }
 
 /// Bytes all over the header and the arrays, one at a time: an error or the same network, never a panic.
