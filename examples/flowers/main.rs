@@ -10,6 +10,7 @@ mod evaluation;
 mod files;
 mod folder;
 mod interrupt;
+mod memory;
 mod messages;
 mod report;
 mod ui;

@@ -91,6 +91,25 @@ impl NetworkBuilder {
         self
     }
 
+    /// About how many bytes a training step on batches of `batch` images takes: weights and gradients, the images, what is
+    /// kept from the forward to the backward pass, and room to work in. Found without allocating any of it.
+    ///
+    /// Not counted are the optimizer's arrays, each as large as the weights, and what the program keeps beside.
+    /// `batch` counts up to 2^20.
+    ///
+    /// # Errors
+    /// The first layer that does not fit its input; no layer that computes anything.
+    pub fn training_memory(&self, batch: usize) -> Result<u64, NetworkError> {
+        let chain = Chain::build_some(&self.spec.layers, self.spec.input)?;
+        let batch = batch.min(1 << 20);
+        let values = |params: &[Param]| params.iter().map(|param| param.len() as u64).sum::<u64>();
+        let memory = chain.memory(batch);
+        // Each with its gradient, or with what it was before the step.
+        let arrays = 2 * (values(chain.params()) + values(chain.state()));
+        let passes = (batch * chain.input().len() + memory.saved_floats + memory.train_scratch) as u64;
+        Ok(size_of::<f32>() as u64 * (arrays + passes) + memory.saved_bytes as u64)
+    }
+
     /// Checks every shape, draws the initial weights.
     ///
     /// # Errors

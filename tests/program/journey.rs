@@ -203,3 +203,20 @@ fn bench_prints_the_peers_keys() {
         assert_eq!(json["images"], 20);
     }
 }
+
+/// An allocation that fails would end the process with a signal.
+#[cfg(target_os = "linux")]
+#[test]
+fn more_memory_than_there_is_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let bench = ["bench", "--batch-size", "1048576", "--image-size", "1024"];
+    fails(folder.path(), &bench, &["--batch-size 1048576 at --image-size 1024 needs about ", "TB of memory"]);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v 4000000; exec \"$0\" bench --batch-size 1 --image-size 1024"]);
+    let output = limited.arg(flowers().get_program()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{:?}", output.status);
+    holds(
+        &text(&output.stderr),
+        &["--batch-size 1 at --image-size 1024 needs about ", "there are 4.10 GB for"],
+    );
+}

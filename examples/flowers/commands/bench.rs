@@ -7,18 +7,18 @@ use clap::ValueEnum;
 use floret::batch::{LoaderOptions, Preprocess};
 use floret::image::Fit;
 use floret::models;
-use floret::network::Network;
+use floret::network::NetworkBuilder;
 use floret::optim::Sgd;
 use ndarray::Array4;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use crate::Result;
 use crate::args::{self, Threads};
 use crate::data::DataFolder;
 use crate::files::TRAIN;
 use crate::ui::say;
+use crate::{Result, memory};
 
 /// Measure a training step and a forward pass of a network on random data, or the input pipeline.
 ///
@@ -82,10 +82,12 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn step(args: &Args) -> Result<()> {
     let (size, batch) = (args.image_size, args.batch_size);
+    let builder = network(args, 5);
+    memory::require(&builder, batch, size)?;
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let images = Array4::from_shape_simple_fn((batch, size, size, 3), || rng.random_range(-1.7f32..1.7));
     let labels: Vec<usize> = (0..batch).map(|i| i % 5).collect();
-    let mut network = network(args, 5)?;
+    let mut network = builder.build()?;
     let mut optimizer = Sgd::new(5e-4);
     let train_ms = median_ms(args.steps, || {
         network.train_step(images.view(), &labels, &mut optimizer)?;
@@ -105,12 +107,11 @@ fn step(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn network(args: &Args, classes: usize) -> Result<Network> {
-    let builder = match args.network {
+fn network(args: &Args, classes: usize) -> NetworkBuilder {
+    match args.network {
         Model::Reference => models::seed(args.image_size, classes, 0.0),
         Model::Vgg => models::vgg(args.image_size, classes),
-    };
-    Ok(builder.build()?)
+    }
 }
 
 fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
@@ -120,8 +121,12 @@ fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     options.batch_size = args.batch_size;
     options.cache_bytes = if args.cache { u64::MAX } else { 0 };
     let loader = data.loader(TRAIN, options)?;
-    let mut trained =
-        if args.train { Some((network(args, data.classes.len())?, Sgd::new(5e-4))) } else { None };
+    let mut trained = None;
+    if args.train {
+        let builder = network(args, data.classes.len());
+        memory::require(&builder, args.batch_size.min(loader.len()), args.image_size)?;
+        trained = Some((builder.build()?, Sgd::new(5e-4)));
+    }
     for epoch in 0..args.epochs {
         let (started, mut images) = (Instant::now(), 0);
         for batch in loader.epoch(epoch as u64) {
