@@ -4,11 +4,12 @@
 mod common;
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use common::photos::{jpeg, payload, write_shards};
 use floret::batch::{Loader, LoaderOptions, Preprocess};
+use floret::image::DecodeOptions;
 use floret::record::{Compression, ReaderOptions, RecordFetcher, RecordReader, RecordWriter, ShardIndex};
 
 /// The most memory this process ever had resident, in bytes.
@@ -90,6 +91,33 @@ fn ten_gigabytes_pass_through_a_few_megabytes() {
     // A batch is 2.5 MB; a few are made ahead. All decoded photos together would be 61 MB.
     let grown = peak() - before;
     assert!(grown < 32 << 20, "{grown} bytes more, with a budget of {budget}");
+
+    // The costliest PNG files: 36 million pixels each, of 16-bit samples with opacity.
+    const SIDE: u32 = 6000;
+    for color in [png::ColorType::Rgba, png::ColorType::GrayscaleAlpha] {
+        let bytes = deep_png(SIDE, color);
+        let before = peak();
+        let image = floret::image::decode(&bytes, &DecodeOptions::default()).unwrap();
+        assert_eq!(image[[SIDE as usize - 1, SIDE as usize - 1, 2]], 7);
+        let (grown, pixels) = (peak() - before, u64::from(SIDE * SIDE));
+        assert!(grown < 5 * pixels + (8 << 20), "{grown} bytes for {pixels} pixels of {color:?}");
+    }
+}
+
+/// A square PNG of samples 7 in 16 bits, written row by row.
+fn deep_png(side: u32, color: png::ColorType) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, side, side);
+    encoder.set_color(color);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    encoder.set_compression(png::Compression::Fast);
+    let mut writer = encoder.write_header().unwrap();
+    let mut rows = writer.stream_writer().unwrap();
+    let row = vec![7; side as usize * color.samples() * 2];
+    (0..side).for_each(|_| rows.write_all(&row).unwrap());
+    rows.finish().unwrap();
+    drop(writer);
+    bytes
 }
 
 fn payload_of(i: u64) -> Vec<u8> {

@@ -21,12 +21,30 @@ pub(super) fn decode(bytes: &[u8], header: &ImageHeader) -> Result<Array3<u8>, I
     let frame = reader.next_frame(&mut samples).map_err(error)?;
     let rgb = match frame.color_type {
         ColorType::Rgb => samples,
-        ColorType::Grayscale => samples.iter().flat_map(|&gray| [gray; 3]).collect(),
-        ColorType::GrayscaleAlpha => samples.chunks_exact(2).flat_map(|pixel| [pixel[0]; 3]).collect(),
-        ColorType::Rgba => samples.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect(),
+        ColorType::Grayscale => from_gray::<1>(&samples),
+        ColorType::GrayscaleAlpha => from_gray::<2>(&samples),
+        ColorType::Rgba => without_opacity(samples),
         ColorType::Indexed => return Err(corrupt("its palette is missing")),
     };
     rgb_array(Format::Png, header.height, header.width, rgb)
+}
+
+/// RGB of pixels of `N` samples, the first of which is grey.
+fn from_gray<const N: usize>(samples: &[u8]) -> Vec<u8> {
+    let pixels = samples.as_chunks::<N>().0;
+    let mut rgb = vec![0; 3 * pixels.len()];
+    rgb.as_chunks_mut().0.iter_mut().zip(pixels).for_each(|(rgb, pixel)| *rgb = [pixel[0]; 3]);
+    rgb
+}
+
+/// RGB of RGBA, in its place: large images are held once.
+fn without_opacity(mut samples: Vec<u8>) -> Vec<u8> {
+    let pixels = samples.len() / 4;
+    for pixel in 0..pixels {
+        samples.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel);
+    }
+    samples.truncate(3 * pixels);
+    samples
 }
 
 fn decoding_error(error: DecodingError, length: usize) -> ImageError {
