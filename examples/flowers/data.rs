@@ -19,14 +19,18 @@ pub struct DataFolder {
 
 impl DataFolder {
     pub fn open(path: &Path) -> Result<Self> {
-        if !path.is_dir() {
+        let exists = |path: &Path| path.try_exists().map_err(|error| FileError::new(path, "open", error));
+        if exists(path)? && !path.is_dir() {
+            return Err(format!("{} is no folder", path.display()).into());
+        }
+        if !exists(path)? {
             let hint = "make one from photos with `flowers convert PHOTOS_DIR DATA_DIR`";
             return Err(format!("{}: there is no such data folder; {hint}", path.display()).into());
         }
         let labels = path.join(LABELS);
         if is_unfinished(path) {
             // The next conversion replaces by itself what is without class names.
-            let overwrite = if labels.exists() { " with --overwrite" } else { "" };
+            let overwrite = if exists(&labels)? { " with --overwrite" } else { "" };
             return Err(format!(
                 "{}: the conversion that wrote this data did not come to its end, so a part of it may be missing: run \
                  `flowers convert PHOTOS_DIR {}` again{overwrite}",
@@ -35,7 +39,7 @@ impl DataFolder {
             )
             .into());
         }
-        if !labels.try_exists().map_err(|error| FileError::new(&labels, "open", error))? {
+        if !exists(&labels)? {
             return Err(format!(
                 "{} is missing: write the names of the classes into it, one a line in the order of their labels, \
                  or make the data from photos with `flowers convert PHOTOS_DIR DATA_DIR`",

@@ -54,6 +54,7 @@ fn pipes_and_devices_are_refused() {
     fifo(&folder.join("data/.conversion-unfinished"));
     let errors = fails_soon(folder, &["convert", "photos", "data"]);
     holds(&errors, &[".conversion-unfinished: it is a FIFO, not a regular file"]);
+    fs::remove_file(folder.join("data/.conversion-unfinished")).unwrap();
     fifo(&folder.join("data/labels.txt"));
     let errors = fails_soon(folder, &[TRAIN, &["--out", "other"]].concat());
     holds(&errors, &["labels.txt: it is a FIFO, not a regular file"]);

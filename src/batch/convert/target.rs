@@ -139,7 +139,8 @@ impl Target {
             .collect();
         shards.sort();
         let labels = self.folder.join(LABELS);
-        Ok(labels.exists().then_some(labels).into_iter().chain(shards).collect())
+        let named = labels.try_exists().map_err(|error| FileError::new(&labels, "open", error))?;
+        Ok(named.then_some(labels).into_iter().chain(shards).collect())
     }
 }
 

@@ -198,7 +198,7 @@ pub fn train(
     let (mut network, mut trainer) = match saved {
         None => {
             suggest_smaller_batches(&train);
-            (settings.network(classes.len())?, Trainer::new(train_options))
+            (settings.network(classes.len(), train.len())?, Trainer::new(train_options))
         }
         Some(mut saved) => {
             require_classes(&saved.info.classes, classes)?;
@@ -294,7 +294,7 @@ fn how_to_go_on(progress: &Progress, data: &DataFolder, out: &Path) -> String {
 fn describe_data(train: &Loader, eval: Option<&Loader>, classes: &[String]) {
     let photos = ui::count(train.len(), "photo");
     let eval_photos = eval.map_or(0, Loader::len);
-    let (count, names) = (classes.len(), classes.join(", "));
+    let (count, names) = (classes.len(), ui::names(classes));
     say!("{photos} to train on, {eval_photos} to evaluate on, {count} classes: {names}");
     if eval.is_none() {
         note!("note: there are no {EVAL} shards, so the best network is the one of the lowest training loss");
@@ -324,7 +324,7 @@ fn require_classes(run: &[String], data: &[String]) -> Result<()> {
     if run == data {
         return Ok(());
     }
-    let (run, data) = (run.join(", "), data.join(", "));
+    let (run, data) = (ui::names(run), ui::names(data));
     Err(format!(
         "the run knows the classes {run}, but the data has {data}: go on with the data it began with (--data), or begin \
          a new run in another folder (--out, without --resume)"

@@ -13,9 +13,9 @@ use floret::optim::{Adam, AdamW, Optimizer, Schedule, Sgd};
 use serde::{Deserialize, Serialize};
 
 use super::Args;
-use crate::Result;
 use crate::args::{self, FIRST_LABEL};
 use crate::ui::note;
+use crate::{Result, memory};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -175,13 +175,15 @@ impl Settings {
         }
     }
 
-    pub fn network(&self, classes: usize) -> Result<Network> {
+    /// The network for so many classes, if training it on so many photos fits into memory.
+    pub fn network(&self, classes: usize, photos: usize) -> Result<Network> {
         let builder = match self.recipe {
             Recipe::Script => {
                 models::seed(self.image_size, classes, 0.5).loss(SoftmaxCrossEntropy::default().sum())
             }
             Recipe::Default => models::seed_with(self.image_size, classes, 0.5, Init::HeNormal),
         };
+        memory::require(&builder, self.batch_size.min(photos), self.image_size)?;
         Ok(builder.seed(self.seed).build()?)
     }
 
