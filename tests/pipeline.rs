@@ -57,7 +57,7 @@ fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
 /// The examples of an epoch without their batches: each image's bits, and its class.
 fn examples(batches: &[Batch]) -> Vec<(Vec<u32>, usize)> {
     let mut examples = Vec::new();
-    for Batch { images, labels } in batches {
+    for Batch { images, labels, .. } in batches {
         assert_eq!(images.len_of(Axis(0)), labels.len());
         for (image, &label) in images.outer_iter().zip(labels) {
             examples.push((image.iter().map(|v| v.to_bits()).collect(), label));
@@ -105,6 +105,29 @@ fn batches_of_the_fixtures_are_decoded_cropped_and_standardized() {
         seen += 1;
     }
     assert_eq!(seen, 24);
+}
+
+#[test]
+fn a_batch_tells_which_records_its_images_came_from() {
+    for compression in [Compression::Plain, Compression::Gzip] {
+        let data = drawn(17, compression);
+        let loader = Loader::open(&data.shards, options()).unwrap();
+        let mut seen = Vec::new();
+        for batch in batches(&loader, 3) {
+            let examples = loader.examples(&batch.records).unwrap();
+            assert_eq!(examples.len(), batch.labels.len());
+            for ((image, &label), example) in batch.images.outer_iter().zip(&batch.labels).zip(examples) {
+                assert_eq!(label as i64 + 1, example.label);
+                assert_eq!(
+                    image,
+                    loader.options().preprocess.input(&example.encoded, &Default::default()).unwrap()
+                );
+            }
+            seen.extend(batch.records);
+        }
+        assert_eq!(sorted(seen), (0..17).collect::<Vec<_>>());
+        assert!(loader.examples(&[17]).is_err());
+    }
 }
 
 #[test]

@@ -61,7 +61,11 @@ impl Dataset {
                     .map_err(|error| self.image_error(*record, error))
             },
         )?;
-        Ok(Batch { images, labels: kept.iter().map(|(_, photo)| photo.get().1).collect() })
+        Ok(Batch {
+            images,
+            labels: kept.iter().map(|(_, photo)| photo.get().1).collect(),
+            records: kept.iter().map(|(record, _)| *record).collect(),
+        })
     }
 
     /// The fitted photo of a record and its class.

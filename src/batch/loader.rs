@@ -9,7 +9,7 @@ use super::cache::Cache;
 use super::epoch::Epoch;
 use super::order::order;
 use super::{BatchError, Fingerprint, LoaderOptions, OnBadRecord};
-use crate::record::{RecordLocation, ShardIndex};
+use crate::record::{ImageExample, RecordFetcher, RecordLocation, ShardIndex};
 
 /// A batch of training or evaluation examples.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,9 @@ pub struct Batch {
     pub images: Array4<f32>,
     /// Class of each image, from 0.
     pub labels: Vec<usize>,
+    /// Record that each image came from, counted over all shards from 0: see [`Loader::examples`]. Empty in batches made
+    /// otherwise.
+    pub records: Vec<usize>,
 }
 
 /// Bad records left out, and damaged shards read only up to the damage.
@@ -136,6 +139,23 @@ impl Loader {
         let mut order = order(&shards, shuffle, seed, epoch);
         order.truncate(self.batches().saturating_mul(batch_size));
         Epoch::new(Arc::clone(&self.dataset), epoch, order, first_batch)
+    }
+
+    /// The examples of records of [`Batch::records`], read anew: their photos as they were encoded, the names of their files.
+    /// Of compressed shards ascending records are the fastest to read.
+    ///
+    /// # Errors
+    /// A record that there is not, or that can't be read.
+    pub fn examples(&self, records: &[usize]) -> Result<Vec<ImageExample>, BatchError> {
+        let Dataset { index, options, .. } = &*self.dataset;
+        let mut fetcher = RecordFetcher::new(Arc::clone(index)).with_stash_bytes(options.stash_bytes);
+        let mut payload = Vec::new();
+        let read = |&record: &usize| {
+            fetcher.fetch(record, &mut payload)?;
+            let example = ImageExample::parse(&payload, &options.schema);
+            Ok(example.map_err(|error| error.at(self.dataset.location(record)))?)
+        };
+        records.iter().map(read).collect()
     }
 
     /// What tells these shards from others.

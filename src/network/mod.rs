@@ -249,6 +249,18 @@ impl Network {
         &mut self,
         batches: impl IntoIterator<Item = Result<Batch, E>>,
     ) -> Result<Evaluation, E> {
+        self.evaluate_each(batches, |_, _| {})
+    }
+
+    /// [`evaluate`](Self::evaluate), with a look at each batch and its outputs (logits; examples, outputs).
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_each<E: From<NetworkError>>(
+        &mut self,
+        batches: impl IntoIterator<Item = Result<Batch, E>>,
+        mut look: impl FnMut(&Batch, ArrayView2<f32>),
+    ) -> Result<Evaluation, E> {
         let mut evaluation = Evaluation::new(self.outputs());
         let summed = Loss::from(crate::loss::SoftmaxCrossEntropy::default().sum());
         for batch in batches {
@@ -258,6 +270,7 @@ impl Network {
                 .evaluate(outputs.view(), Targets::from(&batch.labels), None)
                 .map_err(NetworkError::from)?;
             evaluation.add(loss, outputs.view(), &batch.labels);
+            look(&batch, outputs.view());
         }
         Ok(evaluation)
     }

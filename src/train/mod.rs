@@ -108,6 +108,15 @@ pub trait Callback {
         Ok(Flow::Continue)
     }
 
+    /// After each evaluation, before [`on_epoch`](Self::on_epoch).
+    ///
+    /// # Errors
+    /// Whatever should end training.
+    fn on_evaluation(&mut self, moment: Moment<'_>, evaluation: &Evaluation) -> Result<(), TrainError> {
+        let _ = (moment, evaluation);
+        Ok(())
+    }
+
     /// After each epoch and its evaluation. `progress` stands at the beginning of the next epoch.
     ///
     /// # Errors
@@ -238,6 +247,15 @@ impl Trainer {
                 }
             }
             let evaluation = eval.map(|eval| evaluate(network, eval)).transpose()?;
+            if let Some(evaluation) = &evaluation {
+                for callback in callbacks.iter_mut() {
+                    let progress = &self.progress;
+                    callback.on_evaluation(
+                        Moment { network, optimizer: &mut *optimizer, progress },
+                        evaluation,
+                    )?;
+                }
+            }
             let record = self.progress.end_epoch(evaluation);
             let progress = &self.progress;
             let flow = notify(callbacks, |callback| {
