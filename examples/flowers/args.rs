@@ -1,6 +1,8 @@
 //! Arguments that several subcommands have, and how numbers are read.
 
 use floret::batch::{LoaderOptions, OnBadRecord};
+use floret::record::ImageSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
@@ -25,6 +27,8 @@ impl Threads {
 
 #[derive(clap::Args)]
 pub struct Records {
+    #[command(flatten)]
+    pub keys: Keys,
     /// The label of the first class in the records: 1 as `flowers convert` writes them, 0 in data that counts from 0
     /// [default: 1]
     #[arg(long, value_parser = label, value_name = "N")]
@@ -34,13 +38,43 @@ pub struct Records {
     pub skip_bad: bool,
 }
 
+/// The features of records that others made; `inspect` finds them. Saved with a run's settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+pub struct Keys {
+    /// The feature that holds a record's photo, such as `image` in TensorFlow Datasets' records [default: image/encoded]
+    #[arg(long, value_name = "KEY")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_key: Option<String>,
+    /// The feature that holds its label, such as `label` [default: image/class/label]
+    #[arg(long, value_name = "KEY")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_key: Option<String>,
+}
+
+impl Keys {
+    /// The names of all features, where the others are as their makers have them.
+    pub fn schema(&self) -> ImageSchema {
+        let tfds = ImageSchema::tfds();
+        let mut schema = match &self.image_key {
+            Some(key) if *key == tfds.encoded => tfds,
+            _ => ImageSchema::default(),
+        };
+        schema.label = self.label_key.clone().unwrap_or(ImageSchema::default().label);
+        if let Some(key) = &self.image_key {
+            schema.encoded.clone_from(key);
+        }
+        schema
+    }
+}
+
 /// What the first class's label is unless a flag says otherwise: labels count from 1 in TensorFlow's image data sets and
 /// in `convert`'s. It is not guessed from `labels.txt`, whose `background` line others leave out; a wrong one is an error
 /// that names the flag.
 pub const FIRST_LABEL: i64 = 1;
 
 /// Sets how `options` read records.
-pub fn read_records(options: &mut LoaderOptions, label_offset: Option<i64>, skip_bad: bool) {
+pub fn read_records(options: &mut LoaderOptions, keys: &Keys, label_offset: Option<i64>, skip_bad: bool) {
+    options.schema = keys.schema();
     options.label_offset = label_offset.unwrap_or(FIRST_LABEL);
     options.on_bad_record = if skip_bad { OnBadRecord::Skip } else { OnBadRecord::Error };
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use floret::atomic_file::FileError;
 use floret::batch::{ClassNames, Loader, LoaderOptions, is_unfinished};
-use floret::record::{ShardError, find_shards};
+use floret::record::find_shards;
 
-use crate::Result;
-use crate::files::LABELS;
+use crate::files::{LABELS, TFDS_LABELS};
 use crate::ui::shell;
+use crate::{Result, foreign};
 
 /// Shards of one or more splits, and `labels.txt`.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl DataFolder {
             let hint = "make one from photos with `flowers convert PHOTOS_DIR DATA_DIR`";
             return Err(format!("{}: there is no such data folder; {hint}", path.display()).into());
         }
-        let labels = path.join(LABELS);
+        let mut labels = path.join(LABELS);
         if is_unfinished(path) {
             // The next conversion replaces by itself what is without class names.
             let overwrite = if exists(&labels)? { " with --overwrite" } else { "" };
@@ -39,10 +39,14 @@ impl DataFolder {
             )
             .into());
         }
+        if !exists(&labels)? && exists(&path.join(TFDS_LABELS))? {
+            labels = path.join(TFDS_LABELS);
+        }
         if !exists(&labels)? {
             return Err(format!(
-                "{} is missing: write the names of the classes into it, one a line in the order of their labels, \
-                 or make the data from photos with `flowers convert PHOTOS_DIR DATA_DIR`",
+                "{} is missing: write the names of the classes into it, one a line in the order of their labels \
+                 (`flowers inspect FILE` shows what the records say), or make the data from photos with `flowers convert \
+                 PHOTOS_DIR DATA_DIR`",
                 labels.display()
             )
             .into());
@@ -52,15 +56,19 @@ impl DataFolder {
 
     /// The examples of a split, `train` or `eval`, in batches.
     pub fn loader(&self, split: &str, options: LoaderOptions) -> Result<Loader> {
-        Ok(Loader::open(&find_shards(&[self.path.join(split)])?, options)?)
+        let shards = match foreign::shards(&self.path, split)? {
+            Some(shards) => shards,
+            // Its error says what was looked for.
+            None => find_shards(&[self.path.join(split)])?,
+        };
+        Ok(Loader::open(&shards, options)?)
     }
 
     /// The same, but `None` where the folder has no shard of the split.
     pub fn loader_if_any(&self, split: &str, options: LoaderOptions) -> Result<Option<Loader>> {
-        match find_shards(&[self.path.join(split)]) {
-            Ok(shards) => Ok(Some(Loader::open(&shards, options)?)),
-            Err(ShardError::NoMatch { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+        match foreign::shards(&self.path, split)? {
+            Some(shards) => Ok(Some(Loader::open(&shards, options)?)),
+            None => Ok(None),
         }
     }
 }

@@ -6,6 +6,8 @@ pub const TRAIN: &str = "train";
 pub const EVAL: &str = "eval";
 /// The class names of a data folder.
 pub const LABELS: &str = "labels.txt";
+/// The class names beside the shards of TensorFlow Datasets.
+pub const TFDS_LABELS: &str = "label.labels.txt";
 /// The best network of a run.
 pub const MODEL: &str = "model.safetensors";
 /// The state of a run, to go on from.

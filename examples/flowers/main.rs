@@ -9,10 +9,12 @@ mod demo;
 mod evaluation;
 mod files;
 mod folder;
+mod foreign;
 mod interrupt;
 mod memory;
 mod messages;
 mod report;
+mod survey;
 mod ui;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use floret::checkpoint::CheckpointError;
 use floret::held_folder::HoldError;
 use floret::image::{ImageError, PhotoError};
 use floret::network::NetworkError;
-use floret::record::{RecordDefect, RecordError};
+use floret::record::{ExampleError, RecordDefect, RecordError};
 use floret::train::TrainError;
 
 use crate::Error;
@@ -36,6 +36,9 @@ pub fn suggest_skipping(error: Error) -> Error {
     let skippable = match batch_error(error.as_ref()) {
         Some(BatchError::Image { .. }) => true,
         Some(BatchError::Label { label, first, .. }) => !counts_from_0(*label, *first),
+        Some(BatchError::Record(RecordError::Example { error, .. })) => {
+            !matches!(**error, ExampleError::Missing { .. })
+        }
         Some(BatchError::Record(error)) => {
             error.is_recoverable() || matches!(error, RecordError::Damaged { .. }) && !has_changed(error)
         }
@@ -99,6 +102,11 @@ pub fn record(error: &RecordError) -> String {
             ),
             _ => error.to_string(),
         },
+        // The keys that every record must have, so it is the data that is of another kind.
+        RecordError::Example { at, error } if matches!(**error, ExampleError::Missing { .. }) => format!(
+            "{at}: {error}; for the flags that such records are read with, see `flowers inspect {}`",
+            ui::shell(&at.file)
+        ),
         RecordError::StashFull { at, limit } => format!(
             "{at}: this {} file can only be read in order, and the records passed over on the way to this one exceed \
              {limit} bytes: decompress the shards first",

@@ -17,7 +17,7 @@
 //! | find the files | [`find_shards`], [`ShardName`] |
 //! | read them in order | [`RecordReader`], [`ReaderOptions`] |
 //! | read them in any order | [`ShardIndex`], [`RecordFetcher`] |
-//! | understand a payload | [`ImageExample`], [`ImageSchema`], [`list_features`] |
+//! | understand a payload | [`ImageExample`], [`ImageSchema`], [`list_features`], [`visit_features`] |
 //! | write | [`RecordWriter`], [`ShardWriter`] |
 //!
 //! Each layer knows only its own: framing knows no files, readers no examples, examples no positions; errors
@@ -29,6 +29,7 @@ pub mod crc;
 mod error;
 mod example;
 mod expand;
+mod features;
 mod fetch;
 mod frame;
 mod index;
@@ -42,7 +43,8 @@ mod writer;
 
 pub use compression::Compression;
 pub use error::{CrcMismatch, Lost, RecordDefect, RecordError, RecordLocation, RecordPart, RecordPosition};
-pub use example::{ExampleError, FeatureKind, FeatureSummary, ImageExample, ImageSchema, list_features};
+pub use example::{ExampleError, ImageExample, ImageSchema};
+pub use features::{FeatureKind, FeatureSummary, FeatureValue, FeatureView, list_features, visit_features};
 pub use fetch::{DEFAULT_STASH_BYTES, RecordFetcher};
 pub(crate) use frame::begins_record;
 pub use index::{IndexedRecord, IndexedShard, ShardIndex};

@@ -5,6 +5,7 @@ mod crashes;
 mod data;
 #[cfg(target_os = "linux")]
 mod disks;
+mod foreign;
 mod journey;
 #[cfg(target_os = "linux")]
 mod odd_files;

@@ -1,7 +1,9 @@
 //! The reader of examples against prost, which decodes whole messages from generated code.
 
-use floret::proto::example::Example;
+use std::collections::BTreeMap;
+
 use floret::proto::example::feature::Kind;
+use floret::proto::example::{Example, Feature};
 use floret::record::*;
 use proptest::prelude::*;
 use prost::Message;
@@ -89,8 +91,34 @@ fn labelled(payload: &[u8]) -> Option<(Vec<u8>, i64)> {
     Some((encoded.clone(), *label))
 }
 
+/// The single values that [`visit_features`] shows, by key.
+fn visited(payload: &[u8]) -> Option<BTreeMap<String, FeatureValue<'_>>> {
+    let mut values = BTreeMap::new();
+    let visited = visit_features(payload, |feature| {
+        // The last of one key counts.
+        values.remove(feature.key);
+        values.extend(feature.single.map(|value| (feature.key.to_owned(), value)));
+    });
+    visited.ok().map(|()| values)
+}
+
+/// The same, as prost decodes them.
+fn single_values(features: &BTreeMap<String, Feature>) -> BTreeMap<String, FeatureValue<'_>> {
+    let single = features.iter().filter_map(|(key, feature)| {
+        let value = match feature.kind.as_ref()? {
+            Kind::BytesList(list) if list.value.len() == 1 => FeatureValue::Bytes(&list.value[0]),
+            Kind::Int64List(list) if list.value.len() == 1 => FeatureValue::Int64(list.value[0]),
+            _ => return None,
+        };
+        Some((key.clone(), value))
+    });
+    single.collect()
+}
+
 fn agree(payload: &[u8]) {
     assert_eq!(list_features(payload).ok(), summaries(payload));
+    let decoded = Example::decode(payload).ok().map(|example| example.features.unwrap_or_default().feature);
+    assert_eq!(visited(payload), decoded.as_ref().map(single_values));
     let parsed = ImageExample::parse(payload, &ImageSchema::default()).ok();
     assert_eq!(parsed.map(|example| (example.encoded, example.label)), labelled(payload));
 }

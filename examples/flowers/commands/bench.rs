@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use crate::args::{self, Threads};
+use crate::args::{self, Keys, Threads};
 use crate::data::DataFolder;
 use crate::files::TRAIN;
 use crate::ui::say;
@@ -51,6 +51,12 @@ pub struct Args {
     /// The label of the first class in the records [default: 1]
     #[arg(long, value_parser = args::label, value_name = "N", requires = "pipeline")]
     label_offset: Option<i64>,
+    /// The feature that holds a record's photo [default: image/encoded]
+    #[arg(long, value_name = "KEY", requires = "pipeline")]
+    image_key: Option<String>,
+    /// The feature that holds its label [default: image/class/label]
+    #[arg(long, value_name = "KEY", requires = "pipeline")]
+    label_key: Option<String>,
     /// Keep decoded photos in memory after the first epoch
     #[arg(long, requires = "pipeline")]
     cache: bool,
@@ -117,7 +123,8 @@ fn network(args: &Args, classes: usize) -> NetworkBuilder {
 fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     let preprocess = Preprocess::new(args.image_size).fit(args.fit);
     let mut options = LoaderOptions::new(preprocess, data.classes.len());
-    args::read_records(&mut options, args.label_offset, false);
+    let keys = Keys { image_key: args.image_key.clone(), label_key: args.label_key.clone() };
+    args::read_records(&mut options, &keys, args.label_offset, false);
     options.batch_size = args.batch_size;
     options.cache_bytes = if args.cache { u64::MAX } else { 0 };
     let loader = data.loader(TRAIN, options)?;

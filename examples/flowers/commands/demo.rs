@@ -11,7 +11,7 @@ use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_s
 
 use super::train::{self, Augmentation, Recipe, Rule, Saving, Settings};
 use crate::Result;
-use crate::args::{FIRST_LABEL, Threads};
+use crate::args::{FIRST_LABEL, Keys, Threads};
 use crate::data::DataFolder;
 use crate::demo::{self, DemoPhoto};
 use crate::files::{EVAL, LABELS, MODEL, TRAIN, TRAINING};
@@ -114,6 +114,7 @@ fn settings(seed: u64) -> Settings {
         seed,
         label_offset: FIRST_LABEL,
         skip_bad: false,
+        keys: Keys::default(),
     }
 }
 

@@ -45,7 +45,8 @@ pub fn run(args: &Args) -> Result<()> {
         .into());
     }
     let mut options = LoaderOptions::new(info.preprocess, info.classes.len()).for_evaluation();
-    args::read_records(&mut options, args.records.label_offset, args.records.skip_bad);
+    let Records { keys, label_offset, skip_bad } = &args.records;
+    args::read_records(&mut options, keys, *label_offset, *skip_bad);
     let evaluated = data.loader_if_any(&args.split, options).and_then(|loader| {
         let Some(loader) = loader else {
             return Err(nothing_to_evaluate_on(args).into());

@@ -1,5 +1,7 @@
 //! `inspect`: what is in shards, and what is wrong with them.
 
+mod schema;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -8,10 +10,13 @@ use std::path::{Path, PathBuf};
 use floret::atomic_file::FileError;
 use floret::image::{ImageHeader, read_header};
 use floret::record::{
-    ImageExample, ImageSchema, ReaderOptions, RecordError, RecordReader, find_shards, list_features,
+    ExampleError, FeatureSummary, FeatureView, ImageExample, ImageSchema, ReaderOptions, RecordError,
+    RecordReader, find_shards, visit_features,
 };
 use rayon::prelude::*;
 
+use crate::args::Keys;
+use crate::survey::Survey;
 use crate::ui::{self, Progress, Unit, say};
 use crate::{Result, messages};
 
@@ -20,18 +25,28 @@ use crate::{Result, messages};
 /// Checks both CRCs of every record, every example and the header of every image. Each defect is named as it is found, with
 /// file, record and byte offset; then come counts, sizes and a histogram of the classes. The exit code is 1 if there was
 /// any defect.
+///
+/// Which features hold the photos and their labels is found out by what is in them, and the flags that `train`, `eval` and
+/// `bench` need to read such records are shown.
 #[derive(clap::Args)]
 pub struct Args {
     /// TFRecord files, shard prefixes such as data/train, or globs; /dev/stdin for a pipe
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    keys: Keys,
+    /// Write labels.txt beside the files, where it is missing and the records name the class of each label
+    #[arg(long)]
+    write_labels: bool,
 }
 
 pub fn run(args: &Args) -> Result<()> {
     let files = find_shards(&args.files)?;
     let bytes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
     let progress = Progress::new("inspecting", bytes, Unit::Bytes);
-    let reports: Vec<Report> = files.par_iter().map(|file| Report::of(file, &progress)).collect();
+    let schema = (args.keys != Keys::default()).then(|| args.keys.schema());
+    let report = |file: &PathBuf| Report::of(file, schema.clone(), &progress);
+    let reports: Vec<Report> = files.par_iter().map(report).collect();
     drop(progress);
 
     let mut all = Report::default();
@@ -41,6 +56,10 @@ pub fn run(args: &Args) -> Result<()> {
         all.add(report);
     }
     all.print();
+    // Beside a pipe there is nothing.
+    let folder = files[0].parent().filter(|_| !may_be_pipe(&files[0]));
+    let schema = schema::Schema { folder, survey: &all.survey, given: schema.as_ref() };
+    schema.print(&all.classes, args.write_labels)?;
     match all.defects {
         0 => Ok(()),
         n => {
@@ -61,7 +80,15 @@ struct Report {
     sides: Option<Sides>,
     /// The features of the first record.
     features: Vec<String>,
+    survey: Survey,
+    /// How records are read: as is asked for, or as the first one seems to be made.
+    schema: Option<ImageSchema>,
 }
+
+/// How many features of the first record are shown.
+const SHOWN_FEATURES: usize = 50;
+/// How much of each one's name.
+const SHOWN_CHARS: usize = 100;
 
 /// Smallest and largest width and height.
 #[derive(Clone, Copy)]
@@ -82,7 +109,7 @@ impl Sides {
 fn open(path: &Path) -> std::result::Result<(File, bool), FileError> {
     let failed = |error| FileError::new(path, "open", error);
     let regular = fs::metadata(path).map_err(failed)?.is_file();
-    if !regular && !PIPES.iter().any(|pipes| path.starts_with(pipes)) {
+    if !regular && !may_be_pipe(path) {
         let reason = "not a regular file; a pipe can be read as /dev/stdin";
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
     }
@@ -91,6 +118,10 @@ fn open(path: &Path) -> std::result::Result<(File, bool), FileError> {
 
 /// Where a shell's pipes are: `zcat x.gz | flowers inspect /dev/stdin`, `flowers inspect <(zcat x.gz)`.
 const PIPES: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
+
+fn may_be_pipe(path: &Path) -> bool {
+    PIPES.iter().any(|pipes| path.starts_with(pipes))
+}
 
 /// A file that tells how many of its bytes were read.
 struct Watched<'a> {
@@ -108,8 +139,8 @@ impl Read for Watched<'_> {
 
 impl Report {
     /// Reads a file, and prints its defects as they are found.
-    fn of(file: &Path, progress: &Progress) -> Self {
-        let mut report = Report::default();
+    fn of(file: &Path, schema: Option<ImageSchema>, progress: &Progress) -> Self {
+        let mut report = Report { schema, ..Report::default() };
         let mut tell = |defect: String| progress.above(|| say!("defect: {}", ui::escaped(&defect)));
         if let Err(error) = report.read(file, progress, &mut tell) {
             report.defects += 1;
@@ -148,12 +179,18 @@ impl Report {
 
     /// Counts an example; what is wrong with it.
     fn example(&mut self, payload: &[u8]) -> Vec<String> {
-        if self.features.is_empty() {
-            // Of a payload that is no example at all, the next line tells.
-            let features = list_features(payload).unwrap_or_default();
-            self.features = features.iter().map(ToString::to_string).collect();
+        if let Err(error) = self.survey.add(payload) {
+            return vec![error.to_string()];
         }
-        let example = match ImageExample::parse(payload, &ImageSchema::default()) {
+        if self.features.is_empty() {
+            self.features = features(payload).unwrap_or_default();
+        }
+        let survey = &self.survey;
+        let schema = self.schema.get_or_insert_with(|| match survey.reading() {
+            Ok(reading) => reading.keys().schema(),
+            Err(_) => ImageSchema::default(),
+        });
+        let example = match ImageExample::parse(payload, schema) {
             Ok(example) => example,
             Err(error) => return vec![error.to_string()],
         };
@@ -189,6 +226,7 @@ impl Report {
         if self.features.is_empty() {
             self.features = other.features;
         }
+        self.survey.join(other.survey);
     }
 
     fn summary(&self) -> String {
@@ -215,4 +253,20 @@ impl Report {
             self.features.iter().for_each(|feature| say!("  {}", ui::escaped(feature)));
         }
     }
+}
+
+/// The features of a record, a line each, the first of many.
+fn features(payload: &[u8]) -> std::result::Result<Vec<String>, ExampleError> {
+    let (mut lines, mut more) = (BTreeMap::new(), 0);
+    visit_features(payload, |FeatureView { key, kind, values, bytes, .. }| {
+        let key: String = key.chars().take(SHOWN_CHARS).collect();
+        if lines.len() < SHOWN_FEATURES || lines.contains_key(&key) {
+            let summary = FeatureSummary { key: key.clone(), kind, values, bytes };
+            lines.insert(key, summary.to_string());
+        } else {
+            more += 1;
+        }
+    })?;
+    let lines = lines.into_values();
+    Ok(lines.chain((more > 0).then(|| format!("and {more} more"))).collect())
 }

@@ -13,7 +13,7 @@ use floret::optim::{Adam, AdamW, Optimizer, Schedule, Sgd};
 use serde::{Deserialize, Serialize};
 
 use super::Args;
-use crate::args::{self, FIRST_LABEL};
+use crate::args::{self, FIRST_LABEL, Keys};
 use crate::ui::note;
 use crate::{Result, memory};
 
@@ -68,6 +68,8 @@ pub struct Settings {
     pub seed: u64,
     pub label_offset: i64,
     pub skip_bad: bool,
+    #[serde(flatten)]
+    pub keys: Keys,
 }
 
 impl Settings {
@@ -96,6 +98,7 @@ impl Settings {
             seed: args.seed.unwrap_or(1),
             label_offset: args.records.label_offset.unwrap_or(FIRST_LABEL),
             skip_bad: args.records.skip_bad,
+            keys: args.records.keys.clone(),
         }
     }
 
@@ -121,6 +124,9 @@ impl Settings {
         same("seed", args.seed.map(|v| v.to_string()), settings.seed.to_string());
         let label_offset = args.records.label_offset.map(|v| v.to_string());
         same("label-offset", label_offset, settings.label_offset.to_string());
+        let (given, schema) = (&args.records.keys, settings.keys.schema());
+        same("image-key", given.image_key.clone(), schema.encoded);
+        same("label-key", given.label_key.clone(), schema.label);
         if !clashes.is_empty() {
             let clashes = clashes.join(", ");
             return Err(format!("--resume goes on with the settings saved; leave out {clashes}").into());
@@ -200,7 +206,7 @@ impl Settings {
         let preprocess = Preprocess::new(self.image_size).fit(self.fit);
         let mut options = LoaderOptions::new(preprocess, classes);
         (options.batch_size, options.seed) = (self.batch_size, self.seed);
-        args::read_records(&mut options, Some(self.label_offset), self.skip_bad);
+        args::read_records(&mut options, &self.keys, Some(self.label_offset), self.skip_bad);
         match self.augment {
             Augmentation::None => {}
             Augmentation::Light => {
@@ -225,9 +231,8 @@ fn name(choice: &impl ValueEnum) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn saved_settings_are_held_to_what_flags_take() {
-        let good = Settings {
+    fn good() -> Settings {
+        Settings {
             image_size: 64,
             batch_size: 64,
             epochs: 20,
@@ -239,7 +244,26 @@ mod tests {
             seed: 1,
             label_offset: 1,
             skip_bad: false,
-        };
+            keys: Keys::default(),
+        }
+    }
+
+    /// States saved before there were keys load, and those without any are as they were.
+    #[test]
+    fn keys_are_saved_where_they_are_not_the_usual_ones() {
+        let saved = serde_json::to_value(good()).unwrap();
+        assert!(saved.get("image_key").is_none() && saved.get("label_key").is_none(), "{saved}");
+        assert_eq!(serde_json::from_value::<Settings>(saved).unwrap(), good());
+        let keys = Keys { image_key: Some("image".into()), label_key: Some("label".into()) };
+        let settings = Settings { keys, ..good() };
+        let saved = serde_json::to_value(&settings).unwrap();
+        assert_eq!(saved["image_key"], "image");
+        assert_eq!(serde_json::from_value::<Settings>(saved).unwrap(), settings);
+    }
+
+    #[test]
+    fn saved_settings_are_held_to_what_flags_take() {
+        let good = good();
         good.check().unwrap();
         for (settings, what) in [
             (Settings { image_size: 7, ..good.clone() }, "image size"),

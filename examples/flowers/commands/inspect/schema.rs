@@ -1,0 +1,191 @@
+//! How the records inspected are to be read: the flags for `train`, and the names of the classes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use floret::batch::{ClassNames, MAX_CLASSES};
+use floret::record::ImageSchema;
+
+use crate::Result;
+use crate::args::FIRST_LABEL;
+use crate::files::{LABELS, TFDS_LABELS};
+use crate::survey::{Lacking, Reading, Survey};
+use crate::ui::{self, say};
+
+/// What there is to go by.
+pub struct Schema<'a> {
+    /// The folder of the first file; none of a pipe.
+    pub folder: Option<&'a Path>,
+    pub survey: &'a Survey,
+    /// The features that were asked for.
+    pub given: Option<&'a ImageSchema>,
+}
+
+/// Records of each label and class text.
+type Classes = BTreeMap<(i64, Option<String>), u64>;
+
+impl Schema<'_> {
+    /// Shows how the records are to be read; writes `labels.txt` where that is asked for.
+    pub fn print(&self, classes: &Classes, write_labels: bool) -> Result<()> {
+        say!();
+        let reading = match (self.given, self.survey.reading()) {
+            (Some(schema), _) => as_given(schema, classes),
+            (None, Ok(reading)) => Some(reading),
+            (None, Err(lacking)) => {
+                words(&lacking).inspect(|why| say!("{why}"));
+                None
+            }
+        };
+        let Some(reading) = reading else {
+            return if write_labels {
+                Err(no_labels("which labels the records have is not known"))
+            } else {
+                Ok(())
+            };
+        };
+        let labels = self.labels();
+        let named = labels.as_ref().and_then(|path| match ClassNames::read(path) {
+            Ok(names) => Some(names.len()),
+            Err(error) => {
+                say!("{}", ui::escaped(&error.to_string()));
+                None
+            }
+        });
+        let (first, certain) = reading.first_label(named);
+        print_reading(&reading, first, certain, named);
+        match (labels, self.folder) {
+            (Some(path), _) if write_labels => {
+                Err(no_labels(&format!("{} is there already", ui::path(&path))))
+            }
+            (None, Some(folder)) => name_classes(&folder.join(LABELS), classes, first, write_labels),
+            (None, None) if write_labels => Err(no_labels("a pipe has no folder")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The class names beside the files.
+    fn labels(&self) -> Option<PathBuf> {
+        let folder = self.folder?;
+        [LABELS, TFDS_LABELS].map(|name| folder.join(name)).into_iter().find(|path| path.exists())
+    }
+}
+
+fn print_reading(reading: &Reading, first: i64, certain: bool, named: Option<usize>) {
+    let Reading { image, label, labels: (least, greatest) } = reading;
+    let (image, label) = (ui::escaped(image), ui::escaped(label));
+    say!("photos in \"{image}\", labels from {least} to {greatest} in \"{label}\"");
+    let keys = reading.keys();
+    let offset = (first != FIRST_LABEL).then(|| first.to_string());
+    let flags: Vec<String> =
+        [("image-key", keys.image_key), ("label-key", keys.label_key), ("label-offset", offset)]
+            .into_iter()
+            .filter_map(|(flag, value)| Some(format!("--{flag} {}", ui::shell(Path::new(&value?)))))
+            .collect();
+    match flags.is_empty() {
+        true => say!("flags:  none are needed"),
+        false => say!("flags:  {}", flags.join(" ")),
+    }
+    if !certain {
+        say!("  that labels count from {first} is a guess: the one who made the records knows");
+    }
+    if *least < first {
+        say!("  labels under {first} are of no class: --skip-bad leaves such records out");
+    }
+    if let Some(named) = named.filter(|&named| greatest.saturating_sub(first) >= named as i64) {
+        say!("  {LABELS} names {} only: names are missing", ui::count(named, "class"));
+    }
+}
+
+/// Shows how `labels.txt` comes about, or writes it.
+fn name_classes(path: &Path, classes: &Classes, first: i64, write: bool) -> Result<()> {
+    let names = match class_names(classes, first) {
+        Ok(names) => names,
+        Err(reason) if write => return Err(no_labels(&reason)),
+        Err(reason) => {
+            let path = ui::path(path);
+            say!("{path} is missing, and {reason}: write the names of the classes into it,");
+            say!("one a line in the order of their labels");
+            return Ok(());
+        }
+    };
+    if write {
+        names.write(path)?;
+        say!("wrote {}, {}", ui::path(path), ui::count(names.len(), "class name"));
+    } else {
+        say!("{} is missing: --write-labels writes it as the records name their classes", ui::path(path));
+    }
+    Ok(())
+}
+
+/// The reading as the flags given have it; nothing where no record fits them.
+fn as_given(schema: &ImageSchema, classes: &Classes) -> Option<Reading> {
+    let labels = (classes.keys().next()?.0, classes.keys().next_back()?.0);
+    Some(Reading { image: schema.encoded.clone(), label: schema.label.clone(), labels })
+}
+
+fn no_labels(reason: &str) -> crate::Error {
+    format!("{LABELS} is not written: {reason}").into()
+}
+
+fn words(lacking: &Lacking) -> Option<String> {
+    Some(match lacking {
+        Lacking::Records => return None,
+        Lacking::Image => {
+            "no feature holds a JPEG or PNG image in each record: these are no records of photos".into()
+        }
+        Lacking::Label { text: Some(key) } => format!(
+            "the class of a photo is told by text alone, in {:?}: records need an int64 feature with its number; write such \
+             records, or the photos into folders for `flowers convert`",
+            ui::escaped(key)
+        ),
+        Lacking::Label { text: None } => {
+            "no int64 feature of each record is called a label or a class: name it with --label-key".into()
+        }
+    })
+}
+
+/// The names that the records give to the labels from `first` on; why there are none.
+fn class_names(classes: &Classes, first: i64) -> std::result::Result<ClassNames, String> {
+    let mut names = Vec::new();
+    for (label, text) in classes.keys().filter(|(label, _)| *label >= first) {
+        let Some(text) = text else { return Err("the records do not name their classes".into()) };
+        match first.saturating_add(names.len() as i64) {
+            next if next == *label && names.len() < MAX_CLASSES => names.push(text.clone()),
+            next if next.saturating_sub(1) == *label => {
+                return Err(format!("the records name the class of label {label} in more than one way"));
+            }
+            next => return Err(format!("no record has the label {next}, so its class's name is not known")),
+        }
+    }
+    if names.is_empty() {
+        return Err("there is no record of a class".into());
+    }
+    Ok(ClassNames::new(names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_must_be_those_of_all_labels() {
+        let names = |classes: &[(i64, &str)], first| {
+            let classes = classes
+                .iter()
+                .map(|(label, text)| ((*label, Some(text.to_string()).filter(|text| !text.is_empty())), 1));
+            class_names(&classes.collect(), first).map(Vec::from)
+        };
+        assert_eq!(names(&[(0, "a"), (1, "b")], 0).unwrap(), ["a", "b"]);
+        assert_eq!(names(&[(-1, "?"), (0, "background"), (1, "a"), (2, "b")], 1).unwrap(), ["a", "b"]);
+        for (classes, first, reason) in [
+            (&[(1, "a"), (3, "c")][..], 1, "no record has the label 2"),
+            (&[(1, "a"), (1, "b")], 1, "label 1 in more than one way"),
+            (&[(0, "a"), (1, "")], 0, "do not name"),
+            (&[(0, "a")], 1, "no record of a class"),
+            (&[(i64::MAX, "a")], 1, "no record has the label 1"),
+        ] {
+            let error = names(classes, first).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Which features of records hold the photos and their labels, by what is in them.
+
+use std::collections::BTreeMap;
+
+use floret::image::{ImageError, read_header};
+use floret::record::{ExampleError, FeatureValue, FeatureView, ImageSchema, visit_features};
+
+use crate::args::{FIRST_LABEL, Keys};
+
+/// How many keys are looked at: records of millions of features must not fill the memory.
+const MAX_KEYS: usize = 100;
+/// How long a key may be.
+const MAX_KEY_BYTES: usize = 200;
+
+/// What the features of records hold, over any number of records.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Records that were looked at.
+    records: u64,
+    keys: BTreeMap<String, Found>,
+}
+
+/// What was found under a key.
+#[derive(Debug, Clone, Default)]
+struct Found {
+    /// Records with one JPEG or PNG file there.
+    images: u64,
+    /// The bytes of those.
+    image_bytes: u64,
+    /// Records with one other byte string there.
+    texts: u64,
+    /// Records with one integer there.
+    integers: u64,
+    /// The least and the greatest of those.
+    range: Option<(i64, i64)>,
+}
+
+/// How the records are to be read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The feature of the photos.
+    pub image: String,
+    /// That of their labels.
+    pub label: String,
+    /// The least and the greatest label.
+    pub labels: (i64, i64),
+}
+
+/// What the records lack to be read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Lacking {
+    Records,
+    Image,
+    Label {
+        /// A feature of text that seems to name the class.
+        text: Option<String>,
+    },
+}
+
+impl Survey {
+    /// Looks at a record.
+    ///
+    /// # Errors
+    /// A payload that is no example; it does not count.
+    pub fn add(&mut self, payload: &[u8]) -> Result<(), ExampleError> {
+        visit_features(payload, |_| ())?;
+        self.records += 1;
+        visit_features(payload, |feature| self.look_at(feature))
+    }
+
+    fn look_at(&mut self, FeatureView { key, single, .. }: FeatureView<'_>) {
+        let Some(value) = single else { return };
+        if key.len() > MAX_KEY_BYTES || (self.keys.len() >= MAX_KEYS && !self.keys.contains_key(key)) {
+            return;
+        }
+        let found = self.keys.entry(key.to_owned()).or_default();
+        match value {
+            FeatureValue::Bytes(bytes) if is_image(bytes) => {
+                found.images += 1;
+                found.image_bytes += bytes.len() as u64;
+            }
+            FeatureValue::Bytes(_) => found.texts += 1,
+            FeatureValue::Int64(value) => {
+                found.integers += 1;
+                found.range = join(found.range, Some((value, value)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds what another survey found.
+    pub fn join(&mut self, other: Survey) {
+        self.records += other.records;
+        for (key, other) in other.keys {
+            let found = self.keys.entry(key).or_default();
+            found.images += other.images;
+            found.image_bytes += other.image_bytes;
+            found.texts += other.texts;
+            found.integers += other.integers;
+            found.range = join(found.range, other.range);
+        }
+    }
+
+    /// The features that hold a photo and a label in nearly every record: a tenth may be damaged. Of several photos the one
+    /// under a usual name, else the largest; of several numbers the one whose name says most plainly that it is a label.
+    pub fn reading(&self) -> Result<Reading, Lacking> {
+        if self.records == 0 {
+            return Err(Lacking::Records);
+        }
+        let enough = self.records - self.records / 10;
+        let usual = ImageSchema::default();
+        let images = self.keys.iter().filter(|(_, found)| found.images >= enough);
+        let image = images.min_by_key(|(key, found)| {
+            let unusual = **key != usual.encoded && **key != ImageSchema::tfds().encoded;
+            (unusual, std::cmp::Reverse(found.image_bytes))
+        });
+        let (image, _) = image.ok_or(Lacking::Image)?;
+        let numbers = self.keys.iter().filter(|(_, found)| found.integers >= enough);
+        let ranked = numbers.filter_map(|(key, found)| Some((label_rank(key, &usual)?, key, found.range?)));
+        let Some((_, label, labels)) = ranked.min() else {
+            let texts = self.keys.iter().filter(|(_, found)| found.texts >= enough);
+            let text = texts.filter_map(|(key, _)| Some((text_rank(key, &usual)?, key.clone()))).min();
+            return Err(Lacking::Label { text: text.map(|(_, key)| key) });
+        };
+        Ok(Reading { image: image.clone(), label: label.clone(), labels })
+    }
+}
+
+impl Reading {
+    /// The flags that name the features, where they are not the usual ones.
+    pub fn keys(&self) -> Keys {
+        let usual = ImageSchema::default();
+        Keys {
+            image_key: Some(self.image.clone()).filter(|key| *key != usual.encoded),
+            label_key: Some(self.label.clone()).filter(|key| *key != usual.label),
+        }
+    }
+
+    /// What the first class's label is, and whether that is more than the custom of the feature's name; `classes` is the number
+    /// of names in `labels.txt`, if there is one.
+    pub fn first_label(&self, classes: Option<usize>) -> (i64, bool) {
+        let (least, greatest) = self.labels;
+        let classes = classes.and_then(|classes| i64::try_from(classes).ok());
+        match classes {
+            // Labels of all classes, and 0 for the background.
+            _ if classes == Some(greatest) => (1, true),
+            _ if least <= 0 => (0, true),
+            // None reaches the last number, and none is 0: a class without a photo is the first or the last.
+            _ if self.label == ImageSchema::tfds().label => (0, false),
+            _ => (FIRST_LABEL, least == 1 && classes.is_none()),
+        }
+    }
+}
+
+/// How plainly a key says that its number is a label, the plainest first; `None` if it says something else.
+fn label_rank(key: &str, usual: &ImageSchema) -> Option<usize> {
+    let lower = key.to_lowercase();
+    let last = lower.rsplit(['/', '.', '_']).next().unwrap_or(&lower);
+    let ranks = [
+        key == usual.label,
+        lower == "label",
+        last == "label",
+        lower.contains("label"),
+        lower.contains("class"),
+    ];
+    ranks.into_iter().position(|is| is)
+}
+
+/// The same of text that names a class.
+fn text_rank(key: &str, usual: &ImageSchema) -> Option<usize> {
+    let lower = key.to_lowercase();
+    let ranks = [key == usual.class_text, lower.contains("label"), lower.contains("class")];
+    ranks.into_iter().position(|is| is)
+}
+
+fn is_image(bytes: &[u8]) -> bool {
+    !matches!(read_header(bytes), Err(ImageError::NotAnImage { .. }))
+}
+
+fn join(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floret::record::ImageExample;
+
+    use super::*;
+
+    const JPEG: [u8; 6] = [0xFF, 0xD8, 0xFF, 0xE0, 0, 16];
+
+    fn reading(label: &str, least: i64, greatest: i64) -> Reading {
+        Reading { image: "image".into(), label: label.into(), labels: (least, greatest) }
+    }
+
+    #[test]
+    fn the_first_label_follows_from_labels_and_names() {
+        for (key, least, greatest, classes, wanted) in [
+            ("label", 0, 4, None, (0, true)),
+            ("label", 0, 4, Some(5), (0, true)),
+            ("label", 1, 5, Some(5), (1, true)),
+            ("label", 1, 4, Some(5), (0, false)),
+            ("label", 1, 4, None, (0, false)),
+            ("label", -1, 4, None, (0, true)),
+            ("image/class/label", 1, 5, None, (1, true)),
+            ("image/class/label", 1, 5, Some(5), (1, true)),
+            ("image/class/label", 0, 5, Some(5), (1, true)),
+            ("image/class/label", 0, 4, Some(5), (0, true)),
+            ("image/class/label", 2, 4, None, (1, false)),
+        ] {
+            let got = reading(key, least, greatest).first_label(classes);
+            assert_eq!(got, wanted, "{key} {least} {greatest} {classes:?}");
+        }
+    }
+
+    #[test]
+    fn photos_and_labels_are_told_from_what_else_there_is() {
+        let mut survey = Survey::default();
+        assert_eq!(survey.reading(), Err(Lacking::Records));
+        let schema = ImageSchema {
+            encoded: "picture".into(),
+            label: "species_label".into(),
+            height: "a_height".into(),
+            class_text: "class_name".into(),
+            filename: "id".into(),
+            ..ImageSchema::default()
+        };
+        let example = |encoded: &[u8], label| ImageExample {
+            encoded: encoded.into(),
+            label,
+            height: Some(7),
+            class_text: Some("rose".into()),
+            filename: Some("x".into()),
+            ..ImageExample::default()
+        };
+        for label in [3, 0, 2] {
+            survey.add(&example(&JPEG, label).encode(&schema)).unwrap();
+        }
+        let wanted = Reading { image: "picture".into(), label: "species_label".into(), labels: (0, 3) };
+        assert_eq!(survey.reading(), Ok(wanted));
+        // No number that is called a label.
+        let mut texts = Survey::default();
+        let numbered = ImageSchema { label: "id_number".into(), ..schema.clone() };
+        texts.add(&example(&JPEG, 1).encode(&numbered)).unwrap();
+        assert_eq!(texts.reading(), Err(Lacking::Label { text: Some("class_name".into()) }));
+        let mut none = Survey::default();
+        none.add(&example(b"text", 1).encode(&schema)).unwrap();
+        assert_eq!(none.reading(), Err(Lacking::Image));
+        assert!(none.add(b"\xff\xff").is_err());
+        assert_eq!(none.records, 1);
+    }
+
+    /// A record of hundreds of thousands of features, and one with a key of a megabyte.
+    #[test]
+    fn keys_without_end_take_no_memory() {
+        use floret::proto::example::feature::Kind;
+        use floret::proto::example::{Example, Feature, Features, Int64List};
+        use prost::Message;
+        let one = Feature { kind: Some(Kind::Int64List(Int64List { value: vec![1] })) };
+        let mut feature: BTreeMap<_, _> = (0..300_000).map(|key| (key.to_string(), one.clone())).collect();
+        feature.insert("x".repeat(1 << 20), one);
+        let payload = Example { features: Some(Features { feature }) }.encode_to_vec();
+        let mut survey = Survey::default();
+        survey.add(&payload).unwrap();
+        assert_eq!(survey.keys.len(), MAX_KEYS);
+        assert!(survey.keys.keys().all(|key| key.len() <= MAX_KEY_BYTES));
+    }
+
+    #[test]
+    fn distinct_names_rank_as_labels() {
+        let usual = ImageSchema::default();
+        let ranked: Vec<_> =
+            ["image/class/label", "label", "fine_label", "label/number", "class_id", "height", "image/width"]
+                .map(|key| label_rank(key, &usual))
+                .into();
+        assert_eq!(ranked, [Some(0), Some(1), Some(2), Some(3), Some(4), None, None]);
+        let flag = |key| reading(key, 0, 1).keys().label_key;
+        assert_eq!((flag("label"), flag("image/class/label")), (Some("label".into()), None));
+    }
+}
