@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: training ends the step under way and is saved, a conversion takes back what it wrote, and the exit code
-//! tells.
+//! Ctrl-C and SIGTERM: training ends the step under way and is saved, a conversion takes back what it wrote, a download keeps
+//! what has come, and the exit code tells.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use floret::train::{Callback, EpochRecord, Flow, Moment, TrainError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// The exit code of a program that a signal ended is this and the signal's number.
 const SIGNAL_EXIT: i32 = 128;
@@ -49,6 +49,12 @@ impl Interrupt {
             0 => None,
             signal => u8::try_from(SIGNAL_EXIT as usize + signal).ok(),
         }
+    }
+
+    /// The error of work that the signal ended; `message` says what is left of it.
+    pub fn error(&self, message: String) -> Error {
+        let exit_code = self.exit_code().unwrap_or((SIGNAL_EXIT + SIGINT) as u8);
+        Interrupted { exit_code, message }.into()
     }
 
     fn flow(&self) -> std::result::Result<Flow, TrainError> {

@@ -13,6 +13,7 @@ mod foreign;
 mod interrupt;
 mod memory;
 mod messages;
+mod photo_list;
 mod report;
 mod survey;
 mod ui;

@@ -165,6 +165,11 @@ fn convert(error: &ConvertError) -> String {
                 "{photos}: there is no usable photo of {classes}: add some, or remove the class's folder{bad}"
             )
         }
+        ConvertError::EmptyListedClasses { list, classes, bad } => {
+            let (list, classes) = (ui::path(list), ui::names(classes));
+            let bad = if bad.is_empty() { String::new() } else { format!(":{}", bad_photos(bad)) };
+            format!("{list}: there is no usable photo to train on of {classes}{bad}")
+        }
         ConvertError::Occupied { .. } => format!("{error} with --overwrite"),
         // Each is one line, but for what the names of files hold.
         _ => ui::escaped(&error.to_string()).into_owned(),

@@ -1,4 +1,4 @@
-//! A folder of photos to shards.
+//! Photos, in folders or a list, to shards.
 //!
 //! ```text
 //! PHOTOS/daisy/1.jpg        DATA/train-00000-of-00002.tfrecord   DATA/eval-00000-of-00002.tfrecord
@@ -6,10 +6,15 @@
 //! PHOTOS/rose/1.jpg    ->   DATA/labels.txt
 //! ```
 //!
+//! Where `PHOTOS` holds `train` and `val` (or `test`, or both), with class folders in each, the photos are split as they are.
+//! A list of photos is converted likewise.
+//!
 //! Every file is read and decoded before the first byte is written, and what can't be used is set aside: so the split
 //! is made of sound photos alone, and is the same whether the others are there or not.
 
 mod error;
+mod folders;
+mod list;
 mod photos;
 mod split;
 mod target;
@@ -19,6 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use error::{BadPhoto, ConvertError, PhotoFault};
+pub use folders::ClassFolders;
+use folders::FoundFiles;
+pub use list::ListedPhoto;
 use rayon::prelude::*;
 
 use super::ClassNames;
@@ -26,10 +34,11 @@ use crate::atomic_file::create_folder;
 use crate::held_folder::HeldFolder;
 use crate::image::DecodeOptions;
 use crate::record::{Compression, ImageSchema, ShardWriter};
-use photos::{FoundFile, FoundFiles, Photo};
+use photos::{FoundFile, Photo};
+pub use split::Part;
 use split::Split;
+use target::Target;
 pub use target::is_unfinished;
-use target::{EVAL, TRAIN, Target};
 
 /// Bytes of photos in memory while they are written: enough to read in parallel.
 const CHUNK_BYTES: u64 = 32 << 20;
@@ -40,7 +49,7 @@ pub struct ConvertOptions {
     /// Shards of the training photos, and as many of the evaluation photos; default 2.
     pub shards: u32,
     /// Share of each class's photos that is for evaluation, in [0, 1); default 0.2. A class of two photos or more has at
-    /// least one on each side; 0 writes no evaluation shards.
+    /// least one on each side; 0 writes no evaluation shards. Photos that are split already stay so.
     pub eval_fraction: f64,
     /// The source of the split and of the records' order.
     pub seed: u64,
@@ -50,6 +59,8 @@ pub struct ConvertOptions {
     pub overwrite: bool,
     /// The shards' compression. Photos are compressed already.
     pub compression: Compression,
+    /// Which folders are classes.
+    pub class_folders: ClassFolders,
     /// Limits on photos.
     pub decode: DecodeOptions,
 }
@@ -63,6 +74,7 @@ impl Default for ConvertOptions {
             strict: false,
             overwrite: false,
             compression: Compression::Plain,
+            class_folders: ClassFolders::default(),
             decode: DecodeOptions::default(),
         }
     }
@@ -84,7 +96,9 @@ impl Default for ConvertOptions {
 /// ```
 #[derive(Debug)]
 pub struct Conversion {
+    /// The folder, or the list.
     photos: PathBuf,
+    is_list: bool,
     target: Target,
     options: ConvertOptions,
     found: FoundFiles,
@@ -121,6 +135,8 @@ pub struct ConvertReport {
     pub train: Vec<usize>,
     /// Evaluation records of each class.
     pub eval: Vec<usize>,
+    /// Test records of each class: none, unless the photos were split so.
+    pub test: Vec<usize>,
     /// The shards, training first.
     pub shards: Vec<PathBuf>,
     /// Files left out, sorted by path.
@@ -130,13 +146,15 @@ pub struct ConvertReport {
 impl Conversion {
     /// Finds the files in the class folders of `photos`, to be written as shards to the folder `data`.
     ///
-    /// Each folder in `photos` is a class, named after it; classes are sorted by name. Files are looked for in the folders
-    /// in it too. Links are followed, but no folder is gone through twice, nor one that `photos` lies in; hidden files and folders
+    /// Each folder in `photos` is a class, named after it, or as [`ConvertOptions::class_folders`] says; classes are sorted by
+    /// name. Files are looked for in the folders in it too. If `photos` holds a folder `train` (or `training`) and one for
+    /// evaluation (`val`, `valid`, `validation`, `eval`, `evaluation`), for a test (`test`, `testing`) or both, which hold
+    /// folders and no photos themselves, those hold the classes, and the split is taken as it is. Links are followed, but no folder is gone through twice, nor one that `photos` lies in; hidden files and folders
     /// are passed over. Nothing is written or decoded yet.
     ///
     /// # Errors
-    /// Options that make no sense; fewer than two class folders, or one without any file; a `data` that lies in `photos`
-    /// or, without [`overwrite`](ConvertOptions::overwrite), holds a data set already: shards named `train-` or `eval-`,
+    /// Options that make no sense; fewer than two class folders, or one without any file; parts of different classes; a `data` that lies in `photos`
+    /// or, without [`overwrite`](ConvertOptions::overwrite), holds a data set already: shards named `train-`, `eval-` or `test-`,
     /// or `labels.txt`. Any name of shards counts, since two numbers of shards would be two sets of one prefix.
     pub fn new(
         photos: impl AsRef<Path>,
@@ -144,28 +162,46 @@ impl Conversion {
         options: ConvertOptions,
     ) -> Result<Self, ConvertError> {
         let photos = photos.as_ref();
-        if options.shards == 0 {
-            return Err(ConvertError::Options("the number of shards must be at least 1, got 0".into()));
-        }
-        if !(0.0..1.0).contains(&options.eval_fraction) {
-            let got = options.eval_fraction;
-            let reason = format!("the evaluation fraction must be at least 0 and under 1, got {got}");
-            return Err(ConvertError::Options(reason));
-        }
-        let target = Target::new(data.as_ref(), photos, options.overwrite)?;
-        let found = FoundFiles::search(photos)?;
+        check_options(&options)?;
+        let target = Target::beside(data.as_ref(), photos, options.overwrite)?;
+        let found = FoundFiles::search(photos, options.class_folders)?;
         match found.classes.as_slice() {
             [] => return Err(ConvertError::NoClasses { photos: photos.into() }),
             [class] => return Err(ConvertError::OneClass { photos: photos.into(), class: class.clone() }),
             _ => {}
         }
-        let mut conversion = Self { photos: photos.into(), target, options, found };
-        let empty = conversion.without(conversion.found.files.iter().map(|file| file.class));
-        if !empty.is_empty() {
-            let bad = std::mem::take(&mut conversion.found.bad);
-            return Err(conversion.empty(empty, bad));
+        Self { photos: photos.into(), is_list: false, target, options, found }.with_every_class()
+    }
+
+    /// Takes the photos of a list, such as a program reads from the file `list`, to be written as shards to the folder `data`.
+    ///
+    /// # Errors
+    /// Options that make no sense; fewer than two classes, or more than there may be; one without a photo to train on; a `data`
+    /// as [`new`](Self::new) refuses it.
+    ///
+    /// # Panics
+    /// If a photo's class is not among `classes`.
+    pub fn of_list(
+        list: impl AsRef<Path>,
+        classes: ClassNames,
+        photos: Vec<ListedPhoto>,
+        data: impl AsRef<Path>,
+        options: ConvertOptions,
+    ) -> Result<Self, ConvertError> {
+        check_options(&options)?;
+        let target = Target::new(data.as_ref(), options.overwrite)?;
+        let found = list::found(classes, photos)?;
+        Self { photos: list.as_ref().into(), is_list: true, target, options, found }.with_every_class()
+    }
+
+    /// Fails if a class has no file to train on.
+    fn with_every_class(mut self) -> Result<Self, ConvertError> {
+        let empty = self.without(self.found.files.iter());
+        if empty.is_empty() {
+            return Ok(self);
         }
-        Ok(conversion)
+        let bad = std::mem::take(&mut self.found.bad);
+        Err(self.empty(empty, bad))
     }
 
     /// Files to check.
@@ -207,7 +243,7 @@ impl Conversion {
         if self.options.strict && !bad.is_empty() {
             return Err(ConvertError::BadPhotos(bad));
         }
-        let empty = self.without(photos.iter().map(|photo| photo.file.class));
+        let empty = self.without(photos.iter().map(|photo| &photo.file));
         if !empty.is_empty() {
             return Err(self.empty(empty, bad));
         }
@@ -216,18 +252,40 @@ impl Conversion {
         Ok(ConvertPlan { target, options, classes: ClassNames::new(classes), split, bad })
     }
 
-    /// The classes that are not in `present`.
-    fn without(&self, present: impl Iterator<Item = usize>) -> Vec<String> {
+    /// The classes of which no file is there to train on.
+    fn without<'a>(&self, files: impl Iterator<Item = &'a FoundFile>) -> Vec<String> {
         let mut missing: Vec<_> = self.found.classes.iter().map(Some).collect();
-        present.for_each(|class| missing[class] = None);
+        let to_train_on = |file: &&FoundFile| matches!(file.part, None | Some(Part::Train));
+        files.filter(to_train_on).for_each(|file| missing[file.class] = None);
         missing.into_iter().flatten().cloned().collect()
     }
 
     fn empty(&self, classes: Vec<String>, mut bad: Vec<BadPhoto>) -> ConvertError {
-        let folders: Vec<PathBuf> = classes.iter().map(|class| self.photos.join(class)).collect();
-        bad.retain(|bad| folders.iter().any(|folder| bad.path.starts_with(folder)));
-        ConvertError::EmptyClasses { photos: self.photos.clone(), classes, bad }
+        let photos = self.photos.clone();
+        if self.is_list {
+            return ConvertError::EmptyListedClasses { list: photos, classes, bad };
+        }
+        // In the class folder, or in that of a part.
+        let of_class = |path: &Path| {
+            let mut within = path.strip_prefix(&photos).unwrap_or(path).components();
+            let starts = |path: &Path| classes.iter().any(|class| path.starts_with(class));
+            starts(within.as_path()) || (within.next().is_some() && starts(within.as_path()))
+        };
+        bad.retain(|bad| of_class(&bad.path));
+        ConvertError::EmptyClasses { photos, classes, bad }
     }
+}
+
+fn check_options(options: &ConvertOptions) -> Result<(), ConvertError> {
+    if options.shards == 0 {
+        return Err(ConvertError::Options("the number of shards must be at least 1, got 0".into()));
+    }
+    if !(0.0..1.0).contains(&options.eval_fraction) {
+        let got = options.eval_fraction;
+        let reason = format!("the evaluation fraction must be at least 0 and under 1, got {got}");
+        return Err(ConvertError::Options(reason));
+    }
+    Ok(())
 }
 
 impl ConvertPlan {
@@ -238,12 +296,17 @@ impl ConvertPlan {
 
     /// The photos to train on, in the order of their records, which is shuffled over the classes.
     pub fn train(&self) -> impl ExactSizeIterator<Item = PlannedPhoto<'_>> {
-        self.split.train.iter().map(PlannedPhoto::of)
+        self.part(Part::Train)
     }
 
     /// The photos to evaluate on, in the order of their records.
     pub fn eval(&self) -> impl ExactSizeIterator<Item = PlannedPhoto<'_>> {
-        self.split.eval.iter().map(PlannedPhoto::of)
+        self.part(Part::Eval)
+    }
+
+    /// The photos of a part, in the order of their records.
+    pub fn part(&self, part: Part) -> impl ExactSizeIterator<Item = PlannedPhoto<'_>> {
+        self.split.part(part).iter().map(PlannedPhoto::of)
     }
 
     /// Files left out, sorted by path.
@@ -277,20 +340,21 @@ impl ConvertPlan {
         let done = AtomicUsize::new(0);
         let progress = || go_on(progress(done.fetch_add(1, Ordering::Relaxed) + 1));
         let mut parts = Vec::new();
-        for (prefix, photos) in [(TRAIN, &self.split.train), (EVAL, &self.split.eval)] {
+        for part in Part::ALL {
+            let photos = self.split.part(part);
             if photos.is_empty() {
                 continue;
             }
             let mut shards =
-                ShardWriter::create(folder, prefix, self.options.shards, self.options.compression)?;
+                ShardWriter::create(folder, part.prefix(), self.options.shards, self.options.compression)?;
             self.write_part(photos, &mut shards, &progress)?;
             parts.push(shards.into_synced()?);
         }
         held.check()?;
         let shards = self.target.replace(parts, &self.classes)?;
         let Self { classes, split, bad, .. } = self;
-        let (train, eval) = (of_each(&split.train, &classes), of_each(&split.eval, &classes));
-        Ok(ConvertReport { classes, train, eval, shards, bad })
+        let [train, eval, test] = Part::ALL.map(|part| of_each(split.part(part), &classes));
+        Ok(ConvertReport { classes, train, eval, test, shards, bad })
     }
 
     /// Writes photos in order; they are read in parallel, a chunk at a time.
@@ -345,7 +409,7 @@ fn of_each(photos: &[Photo], classes: &ClassNames) -> Vec<usize> {
 
 impl<'a> PlannedPhoto<'a> {
     fn of(photo: &'a Photo) -> Self {
-        let FoundFile { class, name, path } = &photo.file;
+        let FoundFile { class, name, path, .. } = &photo.file;
         PlannedPhoto { class: *class, name, path }
     }
 }

@@ -15,7 +15,7 @@
 //! | what do all epochs share? | `loader.rs` |
 //! | which classes are there? | `classes.rs` |
 //! | is it the same data as before? | `fingerprint.rs` |
-//! | how does a folder of photos become shards? | `convert.rs` |
+//! | how do photos become shards? | `convert.rs` |
 
 mod assemble;
 mod cache;
@@ -31,8 +31,8 @@ mod preprocess;
 
 pub use classes::{ClassNames, MAX_CLASSES};
 pub use convert::{
-    BadPhoto, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PhotoFault, PlannedPhoto,
-    is_unfinished,
+    BadPhoto, ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport,
+    ListedPhoto, Part, PhotoFault, PlannedPhoto, is_unfinished,
 };
 pub use epoch::Epoch;
 pub use error::BatchError;

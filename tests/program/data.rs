@@ -185,3 +185,85 @@ fn suggested_commands_quote_their_paths() {
         ],
     );
 }
+
+#[test]
+fn photos_that_are_split_already_become_train_eval_and_test_shards() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    for (part, numbers) in [("train", 0..8), ("val", 8..10), ("test", 10..12)] {
+        for (class, number) in numbers.flat_map(|number| [("red", number), ("blue", number)]) {
+            let target = folder.join("split").join(part).join(class);
+            fs::create_dir_all(&target).unwrap();
+            fs::copy(photos.join(format!("{class}/{number}.jpg")), target.join(format!("{number}.jpg")))
+                .unwrap();
+        }
+    }
+    let converted = succeeds(folder, &["convert", "split", "data"]);
+    holds(
+        &converted,
+        &["class  train   eval   test", "red        8      2      2", "data/test-00000-of-00002.tfrecord"],
+    );
+    holds(
+        &succeeds(folder, &[TRAIN, &["--epochs", "1", "--out", "run"]].concat()),
+        &["16 photos to train on, 4 to"],
+    );
+    let eval = [&["eval", "--data", "data", "--split", "test"], &MODEL[..]].concat();
+    holds(&succeeds(folder, &eval), &["4 examples"]);
+    fs::rename(folder.join("split/val/red"), folder.join("split/val/green")).unwrap();
+    fails(
+        folder,
+        &["convert", "split", "other"],
+        &["split/val must have the class folders", "lacks `red`", "`green`"],
+    );
+}
+
+#[test]
+fn lists_and_nested_folders_become_shards() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    let lines: Vec<String> = (0..12)
+        .flat_map(|number| [format!("red/{number}.jpg,\"rosso, più\""), format!("blue/{number}.jpg,blu")])
+        .collect();
+    fs::write(
+        folder.join("photos/list.csv"),
+        format!("image,label\n{}\nred/none.jpg,blu\n", lines.join("\n")),
+    )
+    .unwrap();
+    let converted = succeeds(folder, &["convert", "photos/list.csv", "data"]);
+    holds(&converted, &["red/none.jpg: cannot be read", "total          20      4"]);
+    assert_eq!(fs::read_to_string(folder.join("data/labels.txt")).unwrap(), "background\nblu\nrosso, più\n");
+    fs::write(folder.join("bad.csv"), "a.jpg,x\nb.jpg\n").unwrap();
+    fails(folder, &["convert", "bad.csv", "other"], &["bad.csv: line 2: a path and a class are wanted"]);
+    fs::write(folder.join("bad.csv"), "photos/red/1.jpg,x\nphotos/red/2.jpg,\"y\nz\"\n").unwrap();
+    fails(folder, &["convert", "bad.csv", "other"], &["can't be a class name"]);
+    fs::write(folder.join("bad.csv"), "none.jpg,x\nphotos/red/2.jpg,y\n").unwrap();
+    fails(
+        folder,
+        &["convert", "bad.csv", "other"],
+        &["bad.csv: there is no usable photo to train on of x", "none.jpg"],
+    );
+
+    fs::create_dir(folder.join("photos/red/dark")).unwrap();
+    fs::rename(folder.join("photos/red/1.jpg"), folder.join("photos/red/dark/1.jpg")).unwrap();
+    fs::remove_file(folder.join("photos/list.csv")).unwrap();
+    holds(&succeeds(folder, &["convert", "photos", "outer"]), &["red "]);
+    holds(
+        &succeeds(folder, &["convert", "photos", "inner", "--nested-classes"]),
+        &["red/dark      1      0"],
+    );
+}
+
+/// As folders copied from a Mac beside those of another system.
+#[test]
+fn classes_that_look_alike_are_named() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    for (class, name) in [("red", "caf\u{e9}"), ("blue", "cafe\u{301}")] {
+        fs::rename(photos.join(class), photos.join(name)).unwrap();
+    }
+    let (_, notes) = prints(folder, &["convert", "photos", "data"]);
+    holds(&notes, &["note: the classes `cafe\u{301}` and `caf\u{e9}` are two"]);
+}

@@ -1,37 +1,40 @@
-//! `convert`: a folder of photos to TFRecord shards.
+//! `convert`: photos, in folders or a list, to TFRecord shards.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use floret::batch::{Conversion, ConvertError, ConvertOptions, ConvertReport};
+use floret::batch::{ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertReport, Part};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::args::{self, Threads};
-use crate::interrupt::{Interrupt, Interrupted};
-use crate::ui::{self, Progress, Unit, say};
+use crate::interrupt::Interrupt;
+use crate::photo_list::PhotoList;
+use crate::ui::{self, Progress, Unit, note, say};
 use crate::{Error, Result, messages};
 
-/// Turn a folder of photos, one sub-folder a class, into TFRecord shards.
+/// Turn a folder of photos, one sub-folder a class, or a CSV list of photos into TFRecord shards.
+///
+/// A folder with sub-folders train and val (also: valid, validation, eval, test), which hold the class folders, stays split as
+/// it is. A list has the path of a photo (from the list's folder) and its class in each line, with or without a line of
+/// headings, and may have its part, train, val or test, in a third column.
 ///
 /// Writes DATA_DIR/train-00000-of-00002.tfrecord and so on, eval-... likewise, and labels.txt with the names of the classes. Every
 /// photo is decoded first; files that are no JPEG or PNG are listed at the end and left out. A shard appears under its name
 /// only when it is complete.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder with one sub-folder a class: PHOTOS_DIR/cats/*.jpg, PHOTOS_DIR/dogs/*.png, ...
-    #[arg(value_name = "PHOTOS_DIR")]
+    /// Folder with one sub-folder a class: PHOTOS_DIR/cats/*.jpg, PHOTOS_DIR/dogs/*.png, ...; or a CSV list
+    #[arg(value_name = "PHOTOS")]
     photos: PathBuf,
     /// Folder for the shards; made if it is missing
     #[arg(value_name = "DATA_DIR")]
     data: PathBuf,
-    /// Shards of the training photos, and as many of the evaluation photos (up to 500: all are open at once)
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), value_name = "N", default_value = "2")]
-    shards: u32,
-    /// Share of each class's photos kept for evaluation
-    #[arg(long, value_parser = args::fraction, value_name = "X", default_value = "0.2")]
-    eval_fraction: f64,
-    /// Source of the split: the same seed and photos give the same split
-    #[arg(long, value_name = "N", default_value = "1")]
-    seed: u64,
+    #[command(flatten)]
+    shares: Shares,
+    /// Take each folder that photos lie in, however deep, as a class of its own, such as `cats/siamese`
+    #[arg(long)]
+    nested_classes: bool,
     /// Fail if any file can't be used, and write nothing
     #[arg(long)]
     strict: bool,
@@ -42,32 +45,60 @@ pub struct Args {
     threads: Threads,
 }
 
+// How photos are shared out. (No doc comment: clap would take it for the help of the subcommand.)
+#[derive(clap::Args)]
+pub struct Shares {
+    /// Shards of the training photos, and as many of the evaluation photos (up to 500: all are open at once)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), value_name = "N", default_value = "2")]
+    shards: u32,
+    /// Share of each class's photos kept for evaluation
+    #[arg(long, value_parser = args::fraction, value_name = "X", default_value = "0.2")]
+    eval_fraction: f64,
+    /// Source of the split: the same seed and photos give the same split
+    #[arg(long, value_name = "N", default_value = "1")]
+    seed: u64,
+}
+
+impl Shares {
+    pub fn options(&self) -> ConvertOptions {
+        let Shares { shards, eval_fraction, seed } = *self;
+        ConvertOptions { shards, eval_fraction, seed, ..ConvertOptions::default() }
+    }
+}
+
 pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
+    let nested = if args.nested_classes { ClassFolders::Innermost } else { ClassFolders::Outermost };
     let options = ConvertOptions {
-        shards: args.shards,
-        eval_fraction: args.eval_fraction,
-        seed: args.seed,
         strict: args.strict,
         overwrite: args.overwrite,
-        ..ConvertOptions::default()
+        class_folders: nested,
+        ..args.shares.options()
     };
-    let interrupt = Interrupt::catch()?;
-    let converted = convert(args, options, &interrupt);
-    print_report(&converted.map_err(|error| told(error, &interrupt, args))?);
+    convert(&args.photos, &args.data, options, &Interrupt::catch()?)?;
     say!("\nNext:  flowers train --data {} --out run", ui::shell(&args.data));
     Ok(())
 }
 
-fn convert(
-    args: &Args,
-    options: ConvertOptions,
-    interrupt: &Interrupt,
-) -> std::result::Result<ConvertReport, ConvertError> {
-    let conversion = Conversion::new(&args.photos, &args.data, options)?;
+/// Converts, and says what came of it.
+pub fn convert(photos: &Path, data: &Path, options: ConvertOptions, interrupt: &Interrupt) -> Result<()> {
+    let conversion = if photos.is_file() {
+        let PhotoList { classes, photos: listed } = PhotoList::read(photos)?;
+        Conversion::of_list(photos, classes, listed, data, options)
+    } else {
+        Conversion::new(photos, data, options)
+    };
+    let converted = conversion.and_then(|conversion| write(conversion, interrupt));
+    let report = converted.map_err(|error| told(error, interrupt, data))?;
+    print_report(&report);
+    note_lookalikes(report.classes.names());
+    Ok(())
+}
+
+fn write(conversion: Conversion, interrupt: &Interrupt) -> std::result::Result<ConvertReport, ConvertError> {
     let files = conversion.files() as u64;
     let plan = shown("checking", files, interrupt, |done| conversion.check(done))?;
-    let photos = (plan.train().len() + plan.eval().len()) as u64;
+    let photos = [Part::Train, Part::Eval, Part::Test].map(|part| plan.part(part).len() as u64).iter().sum();
     shown("writing", photos, interrupt, |done| plan.write(done))
 }
 
@@ -89,27 +120,33 @@ fn shown<T>(
 }
 
 /// The error, in the words of a signal where one broke the conversion off.
-fn told(error: ConvertError, interrupt: &Interrupt, args: &Args) -> Error {
-    match (&error, interrupt.exit_code()) {
-        (ConvertError::Interrupted, Some(exit_code)) => {
-            let data = args.data.display();
-            let message = format!("nothing was written to {data}; the same command begins again");
-            Interrupted { exit_code, message }.into()
+fn told(error: ConvertError, interrupt: &Interrupt, data: &Path) -> Error {
+    match error {
+        ConvertError::Interrupted if interrupt.exit_code().is_some() => {
+            let data = data.display();
+            interrupt.error(format!("nothing was written to {data}; the same command begins again"))
         }
-        _ => error.into(),
+        error => error.into(),
     }
 }
 
 fn print_report(report: &ConvertReport) {
     let names = report.classes.names();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-    say!("{:width$}  train   eval", "class");
-    for ((name, train), eval) in names.iter().zip(&report.train).zip(&report.eval) {
-        let fill = " ".repeat(width - name.chars().count());
-        say!("{name}{fill}  {train:5}  {eval:5}");
+    let mut parts = vec![("train", &report.train), ("eval", &report.eval)];
+    if report.test.iter().any(|photos| *photos > 0) {
+        parts.push(("test", &report.test));
     }
-    let (train, eval) = (report.train.iter().sum::<usize>(), report.eval.iter().sum::<usize>());
-    say!("{:width$}  {train:5}  {eval:5}", "total");
+    let row = |name: &str, cells: &mut dyn Iterator<Item = String>| {
+        let fill = " ".repeat(width - name.chars().count());
+        say!("{name}{fill}{}", cells.map(|cell| format!("  {cell:>5}")).collect::<String>());
+    };
+    row("class", &mut parts.iter().map(|(part, _)| part.to_string()));
+    for (class, name) in names.iter().enumerate() {
+        row(name, &mut parts.iter().map(|(_, photos)| photos[class].to_string()));
+    }
+    row("total", &mut parts.iter().map(|(_, photos)| photos.iter().sum::<usize>().to_string()));
+    let eval: usize = report.eval.iter().sum();
     say!();
     for shard in &report.shards {
         say!("wrote {}", shard.display());
@@ -125,5 +162,21 @@ fn print_report(report: &ConvertReport) {
         say!(
             "nothing to evaluate on: for a share of each class's photos, see --eval-fraction; it takes two of a class"
         );
+    }
+}
+
+/// Names the classes that may be meant to be one: which differ in upper and lower case alone, or in how a letter with an accent
+/// is composed, as on a disk of macOS.
+fn note_lookalikes(classes: &[String]) {
+    let mut seen: HashMap<String, &String> = HashMap::new();
+    for class in classes {
+        let key = class.to_lowercase().nfc().collect();
+        if let Some(other) = seen.insert(key, class) {
+            let (one, two) = (ui::escaped(other), ui::escaped(class));
+            note!(
+                "note: the classes `{one}` and `{two}` are two, though they look the same but for case or the composition of \
+                 letters: if they are meant to be one, put their photos into one folder and convert again"
+            );
+        }
     }
 }

@@ -34,6 +34,9 @@ pub enum PhotoFault {
     /// It is a link to a folder that holds the photos, or whose photos were found already.
     #[error("leads to a folder whose photos are found elsewhere; remove the link")]
     SeenFolder,
+    /// It is in a list of photos more than once.
+    #[error("is listed more than once; leave one line")]
+    ListedTwice,
 }
 
 /// An error of a [`Conversion`](super::Conversion).
@@ -78,6 +81,43 @@ pub enum ConvertError {
     ClassName {
         /// The folder.
         folder: PathBuf,
+    },
+    /// Two folders of one part, as `val` and `validation`.
+    #[error("{} and {} are both for evaluation or both for training: join them", .0.display(), .1.display())]
+    SamePart(PathBuf, PathBuf),
+    /// A folder beside those of the parts, `train` and another.
+    #[error(
+        "{} lies beside the folders `train` and others of a data set that is split already: move it away",
+        folder.display()
+    )]
+    BesideParts {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Parts of different classes.
+    #[error(
+        "{} must have the class folders that {} has{}{}: rename, add or remove class folders",
+        folder.display(), other.display(), some_classes(", but lacks ", missing), some_classes(", and has besides ", more)
+    )]
+    ClassesDiffer {
+        /// The folder of a part.
+        folder: PathBuf,
+        /// That of another.
+        other: PathBuf,
+        /// The classes of the other that it lacks.
+        missing: Vec<String>,
+        /// Those that it has besides.
+        more: Vec<String>,
+    },
+    /// A list of photos without a usable one of these classes to train on.
+    #[error("{}: there is no usable photo of {} to train on{}", list.display(), named(classes), listed(bad))]
+    EmptyListedClasses {
+        /// The list.
+        list: PathBuf,
+        /// The classes.
+        classes: Vec<String>,
+        /// The photos that can't be used.
+        bad: Vec<BadPhoto>,
     },
     /// Class folders without a usable photo.
     #[error(
@@ -129,6 +169,11 @@ fn named(classes: &[String]) -> String {
     let names: Vec<_> = classes.iter().take(LISTED).map(|class| format!("`{class}`")).collect();
     let more = if classes.len() > LISTED { ", ..." } else { "" };
     format!("{}{more}", names.join(", "))
+}
+
+/// What is said of classes, if there are any.
+fn some_classes(said: &str, classes: &[String]) -> String {
+    if classes.is_empty() { String::new() } else { format!("{said}{}", named(classes)) }
 }
 
 /// `: ` and the first files, a line each.

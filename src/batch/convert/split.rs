@@ -6,15 +6,40 @@ use rand_chacha::ChaCha8Rng;
 use super::photos::Photo;
 use crate::record::crc::masked_crc32c;
 
+/// A part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// What the network learns from: shards `train-*`.
+    Train,
+    /// What tells the best network while it learns: shards `eval-*`.
+    Eval,
+    /// What nobody looks at before the end: shards `test-*`.
+    Test,
+}
+
+impl Part {
+    /// All, in the order in which they are written.
+    pub(super) const ALL: [Part; 3] = [Part::Train, Part::Eval, Part::Test];
+
+    /// The prefix of its shards.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Eval => "eval",
+            Part::Test => "test",
+        }
+    }
+}
+
 /// The photos of each part, in the order of their records.
 #[derive(Debug)]
 pub(super) struct Split {
-    pub train: Vec<Photo>,
-    pub eval: Vec<Photo>,
+    /// By the number of the part.
+    parts: [Vec<Photo>; Part::ALL.len()],
 }
 
 impl Split {
-    /// Takes the same share of each class for evaluation, and shuffles both parts.
+    /// Takes the same share of each class for evaluation, and shuffles all parts. A photo whose part is given goes there.
     ///
     /// Each photo draws two numbers from the seed and its own name alone. Of each class those with the smallest first
     /// number are for evaluation; by the second the records of each part are sorted. So neither the folders' order
@@ -22,24 +47,29 @@ impl Split {
     /// a set converted again after a few changes keeps its evaluation photos.
     pub fn draw(photos: Vec<Photo>, classes: &[String], eval_fraction: f64, seed: u64) -> Self {
         let mut of_class = vec![0; classes.len()];
-        photos.iter().for_each(|photo| of_class[photo.file.class] += 1);
+        let drawn = photos.iter().filter(|photo| photo.file.part.is_none());
+        drawn.for_each(|photo| of_class[photo.file.class] += 1);
         let mut wanted: Vec<usize> = of_class.iter().map(|&n| eval_count(n, eval_fraction)).collect();
 
         let mut drawn: Vec<Drawn> =
             photos.into_iter().map(|photo| Drawn::new(photo, classes, seed)).collect();
         drawn.sort_by(|a, b| (a.cut, &a.photo.file.path).cmp(&(b.cut, &b.photo.file.path)));
-        let (mut train, mut eval) = (Vec::new(), Vec::new());
+        let mut parts: [Vec<Drawn>; Part::ALL.len()] = Default::default();
         for drawn in drawn {
-            let part = match &mut wanted[drawn.photo.file.class] {
-                0 => &mut train,
+            let part = drawn.photo.file.part.unwrap_or_else(|| match &mut wanted[drawn.photo.file.class] {
+                0 => Part::Train,
                 wanted => {
                     *wanted -= 1;
-                    &mut eval
+                    Part::Eval
                 }
-            };
-            part.push(drawn);
+            });
+            parts[part as usize].push(drawn);
         }
-        Split { train: in_order(train), eval: in_order(eval) }
+        Split { parts: parts.map(in_order) }
+    }
+
+    pub fn part(&self, part: Part) -> &[Photo] {
+        &self.parts[part as usize]
     }
 }
 

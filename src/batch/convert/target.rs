@@ -6,14 +6,11 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::ConvertError;
+use super::split::Part;
 use crate::atomic_file::{FileError, open_regular, write_atomically};
 use crate::batch::ClassNames;
 use crate::record::{SyncedShards, remove_stale_shards, shards_in};
 
-/// Prefix of the training shards.
-pub(super) const TRAIN: &str = "train";
-/// Prefix of the evaluation shards.
-pub(super) const EVAL: &str = "eval";
 /// The file of class names.
 const LABELS: &str = "labels.txt";
 /// There while files take their names; hidden, so that nothing takes it for data. It names the files of the conversion,
@@ -38,15 +35,23 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The folder, which need not exist yet.
+    /// The folder, which need not exist yet, for photos of the folder `photos`.
     ///
     /// # Errors
     /// A folder among the photos, or one that holds a data set that must stay.
-    pub fn new(folder: &Path, photos: &Path, overwrite: bool) -> Result<Self, ConvertError> {
+    pub fn beside(folder: &Path, photos: &Path, overwrite: bool) -> Result<Self, ConvertError> {
         let real_photos = fs::canonicalize(photos).map_err(|error| FileError::new(photos, "open", error))?;
         if real_path(folder)?.starts_with(real_photos) {
             return Err(ConvertError::DataAmongPhotos { data: folder.into(), photos: photos.into() });
         }
+        Self::new(folder, overwrite)
+    }
+
+    /// The folder, which need not exist yet.
+    ///
+    /// # Errors
+    /// One that holds a data set that must stay.
+    pub fn new(folder: &Path, overwrite: bool) -> Result<Self, ConvertError> {
         let target = Target { folder: folder.into(), overwrite };
         target.check()?;
         Ok(target)
@@ -83,8 +88,8 @@ impl Target {
         classes: &ClassNames,
     ) -> Result<Vec<PathBuf>, ConvertError> {
         self.check()?;
-        for prefix in [TRAIN, EVAL] {
-            remove_stale_shards(&self.folder, prefix);
+        for part in Part::ALL {
+            remove_stale_shards(&self.folder, part.prefix());
         }
         let marker = self.folder.join(MARKER);
         let old = self.occupants()?;
@@ -134,7 +139,7 @@ impl Target {
         }
         let mut shards: Vec<PathBuf> = shards_in(&self.folder)?
             .into_iter()
-            .filter(|(name, _)| [TRAIN, EVAL].contains(&name.prefix.as_str()))
+            .filter(|(name, _)| Part::ALL.iter().any(|part| part.prefix() == name.prefix))
             .map(|(_, path)| path)
             .collect();
         shards.sort();

@@ -1,0 +1,307 @@
+//! The files of a folder of photos, and their classes.
+//!
+//! ```text
+//! PHOTOS/cats/1.jpg           PHOTOS/train/cats/1.jpg          PHOTOS/cats/siamese/1.jpg
+//! PHOTOS/cats/siamese/2.jpg   PHOTOS/val/cats/2.jpg            PHOTOS/dogs/2.jpg
+//! PHOTOS/dogs/3.jpg           PHOTOS/val/dogs/3.jpg            classes cats/siamese and dogs,
+//! classes cats and dogs       the same, split as it is         with ClassFolders::Innermost
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::{BadPhoto, ConvertError, PhotoFault};
+use super::photos::FoundFile;
+use super::split::Part;
+use crate::atomic_file::FileError;
+use crate::batch::classes;
+use crate::image::{PhotoError, is_photo};
+
+/// Which folders are classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClassFolders {
+    /// Those that lie in the folder of photos; what lies in folders in them is theirs.
+    #[default]
+    Outermost,
+    /// Each that photos lie in, however deep; its name is the path to it, with `/` between folders.
+    Innermost,
+}
+
+/// What a folder of class folders holds.
+#[derive(Debug, Default)]
+pub(super) struct FoundFiles {
+    /// Class names, sorted.
+    pub classes: Vec<String>,
+    /// Files that may be photos, sorted by part, class and name.
+    pub files: Vec<FoundFile>,
+    /// Files and folders that can't be.
+    pub bad: Vec<BadPhoto>,
+}
+
+impl FoundFiles {
+    /// Looks through the class folders of `photos`, or of the parts in it, and the folders in them. Hidden files and folders are
+    /// passed over.
+    pub fn search(photos: &Path, class_folders: ClassFolders) -> Result<Self, ConvertError> {
+        let failed = |error| FileError::new(photos, "list the folder", error);
+        let real = fs::canonicalize(photos).map_err(failed)?;
+        let mut search = Search::beginning_at(&real, class_folders);
+        let Some(parts) = part_folders(photos)? else {
+            search.add_classes(photos, None)?;
+            return search.finish(&[]);
+        };
+        search.add_strays(photos)?;
+        for (part, folder) in &parts {
+            // Gone through here, so that no link leads to it again.
+            let real = fs::canonicalize(folder).map_err(|error| FileError::new(folder, "open", error))?;
+            search.seen.insert(real);
+            search.add_classes(folder, Some(*part))?;
+        }
+        search.finish(&parts)
+    }
+}
+
+/// The names of folders of parts.
+const PART_NAMES: [(Part, &[&str]); 3] = [
+    (Part::Train, &["train", "training"]),
+    (Part::Eval, &["val", "valid", "validation", "eval", "evaluation"]),
+    (Part::Test, &["test", "testing"]),
+];
+
+/// The folders `train` and `val`, `test` or both, if that is how the photos are laid out: folders that hold folders and no photo
+/// themselves. Without one for evaluation that for the test is.
+fn part_folders(photos: &Path) -> Result<Option<Vec<(Part, PathBuf)>>, ConvertError> {
+    let (mut parts, mut others) = (Vec::<(Part, PathBuf)>::new(), Vec::new());
+    for Entry { os_name, path } in
+        entries(photos).map_err(|error| FileError::new(photos, "list the folder", error))?
+    {
+        if !path.is_dir() {
+            continue;
+        }
+        let name = os_name.to_str().map(str::to_lowercase).unwrap_or_default();
+        let part = PART_NAMES.iter().find(|(_, names)| names.contains(&name.as_str()));
+        match part {
+            Some((part, _)) if holds_only_folders(&path) => parts.push((*part, path)),
+            _ => others.push(path),
+        }
+    }
+    parts.sort();
+    if parts.len() < 2 || parts[0].0 != Part::Train {
+        return Ok(None);
+    }
+    if let Some(same) = parts.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(ConvertError::SamePart(same[0].1.clone(), same[1].1.clone()));
+    }
+    if let Some(folder) = others.into_iter().next() {
+        return Err(ConvertError::BesideParts { folder });
+    }
+    if let [_, (part, _)] = &mut parts[..] {
+        *part = Part::Eval;
+    }
+    Ok(Some(parts))
+}
+
+/// Whether folders lie in it, and no photos.
+fn holds_only_folders(folder: &Path) -> bool {
+    let inside = entries(folder).unwrap_or_default();
+    inside.iter().any(|entry| entry.path.is_dir()) && !inside.iter().any(|entry| is_photo(&entry.path))
+}
+
+/// A folder to look through.
+struct Folder {
+    /// The number of its class; none above the classes.
+    class: Option<usize>,
+    part: Option<Part>,
+    /// Its path from where class names begin, with a `/` behind each folder.
+    within: String,
+    path: PathBuf,
+}
+
+/// Looks through folders, each once: a link may lead to one that has its photos in another class, or around in circles.
+///
+/// Links come last, so that it is never a folder of its own that was gone through already.
+struct Search {
+    found: FoundFiles,
+    class_folders: ClassFolders,
+    /// The number of each class, for the time being.
+    numbers: BTreeMap<String, usize>,
+    /// The classes of each part, by their numbers.
+    of_part: BTreeSet<(Option<Part>, usize)>,
+    /// The real paths of the folders gone through, and of those that all of them lie in.
+    seen: HashSet<PathBuf>,
+    folders: VecDeque<Folder>,
+    links: VecDeque<Folder>,
+}
+
+impl Search {
+    fn beginning_at(real: &Path, class_folders: ClassFolders) -> Self {
+        let seen = real.ancestors().map(Path::to_path_buf).collect();
+        Self {
+            found: FoundFiles::default(),
+            class_folders,
+            numbers: BTreeMap::new(),
+            of_part: BTreeSet::new(),
+            seen,
+            folders: VecDeque::new(),
+            links: VecDeque::new(),
+        }
+    }
+
+    /// Adds the folders in `photos`.
+    fn add_classes(&mut self, photos: &Path, part: Option<Part>) -> Result<(), ConvertError> {
+        let failed = |error| FileError::new(photos, "list the folder", error);
+        for Entry { os_name, path } in entries(photos).map_err(failed)? {
+            if path.is_dir() {
+                let folder = match self.class_folders {
+                    ClassFolders::Outermost => {
+                        let class = Some(self.class(os_name.to_str(), part, &path)?);
+                        Folder { class, part, within: String::new(), path }
+                    }
+                    ClassFolders::Innermost => {
+                        let within = format!("{}/", os_name.to_string_lossy());
+                        Folder { class: None, part, within, path }
+                    }
+                };
+                self.add(folder);
+            }
+        }
+        self.add_strays(photos)
+    }
+
+    /// Sets aside the photos that lie beside class folders. Other files there, such as a licence, are nobody's photo.
+    fn add_strays(&mut self, photos: &Path) -> Result<(), ConvertError> {
+        let inside = entries(photos).map_err(|error| FileError::new(photos, "list the folder", error))?;
+        let strays = inside.into_iter().filter(|entry| is_photo(&entry.path));
+        self.found.bad.extend(strays.map(|Entry { path, .. }| BadPhoto { path, fault: PhotoFault::NoClass }));
+        Ok(())
+    }
+
+    /// The number of a class, for the time being: the place of its first folder.
+    fn class(&mut self, name: Option<&str>, part: Option<Part>, path: &Path) -> Result<usize, ConvertError> {
+        let Some(name) = name.filter(|name| classes::is_a_line(name)) else {
+            return Err(ConvertError::ClassName { folder: path.into() });
+        };
+        let class = self.numbers.get(name).copied().unwrap_or_else(|| {
+            self.found.classes.push(name.to_owned());
+            self.found.classes.len() - 1
+        });
+        self.numbers.insert(name.to_owned(), class);
+        self.of_part.insert((part, class));
+        Ok(class)
+    }
+
+    fn add(&mut self, folder: Folder) {
+        let list = if folder.path.is_symlink() { &mut self.links } else { &mut self.folders };
+        list.push_back(folder);
+    }
+
+    fn finish(mut self, parts: &[(Part, PathBuf)]) -> Result<FoundFiles, ConvertError> {
+        while let Some(folder) = self.folders.pop_front().or_else(|| self.links.pop_front()) {
+            self.look_through(folder)?;
+        }
+        self.require_same_classes(parts)?;
+        let Self { mut found, numbers, .. } = self;
+        let sorted: HashMap<usize, usize> =
+            numbers.values().enumerate().map(|(new, &old)| (old, new)).collect();
+        found.classes = numbers.into_keys().collect();
+        found.files.iter_mut().for_each(|file| file.class = sorted[&file.class]);
+        found.files.sort_by(|a, b| (a.part, a.class, &a.path).cmp(&(b.part, b.class, &b.path)));
+        Ok(found)
+    }
+
+    fn look_through(&mut self, folder: Folder) -> Result<(), ConvertError> {
+        let listed = fs::canonicalize(&folder.path).and_then(|real| {
+            if !self.seen.insert(real) {
+                return Ok(None);
+            }
+            entries(&folder.path).map(Some)
+        });
+        let inside = match listed {
+            Ok(Some(inside)) => inside,
+            Ok(None) => {
+                self.found.bad.push(BadPhoto { path: folder.path, fault: PhotoFault::SeenFolder });
+                return Ok(());
+            }
+            Err(error) => {
+                self.found.bad.push(unreadable(folder.path, error));
+                return Ok(());
+            }
+        };
+        let Folder { class, part, within, path: own_path } = folder;
+        let innermost = self.class_folders == ClassFolders::Innermost;
+        let class = match class {
+            None if innermost && inside.iter().any(|entry| is_photo(&entry.path)) => {
+                // The character that stands for what is not UTF-8 would make one class of several.
+                let name =
+                    within.strip_suffix('/').filter(|name| !name.contains(char::REPLACEMENT_CHARACTER));
+                Some(self.class(name, part, &own_path)?)
+            }
+            class => class,
+        };
+        for Entry { os_name, path } in inside {
+            let os_name = os_name.to_string_lossy();
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => {
+                    let class = class.filter(|_| !innermost);
+                    self.add(Folder { class, part, within: format!("{within}{os_name}/"), path });
+                }
+                Ok(metadata) if metadata.is_file() => {
+                    let name = if innermost { os_name.into_owned() } else { format!("{within}{os_name}") };
+                    // Without a class it is no photo, but a note beside the folders of classes.
+                    let file = class.map(|class| FoundFile { class, name, path, part });
+                    self.found.files.extend(file);
+                }
+                Ok(_) => self.found.bad.push(BadPhoto { path, fault: PhotoError::NotAFile.into() }),
+                Err(error) => self.found.bad.push(unreadable(path, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails unless all parts have the same classes.
+    fn require_same_classes(&self, parts: &[(Part, PathBuf)]) -> Result<(), ConvertError> {
+        let Some(((first, other), rest)) = parts.split_first() else { return Ok(()) };
+        let classes = |part: Part| -> BTreeSet<&String> {
+            let own = self.of_part.iter().filter(|(of, _)| *of == Some(part));
+            own.map(|(_, class)| &self.found.classes[*class]).collect()
+        };
+        let wanted = classes(*first);
+        for (part, folder) in rest {
+            let there = classes(*part);
+            let only_in = |a: &BTreeSet<&String>, b: &BTreeSet<&String>| -> Vec<String> {
+                a.difference(b).map(|&class| class.clone()).collect()
+            };
+            let (missing, more) = (only_in(&wanted, &there), only_in(&there, &wanted));
+            if !(missing.is_empty() && more.is_empty()) {
+                let (folder, other) = (folder.clone(), other.clone());
+                return Err(ConvertError::ClassesDiffer { folder, other, missing, more });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(path: PathBuf, error: io::Error) -> BadPhoto {
+    BadPhoto { path, fault: PhotoError::from(error).into() }
+}
+
+struct Entry {
+    os_name: OsString,
+    path: PathBuf,
+}
+
+/// What a folder holds, sorted by name, without what is hidden.
+fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let os_name = entry.file_name();
+        if !os_name.as_encoded_bytes().starts_with(b".") {
+            entries.push(Entry { os_name, path: entry.path() });
+        }
+    }
+    entries.sort_by(|a, b| a.os_name.cmp(&b.os_name));
+    Ok(entries)
+}
