@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod data;
 mod demo;
+mod download;
 mod evaluation;
 mod files;
 mod folder;
@@ -45,11 +46,14 @@ With photos of your own, one sub-folder a class:
   flowers train   --data data --out run            the best network so far is run/model.safetensors
   flowers eval    --data data --model run/model.safetensors
   flowers predict --model run/model.safetensors holiday.jpg
+Without photos of your own:
+  flowers download --out flower-photos             TensorFlow's flower photos (229 MB), as TFRecords in flower-photos/data
 
 `flowers SUBCOMMAND --help` explains each flag. From a clone, `flowers` is `cargo run --release --example flowers --`.";
 
 #[derive(Subcommand)]
 enum Command {
+    Download(commands::download::Args),
     Convert(commands::convert::Args),
     Train(commands::train::Args),
     Eval(commands::eval::Args),
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         None => commands::demo::run(&cli.demo),
+        Some(Command::Download(args)) => commands::download::run(&args),
         Some(Command::Convert(args)) => commands::convert::run(&args),
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Eval(args)) => commands::eval::run(&args),

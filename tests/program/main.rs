@@ -1,10 +1,12 @@
 //! The program `flowers`, run as a process: what its subcommands print, their files and their exit codes.
+mod archives;
 // Signals and limits are sent as Linux has them.
 #[cfg(target_os = "linux")]
 mod crashes;
 mod data;
 #[cfg(target_os = "linux")]
 mod disks;
+mod download;
 mod foreign;
 mod journey;
 #[cfg(target_os = "linux")]
@@ -12,5 +14,6 @@ mod odd_files;
 mod prediction;
 #[cfg(target_os = "linux")]
 mod process;
+mod server;
 mod support;
 mod training;
