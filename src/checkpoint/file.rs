@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::ops::Range;
 use std::path::Path;
 
-use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
@@ -243,23 +243,45 @@ pub(super) trait Header: DeserializeOwned {
 
 /// The arrays of a file, to be taken by name.
 #[derive(Debug)]
-pub(super) struct Arrays(BTreeMap<String, ArrayD<f32>>);
+pub(super) struct Arrays {
+    /// The whole file.
+    bytes: Vec<u8>,
+    /// Where in it each array lies.
+    places: BTreeMap<String, Range<usize>>,
+}
 
 impl Arrays {
-    /// Takes out the array of this name.
-    pub fn take(&mut self, path: &Path, name: &str) -> Result<ArrayD<f32>, CheckpointError> {
-        self.0.remove(name).ok_or_else(|| missing(path, name))
+    /// Takes out the values of the array of this name: fills `to` with them.
+    pub fn take_to(&mut self, path: &Path, name: &str, to: &mut [f32]) -> Result<(), CheckpointError> {
+        let values = self.take_bytes(path, name)?;
+        if values.len() != to.len() {
+            let (got, want, name) = (values.len(), to.len(), name.escape_debug());
+            let reason = format!("the array `{name}` has {got} values, the network wants {want}");
+            return Err(CheckpointError::damaged(path, reason));
+        }
+        to.iter_mut().zip(values).for_each(|(to, bytes)| *to = f32::from_le_bytes(*bytes));
+        Ok(())
+    }
+
+    /// Takes out the values of the array of this name.
+    pub fn take(&mut self, path: &Path, name: &str) -> Result<Vec<f32>, CheckpointError> {
+        Ok(self.take_bytes(path, name)?.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
+    fn take_bytes(&mut self, path: &Path, name: &str) -> Result<&[[u8; 4]], CheckpointError> {
+        let place = self.places.remove(name).ok_or_else(|| missing(path, name))?;
+        Ok(self.bytes[place].as_chunks().0)
     }
 
     /// The arrays whose names begin with `prefix`, without it.
     pub fn under(self, prefix: &str) -> Self {
-        let named = |(name, array): (String, _)| Some((name.strip_prefix(prefix)?.to_owned(), array));
-        Self(self.0.into_iter().filter_map(named).collect())
+        let named = |(name, place): (String, _)| Some((name.strip_prefix(prefix)?.to_owned(), place));
+        Self { bytes: self.bytes, places: self.places.into_iter().filter_map(named).collect() }
     }
 
     /// Names that begin with `prefix`.
     pub fn names_under(&self, prefix: &str) -> Vec<String> {
-        self.0.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
+        self.places.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
     }
 }
 
@@ -333,7 +355,10 @@ pub(super) fn read<T: Header>(path: &Path, kind: Kind) -> Result<(T, Arrays), Ch
             )));
         }
     }
-    Ok((header, read_arrays(path, &tensors)?))
+    let start = bytes.len() - metadata.data_len();
+    let place = |info: &TensorInfo| start + info.data_offsets.0..start + info.data_offsets.1;
+    let places = metadata.tensors().into_iter().map(|(name, info)| (name, place(info))).collect();
+    Ok((header, Arrays { bytes, places }))
 }
 
 /// A file that does not begin with a description.
@@ -374,15 +399,4 @@ fn other_kind(begin: &[u8]) -> Option<&'static str> {
         return None;
     }
     if begins_record(begin) { Some("a TFRecord file") } else { looks_like(begin) }
-}
-
-fn read_arrays(path: &Path, tensors: &SafeTensors<'_>) -> Result<Arrays, CheckpointError> {
-    let mut arrays = BTreeMap::new();
-    for (name, tensor) in tensors.iter() {
-        let values = tensor.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        let array = ArrayD::from_shape_vec(IxDyn(tensor.shape()), values)
-            .map_err(|error| CheckpointError::damaged(path, format!("`{name}`: {error}")))?;
-        arrays.insert(name.to_owned(), array);
-    }
-    Ok(Arrays(arrays))
 }

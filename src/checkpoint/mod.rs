@@ -9,6 +9,28 @@
 //! - `training.safetensors` ([`save_training`], [`load_training`]): the same network as it is now, the optimizer's
 //!   slots and the position to the batch: all that resuming needs.
 //!
+//! # The arrays of `model.safetensors`
+//!
+//! Any reader of safetensors can load them (Python: `safetensors.numpy.load_file`, `safetensors.torch.load_file`). All are
+//! `F32` and row-major; each is named by its layer, the layer's name in the network, and its role:
+//!
+//! | array | shape | what it is |
+//! | --- | --- | --- |
+//! | `LAYER/kernel` of a `conv2d` | height, width, in, out (HWIO) | the filters; PyTorch wants `permute(3, 2, 0, 1)` |
+//! | `LAYER/kernel` of a `dense` | in, out | `y = x kernel + bias`; PyTorch's `Linear.weight` is its transpose |
+//! | `LAYER/bias` | out | left out by `no_bias` |
+//! | `LAYER/gamma`, `LAYER/beta` of a `batch_norm` | channels | what it scales and shifts by |
+//! | `LAYER/moving_mean`, `LAYER/moving_variance` of a `batch_norm` | channels | what inference normalises by: `(x - mean) / sqrt(variance + epsilon)` |
+//! | `LAYER/body_1_conv2d/kernel`, `LAYER/shortcut_1_conv2d/kernel`, ... of a `residual` | as of the inner layer | by the part, the number within it and the kind |
+//!
+//! Images are NHWC, and `flatten` keeps that order: a `dense` behind it has its inputs by row, column, channel. The reference
+//! network's layers are `conv1` to `conv5`, `fc1` to `fc3` and `logits`.
+//!
+//! The metadata entry `floret` is JSON: `network` with its `layers` in order (kind and hyper-parameters of each), `classes` by
+//! output, and `preprocess` (`image_size`, `fit`, `orientation`). After that, an input is standardized as a whole:
+//! `(x - mean) / max(deviation, 1 / sqrt(n))` of its n levels. `examples/python/load_in_pytorch.py` does it all for the reference
+//! network.
+//!
 //! A [`Saver`] writes both while training; a [`RunFolder`] keeps their folder to one process.
 
 mod arithmetic;
@@ -43,7 +65,7 @@ pub struct ModelInfo {
 
 impl ModelInfo {
     /// Why this does not fit `network`, if so.
-    fn defect(&self, network: &Network) -> Option<String> {
+    pub(crate) fn defect(&self, network: &Network) -> Option<String> {
         let (outputs, classes) = (network.outputs(), self.classes.len());
         if outputs != classes {
             return Some(format!("the network has {outputs} outputs, but there are {classes} class names"));
@@ -87,14 +109,15 @@ impl ModelHeader {
         check_count(path, "steps", self.steps)?;
         let failed = |error| CheckpointError::network(path, error);
         let (params, _) = self.network.params().map_err(failed)?;
-        let mut network = NetworkBuilder::from_spec(self.network).seed(self.seed).build().map_err(failed)?;
+        let mut network =
+            NetworkBuilder::from_spec(self.network).seed(self.seed).build_zeros().map_err(failed)?;
         if let Some(reason) = self.info.defect(&network) {
             return Err(CheckpointError::damaged(path, reason));
         }
         network.resume_at(self.steps, self.seed);
         for Param { name, .. } in &params {
-            let values = arrays.take(path, name)?;
-            network.set_array(name, values.view()).map_err(failed)?;
+            let values = network.array_mut(name).expect("a network has the arrays of its description");
+            arrays.take_to(path, name, values)?;
         }
         Ok((network, self.info))
     }
@@ -165,4 +188,15 @@ pub fn load_model(path: impl AsRef<Path>) -> Result<(Network, ModelInfo), Checkp
     let path = path.as_ref();
     let (header, mut arrays) = file::read::<ModelHeader>(path, Kind::Model)?;
     header.build(path, &mut arrays)
+}
+
+impl Network {
+    /// The network of a model file, alone; [`load_model`] gives class names and preprocessing too, and
+    /// [`Classifier`](crate::Classifier) all three as one.
+    ///
+    /// # Errors
+    /// As [`load_model`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        Ok(load_model(path)?.0)
+    }
 }

@@ -111,7 +111,7 @@ pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, Checkpoint
     }
     let mut slots = Vec::new();
     for name in arrays.names_under(OPTIMIZER) {
-        let values = arrays.take(path, &name)?.into_raw_vec_and_offset().0;
+        let values = arrays.take(path, &name)?;
         slots.push((name[OPTIMIZER.len()..].to_owned(), values));
     }
     let mut arrays = arrays.under(NETWORK);

@@ -38,14 +38,6 @@ impl Aligned {
     }
 }
 
-impl From<&[f32]> for Aligned {
-    fn from(values: &[f32]) -> Self {
-        let mut aligned = Self::zeros(values.len());
-        aligned.copy_from_slice(values);
-        aligned
-    }
-}
-
 impl Deref for Aligned {
     type Target = [f32];
 

@@ -116,20 +116,21 @@ impl NetworkBuilder {
     /// The first layer that does not fit its input, by name with both shapes; two layers of one name; outputs that are
     /// not a vector; a loss that does not fit them.
     pub fn build(self) -> Result<Network, NetworkError> {
-        let mut names = BTreeMap::new();
-        for (index, NamedLayer { name, .. }) in self.spec.layers.iter().enumerate() {
-            if name.is_empty() {
-                return Err(ShapeError::new(format!("layer {index} has an empty name")).into());
-            }
-            if let Some(first) = names.insert(name, index) {
-                return Err(ShapeError::new(format!(
-                    "layers {first} and {index} are both named `{}`",
-                    name.escape_debug()
-                ))
-                .into());
-            }
-        }
-        let layers = Sequential::new(self.spec.input, &self.spec.layers, self.seed)?;
+        let seed = self.seed;
+        self.build_with(|input, layers| Sequential::new(input, layers, seed))
+    }
+
+    /// [`build`](Self::build) with every weight 0, for weights that are known.
+    pub(crate) fn build_zeros(self) -> Result<Network, NetworkError> {
+        self.build_with(Sequential::zeros)
+    }
+
+    fn build_with(
+        self,
+        layers: impl FnOnce(Shape, &[NamedLayer]) -> Result<Sequential, ShapeError>,
+    ) -> Result<Network, NetworkError> {
+        self.check_names()?;
+        let layers = layers(self.spec.input, &self.spec.layers)?;
         let Shape::Vector(outputs) = layers.output() else {
             return Err(ShapeError::new(format!(
                 "the network ends in an image of {}, but its output must be a vector: end it with Flatten or GlobalAvgPool and Dense",
@@ -139,5 +140,21 @@ impl NetworkBuilder {
         };
         self.spec.loss.check(outputs)?;
         Ok(Network { seed: self.seed, steps: 0, spec: self.spec, layers })
+    }
+
+    fn check_names(&self) -> Result<(), ShapeError> {
+        let mut names = BTreeMap::new();
+        for (index, NamedLayer { name, .. }) in self.spec.layers.iter().enumerate() {
+            if name.is_empty() {
+                return Err(ShapeError::new(format!("layer {index} has an empty name")));
+            }
+            if let Some(first) = names.insert(name, index) {
+                return Err(ShapeError::new(format!(
+                    "layers {first} and {index} are both named `{}`",
+                    name.escape_debug()
+                )));
+            }
+        }
+        Ok(())
     }
 }

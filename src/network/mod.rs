@@ -76,6 +76,14 @@ pub enum NetworkError {
         /// The first such image of the batch, from 0.
         image: usize,
     },
+    /// No output of this number.
+    #[error("output {class} is asked for, but the network has {outputs}, counted from 0")]
+    NoSuchOutput {
+        /// The output asked for.
+        class: usize,
+        /// How many there are.
+        outputs: usize,
+    },
     /// No array of this name.
     #[error("the network has no array named `{name}`; it has {}", .known.join(", "))]
     UnknownArray {
@@ -118,6 +126,10 @@ pub struct StepReport {
 /// A convolutional network: its layers, loss and weights.
 ///
 /// Images go in as NHWC arrays of standardized values, labels as classes from 0.
+///
+/// One network serves any number of threads at once: [`forward`](Self::forward), [`predict`](Self::predict) and
+/// [`evaluate`](Self::evaluate) take `&self`. Each thread has room to work in of its own, kept for the next call, and none waits
+/// for another.
 #[derive(Debug)]
 pub struct Network {
     spec: NetworkSpec,
@@ -215,9 +227,12 @@ impl Network {
 
     /// Forward pass of inference: the outputs (logits) of each image, (examples, outputs).
     ///
+    /// Of up to four images filters are used in a form that the first such call prepares; more images may round otherwise.
+    ///
     /// # Errors
     /// Images of another size than the network's input, or none.
-    pub fn forward(&mut self, images: ArrayView4<f32>) -> Result<Array2<f32>, NetworkError> {
+    pub fn forward<'i>(&self, images: impl Into<ArrayView4<'i, f32>>) -> Result<Array2<f32>, NetworkError> {
+        let images = images.into();
         let batch = self.check_images(&images)?;
         let mut outputs = Array2::zeros((batch, self.outputs()));
         self.layers.infer(&values(&images), outputs.as_slice_mut().expect("in standard layout"));
@@ -228,7 +243,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`forward`](Self::forward); and outputs that are NaN or infinite.
-    pub fn predict(&mut self, images: ArrayView4<f32>) -> Result<Array2<f32>, NetworkError> {
+    pub fn predict<'i>(&self, images: impl Into<ArrayView4<'i, f32>>) -> Result<Array2<f32>, NetworkError> {
         let mut outputs = self.forward(images)?;
         if let Some(image) = outputs.rows().into_iter().position(|row| row.iter().any(|v| !v.is_finite())) {
             return Err(NetworkError::OutputNotFinite { image });
@@ -246,7 +261,7 @@ impl Network {
     /// # Errors
     /// The first error of `batches`, or a batch that does not fit the network.
     pub fn evaluate<E: From<NetworkError>>(
-        &mut self,
+        &self,
         batches: impl IntoIterator<Item = Result<Batch, E>>,
     ) -> Result<Evaluation, E> {
         self.evaluate_each(batches, |_, _| {})
@@ -257,7 +272,7 @@ impl Network {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     pub fn evaluate_each<E: From<NetworkError>>(
-        &mut self,
+        &self,
         batches: impl IntoIterator<Item = Result<Batch, E>>,
         mut look: impl FnMut(&Batch, ArrayView2<f32>),
     ) -> Result<Evaluation, E> {
@@ -331,8 +346,16 @@ impl Network {
             let (want, got) = (param.shape.clone(), values.shape().to_vec());
             return Err(NetworkError::ArrayShape { name: name.into(), want, got });
         }
-        array.iter_mut().zip(values).for_each(|(a, v)| *a = *v);
+        match values.as_slice() {
+            Some(values) => array.copy_from_slice(values),
+            None => array.iter_mut().zip(values).for_each(|(a, v)| *a = *v),
+        }
         Ok(())
+    }
+
+    /// The values of the array of this name, in row-major order, to change.
+    pub(crate) fn array_mut(&mut self, name: &str) -> Option<&mut [f32]> {
+        self.layers.array_mut(name).map(|(_, values)| values)
     }
 
     /// Takes up training where another run left it: the number of steps made and the seed of its randomness.

@@ -1,5 +1,7 @@
 //! Layers one after another with their weights and memory: the part of a network below the loss.
 
+use std::sync::OnceLock;
+
 use ndarray::{ArrayViewD, IxDyn};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +20,7 @@ const WEIGHTS_STREAM: u64 = 1 << 63;
 /// Layers with their weights, gradients and moving averages.
 ///
 /// Batches are flat slices, one example after another. [`crate::network::Network`] adds a loss and checks what comes
-/// from outside; this is also the way to run a layer alone.
+/// from outside; this is also the way to run a layer alone. Several threads may infer at once.
 #[derive(Debug)]
 pub struct Sequential {
     chain: Chain,
@@ -31,7 +33,7 @@ pub struct Sequential {
     segments: Vec<Segment>,
     workspace: Workspace,
     /// What the layers prepared of the weights as they are, once it has been wanted.
-    prepared: Option<Aligned>,
+    prepared: OnceLock<Aligned>,
     /// The input of a forward pass that awaits its backward pass.
     pending: Option<Vec<f32>>,
 }
@@ -62,21 +64,32 @@ impl Sequential {
     /// # Errors
     /// The first layer that does not fit its input, by name; no layer that computes anything.
     pub fn new(input: Shape, layers: &[NamedLayer], seed: u64) -> Result<Self, ShapeError> {
-        let chain = Chain::build_some(layers, input)?;
+        let mut drawn = Self::zeros(input, layers)?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(WEIGHTS_STREAM);
-        let weights = draw(chain.params(), &mut rng);
-        let state = draw(chain.state(), &mut rng);
+        draw(drawn.chain.params(), &mut rng, &mut drawn.weights);
+        draw(drawn.chain.state(), &mut rng, &mut drawn.state);
+        Ok(drawn)
+    }
+
+    /// The same with every weight 0, for weights that are known: drawing them takes longer than reading them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn zeros(input: Shape, layers: &[NamedLayer]) -> Result<Self, ShapeError> {
+        let chain = Chain::build_some(layers, input)?;
+        let values = |params: &[Param]| params.iter().map(Param::len).sum();
+        let (weights, state): (usize, usize) = (values(chain.params()), values(chain.state()));
         Ok(Self {
-            gradients: Aligned::zeros(weights.len()),
+            weights: Aligned::zeros(weights),
+            gradients: Aligned::zeros(weights),
+            state: vec![0.0; state],
+            state_before: vec![0.0; state],
             segments: segments(chain.params()),
             workspace: Workspace::default(),
-            prepared: None,
+            prepared: OnceLock::new(),
             pending: None,
-            state_before: state.clone(),
             chain,
-            weights: Aligned::from(weights.as_slice()),
-            state,
         })
     }
 
@@ -98,18 +111,27 @@ impl Sequential {
     ///
     /// # Panics
     /// If `x` is not a whole number of examples, or `y` not as many.
-    pub fn infer(&mut self, x: &[f32], y: &mut [f32]) {
+    pub fn infer(&self, x: &[f32], y: &mut [f32]) {
         let batch = self.batch(x);
         assert_eq!(y.len(), batch * self.output().len(), "an output for each example");
-        if batch <= FEW && self.prepared.is_none() {
-            let mut prepared = Aligned::zeros(self.chain.prepared_len());
-            in_pool(|| self.chain.prepare(&self.weights, &mut prepared));
-            self.prepared = Some(prepared);
-        }
-        let prepared = self.prepared.as_deref().filter(|_| batch <= FEW).unwrap_or_default();
+        let prepared = if batch <= FEW { self.prepared() } else { &[] };
         let values = Values { w: &self.weights, state: &self.state, prepared };
-        let scratch = self.workspace.infer(self.chain.memory(batch));
-        in_pool(|| self.chain.infer(values, x, y, scratch));
+        self.workspace.infer(self.chain.memory(batch), |scratch| {
+            in_pool(|| self.chain.infer(values, x, y, scratch));
+        });
+    }
+
+    /// What the layers prepare of the weights as they are.
+    ///
+    /// Threads that want it at once may each make it; the first one's is kept. To wait for that one could take forever: in
+    /// the pool, what a thread does while it waits for a part of its work may be another's inference.
+    fn prepared(&self) -> &[f32] {
+        if let Some(prepared) = self.prepared.get() {
+            return prepared;
+        }
+        let mut prepared = Aligned::zeros(self.chain.prepared_len());
+        in_pool(|| self.chain.prepare(&self.weights, &mut prepared));
+        self.prepared.get_or_init(|| prepared)
     }
 
     /// Forward pass of training over a batch `x`: the outputs. What [`backward`](Self::backward) needs is kept.
@@ -193,7 +215,7 @@ impl Sequential {
     /// Moves the weights against the gradients of the last backward pass. Returns the gradients' L2 norm if the
     /// optimizer clips.
     pub fn update(&mut self, optimizer: &mut dyn Optimizer) -> Option<f64> {
-        self.prepared = None;
+        self.prepared.take();
         optimizer.update(&mut self.weights, &self.gradients, &self.segments)
     }
 
@@ -209,7 +231,7 @@ impl Sequential {
 
     /// The values of the array `name`, to change; with its description.
     pub(crate) fn array_mut(&mut self, name: &str) -> Option<(&Param, &mut [f32])> {
-        self.prepared = None;
+        self.prepared.take();
         for (params, buffer) in
             [(self.chain.params(), &mut *self.weights), (self.chain.state(), &mut *self.state)]
         {
@@ -262,12 +284,13 @@ fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| pass())
 }
 
-fn draw(params: &[Param], rng: &mut ChaCha8Rng) -> Vec<f32> {
-    let mut values = Vec::with_capacity(params.iter().map(Param::len).sum());
+/// Draws the initial values of arrays that lie one after another in `to`.
+fn draw(params: &[Param], rng: &mut ChaCha8Rng, mut to: &mut [f32]) {
     for param in params {
-        values.extend(param.init.draw(param, rng));
+        let values;
+        (values, to) = to.split_at_mut(param.len());
+        values.iter_mut().zip(param.init.draw(param, rng)).for_each(|(to, value)| *to = value);
     }
-    values
 }
 
 /// One segment a parameter.

@@ -1,5 +1,7 @@
 //! The memory of a sequence's passes, grown to the largest batch seen and reused.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::Memory;
 use super::chain::Buffers;
 use crate::math::buffer::sized;
@@ -9,7 +11,8 @@ use crate::math::buffer::sized;
 pub(super) struct Workspace {
     floats: Vec<f32>,
     bytes: Vec<u8>,
-    scratch: Vec<f32>,
+    /// Room to work in, not in use: as many buffers as there were passes at once. Training takes one of inference's.
+    scratch: Mutex<Vec<Vec<f32>>>,
 }
 
 impl Workspace {
@@ -18,15 +21,49 @@ impl Workspace {
         if self.bytes.len() < memory.saved_bytes {
             self.bytes.resize(memory.saved_bytes, 0);
         }
+        let scratch = self.scratch.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if scratch.is_empty() {
+            scratch.push(Vec::new());
+        }
         Buffers {
             floats: sized(&mut self.floats, memory.saved_floats),
             bytes: &mut self.bytes[..memory.saved_bytes],
-            scratch: sized(&mut self.scratch, memory.train_scratch),
+            scratch: sized(&mut scratch[0], memory.train_scratch),
         }
     }
 
-    /// Scratch of inference.
-    pub fn infer(&mut self, memory: Memory) -> &mut [f32] {
-        sized(&mut self.scratch, memory.infer_scratch)
+    /// Runs a pass of inference with scratch that is its own meanwhile. The lock is held only to take it and to put it back.
+    pub fn infer(&self, memory: Memory, pass: impl FnOnce(&mut [f32])) {
+        let unused = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = unused().pop().unwrap_or_default();
+        pass(sized(&mut scratch, memory.infer_scratch));
+        unused().push(scratch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_at_once_have_scratch_of_their_own_which_the_next_ones_reuse() {
+        let workspace = Workspace::default();
+        let memory = Memory { infer_scratch: 1000, ..Memory::default() };
+        let unused = || {
+            let buffers = workspace.scratch.lock().unwrap();
+            buffers.iter().map(|buffer| buffer.as_ptr()).collect::<Vec<_>>()
+        };
+        // As when a thread of the pool takes up another pass while it waits for a part of its own.
+        workspace.infer(memory, |outer| {
+            outer.fill(1.0);
+            workspace.infer(memory, |inner| inner.fill(2.0));
+            assert!(outer.iter().all(|value| *value == 1.0));
+        });
+        let two = unused();
+        assert_eq!(two.len(), 2);
+        for _ in 0..3 {
+            workspace.infer(memory, |scratch| assert_eq!(scratch.len(), 1000));
+        }
+        assert_eq!(unused(), two, "nothing was allocated or lost");
     }
 }

@@ -286,7 +286,7 @@ impl Trainer {
 ///
 /// # Errors
 /// Data that can't be read or does not fit the network.
-pub fn evaluate(network: &mut Network, data: &Loader) -> Result<Evaluation, TrainError> {
+pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation, TrainError> {
     network.evaluate(data.epoch(0).map(|batch| batch.map_err(TrainError::from)))
 }
 

@@ -126,7 +126,7 @@ fn load(path: &Path) {
 }
 
 /// Describes the network, and runs a small one: what was loaded must be fit for use.
-fn run(mut network: Network) {
+fn run(network: Network) {
     drop(network.summary());
     if let Shape::Image { height, width, channels } = network.input()
         && height * width * channels <= 1 << 10
