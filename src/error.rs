@@ -3,6 +3,7 @@
 use crate::atomic_file::FileError;
 use crate::batch::{BatchError, ConvertError};
 use crate::checkpoint::CheckpointError;
+use crate::classifier::ClassifyError;
 use crate::held_folder::HoldError;
 use crate::image::ImageError;
 use crate::loss::LossError;
@@ -40,6 +41,8 @@ pub enum Error {
     Train(#[from] TrainError),
     /// A model or training file.
     Checkpoint(#[from] CheckpointError),
+    /// A photo to classify.
+    Classify(#[from] ClassifyError),
 }
 
 /// A result of floret.

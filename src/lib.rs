@@ -42,7 +42,9 @@
 //! | `train_step`, `predict`, `evaluate`, `summary` | [`network::Network`] |
 //! | networks ready to train | [`models`] |
 //! | the loop over epochs | [`train`] |
-//! | model and training files | [`checkpoint`] |
+//! | model and training files; their arrays for other programs | [`checkpoint`] |
+//! | a photo's bytes to labelled probabilities, on any thread | [`Classifier`] |
+//! | which part of a photo an answer rests on | [`explain`] |
 //! | the program | `examples/flowers` |
 //!
 //! The modules below stand in the order of the flow, and a module uses only what stands above it (`error` aside);
@@ -82,4 +84,9 @@ pub mod train;
 
 pub mod checkpoint;
 
+pub mod explain;
+
+pub mod classifier;
+
+pub use classifier::Classifier;
 pub use error::{Error, Result};

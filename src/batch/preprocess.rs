@@ -51,9 +51,21 @@ impl Preprocess {
     /// # Errors
     /// As [`fit_encoded`](Self::fit_encoded).
     pub fn input(&self, encoded: &[u8], options: &DecodeOptions) -> Result<Array3<f32>, ImageError> {
-        let fitted = self.fit_encoded(encoded, self.image_size, options)?;
+        self.standardized(&self.fit_encoded(encoded, self.image_size, options)?)
+    }
+
+    /// The network's input of an image that is decoded already and the right way up: RGB levels, (height, width, 3), any size.
+    ///
+    /// # Errors
+    /// An image of another shape, or without pixels.
+    pub fn image_input(&self, image: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
+        self.standardized(&self.fit.apply(image, (self.image_size, self.image_size))?)
+    }
+
+    /// A fitted photo with mean 0 and deviation 1.
+    fn standardized(&self, fitted: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
         let mut input = Array3::zeros(fitted.dim());
-        standardize(levels(&fitted), input.as_slice_mut().expect("in standard layout"))?;
+        standardize(levels(fitted), input.as_slice_mut().expect("in standard layout"))?;
         Ok(input)
     }
 }
