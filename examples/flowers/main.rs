@@ -11,6 +11,7 @@ mod evaluation;
 mod files;
 mod folder;
 mod foreign;
+mod heat_map;
 mod interrupt;
 mod memory;
 mod messages;

@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::checkpoint::{ModelInfo, load_model};
-use floret::image::{self, DecodeOptions, ImageError, PhotoError};
-use floret::network::Network;
-use ndarray::{Array2, Array3, Array4, ArrayView1, Axis};
-use rayon::prelude::*;
+use floret::Classifier;
+use floret::classifier::{ClassifyError, Prediction};
+use floret::image::{ImageError, PhotoError, read_photo};
+use serde::Serialize;
 
 use crate::folder::Folder;
 use crate::ui::{self, Progress, Unit, note, say};
-use crate::{Result, args, messages, report};
+use crate::{Result, args, heat_map, messages, report};
 
 /// Classify photos: the most probable classes of each, with probabilities.
 ///
@@ -27,31 +26,64 @@ pub struct Args {
     /// How many classes to show for each photo
     #[arg(long, value_parser = args::positive, value_name = "N", default_value = "3")]
     top: usize,
+    /// Print a line of JSON for each photo: its file, the most probable class, and the probability of every class, or what is
+    /// wrong with it
+    #[arg(long)]
+    json: bool,
+    /// Draw what the answer rests on, as a PNG file: the photo, and beside it a map of where covering it costs the answer most
+    /// (occlusion sensitivity). For one photo
+    #[arg(long, value_name = "PNG")]
+    explain: Option<PathBuf>,
 }
 
-/// Photos decoded and classified at a time.
+/// Photos whose answers are printed at a time.
 const BATCH: usize = 64;
 
 pub fn run(args: &Args) -> Result<()> {
-    let (network, info) = load_model(&args.model)?;
+    let classifier = Classifier::load(&args.model)?;
     let mut files = Vec::new();
     for path in &args.photos {
         list(path, &mut files)?;
     }
+    if args.explain.is_some() && files.len() != 1 {
+        let photos = ui::count(files.len(), "photo");
+        return Err(
+            format!("--explain draws one picture, but {photos} are to be classified: name one").into()
+        );
+    }
     let progress = Progress::new("classifying", files.len() as u64, Unit::Photos);
-    let mut predictor = Predictor { network, info, top: args.top, progress, bad: 0, passed_over: 0 };
+    let form = if args.json { Form::Json } else { Form::Text { top: args.top } };
+    let mut predictor = Predictor { classifier, form, progress, bad: 0, passed_over: 0 };
     for files in files.chunks(BATCH) {
-        predictor.predict(files)?;
+        predictor.predict(files);
     }
     match (predictor.bad, files.len() - predictor.passed_over) {
         (0, 0) => {
-            Err(format!("none of the {} is a JPEG or PNG image", ui::count(files.len(), "file")).into())
+            return Err(
+                format!("none of the {} is a JPEG or PNG image", ui::count(files.len(), "file")).into()
+            );
         }
-        (0, _) => Ok(()),
+        (0, _) => {}
         (bad, photos) => {
-            Err(format!("{bad} of {} could not be read; see above", ui::count(photos, "photo")).into())
+            return Err(
+                format!("{bad} of {} could not be read; see above", ui::count(photos, "photo")).into()
+            );
         }
     }
+    match (&args.explain, &files[..]) {
+        (Some(picture), [file]) => explain(&predictor.classifier, &file.path, picture),
+        _ => Ok(()),
+    }
+}
+
+/// Draws what the answer for a photo rests on.
+fn explain(classifier: &Classifier, photo: &Path, picture: &Path) -> Result<()> {
+    let encoded = read_photo(photo)?;
+    let explanation = classifier.explain(&encoded)?;
+    heat_map::write(picture, &encoded, classifier.preprocess(), &explanation.map)?;
+    let class = ui::escaped(explanation.prediction.best().0).into_owned();
+    note!("wrote {}: where the photo speaks for {class}", ui::path(picture));
+    Ok(())
 }
 
 /// A file to classify.
@@ -59,6 +91,12 @@ struct PhotoFile {
     path: PathBuf,
     /// Whether it was named, and not just found in a folder: then it must be a photo.
     named: bool,
+}
+
+impl AsRef<Path> for PhotoFile {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// `path` itself, or the files of the folder `path`.
@@ -89,10 +127,36 @@ fn joined(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| ui::path(path)).collect::<Vec<_>>().join(", ")
 }
 
+/// How answers are printed.
+enum Form {
+    /// The most probable classes.
+    Text { top: usize },
+    /// Everything, for other programs.
+    Json,
+}
+
+/// A line of JSON.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Answer { file: &'a str, class: &'a str, probability: f32, probabilities: &'a Prediction },
+    Fault { file: &'a str, error: String },
+}
+
+impl Line<'_> {
+    fn print(&self) {
+        let json = serde_json::to_string(self).expect("text and numbers are JSON");
+        // What would be escaped on its way out, JSON escapes in another way.
+        let escape = |c: char| {
+            if ui::is_not_for_lines(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }
+        };
+        say!("{}", json.chars().map(escape).collect::<String>());
+    }
+}
+
 struct Predictor {
-    network: Network,
-    info: ModelInfo,
-    top: usize,
+    classifier: Classifier,
+    form: Form,
     progress: Progress,
     /// Photos that could not be read.
     bad: usize,
@@ -102,25 +166,24 @@ struct Predictor {
 
 impl Predictor {
     /// Prints a line for each file.
-    fn predict(&mut self, files: &[PhotoFile]) -> Result<()> {
-        let inputs: Vec<_> = files.par_iter().map(|file| self.input(&file.path)).collect();
-        let probabilities = self.probabilities(&inputs)?;
-        let mut rows = probabilities.iter().flat_map(|p| p.rows());
+    fn predict(&mut self, files: &[PhotoFile]) {
+        let answers = self.classifier.classify_files(files);
         let (mut bad, mut passed_over) = (0, 0);
         self.progress.above(|| {
-            for (PhotoFile { path, named }, input) in files.iter().zip(&inputs) {
-                let path = ui::path(path);
-                match input {
-                    Ok(_) => {
-                        let row = rows.next().expect("a row for each photo that was read");
-                        say!("{path}: {}", self.answers(row));
-                    }
-                    Err(fault @ PhotoError::Image(ImageError::NotAnImage { .. })) if !named => {
-                        note!("note: passed over {path}: {}", messages::photo(fault));
+            for (PhotoFile { path, named }, answer) in files.iter().zip(answers) {
+                match answer {
+                    Ok(prediction) => self.print(path, &prediction),
+                    Err(error @ ClassifyError::Photo(PhotoError::Image(ImageError::NotAnImage { .. })))
+                        if !named =>
+                    {
+                        note!("note: passed over {}: {}", ui::path(path), message(&error));
                         passed_over += 1;
                     }
-                    Err(fault) => {
-                        note!("error: {path}: {}", messages::photo(fault));
+                    Err(error) => {
+                        note!("error: {}: {}", ui::path(path), message(&error));
+                        if let Form::Json = self.form {
+                            Line::Fault { file: &path.to_string_lossy(), error: message(&error) }.print();
+                        }
                         bad += 1;
                     }
                 }
@@ -128,34 +191,28 @@ impl Predictor {
         });
         (self.bad, self.passed_over) = (self.bad + bad, self.passed_over + passed_over);
         self.progress.add(files.len() as u64);
-        Ok(())
     }
 
-    /// The most probable classes of a photo.
-    fn answers(&self, probabilities: ArrayView1<f32>) -> String {
-        let mut ranked: Vec<_> = probabilities.iter().zip(&self.info.classes).collect();
-        ranked.sort_by(|a, b| b.0.total_cmp(a.0));
-        let answers = ranked.iter().take(self.top).map(|(probability, class)| {
-            format!("{} {}", ui::escaped(class), report::percent(Some(f64::from(**probability))))
-        });
-        answers.collect::<Vec<_>>().join(", ")
-    }
-
-    fn input(&self, path: &Path) -> std::result::Result<Array3<f32>, PhotoError> {
-        Ok(self.info.preprocess.input(&image::read_photo(path)?, &DecodeOptions::default())?)
-    }
-
-    /// A row for each input that was read; `None` if there is none.
-    fn probabilities(
-        &mut self,
-        inputs: &[std::result::Result<Array3<f32>, PhotoError>],
-    ) -> Result<Option<Array2<f32>>> {
-        let good: Vec<_> =
-            inputs.iter().filter_map(|input| input.as_ref().ok()).map(|image| image.view()).collect();
-        if good.is_empty() {
-            return Ok(None);
+    fn print(&self, path: &Path, prediction: &Prediction) {
+        match self.form {
+            Form::Json => {
+                let (class, probability) = prediction.best();
+                let file = &path.to_string_lossy();
+                Line::Answer { file, class, probability, probabilities: prediction }.print();
+            }
+            Form::Text { top } => {
+                let answers = prediction.top(top).into_iter().map(|(class, probability)| {
+                    format!("{} {}", ui::escaped(class), report::percent(Some(f64::from(probability))))
+                });
+                say!("{}: {}", ui::path(path), answers.collect::<Vec<_>>().join(", "));
+            }
         }
-        let images: Array4<f32> = ndarray::stack(Axis(0), &good)?;
-        Ok(Some(self.network.predict(images.view())?))
+    }
+}
+
+fn message(error: &ClassifyError) -> String {
+    match error {
+        ClassifyError::Photo(error) => messages::photo(error),
+        _ => error.to_string(),
     }
 }
