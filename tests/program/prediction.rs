@@ -1,7 +1,10 @@
-//! Which files `predict` takes for photos.
+//! Which files `predict` takes for photos, what it tells other programs, and how it draws its reasons.
 
 use std::fs;
 
+use floret::Classifier;
+use floret::image::{DecodeOptions, decode};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::*;
@@ -47,4 +50,64 @@ fn predict_passes_over_what_is_no_photo_and_reads_nothing_huge() {
     let errors = text(&run(folder, &predict("large.jpg")).stderr);
     holds(&errors, &["large.jpg: image of 65535x65535 pixels is over the limit", "shrink it"]);
     assert!(!errors.contains("max_pixels"), "a name of the library's: {errors}");
+}
+
+#[test]
+fn json_has_the_whole_answer_or_the_fault_of_each_photo() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    let mixed = folder.join("mixed");
+    fs::create_dir(&mixed).unwrap();
+    // Nothing in the name may end the line or act on the terminal, and the name is still the name.
+    let odd = "a\"\n\u{202e}\u{9b}é.jpg";
+    let photo = fs::read(folder.join("photos/red/1.jpg")).unwrap();
+    fs::write(mixed.join(odd), &photo).unwrap();
+    fs::write(mixed.join("cut.jpg"), &photo[..photo.len() / 2]).unwrap();
+    fs::write(mixed.join("notes.txt"), "not a photo").unwrap();
+
+    let output = run(folder, &[&["predict", "--json"], &MODEL[..], &["mixed"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    holds(&text(&output.stderr), &["passed over mixed/notes.txt", "1 of 2 photos could not be read"]);
+    let printed = text(&output.stdout);
+    assert!(!printed.contains(['\u{202e}', '\u{9b}']), "{printed}");
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [answer, fault] = &lines[..] else { panic!("{printed}") };
+    assert_eq!((&answer["file"], &fault["file"]), (&format!("mixed/{odd}").into(), &"mixed/cut.jpg".into()));
+    assert!(fault["error"].as_str().unwrap().starts_with("JPEG is cut off"), "{fault}");
+
+    // One photo at a time, the library's answer is the same to the bit.
+    let json = succeeds(folder, &[&["predict", "--json"], &MODEL[..], &["photos/red/1.jpg"]].concat());
+    let answer: Value = serde_json::from_str(&json).unwrap();
+    let prediction = Classifier::load(folder.join(MODEL[1])).unwrap().classify(&photo).unwrap();
+    let got = |value: &Value| value.as_f64().unwrap() as f32;
+    assert_eq!((answer["class"].as_str().unwrap(), got(&answer["probability"])), prediction.best());
+    assert_eq!(answer["probabilities"].as_object().unwrap().len(), 2);
+    for (class, probability) in prediction.iter() {
+        assert_eq!(got(&answer["probabilities"][class]), probability, "{json}");
+    }
+}
+
+#[test]
+fn explain_draws_one_photo_and_its_map_side_by_side() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    let explain = |picture: &'static str, photos: &[&'static str]| {
+        [&["predict", "--explain", picture], &MODEL[..], photos].concat()
+    };
+    let (predicted, notes) = prints(folder, &explain("why.png", &["photos/red/1.jpg"]));
+    assert_eq!(predicted.lines().count(), 1, "{predicted}");
+    holds(&notes, &["wrote why.png"]);
+    let picture = decode(&fs::read(folder.join("why.png")).unwrap(), &DecodeOptions::default()).unwrap();
+    assert_eq!(picture.dim(), (256, 512, 3));
+    // The photo, red on its left; somewhere the heat on its right, at its greatest.
+    assert!(picture[[128, 128, 0]] > 120 && picture[[128, 128, 1]] < 120);
+    let hot = |x: usize| (0..256).any(|y| picture[[y, x, 0]] > 200 && picture[[y, x, 2]] < 100);
+    assert!((256..512).any(hot));
+
+    fails(folder, &explain("two.png", &["photos/red"]), &["--explain draws one picture", "12 photos"]);
+    fails(folder, &explain("none/why.png", &["photos/red/1.jpg"]), &["none/why.png"]);
+    fails(folder, &explain("none.png", &["data/labels.txt"]), &["labels.txt: not a JPEG or PNG"]);
+    assert!(!folder.join("two.png").exists() && !folder.join("none.png").exists());
 }
