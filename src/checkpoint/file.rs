@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::ops::Range;
 use std::path::Path;
 
+use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
-use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CheckpointError;
+use super::arrays::Arrays;
 use crate::atomic_file::{FileError, open_regular, write_atomically};
 use crate::network::Network;
 use crate::nn::Param;
@@ -137,7 +137,7 @@ fn write_floats(file: &mut impl Write, values: &[f32]) -> io::Result<()> {
 }
 
 /// The CRC32C of the metadata entry (without its checksum) and of each array's name, shape and values, by name.
-fn checksum<'a, V: Copy>(
+pub(super) fn checksum<'a, V: Copy>(
     entry: &Value,
     arrays: impl Iterator<Item = (&'a str, &'a [usize], V)>,
     write_values: impl Fn(&mut Crc, V) -> io::Result<()>,
@@ -154,7 +154,7 @@ fn checksum<'a, V: Copy>(
 }
 
 /// Takes bytes for their CRC32C.
-struct Crc(u32);
+pub(super) struct Crc(pub(super) u32);
 
 impl Write for Crc {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -241,59 +241,15 @@ pub(super) trait Header: DeserializeOwned {
     fn check_arrays(&self, arrays: &mut Described<'_>) -> Result<(), CheckpointError>;
 }
 
-/// The arrays of a file, to be taken by name.
-#[derive(Debug)]
-pub(super) struct Arrays {
-    /// The whole file.
-    bytes: Vec<u8>,
-    /// Where in it each array lies.
-    places: BTreeMap<String, Range<usize>>,
-}
-
-impl Arrays {
-    /// Takes out the values of the array of this name: fills `to` with them.
-    pub fn take_to(&mut self, path: &Path, name: &str, to: &mut [f32]) -> Result<(), CheckpointError> {
-        let values = self.take_bytes(path, name)?;
-        if values.len() != to.len() {
-            let (got, want, name) = (values.len(), to.len(), name.escape_debug());
-            let reason = format!("the array `{name}` has {got} values, the network wants {want}");
-            return Err(CheckpointError::damaged(path, reason));
-        }
-        to.iter_mut().zip(values).for_each(|(to, bytes)| *to = f32::from_le_bytes(*bytes));
-        Ok(())
-    }
-
-    /// Takes out the values of the array of this name.
-    pub fn take(&mut self, path: &Path, name: &str) -> Result<Vec<f32>, CheckpointError> {
-        Ok(self.take_bytes(path, name)?.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-    }
-
-    fn take_bytes(&mut self, path: &Path, name: &str) -> Result<&[[u8; 4]], CheckpointError> {
-        let place = self.places.remove(name).ok_or_else(|| missing(path, name))?;
-        Ok(self.bytes[place].as_chunks().0)
-    }
-
-    /// The arrays whose names begin with `prefix`, without it.
-    pub fn under(self, prefix: &str) -> Self {
-        let named = |(name, place): (String, _)| Some((name.strip_prefix(prefix)?.to_owned(), place));
-        Self { bytes: self.bytes, places: self.places.into_iter().filter_map(named).collect() }
-    }
-
-    /// Names that begin with `prefix`.
-    pub fn names_under(&self, prefix: &str) -> Vec<String> {
-        self.places.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
-    }
-}
-
-fn missing(path: &Path, name: &str) -> CheckpointError {
+pub(super) fn missing(path: &Path, name: &str) -> CheckpointError {
     CheckpointError::damaged(path, format!("the array `{}` is missing", name.escape_debug()))
 }
 
-/// Reads a file that [`write`] wrote.
+/// Reads a file that [`write`] wrote, up to its values.
 ///
 /// Nothing of the arrays' size is asked for before it is known that they are those of the network described, each of its
 /// shape, and no others.
-pub(super) fn read<T: Header>(path: &Path, kind: Kind) -> Result<(T, Arrays), CheckpointError> {
+pub(super) fn read<T: Header>(path: &Path, kind: Kind) -> Result<(T, Arrays<'_>), CheckpointError> {
     let wrong = |reason: String| CheckpointError::WrongKind { path: path.into(), want: kind.name(), reason };
     let damaged = |reason: String| CheckpointError::damaged(path, reason);
     let not_whole = |reason: &dyn fmt::Display| wrong(format!("it is no whole safetensors file ({reason})"));
@@ -301,7 +257,7 @@ pub(super) fn read<T: Header>(path: &Path, kind: Kind) -> Result<(T, Arrays), Ch
 
     let (mut file, len) = open_regular(path)?;
     // What the file is first, then the whole.
-    let mut bytes = match read_description(&mut file).map_err(failed)? {
+    let bytes = match read_description(&mut file).map_err(failed)? {
         Ok(bytes) => bytes,
         Err(NoDescription { begin, reason }) => {
             return Err(match other_kind(&begin) {
@@ -341,24 +297,8 @@ pub(super) fn read<T: Header>(path: &Path, kind: Kind) -> Result<(T, Arrays), Ch
     header.check_arrays(&mut described)?;
     described.check_rest()?;
 
-    // Bounded: the file may be growing.
-    bytes.reserve_exact(metadata.data_len());
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| not_whole(&error))?;
-    if let Some((stored, entry)) = stored.zip(checksummed) {
-        let views = tensors.tensors();
-        let described = views.iter().map(|(name, view)| (name.as_str(), view.shape(), view.data()));
-        let crc = checksum(&entry, described, |crc, values| crc.write_all(values)).map_err(failed)?;
-        if stored != crc {
-            return Err(damaged(format!(
-                "its contents have the CRC32C {crc:#010x}, not the one it says; take another copy"
-            )));
-        }
-    }
-    let start = bytes.len() - metadata.data_len();
-    let place = |info: &TensorInfo| start + info.data_offsets.0..start + info.data_offsets.1;
-    let places = metadata.tensors().into_iter().map(|(name, info)| (name, place(info))).collect();
-    Ok((header, Arrays { bytes, places }))
+    let checksum = stored.zip(checksummed);
+    Ok((header, Arrays::new(path, file, metadata, checksum)))
 }
 
 /// A file that does not begin with a description.

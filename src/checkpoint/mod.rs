@@ -34,6 +34,7 @@
 //! A [`Saver`] writes both while training; a [`RunFolder`] keeps their folder to one process.
 
 mod arithmetic;
+mod arrays;
 mod error;
 mod file;
 mod saver;
@@ -51,8 +52,9 @@ use crate::batch::Preprocess;
 /// A run's folder.
 pub use crate::held_folder::HeldFolder as RunFolder;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
-use crate::nn::{Param, Shape};
-use file::{Array, Arrays, Described, Header, Kind};
+use crate::nn::Shape;
+use arrays::network_places;
+use file::{Array, Described, Header, Kind};
 
 /// What prediction needs beside the network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,21 +106,15 @@ impl ModelHeader {
         })
     }
 
-    /// The network with its arrays, each of which is taken from `arrays`.
-    fn build(self, path: &Path, arrays: &mut Arrays) -> Result<(Network, ModelInfo), CheckpointError> {
+    /// The network, with zeros for its arrays.
+    fn build(self, path: &Path) -> Result<(Network, ModelInfo), CheckpointError> {
         check_count(path, "steps", self.steps)?;
-        let failed = |error| CheckpointError::network(path, error);
-        let (params, _) = self.network.params().map_err(failed)?;
-        let mut network =
-            NetworkBuilder::from_spec(self.network).seed(self.seed).build_zeros().map_err(failed)?;
+        let network = NetworkBuilder::from_spec(self.network).seed(self.seed).build_zeros();
+        let mut network = network.map_err(|error| CheckpointError::network(path, error))?;
         if let Some(reason) = self.info.defect(&network) {
             return Err(CheckpointError::damaged(path, reason));
         }
         network.resume_at(self.steps, self.seed);
-        for Param { name, .. } in &params {
-            let values = network.array_mut(name).expect("a network has the arrays of its description");
-            arrays.take_to(path, name, values)?;
-        }
         Ok((network, self.info))
     }
 }
@@ -179,15 +175,17 @@ pub fn save_model(
 
 /// Reads what [`save_model`] wrote.
 ///
-/// Values are read only when names and shapes are known to be those of the network described: it takes no more than four
-/// times their memory, and some hundred times that of the description (at most 4 MiB), however long the file is.
+/// Values are read only when names and shapes are known to be those of the network described, to their places in it: it takes
+/// no more than three times their memory, and some hundred times that of the description (at most 4 MiB), however long the file is.
 ///
 /// # Errors
 /// A file that can't be read, is of another kind, is damaged, or whose arrays do not fit its network.
 pub fn load_model(path: impl AsRef<Path>) -> Result<(Network, ModelInfo), CheckpointError> {
     let path = path.as_ref();
-    let (header, mut arrays) = file::read::<ModelHeader>(path, Kind::Model)?;
-    header.build(path, &mut arrays)
+    let (header, values) = file::read::<ModelHeader>(path, Kind::Model)?;
+    let (mut network, info) = header.build(path)?;
+    values.read_to(network_places(&mut network, "").collect())?;
+    Ok((network, info))
 }
 
 impl Network {

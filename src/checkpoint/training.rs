@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::arrays::network_places;
 use super::file::{self, Described, Header, Kind};
 use super::{Arithmetic, CheckpointError, ModelHeader, ModelInfo, check_count, load_model};
 use crate::atomic_file::FileError;
@@ -104,19 +105,18 @@ pub struct SavedTraining {
 /// A file that can't be read, is of another kind, is damaged, or whose arrays do not fit its network.
 pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, CheckpointError> {
     let path = path.as_ref();
-    let (header, mut arrays) = file::read::<TrainingHeader>(path, Kind::Training)?;
+    let (header, arrays) = file::read::<TrainingHeader>(path, Kind::Training)?;
     let Progress { epoch, step, .. } = header.progress;
     for (what, count) in [("epochs", epoch), ("steps", step), ("updates", header.optimizer.common.steps)] {
         check_count(path, what, count)?;
     }
-    let mut slots = Vec::new();
-    for name in arrays.names_under(OPTIMIZER) {
-        let values = arrays.take(path, &name)?;
-        slots.push((name[OPTIMIZER.len()..].to_owned(), values));
-    }
-    let mut arrays = arrays.under(NETWORK);
+    let zeros = |(name, len): (String, usize)| (name, vec![0.0; len]);
+    let mut slots: Vec<_> = arrays.lengths_under(OPTIMIZER).into_iter().map(zeros).collect();
     let arithmetic = header.model.arithmetic.clone();
-    let (network, info) = header.model.build(path, &mut arrays)?;
+    let (mut network, info) = header.model.build(path)?;
+    let of_slots =
+        slots.iter_mut().map(|(name, values)| (format!("{OPTIMIZER}{name}"), values.as_mut_slice()));
+    arrays.read_to(network_places(&mut network, NETWORK).chain(of_slots).collect())?;
     let TrainingHeader { optimizer, progress, settings, .. } = header;
     Ok(SavedTraining { network, info, progress, settings, arithmetic, path: path.into(), optimizer, slots })
 }

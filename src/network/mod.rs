@@ -353,9 +353,9 @@ impl Network {
         Ok(())
     }
 
-    /// The values of the array of this name, in row-major order, to change.
-    pub(crate) fn array_mut(&mut self, name: &str) -> Option<&mut [f32]> {
-        self.layers.array_mut(name).map(|(_, values)| values)
+    /// Every array, to change: its values in row-major order.
+    pub(crate) fn arrays_mut(&mut self) -> impl Iterator<Item = (&Param, &mut [f32])> {
+        self.layers.arrays_mut()
     }
 
     /// Takes up training where another run left it: the number of steps made and the seed of its randomness.

@@ -229,21 +229,15 @@ impl Sequential {
         views(self.chain.params(), &self.gradients)
     }
 
+    /// Every array, to change, in the order of [`arrays`](Self::arrays).
+    pub(crate) fn arrays_mut(&mut self) -> impl Iterator<Item = (&Param, &mut [f32])> {
+        self.prepared.take();
+        slices(self.chain.params(), &mut self.weights).chain(slices(self.chain.state(), &mut self.state))
+    }
+
     /// The values of the array `name`, to change; with its description.
     pub(crate) fn array_mut(&mut self, name: &str) -> Option<(&Param, &mut [f32])> {
-        self.prepared.take();
-        for (params, buffer) in
-            [(self.chain.params(), &mut *self.weights), (self.chain.state(), &mut *self.state)]
-        {
-            let mut start = 0;
-            for param in params {
-                if param.name == name {
-                    return Some((param, &mut buffer[start..start + param.len()]));
-                }
-                start += param.len();
-            }
-        }
-        None
+        self.arrays_mut().find(|(param, _)| param.name == name)
     }
 
     /// Sets the values of the array `name`, in row-major order.
@@ -285,10 +279,8 @@ fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
 }
 
 /// Draws the initial values of arrays that lie one after another in `to`.
-fn draw(params: &[Param], rng: &mut ChaCha8Rng, mut to: &mut [f32]) {
-    for param in params {
-        let values;
-        (values, to) = to.split_at_mut(param.len());
+fn draw(params: &[Param], rng: &mut ChaCha8Rng, to: &mut [f32]) {
+    for (param, values) in slices(params, to) {
         values.iter_mut().zip(param.init.draw(param, rng)).for_each(|(to, value)| *to = value);
     }
 }
@@ -315,6 +307,18 @@ fn views<'a>(
         let view =
             ArrayViewD::from_shape(IxDyn(&param.shape), &values[range]).expect("a parameter fills its range");
         (param, view)
+    })
+}
+
+/// The values of each array, which lie one after another in `rest`.
+fn slices<'a>(
+    params: &'a [Param],
+    mut rest: &'a mut [f32],
+) -> impl Iterator<Item = (&'a Param, &'a mut [f32])> {
+    params.iter().map(move |param| {
+        let (values, after) = std::mem::take(&mut rest).split_at_mut(param.len());
+        rest = after;
+        (param, values)
     })
 }
 
