@@ -42,6 +42,7 @@
 //! | `train_step`, `predict`, `evaluate`, `summary` | [`network::Network`] |
 //! | networks ready to train | [`models`] |
 //! | the loop over epochs | [`train`] |
+//! | TensorBoard's event files; pictures of a batch, filters, confusions | [`log`] |
 //! | model and training files; their arrays for other programs | [`checkpoint`] |
 //! | a photo's bytes to labelled probabilities, on any thread | [`Classifier`] |
 //! | which part of a photo an answer rests on | [`explain`] |
@@ -81,6 +82,8 @@ pub mod network;
 
 pub mod models;
 pub mod train;
+
+pub mod log;
 
 pub mod checkpoint;
 

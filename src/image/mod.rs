@@ -11,6 +11,7 @@
 //! | What | Where | TensorFlow's name |
 //! |---|---|---|
 //! | JPEG or PNG file to RGB | [`decode`] | `tf.io.decode_jpeg`, `tf.io.decode_png` |
+//! | RGB to PNG file | [`encode_png`] | `tf.io.encode_png` |
 //! | a photo's file, no further than it can be one | [`read_photo`] | `tf.io.read_file` |
 //! | size and colours of a file, without decoding | [`read_header`] | |
 //! | centre crop, or pad with black | [`crop_or_pad`] | `tf.image.resize_with_crop_or_pad` |
@@ -21,6 +22,7 @@
 pub mod augment;
 pub mod color;
 mod decode;
+mod encode;
 mod error;
 mod file;
 mod fit;
@@ -32,6 +34,7 @@ mod standardize;
 
 pub use augment::Augment;
 pub use decode::{DecodeOptions, Orientation, Truncated, decode};
+pub use encode::encode_png;
 pub use error::ImageError;
 pub(crate) use file::is_photo;
 pub use file::{MAX_PHOTO_BYTES, PhotoError, read_photo};
