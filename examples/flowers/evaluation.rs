@@ -1,9 +1,10 @@
 //! An evaluation, shown while it is under way.
 
-use floret::batch::{Loader, Skipped};
+use floret::batch::{Batch, Loader, Skipped};
 use floret::metrics::Evaluation;
 use floret::network::Network;
 use floret::train::TrainError;
+use ndarray::ArrayView2;
 
 use crate::Result;
 use crate::messages;
@@ -11,6 +12,15 @@ use crate::ui::{self, Progress, Unit, note};
 
 /// Evaluates over every example of `data`, each once.
 pub fn evaluate(network: &mut Network, data: &Loader) -> Result<Evaluation> {
+    evaluate_each(network, data, |_, _| {})
+}
+
+/// The same, with a look at each batch and its outputs (logits; examples, outputs).
+pub fn evaluate_each(
+    network: &mut Network,
+    data: &Loader,
+    look: impl FnMut(&Batch, ArrayView2<f32>),
+) -> Result<Evaluation> {
     let progress = Progress::new("evaluating", data.len() as u64, Unit::Photos);
     let mut done = 0;
     let batches = data.epoch(0).map(|batch| {
@@ -20,7 +30,7 @@ pub fn evaluate(network: &mut Network, data: &Loader) -> Result<Evaluation> {
         done += batch.labels.len() as u64;
         Ok::<_, TrainError>(batch)
     });
-    Ok(network.evaluate(batches)?)
+    Ok(network.evaluate_each(batches, look)?)
 }
 
 /// Says how many bad records of a split were left out, and what is wrong with them, as far as the loader keeps it. `told`
@@ -28,11 +38,14 @@ pub fn evaluate(network: &mut Network, data: &Loader) -> Result<Evaluation> {
 pub fn note_skipped(split: &str, data: &Loader, told: usize) -> usize {
     let Skipped { count, errors } = data.skipped();
     if count > told {
-        note!("note: left out {} of the {split} shards:", ui::count(count, "bad record"));
-        errors.iter().for_each(|error| note!("  {}", ui::escaped(&messages::message(error.as_ref()))));
-        if count > errors.len() {
-            note!("  and {} more", count - errors.len());
+        let mut told = format!("note: left out {} of the {split} shards:", ui::count(count, "bad record"));
+        for error in &errors {
+            told += &format!("\n  {}", ui::escaped(&messages::message(error.as_ref())));
         }
+        if count > errors.len() {
+            told += &format!("\n  and {} more", count - errors.len());
+        }
+        note!("{told}");
     }
     count
 }

@@ -12,3 +12,7 @@ pub const TFDS_LABELS: &str = "label.labels.txt";
 pub const MODEL: &str = "model.safetensors";
 /// The state of a run, to go on from.
 pub const TRAINING: &str = "training.safetensors";
+/// Where the data of a run lay, and how long its epochs took.
+pub const RUN: &str = "run.json";
+/// The report of a run.
+pub const REPORT: &str = "report.html";

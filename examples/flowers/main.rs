@@ -13,11 +13,14 @@ mod folder;
 mod foreign;
 mod heat_map;
 mod interrupt;
+mod machine;
 mod memory;
 mod messages;
 mod photo_list;
-mod report;
+mod report_html;
+mod run_file;
 mod survey;
+mod tables;
 mod ui;
 
 use std::process::ExitCode;
@@ -39,6 +42,9 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     demo: commands::demo::Args,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: ui::When,
 }
 
 const EXAMPLE: &str = "\
@@ -59,12 +65,14 @@ enum Command {
     Train(commands::train::Args),
     Eval(commands::eval::Args),
     Predict(commands::predict::Args),
+    Report(commands::report::Args),
     Inspect(commands::inspect::Args),
     Bench(commands::bench::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    cli.color.apply();
     let done = match cli.command {
         None => commands::demo::run(&cli.demo),
         Some(Command::Download(args)) => commands::download::run(&args),
@@ -72,6 +80,7 @@ fn main() -> ExitCode {
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Eval(args)) => commands::eval::run(&args),
         Some(Command::Predict(args)) => commands::predict::run(&args),
+        Some(Command::Report(args)) => commands::report::run(&args),
         Some(Command::Inspect(args)) => commands::inspect::run(&args),
         Some(Command::Bench(args)) => commands::bench::run(&args),
     };
@@ -79,11 +88,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<interrupt::Interrupted>() {
             Some(interrupted) => {
-                ui::note!("{interrupted}");
+                ui::tell(ui::Level::Interrupted, format_args!("{interrupted}"));
                 ExitCode::from(interrupted.exit_code)
             }
             None => {
-                ui::note!("error: {}", messages::message(error.as_ref()));
+                ui::error!("{}", messages::message(error.as_ref()));
                 ExitCode::FAILURE
             }
         },

@@ -24,7 +24,7 @@ pub fn require(network: &NetworkBuilder, batch_size: usize, image_size: usize) -
 
 /// The memory that this process may have: of the machine, of its control group, within its own limit. `None` where the
 /// system tells none of them (it does on Linux).
-fn available() -> Option<u64> {
+pub fn available() -> Option<u64> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let machine = number_after(&read("/proc/meminfo"), "MemTotal:").map(|kilobytes| kilobytes << 10);
     let group = read("/sys/fs/cgroup/memory.max").trim().parse().ok();

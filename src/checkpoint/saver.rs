@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{CheckpointError, ModelInfo, ModelSnapshot, RunFolder, save_model, save_training};
 use crate::network::StepReport;
@@ -32,7 +33,7 @@ type Decide = Box<dyn FnMut(&CheckpointError) -> OnSaveError + Send>;
 /// training, where nothing would come after it, is always an error.
 pub struct Saver {
     folder: PathBuf,
-    held: Option<RunFolder>,
+    held: Option<Arc<RunFolder>>,
     info: ModelInfo,
     settings: serde_json::Value,
     every_steps: Option<u64>,
@@ -60,8 +61,10 @@ impl Saver {
         }
     }
 
-    /// Saves into a folder that is held as long as the saver lives. A save after it was moved fails.
-    pub fn holding(run: RunFolder, info: ModelInfo, settings: serde_json::Value) -> Self {
+    /// Saves into a folder that is held as long as the saver lives, or longer by others who share it. A save after it was
+    /// moved fails.
+    pub fn holding(run: impl Into<Arc<RunFolder>>, info: ModelInfo, settings: serde_json::Value) -> Self {
+        let run = run.into();
         let saver = Self::new(run.path(), info, settings);
         Self { held: Some(run), ..saver }
     }
@@ -120,7 +123,7 @@ impl Saver {
     }
 
     fn check_folder(&self) -> Result<(), CheckpointError> {
-        Ok(self.held.as_ref().map_or(Ok(()), RunFolder::check)?)
+        Ok(self.held.as_ref().map_or(Ok(()), |run| run.check())?)
     }
 
     fn save_epoch(&mut self, moment: Moment<'_>, best: bool) -> Result<(), CheckpointError> {

@@ -8,12 +8,14 @@ mod data;
 mod disks;
 mod download;
 mod foreign;
+mod html;
 mod journey;
 #[cfg(target_os = "linux")]
 mod odd_files;
 mod prediction;
 #[cfg(target_os = "linux")]
 mod process;
+mod reporting;
 mod server;
 mod support;
 mod training;

@@ -14,7 +14,7 @@ use crate::Result;
 use crate::args::{FIRST_LABEL, Keys, Threads};
 use crate::data::DataFolder;
 use crate::demo::{self, DemoPhoto};
-use crate::files::{EVAL, LABELS, MODEL, TRAIN, TRAINING};
+use crate::files::{EVAL, LABELS, MODEL, REPORT, TRAIN, TRAINING};
 use crate::ui::{self, say};
 
 #[derive(clap::Args)]
@@ -71,6 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
     say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));
     say!("the model             {}", model.display());
     say!("the training state    {}", run_path.join(TRAINING).display());
+    say!("the report            {}", run_path.join(REPORT).display());
     say!("the data              {}", data_path.display());
     let (flowers, photos) = ("cargo run --release --example flowers --", "PHOTOS_DIR");
     say!("\nWith photos of your own, in {photos} with one sub-folder a class:");

@@ -9,8 +9,8 @@ use crate::args::{self, Records, Threads};
 use crate::data::DataFolder;
 use crate::evaluation::{evaluate, note_skipped};
 use crate::files::{EVAL, LABELS};
-use crate::ui::{self, say};
-use crate::{Result, messages, report};
+use crate::ui::{self, Event, Output, say};
+use crate::{Result, messages, tables};
 
 /// Evaluate a model on the eval shards of a data folder: accuracy, per class, confusion matrix.
 #[derive(clap::Args)]
@@ -27,10 +27,13 @@ pub struct Args {
     #[command(flatten)]
     records: Records,
     #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
     threads: Threads,
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    args.output.apply();
     args.threads.apply()?;
     let (mut network, info) = load_model(&args.model)?;
     let data = DataFolder::open(&args.data)?;
@@ -56,7 +59,8 @@ pub fn run(args: &Args) -> Result<()> {
         Ok(evaluation)
     });
     let evaluation = evaluated.map_err(messages::suggest_skipping)?;
-    say!("{}", report::evaluation(&evaluation, &info.classes).trim_end());
+    Event::evaluation(&args.split, &evaluation, &info.classes).print();
+    say!("{}", tables::evaluation(&evaluation, &info.classes).trim_end());
     Ok(())
 }
 

@@ -7,4 +7,5 @@ pub mod download;
 pub mod eval;
 pub mod inspect;
 pub mod predict;
+pub mod report;
 pub mod train;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::folder::Folder;
 use crate::ui::{self, Progress, Unit, note, say};
-use crate::{Result, args, heat_map, messages, report};
+use crate::{Result, args, heat_map, messages};
 
 /// Classify photos: the most probable classes of each, with probabilities.
 ///
@@ -180,7 +180,7 @@ impl Predictor {
                         passed_over += 1;
                     }
                     Err(error) => {
-                        note!("error: {}: {}", ui::path(path), message(&error));
+                        ui::error!("{}: {}", ui::path(path), message(&error));
                         if let Form::Json = self.form {
                             Line::Fault { file: &path.to_string_lossy(), error: message(&error) }.print();
                         }
@@ -202,7 +202,7 @@ impl Predictor {
             }
             Form::Text { top } => {
                 let answers = prediction.top(top).into_iter().map(|(class, probability)| {
-                    format!("{} {}", ui::escaped(class), report::percent(Some(f64::from(probability))))
+                    format!("{} {}", ui::escaped(class), ui::percent(Some(f64::from(probability))))
                 });
                 say!("{}: {}", ui::path(path), answers.collect::<Vec<_>>().join(", "));
             }

@@ -1,14 +1,22 @@
 //! `train`: shards to a trained network.
 
-mod display;
+mod conclusion;
+mod live;
+mod objects;
+mod recorder;
 mod saving;
 mod settings;
+mod table;
+mod views;
+mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use floret::atomic_file::create_folder;
 use floret::batch::{Loader, LoaderOptions};
-use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver, load_model, load_training};
+use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver, load_training};
 use floret::image::Fit;
 use floret::train::{Callback, Ended, Progress, TrainError, TrainOptions, Trainer};
 
@@ -16,12 +24,13 @@ pub use self::saving::Saving;
 pub use self::settings::{Augmentation, Recipe, Rule, Settings};
 use crate::args::{self, Records, Threads};
 use crate::data::DataFolder;
-use crate::evaluation::evaluate;
 use crate::files::{EVAL, MODEL, TRAIN, TRAINING};
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::ui::{self, note, say};
-use crate::{Error, Result, messages, report};
-use display::Display;
+use crate::run_file::RunFile;
+use crate::ui::{self, Event, Output, note, say, warning};
+use crate::{Error, Result, messages};
+use recorder::Recorder;
+use watch::{View, Watch};
 
 /// Train the reference network on a data folder.
 ///
@@ -74,6 +83,8 @@ pub struct Args {
     #[command(flatten)]
     saving: Saving,
     #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
     threads: Threads,
     /// Where the model and the training state go
     #[arg(long, value_name = "DIR", default_value = "run")]
@@ -84,6 +95,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    args.output.apply();
     args.threads.apply()?;
     ui::outlive_reader();
     let data = DataFolder::open(&args.data)?;
@@ -127,8 +139,8 @@ fn open_run(args: &Args) -> Result<(RunFolder, Option<SavedTraining>)> {
     let mut saved = load_training(path)?;
     let model = out.join(MODEL);
     if let Some(lost) = saved.confirm_best(&model)? {
-        note!(
-            "WARNING: {} is missing, the network of epoch {}: the best of the epochs to come will take its place",
+        warning!(
+            "{} is missing, the network of epoch {}: the best of the epochs to come will take its place",
             model.display(),
             lost.epoch + 1
         );
@@ -184,6 +196,7 @@ pub fn train(
     run: RunFolder,
     saving: Saving,
 ) -> Result<bool> {
+    let begun = Instant::now();
     let classes = data.classes.names();
     let options = settings.loader_options(classes.len());
     let train = data.loader(TRAIN, options.clone())?;
@@ -195,6 +208,7 @@ pub fn train(
         ..TrainOptions::new(settings.epochs as u64, settings.learning_rate)
     };
     let mut optimizer = settings.optimizer();
+    let mut run_file = RunFile::default();
     let (mut network, mut trainer) = match saved {
         None => {
             suggest_smaller_batches(&train);
@@ -203,6 +217,7 @@ pub fn train(
         Some(mut saved) => {
             require_classes(&saved.info.classes, classes)?;
             saved.restore(optimizer.as_mut())?;
+            run_file = recorded(run.path());
             let (epochs, batches) = (saved.progress.epoch as usize, saved.progress.batch);
             say!("going on after {} and {} batches", ui::count(epochs, "epoch"), batches);
             let here = Arithmetic::here();
@@ -228,12 +243,35 @@ pub fn train(
     );
     let info = ModelInfo { classes: classes.to_vec(), preprocess: options.preprocess };
     let out = run.path().to_owned();
-    let mut saver = saving.apply(Saver::holding(run, info, serde_json::to_value(settings)?));
-    let mut display = Display::new(&train, eval.as_ref(), settings.epochs);
+    Event::Start {
+        floret: env!("CARGO_PKG_VERSION"),
+        data: &data.path.to_string_lossy(),
+        out: &out.to_string_lossy(),
+        classes,
+        train_photos: train.len(),
+        eval_photos: eval.as_ref().map_or(0, Loader::len),
+        image_size: settings.image_size,
+        parameters: network.gradients().map(|(param, _)| param.len()).sum(),
+        batch_size: settings.batch_size,
+        steps_per_epoch: train.batches(),
+        epochs: settings.epochs,
+        epochs_done: trainer.progress().epoch,
+        optimizer: &optimizer.settings(),
+        learning_rate: settings.learning_rate,
+        seed: settings.seed,
+        threads: rayon::current_num_threads(),
+    }
+    .print();
+    let run = Arc::new(run);
+    let mut saver = saving.apply(Saver::holding(run.clone(), info, serde_json::to_value(settings)?));
+    run_file.begin_session(&data.path);
+    let mut views: Vec<Box<dyn View>> = vec![Box::new(Recorder::new(run, run_file))];
+    views.extend(views::shown(settings.epochs, eval.is_some()));
+    let mut watch = Watch::new(&train, eval.as_ref(), settings.epochs, views);
     let mut interrupt = Interrupt::catch()?;
-    let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut display, &mut interrupt];
+    let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut watch, &mut interrupt];
     let ended = trainer.run(&mut network, optimizer.as_mut(), &train, eval.as_ref(), callbacks);
-    let shown = display.finish();
+    let watched = watch.finish();
     if let Err(TrainError::Batch(_)) = ended
         && trainer.progress().step > 0
     {
@@ -245,22 +283,32 @@ pub fn train(
         return Err(Interrupted { exit_code, message }.into());
     }
     drop(interrupt);
-    if ended == Ended::Finished && shown == 0 {
+    if ended == Ended::Finished && watched == 0 {
         say!("all {} were done already", ui::count(settings.epochs, "epoch"));
     }
     let Some(best) = trainer.progress().best else {
         return Err(no_network(trainer.progress(), &out));
     };
-    let (epoch, path) = (best.epoch + 1, saver.model_path());
-    let Some(eval) = eval else {
-        say!("\nepoch {epoch} was the best by its training loss; its network is {}", path.display());
-        return Ok(false);
-    };
-    // The best network is the one on disk.
-    let (mut network, _) = load_model(&path)?;
-    say!("\nepoch {epoch} was the best; loaded back from {}:", path.display());
-    say!("{}", report::evaluation(&evaluate(&mut network, &eval)?, classes));
-    Ok(true)
+    let reason = if ended == Ended::NoImprovement { "no_improvement" } else { "finished" };
+    let evaluated = eval.is_some();
+    let report = conclusion::show_best(best, &out, data, train, eval, !saving.no_report)?;
+    Event::End {
+        reason,
+        epochs_done: trainer.progress().epoch,
+        best_epoch: best.epoch + 1,
+        model: &saver.model_path().to_string_lossy(),
+        report: report.as_deref().map(|path| path.to_string_lossy()).as_deref(),
+        seconds: begun.elapsed().as_secs_f64(),
+    }
+    .print();
+    Ok(evaluated)
+}
+
+/// What is known of the earlier processes of the run in this folder.
+fn recorded(folder: &Path) -> RunFile {
+    let loaded = RunFile::load(folder);
+    let loaded = loaded.inspect_err(|error| warning!("{error}; how long the epochs took is forgotten"));
+    loaded.ok().flatten().unwrap_or_default()
 }
 
 /// Why a run that has ended has no best network.

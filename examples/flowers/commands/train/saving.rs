@@ -10,7 +10,7 @@ use crate::Error;
 use crate::args;
 use crate::files::TRAINING;
 use crate::messages;
-use crate::ui::note;
+use crate::ui::warning;
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Saving {
@@ -21,6 +21,9 @@ pub struct Saving {
     /// beginning or the end of training is always an error
     #[arg(long, value_enum, default_value_t = OnFailure::Continue)]
     on_save_error: OnFailure,
+    /// Write no OUT/report.html at the end
+    #[arg(long)]
+    pub no_report: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -34,7 +37,7 @@ const SAVE_EVERY: usize = 50;
 
 impl Default for Saving {
     fn default() -> Self {
-        Self { save_every: SAVE_EVERY, on_save_error: OnFailure::Continue }
+        Self { save_every: SAVE_EVERY, on_save_error: OnFailure::Continue, no_report: false }
     }
 }
 
@@ -44,8 +47,8 @@ impl Saving {
         match self.on_save_error {
             OnFailure::Stop => saver,
             OnFailure::Continue => saver.on_error(|error| {
-                note!(
-                    "WARNING: {}; training goes on without it, and the next save tries again",
+                warning!(
+                    "{}; training goes on without it, and the next save tries again",
                     messages::checkpoint(error)
                 );
                 OnSaveError::Continue

@@ -102,12 +102,18 @@ impl Settings {
         }
     }
 
+    /// Those that a run was saved with.
+    pub fn of(saved: &SavedTraining) -> Result<Self> {
+        let settings: Settings = serde_json::from_value(saved.settings.clone())
+            .map_err(|error| format!("the training state was not saved by this program: {error}"))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
     /// The saved settings, if no flag contradicts them. Another number of epochs may be asked for, and bad records be
     /// skipped from now on.
     pub fn resumed(saved: &SavedTraining, args: &Args) -> Result<Self> {
-        let mut settings: Settings = serde_json::from_value(saved.settings.clone())
-            .map_err(|error| format!("the training state was not saved by this program: {error}"))?;
-        settings.check()?;
+        let mut settings = Self::of(saved)?;
         let mut clashes = Vec::new();
         let mut same = |flag: &str, given: Option<String>, saved: String| {
             if let Some(given) = given.filter(|given| *given != saved) {

@@ -1,8 +1,8 @@
-//! An evaluation as tables.
+//! An evaluation as tables of text.
 
 use floret::metrics::Evaluation;
 
-use crate::ui::escaped;
+use crate::ui::{self, escaped, percent};
 
 /// The most classes whose confusion is shown as a matrix.
 const MATRIX_CLASSES: usize = 30;
@@ -25,7 +25,7 @@ pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
     }
     text += &per_class(evaluation, classes);
     text.push('\n');
-    text += &if classes.len() <= MATRIX_CLASSES {
+    text += &if classes.len() <= MATRIX_CLASSES && fits(classes) {
         confusion(evaluation, classes)
     } else {
         most_confused(evaluation, classes)
@@ -49,12 +49,20 @@ fn per_class(evaluation: &Evaluation, classes: &[String]) -> String {
     text
 }
 
+/// Whether the lines of a matrix would not be wrapped.
+fn fits(classes: &[String]) -> bool {
+    !ui::is_watched() || name_width(classes) + classes.len() * (2 + CELL) < ui::columns()
+}
+
+/// Columns of a count.
+const CELL: usize = 8;
+
 /// Rows are true classes, columns predicted ones.
 fn confusion(evaluation: &Evaluation, classes: &[String]) -> String {
     let width = name_width(classes);
     let mut text = format!("{:width$}  predicted as\n{:width$}", "true class", "");
     for name in classes {
-        text += &format!("  {}", padded(name, 8));
+        text += &format!("  {}", padded(name, CELL));
     }
     text.push('\n');
     for (row, name) in classes.iter().enumerate() {
@@ -62,7 +70,7 @@ fn confusion(evaluation: &Evaluation, classes: &[String]) -> String {
         for column in 0..classes.len() {
             let count = evaluation.confusion.get(row, column);
             let shown = if count == 0 && column != row { "." } else { &count.to_string() };
-            text += &format!("  {shown:>8}");
+            text += &format!("  {shown:>CELL$}");
         }
         text.push('\n');
     }
@@ -95,9 +103,4 @@ fn padded(name: &str, width: usize) -> String {
     let name: String = escaped(name).chars().take(width).collect();
     let fill = " ".repeat(width - name.chars().count());
     name + &fill
-}
-
-/// `0.953` as `95.3 %`; `-` where there is no value.
-pub fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".into(), |share| format!("{:.1} %", 100.0 * share))
 }

@@ -1,0 +1,163 @@
+//! Follows training with a clock, for those who look on.
+
+use std::time::Instant;
+
+use floret::batch::Loader;
+use floret::metrics::Evaluation;
+use floret::network::StepReport;
+use floret::train::{Callback, EpochRecord, Flow, Moment, Score, TrainError};
+
+use crate::evaluation::note_skipped;
+use crate::files::{EVAL, TRAIN};
+use crate::run_file::EpochTime;
+
+/// Someone who looks on.
+pub trait View {
+    /// After each step.
+    fn step(&mut self, _step: &Step) {}
+
+    /// An evaluation begins, which takes about so many seconds.
+    fn evaluation_begins(&mut self, _step: &Step, _seconds: f64) {}
+
+    /// After each epoch and its evaluation.
+    fn epoch(&mut self, _record: &EpochRecord, _time: &EpochTime) {}
+}
+
+/// A step of training and its pace. Epochs and batches count from 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    pub epoch: u64,
+    pub epochs: usize,
+    pub batch: usize,
+    pub batches: usize,
+    /// Of the whole run.
+    pub step: u64,
+    /// Mean loss of its examples.
+    pub loss: f64,
+    /// Over the epoch so far.
+    pub running: Option<Score>,
+    pub learning_rate: f32,
+    pub images_per_second: f64,
+    /// Until the epoch's last step.
+    pub epoch_seconds_left: f64,
+    /// Until the end of the run.
+    pub seconds_left: f64,
+}
+
+/// Tells its views of each step and epoch, and how long they take.
+pub struct Watch {
+    views: Vec<Box<dyn View>>,
+    /// The data by the name of its split, with the bad records told so far.
+    data: Vec<(&'static str, Loader, usize)>,
+    batches: usize,
+    /// Photos to evaluate on for each to train on.
+    eval_share: f64,
+    epochs: usize,
+    watched: usize,
+    clock: Clock,
+}
+
+/// The times of the epoch under way.
+struct Clock {
+    begun: Instant,
+    steps: u64,
+    photos: u64,
+    /// From the beginning to the last step.
+    train_seconds: f64,
+    eval_seconds: Option<f64>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { begun: Instant::now(), steps: 0, photos: 0, train_seconds: 0.0, eval_seconds: None }
+    }
+
+    fn elapsed(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+}
+
+impl Watch {
+    pub fn new(train: &Loader, eval: Option<&Loader>, epochs: usize, views: Vec<Box<dyn View>>) -> Self {
+        let data = [(TRAIN, Some(train)), (EVAL, eval)].into_iter();
+        Self {
+            views,
+            data: data.filter_map(|(split, loader)| Some((split, loader?.clone(), 0))).collect(),
+            batches: train.batches(),
+            eval_share: eval.map_or(0.0, |eval| eval.len() as f64 / train.len() as f64),
+            epochs,
+            watched: 0,
+            clock: Clock::start(),
+        }
+    }
+
+    /// Ends the views; how many epochs came to their end.
+    pub fn finish(self) -> usize {
+        self.watched
+    }
+
+    fn step(&self, moment: &Moment<'_>, report: &StepReport) -> Step {
+        let progress = moment.progress;
+        let Clock { steps, photos, train_seconds, .. } = self.clock;
+        let seconds_per_step = train_seconds / steps as f64;
+        let epoch_seconds_left = self.batches.saturating_sub(progress.batch) as f64 * seconds_per_step;
+        let epochs_left = (self.epochs as u64).saturating_sub(progress.epoch + 1) as f64;
+        let epoch_seconds = self.batches as f64 * seconds_per_step;
+        let eval_seconds = self.eval_seconds(seconds_per_step);
+        Step {
+            epoch: progress.epoch + 1,
+            epochs: self.epochs,
+            batch: progress.batch,
+            batches: self.batches,
+            step: progress.step,
+            loss: report.mean_loss,
+            running: progress.running(),
+            learning_rate: report.learning_rate,
+            images_per_second: photos as f64 / train_seconds.max(1e-9),
+            epoch_seconds_left,
+            seconds_left: epoch_seconds_left + eval_seconds + epochs_left * (epoch_seconds + eval_seconds),
+        }
+    }
+
+    /// How long an evaluation may take: it is the cheaper part of a step.
+    fn eval_seconds(&self, seconds_per_step: f64) -> f64 {
+        self.batches as f64 * seconds_per_step * self.eval_share / 2.0
+    }
+}
+
+impl Callback for Watch {
+    fn on_start(&mut self, _: Moment<'_>) -> Result<Flow, TrainError> {
+        self.clock = Clock::start();
+        Ok(Flow::Continue)
+    }
+
+    fn on_step(&mut self, moment: Moment<'_>, report: &StepReport) -> Result<Flow, TrainError> {
+        self.clock.steps += 1;
+        self.clock.photos += report.examples as u64;
+        self.clock.train_seconds = self.clock.elapsed();
+        let step = self.step(&moment, report);
+        self.views.iter_mut().for_each(|view| view.step(&step));
+        if step.batch == step.batches && self.eval_share > 0.0 {
+            let seconds = self.eval_seconds(self.clock.train_seconds / self.clock.steps as f64);
+            self.views.iter_mut().for_each(|view| view.evaluation_begins(&step, seconds));
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn on_evaluation(&mut self, _: Moment<'_>, _: &Evaluation) -> Result<(), TrainError> {
+        self.clock.eval_seconds = Some(self.clock.elapsed() - self.clock.train_seconds);
+        Ok(())
+    }
+
+    fn on_epoch(&mut self, _: Moment<'_>, record: &EpochRecord) -> Result<Flow, TrainError> {
+        let Clock { photos, train_seconds, eval_seconds, .. } = self.clock;
+        let time = EpochTime { epoch: record.epoch, photos, train_seconds, eval_seconds };
+        self.views.iter_mut().for_each(|view| view.epoch(record, &time));
+        for (split, loader, told) in &mut self.data {
+            *told = note_skipped(split, loader, *told);
+        }
+        self.watched += 1;
+        self.clock = Clock::start();
+        Ok(Flow::Continue)
+    }
+}

@@ -1,0 +1,115 @@
+//! The photos that the report shows, and how many there are.
+
+use floret::batch::{Loader, LoaderOptions};
+use floret::image::{Augment, DecodeOptions, Orientation, decode};
+use floret::record::ImageExample;
+use ndarray::Array3;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::answers::Answer;
+use super::picture::{self, PHOTO_SIDE, Picture};
+use crate::ui::{Progress, Unit};
+
+/// An example and what the network says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    pub answer: Answer,
+    /// `None` if it can't be read any more.
+    pub picture: Option<Picture>,
+    pub filename: Option<String>,
+}
+
+/// Looks up the photos of `answers`, all at once in the order of the shards.
+pub fn shown(answers: &[Answer], data: &Loader) -> Vec<Shown> {
+    let mut records: Vec<_> = answers.iter().map(|answer| answer.record).collect();
+    records.sort_unstable();
+    records.dedup();
+    let examples: Vec<_> = records.iter().map(|record| data.examples(&[*record]).ok()?.pop()).collect();
+    let show = |answer: &Answer| {
+        let place = records.binary_search(&answer.record).expect("every answer's record was looked up");
+        let example = examples[place].as_ref();
+        Shown {
+            answer: answer.clone(),
+            picture: example.and_then(|example| thumbnail(&example.encoded)),
+            filename: example.and_then(|example| example.filename.clone()),
+        }
+    };
+    answers.par_iter().map(show).collect()
+}
+
+fn thumbnail(encoded: &[u8]) -> Option<Picture> {
+    let shrink_to = Some((PHOTO_SIDE, PHOTO_SIDE));
+    let options = DecodeOptions { orientation: Orientation::Upright, shrink_to, ..DecodeOptions::default() };
+    picture::photo(&decode(encoded, &options).ok()?)
+}
+
+/// A training photo as the network may see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Augmented {
+    pub class: Option<usize>,
+    /// As it is without change.
+    pub fitted: Picture,
+    pub versions: Vec<Picture>,
+}
+
+/// Photos whose versions are shown, and versions of each.
+const AUGMENTED: usize = 3;
+const VERSIONS: usize = 7;
+
+/// Versions of some photos of `data` as `options` would augment them.
+pub fn augmented(data: &Loader, options: &LoaderOptions) -> Vec<Augmented> {
+    let Some(augment) = &options.augment else { return Vec::new() };
+    // Far apart: shards may hold one class after another.
+    let records =
+        (0..AUGMENTED.min(data.len())).map(|number| (2 * number + 1) * data.len() / (2 * AUGMENTED));
+    let example = |record| Some((record, data.examples(&[record]).ok()?.pop()?));
+    let examples = records.filter_map(example);
+    examples.filter_map(|(record, example)| versions(record, &example, augment, options)).collect()
+}
+
+fn versions(
+    record: usize,
+    example: &ImageExample,
+    augment: &Augment,
+    options: &LoaderOptions,
+) -> Option<Augmented> {
+    let size = options.preprocess.image_size;
+    let fitted = |size| options.preprocess.fit_encoded(&example.encoded, size, &options.decode).ok();
+    let source = fitted(options.source_size)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(options.seed ^ record as u64);
+    let version = |_| {
+        let levels: Array3<f32> = augment.apply(&source, (size, size), &mut rng).ok()?;
+        // `as` cuts to 0..=255.
+        picture::photo(&levels.mapv(|level| level.round() as u8))
+    };
+    let versions = (0..VERSIONS).filter_map(version).collect();
+    let class = example.label.checked_sub(options.label_offset).and_then(|class| usize::try_from(class).ok());
+    Some(Augmented { class, fitted: picture::photo(&fitted(size)?)?, versions })
+}
+
+/// Records read at a time to count them.
+const CHUNK: usize = 64;
+
+/// Records of each class, without those that are bad.
+pub fn count_classes(data: &Loader) -> Vec<u64> {
+    let LoaderOptions { classes, label_offset, .. } = *data.options();
+    let mut counts = vec![0; classes];
+    let progress = Progress::new("counting photos", data.len() as u64, Unit::Photos);
+    let records: Vec<usize> = (0..data.len()).collect();
+    for chunk in records.chunks(CHUNK) {
+        // One by one where a record of the chunk is bad.
+        let examples = data.examples(chunk).unwrap_or_else(|_| {
+            chunk.iter().filter_map(|record| data.examples(&[*record]).ok()?.pop()).collect()
+        });
+        for example in examples {
+            let class = example.label.checked_sub(label_offset).and_then(|class| usize::try_from(class).ok());
+            if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
+                *count += 1;
+            }
+        }
+        progress.add(chunk.len() as u64);
+    }
+    counts
+}

@@ -1,0 +1,104 @@
+//! A run's folder, and the data that it was trained on.
+
+use std::path::{Path, PathBuf};
+
+use floret::batch::Loader;
+use floret::checkpoint::{ModelInfo, SavedTraining, load_model, load_training};
+use floret::network::Network;
+
+use crate::commands::train::Settings;
+use crate::data::DataFolder;
+use crate::files::{EVAL, MODEL, TRAIN, TRAINING};
+use crate::run_file::RunFile;
+use crate::ui::{self, warning};
+use crate::{Result, messages};
+
+/// What a run's folder holds.
+pub struct Run {
+    pub folder: PathBuf,
+    pub state: SavedTraining,
+    pub settings: Settings,
+    /// The best network, if an epoch was good enough.
+    pub best: Option<Network>,
+    pub info: ModelInfo,
+    /// Where the data lay and how long epochs took, if that was noted.
+    pub file: Option<RunFile>,
+}
+
+/// A run's data.
+pub struct RunData {
+    pub path: PathBuf,
+    pub train: Loader,
+    /// What the best network is asked about, unchanged and in order: the photos for evaluation, or where there are none
+    /// those to train on.
+    pub asked: Loader,
+    pub has_eval: bool,
+}
+
+impl RunData {
+    /// `train` may augment; `eval` must not.
+    pub fn new(folder: &DataFolder, train: Loader, eval: Option<Loader>) -> Result<Self> {
+        let has_eval = eval.is_some();
+        let asked = match eval {
+            Some(eval) => eval,
+            None => folder.loader(TRAIN, train.options().clone().for_evaluation())?,
+        };
+        Ok(Self { path: folder.path.clone(), train, asked, has_eval })
+    }
+}
+
+impl Run {
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join(TRAINING);
+        if !path.try_exists().map_err(|error| format!("cannot open {}: {error}", path.display()))? {
+            return Err(format!(
+                "{} is missing: name the folder of a run (--run), the --out of `flowers train`",
+                path.display()
+            )
+            .into());
+        }
+        let mut state = load_training(&path)?;
+        let settings = Settings::of(&state)?;
+        let model = folder.join(MODEL);
+        state.confirm_best(&model)?;
+        let best = match state.progress.best {
+            Some(_) => Some(load_model(&model)?.0),
+            None => None,
+        };
+        let file = RunFile::load(folder).inspect_err(|error| {
+            let error = messages::message(error.as_ref());
+            warning!("{}; the report leaves out how long the epochs took", ui::escaped(&error));
+        });
+        let info = state.info.clone();
+        Ok(Self { folder: folder.into(), state, settings, best, info, file: file.ok().flatten() })
+    }
+
+    /// The data in `named`, or where the run had them. Why there are none is told in words for the report.
+    ///
+    /// # Errors
+    /// With `named`, whatever keeps these data from being those of the run.
+    pub fn data(&self, named: Option<&Path>) -> Result<std::result::Result<RunData, String>> {
+        let how = "make the report again with --data and the folder of the data";
+        match (named, self.file.as_ref().and_then(|file| file.data.as_deref())) {
+            (Some(path), _) => self.open(path).map(Ok),
+            (None, None) => Ok(Err(format!("Where the data lie was not noted: {how}."))),
+            (None, Some(path)) => Ok(self.open(path).map_err(|error| {
+                let error = messages::message(error.as_ref());
+                format!("The data are no longer as they were ({error}): {how}.")
+            })),
+        }
+    }
+
+    fn open(&self, path: &Path) -> Result<RunData> {
+        let folder = DataFolder::open(path)?;
+        if folder.classes.names() != self.info.classes {
+            let [run, data] = [&self.info.classes[..], folder.classes.names()].map(ui::names);
+            return Err(format!("the run knows the classes {run}, but the data has {data}").into());
+        }
+        let options = self.settings.loader_options(self.info.classes.len()).for_evaluation();
+        let train = folder.loader(TRAIN, options.clone())?;
+        let eval = folder.loader_if_any(EVAL, options)?;
+        self.state.progress.clone().check_data(&train, eval.as_ref())?;
+        RunData::new(&folder, train, eval)
+    }
+}

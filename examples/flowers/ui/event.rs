@@ -1,0 +1,205 @@
+//! What scripts get: with `--json`, one object a line on standard output.
+//!
+//! The names here are the interface: a field may be added, but none is renamed or given another meaning. Epochs and
+//! batches count from 1, losses are means over examples, accuracies and other shares lie in 0 to 1, times are seconds. A
+//! number that is not finite, and what there is not, is `null`.
+
+use floret::metrics::Evaluation;
+use serde::Serialize;
+
+use super::{Level, Mode, mode};
+
+/// A line of `--json`; `kind` is the variant's name.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// Training begins, or goes on.
+    Start {
+        floret: &'a str,
+        data: &'a str,
+        out: &'a str,
+        classes: &'a [String],
+        train_photos: usize,
+        eval_photos: usize,
+        image_size: usize,
+        parameters: usize,
+        batch_size: usize,
+        steps_per_epoch: usize,
+        epochs: usize,
+        /// Done before, in a run that goes on.
+        epochs_done: u64,
+        optimizer: &'a str,
+        learning_rate: f32,
+        seed: u64,
+        threads: usize,
+    },
+    /// Training under way: at most one a second.
+    Step {
+        epoch: u64,
+        epochs: usize,
+        batch: usize,
+        batches: usize,
+        step: u64,
+        /// Of the epoch so far.
+        loss: Option<f64>,
+        accuracy: Option<f64>,
+        learning_rate: f32,
+        images_per_second: f64,
+        /// Until the end of the epoch, without its evaluation.
+        epoch_seconds_left: f64,
+        seconds_left: f64,
+    },
+    /// An epoch is done.
+    Epoch {
+        epoch: u64,
+        epochs: usize,
+        step: u64,
+        train_loss: f64,
+        train_accuracy: f64,
+        eval_loss: Option<f64>,
+        eval_accuracy: Option<f64>,
+        learning_rate: f32,
+        /// Whether it is the best so far, so that its network was saved.
+        best: bool,
+        images_per_second: f64,
+        train_seconds: f64,
+        eval_seconds: Option<f64>,
+    },
+    /// A network was evaluated: after training the best one.
+    Evaluation {
+        split: &'a str,
+        examples: u64,
+        loss: f64,
+        accuracy: f64,
+        /// The share of examples whose class was among the `top_k` most probable.
+        top_k_accuracy: f64,
+        top_k: usize,
+        classes: Vec<ClassScore<'a>>,
+        /// Counts over 0, those of right answers among them.
+        confusion: Vec<Confused<'a>>,
+        /// Examples for which the network gives no finite numbers.
+        unpredicted: u64,
+    },
+    /// Training has ended.
+    End {
+        /// `finished` or `no_improvement`; a signal gives `interrupted` instead of this line, a failure `error`.
+        reason: &'a str,
+        epochs_done: u64,
+        best_epoch: u64,
+        model: &'a str,
+        report: Option<&'a str>,
+        seconds: f64,
+    },
+    Note {
+        message: &'a str,
+    },
+    Warning {
+        message: &'a str,
+    },
+    Error {
+        message: &'a str,
+    },
+    /// A signal ended the work; what was done is saved.
+    Interrupted {
+        message: &'a str,
+    },
+}
+
+/// How well one class is told from the others.
+#[derive(Debug, Serialize)]
+pub struct ClassScore<'a> {
+    name: &'a str,
+    examples: u64,
+    predicted: u64,
+    precision: Option<f64>,
+    recall: Option<f64>,
+    f1: Option<f64>,
+}
+
+/// How many examples of one class were taken for another, or for itself.
+#[derive(Debug, Serialize)]
+pub struct Confused<'a> {
+    class: &'a str,
+    predicted: &'a str,
+    count: u64,
+}
+
+impl<'a> Event<'a> {
+    /// Of an evaluation on the shards `split`.
+    pub fn evaluation(split: &'a str, evaluation: &Evaluation, classes: &'a [String]) -> Self {
+        let class = |(name, of): (&'a String, floret::metrics::ClassMetrics)| ClassScore {
+            name,
+            examples: of.examples,
+            predicted: of.predicted,
+            precision: of.precision,
+            recall: of.recall,
+            f1: of.f1(),
+        };
+        let confused = |((class, predicted), count): ((usize, usize), u64)| Confused {
+            class: &classes[class],
+            predicted: &classes[predicted],
+            count,
+        };
+        Event::Evaluation {
+            split,
+            examples: evaluation.examples,
+            loss: evaluation.loss,
+            accuracy: evaluation.accuracy(),
+            top_k_accuracy: evaluation.top_k_accuracy(),
+            top_k: Evaluation::TOP_K.min(classes.len()),
+            classes: classes.iter().zip(evaluation.per_class()).map(class).collect(),
+            confusion: evaluation.confusion.iter().map(confused).collect(),
+            unpredicted: evaluation.unpredicted.iter().sum(),
+        }
+    }
+
+    /// Prints it, where the output is for scripts.
+    pub fn print(&self) {
+        if mode() == Mode::Json {
+            super::write_out(&(self.line() + "\n"));
+        }
+    }
+
+    fn line(&self) -> String {
+        let line = serde_json::to_string(self).expect("the fields are text and numbers");
+        // Such characters occur in strings alone, and all of them have four digits at most.
+        let escape = |c: char| {
+            if super::text::is_not_for_lines(c) { format!("\\u{:04x}", c as u32) } else { c.into() }
+        };
+        line.chars().map(escape).collect()
+    }
+}
+
+/// A message as an object.
+pub fn message(level: Level, message: &str) -> Event<'_> {
+    match level {
+        Level::Note => Event::Note { message: message.strip_prefix("note: ").unwrap_or(message) },
+        Level::Warning => Event::Warning { message },
+        Level::Error => Event::Error { message },
+        Level::Interrupted => Event::Interrupted { message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_json_and_safe_for_a_terminal() {
+        let hostile = "a\n\u{1b}[2J\u{9b}\u{202e}\"\\b\u{2028}蒲";
+        let line = Event::Note { message: hostile }.line();
+        assert!(!line.contains(super::super::text::is_not_for_lines), "{line}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read, serde_json::json!({"kind": "note", "message": hostile}));
+        let event = Event::End {
+            reason: "finished",
+            epochs_done: 1,
+            best_epoch: 1,
+            model: "m",
+            report: None,
+            seconds: f64::INFINITY,
+        };
+        let read: serde_json::Value = serde_json::from_str(&event.line()).unwrap();
+        assert_eq!((&read["kind"], read["seconds"].is_null()), (&"end".into(), true));
+    }
+}
