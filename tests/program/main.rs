@@ -18,4 +18,6 @@ mod process;
 mod reporting;
 mod server;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod training;

@@ -14,6 +14,7 @@ use crate::{Result, messages, tables};
 
 /// Evaluate a model on the eval shards of a data folder: accuracy, per class, confusion matrix.
 #[derive(clap::Args)]
+#[command(after_long_help = ui::JSON_HELP)]
 pub struct Args {
     /// Folder with eval-* and labels.txt
     #[arg(long, value_name = "DIR")]

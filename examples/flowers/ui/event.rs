@@ -9,6 +9,22 @@ use serde::Serialize;
 
 use super::{Level, Mode, mode};
 
+/// The same for the help of subcommands with `--json`.
+pub const JSON_HELP: &str = "\
+With --json each line is an object; its `kind` tells which fields there are:
+  start       floret data out classes train_photos eval_photos image_size parameters batch_size steps_per_epoch epochs
+              epochs_done optimizer learning_rate seed threads
+  step        epoch epochs batch batches step loss accuracy (of the epoch so far) learning_rate images_per_second
+              epoch_seconds_left seconds_left; at most one a second
+  epoch       epoch epochs step train_loss train_accuracy eval_loss eval_accuracy learning_rate best images_per_second
+              train_seconds eval_seconds
+  evaluation  split examples loss accuracy top_k_accuracy top_k unpredicted, classes (name examples predicted precision
+              recall f1 of each), confusion (class predicted count)
+  end         reason (finished, no_improvement) epochs_done best_epoch model report seconds
+  note, warning, error, interrupted: message
+Epochs and batches count from 1, losses are means over photos, accuracies and other shares lie in 0 to 1. A number that
+is not finite, and what there is not, is null.";
+
 /// A line of `--json`; `kind` is the variant's name.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -182,6 +198,11 @@ pub fn message(level: Level, message: &str) -> Event<'_> {
 
 #[cfg(test)]
 mod tests {
+    use floret::batch::Batch;
+    use floret::network::{Network, NetworkError};
+    use floret::nn::{Dense, Flatten};
+    use ndarray::Array4;
+
     use super::*;
 
     #[test]
@@ -201,5 +222,79 @@ mod tests {
         };
         let read: serde_json::Value = serde_json::from_str(&event.line()).unwrap();
         assert_eq!((&read["kind"], read["seconds"].is_null()), (&"end".into(), true));
+    }
+
+    /// Every word of `text`, without what joins them.
+    fn words(text: &str) -> Vec<&str> {
+        text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect()
+    }
+
+    #[test]
+    fn the_help_names_every_field() {
+        let (names, no) = (["a".to_owned(), "b".to_owned()], None);
+        let mut evaluation = Network::builder((1, 1, 3)).add(Flatten {}).add(Dense::new(2)).build().unwrap();
+        let batch = Batch { images: Array4::zeros((1, 1, 1, 3)), labels: vec![1], records: Vec::new() };
+        let evaluation = evaluation.evaluate([Ok::<_, NetworkError>(batch)]).unwrap();
+        let events = [
+            Event::evaluation("eval", &evaluation, &names),
+            Event::Start {
+                floret: "",
+                data: "",
+                out: "",
+                classes: &names,
+                train_photos: 0,
+                eval_photos: 0,
+                image_size: 0,
+                parameters: 0,
+                batch_size: 0,
+                steps_per_epoch: 0,
+                epochs: 0,
+                epochs_done: 0,
+                optimizer: "",
+                learning_rate: 0.0,
+                seed: 0,
+                threads: 0,
+            },
+            Event::Step {
+                epoch: 0,
+                epochs: 0,
+                batch: 0,
+                batches: 0,
+                step: 0,
+                loss: no,
+                accuracy: no,
+                learning_rate: 0.0,
+                images_per_second: 0.0,
+                epoch_seconds_left: 0.0,
+                seconds_left: 0.0,
+            },
+            Event::Epoch {
+                epoch: 0,
+                epochs: 0,
+                step: 0,
+                train_loss: 0.0,
+                train_accuracy: 0.0,
+                eval_loss: no,
+                eval_accuracy: no,
+                learning_rate: 0.0,
+                best: true,
+                images_per_second: 0.0,
+                train_seconds: 0.0,
+                eval_seconds: no,
+            },
+            Event::End { reason: "", epochs_done: 0, best_epoch: 0, model: "", report: None, seconds: 0.0 },
+            Event::Note { message: "" },
+            Event::Warning { message: "" },
+            Event::Error { message: "" },
+            Event::Interrupted { message: "" },
+        ];
+        let known = words(JSON_HELP);
+        for event in events {
+            let line: serde_json::Value = serde_json::from_str(&event.line()).unwrap();
+            assert!(known.contains(&line["kind"].as_str().unwrap()), "{line}");
+            let lists = ["classes", "confusion"].map(|list| line[list][0].as_object());
+            let fields = lists.into_iter().flatten().chain(line.as_object()).flat_map(|object| object.keys());
+            fields.for_each(|field| assert!(known.contains(&field.as_str()), "{field} of {line}"));
+        }
     }
 }

@@ -22,7 +22,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use colour::{Style, When};
-pub use event::Event;
+pub use event::{Event, JSON_HELP};
 pub use mode::{Mode, Output, mode};
 pub use progress::{Busy, Live, PLAIN_INTERVAL, Progress, Unit};
 pub use sparkline::sparkline;
@@ -146,7 +146,8 @@ const COLUMNS: usize = 80;
 pub fn columns() -> usize {
     let terminals = [console::Term::stdout(), console::Term::stderr()];
     let size = terminals.iter().find_map(console::Term::size_checked);
-    size.map_or(COLUMNS, |(_, columns)| columns.into())
+    // Some terminals do not know theirs, and say 0.
+    size.map(|(_, columns)| columns.into()).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
 }
 
 /// Whether people see standard output come line by line.

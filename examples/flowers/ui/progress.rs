@@ -210,7 +210,6 @@ impl Live {
             Some(Shown(bar)) => {
                 // A full line would let the cursor wrap.
                 bar.set_message(lines(columns().saturating_sub(1)));
-                bar.tick();
             }
             None if mode() == Mode::Lines && self.last_line.elapsed() >= PLAIN_INTERVAL => {
                 self.last_line = Instant::now();
@@ -231,6 +230,7 @@ impl Busy {
     pub fn new(what: String, expected: Duration) -> Self {
         let spinner = Shown::new(|| {
             let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("well formed");
+            let style = style.tick_chars("|/-\\ ");
             let spinner = ProgressBar::new_spinner().with_style(style).with_message(what.clone());
             spinner.enable_steady_tick(Duration::from_millis(200));
             spinner

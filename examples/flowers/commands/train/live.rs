@@ -22,7 +22,7 @@ impl View for LiveView {
         let losses = &self.losses.values;
         self.lines.get_or_insert_with(Live::new).show(
             |columns| format!("{}\n{}", position(step, columns), pace(step, losses, columns)),
-            || format!("epoch {}/{}, {}: {}", step.epoch, step.epochs, loss(step), left(step)),
+            || format!("epoch {}/{}, {}: {}", step.epoch, step.epochs, loss(step), left(step).join(", ")),
         );
     }
 
@@ -53,9 +53,10 @@ fn position(step: &Step, columns: usize) -> String {
     fitted(&parts, columns, |columns| bar(step.batch, step.batches, columns))
 }
 
-/// `612 images/s  4 s left of the epoch, 2 min 10 s of the run  ▇▆▅▄▃▂▂▁`
+/// `612 images/s  4 s left of the epoch  2 min 10 s of the run  ▇▆▅▄▃▂▂▁`
 fn pace(step: &Step, losses: &[f64], columns: usize) -> String {
-    let parts = [format!("{:.0} images/s", step.images_per_second), left(step)];
+    let [epoch, run] = left(step);
+    let parts = [format!("{:.0} images/s", step.images_per_second), epoch, run];
     fitted(&parts, columns, |columns| sparkline(losses, columns))
 }
 
@@ -63,9 +64,10 @@ fn loss(step: &Step) -> String {
     format!("loss {:.3}", step.running.map_or(step.loss, |running| running.loss))
 }
 
-fn left(step: &Step) -> String {
+/// `4 s left of the epoch`, `2 min 10 s of the run`
+fn left(step: &Step) -> [String; 2] {
     let [epoch, run] = [step.epoch_seconds_left, step.seconds_left].map(ui::duration);
-    format!("{epoch} left of the epoch, {run} of the run")
+    [format!("{epoch} left of the epoch"), format!("{run} of the run")]
 }
 
 /// ` 3/20`
@@ -166,7 +168,7 @@ mod tests {
         assert_eq!(position(&STEP, 30), "epoch  3/20  step 23/46  ");
         assert!(
             pace(&STEP, &losses, 70)
-                .starts_with("612 images/s  4.2 s left of the epoch, 2 min 10 s of the run")
+                .starts_with("612 images/s  4.2 s left of the epoch  2 min 10 s of the run")
         );
         assert_eq!(bar(46, 46, 10), "[========]");
         assert_eq!(bar(0, 0, 5), "[>  ]");

@@ -44,6 +44,7 @@ use watch::{View, Watch};
 /// Ctrl-C (or SIGTERM) ends the step under way, saves, and exits with 130 (143); a second one ends the program at once.
 /// Even a run that is killed can be resumed: it ends with the very same weights.
 #[derive(clap::Args)]
+#[command(after_long_help = ui::JSON_HELP)]
 pub struct Args {
     /// Folder with train-*, eval-* and labels.txt, as `flowers convert` writes it
     #[arg(long, value_name = "DIR")]

@@ -55,7 +55,7 @@ fn tiles(report: &Report) -> Vec<(String, String)> {
             format!("training and evaluation, {} of it timed", count(times.len(), "epoch"))
         };
         tiles.push((duration(train_seconds + eval_seconds), what));
-        tiles.push((format!("{:.0}", photos as f64 / train_seconds), "photos trained on a second".into()));
+        tiles.push((format!("{:.0}", photos as f64 / train_seconds), "photos a second, in training".into()));
     }
     tiles
 }
