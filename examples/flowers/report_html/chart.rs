@@ -189,7 +189,7 @@ fn epoch_ticks((first, last): (u64, u64)) -> Vec<u64> {
         .unwrap_or(u64::MAX);
     let multiples = (first.div_ceil(step)..=last / step).map(|number| number * step);
     // One epoch is no multiple of anything; the first one is known to readers as 1.
-    let beyond = multiples.filter(|epoch| *epoch != first && (epoch - first).saturating_mul(2) > step);
+    let beyond = multiples.filter(|epoch| *epoch != first && (epoch - first).saturating_mul(2) >= step);
     [first].into_iter().chain(beyond).collect()
 }
 
@@ -256,6 +256,7 @@ mod tests {
         assert_eq!(epoch_ticks((1, 1)), [1]);
         assert_eq!(epoch_ticks((1, 4)), [1, 2, 3, 4]);
         assert_eq!(epoch_ticks((1, 20)), [1, 5, 10, 15, 20]);
+        assert_eq!(epoch_ticks((1, 12)), [1, 2, 4, 6, 8, 10, 12]);
         assert_eq!(epoch_ticks((7, 9)), [7, 8, 9]);
         for last in [2, 9, 33, 100, 4567, 1 << 53] {
             assert!((2..=9).contains(&epoch_ticks((1, last)).len()), "{last}: {:?}", epoch_ticks((1, last)));

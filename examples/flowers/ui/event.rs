@@ -7,6 +7,7 @@
 use floret::metrics::Evaluation;
 use serde::Serialize;
 
+use super::text::is_not_for_lines;
 use super::{Level, Mode, mode};
 
 /// The same for the help of subcommands with `--json`.
@@ -177,13 +178,16 @@ impl<'a> Event<'a> {
     }
 
     fn line(&self) -> String {
-        let line = serde_json::to_string(self).expect("the fields are text and numbers");
-        // Such characters occur in strings alone, and all of them have four digits at most.
-        let escape = |c: char| {
-            if super::text::is_not_for_lines(c) { format!("\\u{:04x}", c as u32) } else { c.into() }
-        };
-        line.chars().map(escape).collect()
+        json_line(self)
     }
+}
+
+/// JSON without a character that would act on a terminal.
+pub fn json_line(value: &impl Serialize) -> String {
+    let line = serde_json::to_string(value).expect("text and numbers are JSON");
+    // Such characters occur in strings alone, and all of them have four digits at most.
+    let escape = |c: char| if is_not_for_lines(c) { format!("\\u{:04x}", u32::from(c)) } else { c.into() };
+    line.chars().map(escape).collect()
 }
 
 /// A message as an object.
@@ -209,7 +213,7 @@ mod tests {
     fn lines_are_json_and_safe_for_a_terminal() {
         let hostile = "a\n\u{1b}[2J\u{9b}\u{202e}\"\\b\u{2028}蒲";
         let line = Event::Note { message: hostile }.line();
-        assert!(!line.contains(super::super::text::is_not_for_lines), "{line}");
+        assert!(!line.contains(is_not_for_lines), "{line}");
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read, serde_json::json!({"kind": "note", "message": hostile}));
         let event = Event::End {
