@@ -109,6 +109,21 @@ fn what_is_missing_is_said() {
 }
 
 #[test]
+fn a_run_without_an_epoch_has_a_report() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
+    let diverges = [TRAIN, &["--learning-rate", "1e30", "--epochs", "2", "--out", "run"]].concat();
+    fails(folder, &diverges, &["--learning-rate"]);
+    assert!(!folder.join("run/report.html").exists());
+    succeeds(folder, &["report", "--run", "run"]);
+    let page = report(&folder.join("run/report.html"));
+    has_sections(&page, &["no-data", "curves", "filters", "network", "settings", "machine"]);
+    holds(&page.text, &["0 epochs of 2 trained", "There is no best network", "instruction set"]);
+}
+
+#[test]
 fn a_report_that_cannot_be_written_costs_a_warning() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();

@@ -47,7 +47,7 @@ struct Report {
     /// The network as a table.
     summary: String,
     settings: Vec<(String, String)>,
-    /// The processes that trained, without those that ended no epoch.
+    /// The processes that trained, without those that ended no epoch where there are others.
     sessions: Vec<Session>,
     filters: Option<Filters>,
     /// What the data show; why there is nothing, else.
@@ -113,7 +113,8 @@ impl Report {
         let progress = &run.state.progress;
         let time = |epoch: &EpochRecord| run.file.as_ref()?.epoch(epoch.epoch);
         let folder = std::path::absolute(&run.folder).unwrap_or_else(|_| run.folder.clone());
-        let sessions = run.file.iter().flat_map(|file| &file.sessions);
+        let sessions = run.file.as_ref().map_or(&[][..], |file| &file.sessions);
+        let trained = |session: &&Session| !session.epochs.is_empty();
         let network = run.best.as_ref().unwrap_or(&run.state.network);
         Self {
             title: folder
@@ -126,7 +127,10 @@ impl Report {
             best: progress.best.map(|best| best.epoch),
             summary: network.summary(),
             settings: named_settings(&run.state.settings),
-            sessions: sessions.filter(|session| !session.epochs.is_empty()).cloned().collect(),
+            sessions: match sessions.iter().any(|session| trained(&session)) {
+                true => sessions.iter().filter(trained).cloned().collect(),
+                false => sessions.last().cloned().into_iter().collect(),
+            },
             filters: first_filters(network),
             seen,
         }

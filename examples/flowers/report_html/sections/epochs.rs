@@ -12,6 +12,10 @@ use crate::ui::{count, duration, percent, rate};
 const OPEN_EPOCHS: usize = 12;
 
 pub fn render(report: &Report) -> Markup {
+    if report.history.is_empty() {
+        // The curves say so.
+        return html! {};
+    }
     let rows = report.history.iter().zip(&report.times);
     let content = html! {
         @if report.times.iter().any(Option::is_none) {

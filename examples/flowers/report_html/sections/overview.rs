@@ -14,7 +14,7 @@ pub fn render(report: &Report) -> Markup {
             p { (story(report)) }
             div.tiles { @for (value, what) in tiles(report) { div.tile { strong { (value) } span { (what) } } } }
         }
-        @if let Err(why) = &report.seen { (missing("no-data", "Without the data", why)) }
+        @if let Err(why) = &report.seen { (missing("no-data", "Without photos", why)) }
     }
 }
 
