@@ -127,6 +127,16 @@ fn a_batch_tells_which_records_its_images_came_from() {
         }
         assert_eq!(sorted(seen), (0..17).collect::<Vec<_>>());
         assert!(loader.examples(&[17]).is_err());
+
+        // One that there is not stands in the way of no other; none is in its way on the way to others.
+        let stash_bytes = 0;
+        let loader = Loader::open(&data.shards, LoaderOptions { stash_bytes, ..options() }).unwrap();
+        let [first, last] = [0, 16].map(|record| loader.examples(&[record]).unwrap().remove(0));
+        let mut each = loader.each_example(&[0, 17, 16]);
+        assert_eq!(each.next().unwrap().unwrap(), first);
+        assert!(each.next().unwrap().is_err());
+        assert_eq!(each.next().unwrap().unwrap(), last);
+        assert!(each.next().is_none());
     }
 }
 

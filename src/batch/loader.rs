@@ -147,15 +147,25 @@ impl Loader {
     /// # Errors
     /// A record that there is not, or that can't be read.
     pub fn examples(&self, records: &[usize]) -> Result<Vec<ImageExample>, BatchError> {
+        self.each_example(records).collect()
+    }
+
+    /// [`examples`](Self::examples) one after the other, so that few are held at a time, and one that can't be read stands in
+    /// the way of no other.
+    pub fn each_example<'a>(
+        &'a self,
+        records: &'a [usize],
+    ) -> impl Iterator<Item = Result<ImageExample, BatchError>> + 'a {
         let Dataset { index, options, .. } = &*self.dataset;
+        let mut asked_for = vec![false; index.len()];
+        records.iter().filter(|&&record| record < index.len()).for_each(|&record| asked_for[record] = true);
         let mut fetcher = RecordFetcher::new(Arc::clone(index)).with_stash_bytes(options.stash_bytes);
         let mut payload = Vec::new();
-        let read = |&record: &usize| {
-            fetcher.fetch(record, &mut payload)?;
+        records.iter().map(move |&record| {
+            fetcher.fetch_keeping(record, &mut payload, |passed| asked_for[passed])?;
             let example = ImageExample::parse(&payload, &options.schema);
             Ok(example.map_err(|error| error.at(self.dataset.location(record)))?)
-        };
-        records.iter().map(read).collect()
+        })
     }
 
     /// What tells these shards from others.

@@ -26,7 +26,7 @@ pub fn shown(answers: &[Answer], data: &Loader) -> Vec<Shown> {
     let mut records: Vec<_> = answers.iter().map(|answer| answer.record).collect();
     records.sort_unstable();
     records.dedup();
-    let examples: Vec<_> = records.iter().map(|record| data.examples(&[*record]).ok()?.pop()).collect();
+    let examples: Vec<_> = data.each_example(&records).map(|example| example.ok()).collect();
     let show = |answer: &Answer| {
         let place = records.binary_search(&answer.record).expect("every answer's record was looked up");
         let example = examples[place].as_ref();
@@ -62,11 +62,10 @@ const VERSIONS: usize = 7;
 pub fn augmented(data: &Loader, options: &LoaderOptions) -> Vec<Augmented> {
     let Some(augment) = &options.augment else { return Vec::new() };
     // Far apart: shards may hold one class after another.
-    let records =
-        (0..AUGMENTED.min(data.len())).map(|number| (2 * number + 1) * data.len() / (2 * AUGMENTED));
-    let example = |record| Some((record, data.examples(&[record]).ok()?.pop()?));
-    let examples = records.filter_map(example);
-    examples.filter_map(|(record, example)| versions(record, &example, augment, options)).collect()
+    let place = |number| (2 * number + 1) * data.len() / (2 * AUGMENTED);
+    let records: Vec<usize> = (0..AUGMENTED.min(data.len())).map(place).collect();
+    let examples = data.each_example(&records).zip(&records);
+    examples.filter_map(|(example, record)| versions(*record, &example.ok()?, augment, options)).collect()
 }
 
 fn versions(
@@ -85,12 +84,9 @@ fn versions(
         picture::photo(&levels.mapv(|level| level.round() as u8))
     };
     let versions = (0..VERSIONS).filter_map(version).collect();
-    let class = example.label.checked_sub(options.label_offset).and_then(|class| usize::try_from(class).ok());
+    let class = class(example, options.label_offset);
     Some(Augmented { class, fitted: picture::photo(&fitted(size)?)?, versions })
 }
-
-/// Records read at a time to count them.
-const CHUNK: usize = 64;
 
 /// Records of each class, without those that are bad.
 pub fn count_classes(data: &Loader) -> Vec<u64> {
@@ -98,18 +94,17 @@ pub fn count_classes(data: &Loader) -> Vec<u64> {
     let mut counts = vec![0; classes];
     let progress = Progress::new("counting photos", data.len() as u64, Unit::Photos);
     let records: Vec<usize> = (0..data.len()).collect();
-    for chunk in records.chunks(CHUNK) {
-        // One by one where a record of the chunk is bad.
-        let examples = data.examples(chunk).unwrap_or_else(|_| {
-            chunk.iter().filter_map(|record| data.examples(&[*record]).ok()?.pop()).collect()
-        });
-        for example in examples {
-            let class = example.label.checked_sub(label_offset).and_then(|class| usize::try_from(class).ok());
-            if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
-                *count += 1;
-            }
+    for example in data.each_example(&records) {
+        progress.add(1);
+        let class = example.ok().and_then(|example| class(&example, label_offset));
+        if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
+            *count += 1;
         }
-        progress.add(chunk.len() as u64);
     }
     counts
+}
+
+/// The class, from 0, that a record names.
+fn class(example: &ImageExample, label_offset: i64) -> Option<usize> {
+    usize::try_from(example.label.checked_sub(label_offset)?).ok()
 }
