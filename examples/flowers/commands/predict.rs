@@ -145,12 +145,7 @@ enum Line<'a> {
 
 impl Line<'_> {
     fn print(&self) {
-        let json = serde_json::to_string(self).expect("text and numbers are JSON");
-        // What would be escaped on its way out, JSON escapes in another way.
-        let escape = |c: char| {
-            if ui::is_not_for_lines(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }
-        };
-        say!("{}", json.chars().map(escape).collect::<String>());
+        say!("{}", ui::json_line(self));
     }
 }
 

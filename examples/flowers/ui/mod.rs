@@ -22,11 +22,11 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use colour::{Style, When};
-pub use event::{Event, JSON_HELP};
+pub use event::{Event, JSON_HELP, json_line};
 pub use mode::{Mode, Output, mode};
 pub use progress::{Busy, Live, PLAIN_INTERVAL, Progress, Unit};
 pub use sparkline::sparkline;
-pub use text::{count, duration, escaped, is_not_for_lines, names, path, percent, rate, shell};
+pub use text::{count, duration, escaped, names, path, percent, rate, shell};
 
 /// Prints a line to standard output, for people; the arguments are those of `println!`.
 macro_rules! say {

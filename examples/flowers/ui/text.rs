@@ -14,7 +14,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 }
 
 /// Control characters, ends of lines and paragraphs, and what changes the direction of writing.
-pub fn is_not_for_lines(c: char) -> bool {
+pub(super) fn is_not_for_lines(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
