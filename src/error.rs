@@ -6,6 +6,7 @@ use crate::checkpoint::CheckpointError;
 use crate::classifier::ClassifyError;
 use crate::held_folder::HoldError;
 use crate::image::ImageError;
+use crate::log::LogError;
 use crate::loss::LossError;
 use crate::network::NetworkError;
 use crate::nn::ShapeError;
@@ -39,6 +40,8 @@ pub enum Error {
     Network(#[from] NetworkError),
     /// Training.
     Train(#[from] TrainError),
+    /// A log.
+    Log(#[from] LogError),
     /// A model or training file.
     Checkpoint(#[from] CheckpointError),
     /// A photo to classify.

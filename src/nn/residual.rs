@@ -38,18 +38,32 @@ impl Residual {
         self
     }
 
+    /// What the names of the body's layers begin with.
+    pub(crate) const BODY: &str = "body";
+    /// What those of the shortcut begin with.
+    pub(crate) const SHORTCUT: &str = "shortcut";
+
+    /// The layers of body and shortcut, under the names that their arrays have.
+    pub(crate) fn parts(&self) -> [Vec<NamedLayer>; 2] {
+        [named(Self::BODY, &self.body), named(Self::SHORTCUT, &self.shortcut)]
+    }
+
+    /// The name of the layer of this index in a part: `body_1_conv2d`, `body_2_relu`, ...
+    pub(crate) fn part_name(part: &str, index: usize, layer: &LayerSpec) -> String {
+        format!("{part}_{}_{}", index + 1, layer.kind())
+    }
+
     pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
-        let body = Chain::build(&named("body", &self.body), input)?;
+        let [body, shortcut] = self.parts();
+        let body = Chain::build(&body, input)?;
         if body.is_empty() {
             return Err(ShapeError::new(
                 "a residual block needs at least one layer that computes in its body",
             ));
         }
-        let shortcut = match self.shortcut.as_slice() {
+        let shortcut = match shortcut.as_slice() {
             [] => None,
-            layers => {
-                Some(Chain::build(&named("shortcut", layers), input)?).filter(|chain| !chain.is_empty())
-            }
+            layers => Some(Chain::build(layers, input)?).filter(|chain| !chain.is_empty()),
         };
         let around = shortcut.as_ref().map_or(input, Chain::output);
         if body.output() != around {
@@ -62,11 +76,10 @@ impl Residual {
     }
 }
 
-/// Names `body_1_conv2d`, `body_2_relu`, ...
 fn named(part: &str, layers: &[LayerSpec]) -> Vec<NamedLayer> {
-    let name = |(i, spec): (usize, &LayerSpec)| NamedLayer {
-        name: format!("{part}_{}_{}", i + 1, spec.kind()),
-        layer: spec.clone(),
+    let name = |(index, layer): (usize, &LayerSpec)| NamedLayer {
+        name: Residual::part_name(part, index, layer),
+        layer: layer.clone(),
     };
     layers.iter().enumerate().map(name).collect()
 }

@@ -44,6 +44,14 @@ macro_rules! layer_specs {
             pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
                 match self { $(LayerSpec::$variant(layer) => layer.build(input),)+ }
             }
+
+            /// The shape of the output for an input of shape `input`.
+            pub(crate) fn output(&self, input: Shape) -> Result<Shape, ShapeError> {
+                Ok(match self.build(input)? {
+                    Built::Layer(layer) => layer.output(),
+                    Built::Reshape(shape) => shape,
+                })
+            }
         }
 
         $(impl From<$variant> for LayerSpec {

@@ -7,4 +7,16 @@
 
 #[allow(missing_docs)]
 #[rustfmt::skip]
+pub mod events;
+#[allow(missing_docs)]
+#[rustfmt::skip]
 pub mod example;
+#[allow(missing_docs)]
+#[rustfmt::skip]
+pub mod graph;
+#[allow(missing_docs)]
+#[rustfmt::skip]
+pub mod hparams;
+#[allow(missing_docs)]
+#[rustfmt::skip]
+pub mod tensor;

@@ -7,7 +7,9 @@ mod progress;
 
 pub use progress::{Best, EpochRecord, Progress, Score};
 
-use crate::batch::{BatchError, Loader};
+use ndarray::ArrayView2;
+
+use crate::batch::{Batch, BatchError, Loader};
 use crate::metrics::Evaluation;
 use crate::network::{Network, NetworkError, StepReport};
 use crate::optim::{Optimizer, ReduceOnPlateau, Schedule};
@@ -99,6 +101,11 @@ pub trait Callback {
         Ok(Flow::Continue)
     }
 
+    /// Before each step, with its batch as the network is about to see it.
+    fn on_batch(&mut self, batch: &Batch) {
+        let _ = batch;
+    }
+
     /// After each step.
     ///
     /// # Errors
@@ -106,6 +113,11 @@ pub trait Callback {
     fn on_step(&mut self, moment: Moment<'_>, report: &StepReport) -> Result<Flow, TrainError> {
         let _ = (moment, report);
         Ok(Flow::Continue)
+    }
+
+    /// Each batch of an evaluation, with the network's outputs for it (logits; examples, outputs).
+    fn on_evaluation_batch(&mut self, batch: &Batch, outputs: ArrayView2<'_, f32>) {
+        let _ = (batch, outputs);
     }
 
     /// After each evaluation, before [`on_epoch`](Self::on_epoch).
@@ -235,6 +247,7 @@ impl Trainer {
             let mut epoch = train.epoch_from(self.progress.epoch, self.progress.batch);
             while let Some(batch) = epoch.next() {
                 let batch = batch?;
+                callbacks.iter_mut().for_each(|callback| callback.on_batch(&batch));
                 optimizer.set_learning_rate(self.learning_rate());
                 let report = network.train_step(batch.images.view(), &batch.labels, optimizer)?;
                 self.progress.add_step(&report, epoch.position());
@@ -246,7 +259,7 @@ impl Trainer {
                     return Ok(Ended::Stopped);
                 }
             }
-            let evaluation = eval.map(|eval| evaluate(network, eval)).transpose()?;
+            let evaluation = eval.map(|eval| evaluate_watched(network, eval, callbacks)).transpose()?;
             if let Some(evaluation) = &evaluation {
                 for callback in callbacks.iter_mut() {
                     let progress = &self.progress;
@@ -287,7 +300,19 @@ impl Trainer {
 /// # Errors
 /// Data that can't be read or does not fit the network.
 pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation, TrainError> {
-    network.evaluate(data.epoch(0).map(|batch| batch.map_err(TrainError::from)))
+    evaluate_watched(network, data, &mut [])
+}
+
+/// [`evaluate`] that shows callbacks each batch.
+fn evaluate_watched(
+    network: &Network,
+    data: &Loader,
+    callbacks: &mut [&mut dyn Callback],
+) -> Result<Evaluation, TrainError> {
+    let batches = data.epoch(0).map(|batch| batch.map_err(TrainError::from));
+    network.evaluate_each(batches, |batch, outputs| {
+        callbacks.iter_mut().for_each(|callback| callback.on_evaluation_batch(batch, outputs));
+    })
 }
 
 /// Every callback is told, even after one that wants to stop.

@@ -9,7 +9,7 @@ use floret::checkpoint::{SavedTraining, load_training};
 use floret::image::Fit;
 use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_shards};
 
-use super::train::{self, Augmentation, Recipe, Rule, Saving, Settings};
+use super::train::{self, Augmentation, Logging, Recipe, Rule, Saving, Settings};
 use crate::Result;
 use crate::args::{FIRST_LABEL, Keys, Threads};
 use crate::data::DataFolder;
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<()> {
     let run = train::claim(&run_path)?;
     let settings = settings(args.seed);
     let saved = earlier(&run_path, &settings)?;
-    train::train(&data, &settings, saved, run, Saving::default())?;
+    train::train(&data, &settings, saved, run, Saving::default(), &Logging::default())?;
 
     let model = run_path.join(MODEL);
     say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));

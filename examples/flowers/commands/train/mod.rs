@@ -2,6 +2,7 @@
 
 mod conclusion;
 mod live;
+mod logging;
 mod objects;
 mod recorder;
 mod saving;
@@ -20,6 +21,7 @@ use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver,
 use floret::image::Fit;
 use floret::train::{Callback, Ended, Progress, TrainError, TrainOptions, Trainer};
 
+pub use self::logging::Logging;
 pub use self::saving::Saving;
 pub use self::settings::{Augmentation, Recipe, Rule, Settings};
 use crate::args::{self, Records, Threads};
@@ -86,6 +88,8 @@ pub struct Args {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
+    logging: Logging,
+    #[command(flatten)]
     threads: Threads,
     /// Where the model and the training state go
     #[arg(long, value_name = "DIR", default_value = "run")]
@@ -105,7 +109,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(saved) => Settings::resumed(saved, args)?,
         None => Settings::new(args),
     };
-    let trained = train(&data, &settings, saved, run, args.saving);
+    let trained = train(&data, &settings, saved, run, args.saving, &args.logging);
     let evaluated = trained.map_err(|error| match settings.skip_bad {
         true => error,
         false => messages::suggest_skipping(error),
@@ -196,6 +200,7 @@ pub fn train(
     saved: Option<SavedTraining>,
     run: RunFolder,
     saving: Saving,
+    logging: &Logging,
 ) -> Result<bool> {
     let begun = Instant::now();
     let classes = data.classes.names();
@@ -269,18 +274,21 @@ pub fn train(
     let mut views: Vec<Box<dyn View>> = vec![Box::new(Recorder::new(run, run_file))];
     views.extend(views::shown(settings.epochs, eval.is_some()));
     let mut watch = Watch::new(&train, eval.as_ref(), settings.epochs, views);
+    let mut log = logging.callback(&out, settings, classes, &train)?;
     let mut interrupt = Interrupt::catch()?;
-    let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut watch, &mut interrupt];
-    let ended = trainer.run(&mut network, optimizer.as_mut(), &train, eval.as_ref(), callbacks);
+    let mut callbacks: Vec<&mut dyn Callback> = vec![&mut saver, &mut watch, &mut interrupt];
+    // Behind the saver: what is logged is saved, and a resumed run does not repeat it.
+    callbacks.extend(log.as_mut().map(|log| log as &mut dyn Callback));
+    let ended = trainer.run(&mut network, optimizer.as_mut(), &train, eval.as_ref(), &mut callbacks);
     let watched = watch.finish();
     if let Err(TrainError::Batch(_)) = ended
         && trainer.progress().step > 0
     {
-        note!("{}", how_to_go_on(trainer.progress(), data, &out));
+        note!("{}", how_to_go_on(trainer.progress(), data, &out, logging));
     }
     let ended = ended.map_err(|error| saving::explain(error, &out))?;
     if let Some(exit_code) = interrupt.exit_code() {
-        let message = how_to_go_on(trainer.progress(), data, &out);
+        let message = how_to_go_on(trainer.progress(), data, &out, logging);
         return Err(Interrupted { exit_code, message }.into());
     }
     drop(interrupt);
@@ -329,14 +337,15 @@ fn no_network(progress: &Progress, out: &Path) -> Error {
 }
 
 /// What an interrupted run leaves in the folder `out`.
-fn how_to_go_on(progress: &Progress, data: &DataFolder, out: &Path) -> String {
+fn how_to_go_on(progress: &Progress, data: &DataFolder, out: &Path, logging: &Logging) -> String {
     format!(
-        "{} and {} of the next are saved in {}\nGo on:        flowers train --data {} --out {} --resume",
+        "{} and {} of the next are saved in {}\nGo on:        flowers train --data {} --out {} --resume{}",
         ui::count(progress.epoch as usize, "epoch"),
         ui::count(progress.batch, "step"),
         out.join(TRAINING).display(),
         ui::shell(&data.path),
-        ui::shell(out)
+        ui::shell(out),
+        logging.flag()
     )
 }
 

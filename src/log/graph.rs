@@ -1,0 +1,213 @@
+//! A network as the graph that TensorBoard's Graphs tab draws.
+
+use super::summary::shape;
+use crate::loss::Loss;
+use crate::math::window::Padding;
+use crate::network::Network;
+use crate::nn::{Conv2d, LayerSpec, NamedLayer, Residual, Shape};
+use crate::proto::graph::attr_value::{ListValue, Value};
+use crate::proto::graph::{AttrValue, GraphDef, NodeDef, VersionDef};
+use crate::proto::tensor::{DataType, TensorShapeProto};
+
+/// The version of TensorFlow's operations that these are described by.
+const PRODUCER: i32 = 1;
+
+/// The operations of a network by TensorFlow's names: a layer with arrays is a scope, one without is a node. Arrays are
+/// variables; a residual block is a scope of scopes. Sizes of the batch are -1.
+pub(super) fn graph(network: &Network) -> GraphDef {
+    let mut graph = Graph {
+        nodes: Vec::new(),
+        arrays: network.arrays().map(|(param, _)| (param.name.clone(), param.shape.clone())).collect(),
+    };
+    let spec = network.spec();
+    let input = graph.add("input", "Placeholder", &[], Some(spec.input), []);
+    let (outputs, _) = graph.chain("", &spec.layers, (input, spec.input));
+    let outputs = &outputs;
+    match spec.loss {
+        Loss::SoftmaxCrossEntropy(_) => {
+            let labels = graph.add("labels", "Placeholder", &[], None, []);
+            graph.add("loss", "SparseSoftmaxCrossEntropyWithLogits", &[outputs, &labels], None, []);
+            let classes = Shape::Vector(network.outputs());
+            graph.add("predictions", "Softmax", &[outputs], Some(classes), []);
+        }
+        Loss::MeanSquaredError { .. } => {
+            let targets = Shape::Vector(network.outputs());
+            let targets = graph.add("targets", "Placeholder", &[], Some(targets), []);
+            graph.add("loss", "SquaredDifference", &[outputs, &targets], None, []);
+        }
+    }
+    GraphDef { node: graph.nodes, versions: Some(VersionDef { producer: PRODUCER }) }
+}
+
+/// A graph under construction.
+struct Graph {
+    nodes: Vec<NodeDef>,
+    /// Every array with its shape, a layer's in the order in which its operation takes them.
+    arrays: Vec<(String, Vec<usize>)>,
+}
+
+/// The name of an operation, and the shape of one example of its output.
+type Output = (String, Shape);
+
+impl Graph {
+    /// Layers one after another, from the output `from`; `scope` begins their names.
+    fn chain(&mut self, scope: &str, layers: &[NamedLayer], from: Output) -> Output {
+        layers.iter().fold(from, |(from, input), NamedLayer { name, layer }| {
+            let output = layer.output(input).expect("a network's layers fit each other");
+            (self.layer(&format!("{scope}{name}"), layer, (from, input), output), output)
+        })
+    }
+
+    /// A layer; the name of its last operation.
+    fn layer(&mut self, name: &str, layer: &LayerSpec, from: Output, output: Shape) -> String {
+        let out = Some(output);
+        let from_name = from.0.as_str();
+        match layer {
+            LayerSpec::Conv2d(conv) => self.weighted(name, "Conv2D", from_name, output, conv_settings(conv)),
+            LayerSpec::Dense(_) => self.weighted(name, "MatMul", from_name, output, Vec::new()),
+            LayerSpec::BatchNorm(norm) => {
+                let arrays = self.variables(name);
+                let inputs: Vec<&str> =
+                    [from_name].into_iter().chain(arrays.iter().map(String::as_str)).collect();
+                let settings = [("epsilon", Value::F(norm.epsilon))];
+                self.add(&format!("{name}/FusedBatchNormV3"), "FusedBatchNormV3", &inputs, out, settings)
+            }
+            LayerSpec::MaxPool2d(pool) => {
+                let settings = pool_settings(pool.size, pool.stride, pool.padding);
+                self.add(name, "MaxPool", &[from_name], out, settings)
+            }
+            LayerSpec::AvgPool2d(pool) => {
+                let settings = pool_settings(pool.size, pool.stride, pool.padding);
+                self.add(name, "AvgPool", &[from_name], out, settings)
+            }
+            LayerSpec::GlobalAvgPool(_) => self.add(name, "Mean", &[from_name], out, []),
+            LayerSpec::Relu(_) => self.add(name, "Relu", &[from_name], out, []),
+            LayerSpec::LeakyRelu(relu) => {
+                self.add(name, "LeakyRelu", &[from_name], out, [("alpha", Value::F(relu.slope))])
+            }
+            LayerSpec::Dropout(dropout) => {
+                self.add(name, "Dropout", &[from_name], out, [("rate", Value::F(dropout.rate))])
+            }
+            LayerSpec::Flatten(_) => self.add(name, "Reshape", &[from_name], out, []),
+            LayerSpec::Residual(residual) => self.residual(name, residual, from),
+        }
+    }
+
+    /// `y = op(x, kernel) + bias`, the last where there is one.
+    fn weighted(
+        &mut self,
+        name: &str,
+        op: &str,
+        from: &str,
+        output: Shape,
+        settings: Vec<(&'static str, Value)>,
+    ) -> String {
+        let variables = self.variables(name);
+        let [kernel, bias @ ..] = variables.as_slice() else { return from.to_owned() };
+        let product = self.add(&format!("{name}/{op}"), op, &[from, kernel], Some(output), settings);
+        match bias {
+            [] => product,
+            [bias, ..] => {
+                self.add(&format!("{name}/BiasAdd"), "BiasAdd", &[&product, bias], Some(output), [])
+            }
+        }
+    }
+
+    fn residual(&mut self, name: &str, residual: &Residual, from: Output) -> String {
+        let scope = format!("{name}/");
+        let [body, shortcut] = residual.parts();
+        let (body, output) = self.chain(&scope, &body, from.clone());
+        let (around, _) = self.chain(&scope, &shortcut, from);
+        self.add(&format!("{name}/AddV2"), "AddV2", &[&body, &around], Some(output), [])
+    }
+
+    /// A variable for each array of the layer `name`.
+    fn variables(&mut self, name: &str) -> Vec<String> {
+        let prefix = format!("{name}/");
+        let of_layer = self.arrays.iter().filter(|(array, _)| array.starts_with(&prefix));
+        let nodes = of_layer.map(|(array, sizes)| {
+            let sizes = shape(sizes.iter().map(|&size| size as i64));
+            let mut node = node(&node_name(array), "VariableV2", &[], sizes.clone());
+            set(&mut node, "shape", Value::Shape(sizes));
+            node
+        });
+        let nodes: Vec<_> = nodes.collect();
+        let names = nodes.iter().map(|node| node.name.clone()).collect();
+        self.nodes.extend(nodes);
+        names
+    }
+
+    /// An operation whose output has the shape `output` for each example, or one value for each; its name.
+    fn add(
+        &mut self,
+        name: &str,
+        op: &str,
+        inputs: &[&str],
+        output: Option<Shape>,
+        settings: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> String {
+        let sizes = match output {
+            Some(Shape::Image { height, width, channels }) => vec![height, width, channels],
+            Some(Shape::Vector(len)) => vec![len],
+            None => Vec::new(),
+        };
+        let sizes = shape([-1].into_iter().chain(sizes.into_iter().map(|size| size as i64)));
+        let mut node = node(&node_name(name), op, inputs, sizes);
+        settings.into_iter().for_each(|(key, value)| set(&mut node, key, value));
+        let name = node.name.clone();
+        self.nodes.push(node);
+        name
+    }
+}
+
+/// An operation whose output has the shape `output`.
+fn node(name: &str, op: &str, inputs: &[&str], output: TensorShapeProto) -> NodeDef {
+    let mut node = NodeDef {
+        name: name.into(),
+        op: op.into(),
+        input: inputs.iter().map(|&input| input.to_owned()).collect(),
+        ..NodeDef::default()
+    };
+    let shapes = ListValue { shape: vec![output], ..ListValue::default() };
+    set(&mut node, "_output_shapes", Value::List(shapes));
+    set(&mut node, "T", Value::Type(DataType::DtFloat.into()));
+    node
+}
+
+fn set(node: &mut NodeDef, key: &str, value: Value) {
+    node.attr.insert(key.to_owned(), AttrValue { value: Some(value) });
+}
+
+/// A name as TensorFlow's graphs take it: others' characters mean something else (`:0` an output, `^` no data).
+fn node_name(name: &str) -> String {
+    name.replace(|c: char| !(c.is_ascii_alphanumeric() || "_.-/".contains(c)), "_")
+}
+
+fn conv_settings(conv: &Conv2d) -> Vec<(&'static str, Value)> {
+    let mut settings = vec![("dilations", per_axis(conv.dilation))];
+    settings.extend(stride_and_padding(conv.stride, conv.padding));
+    settings
+}
+
+fn pool_settings(
+    size: (usize, usize),
+    stride: (usize, usize),
+    padding: Padding,
+) -> Vec<(&'static str, Value)> {
+    let mut settings = vec![("ksize", per_axis(size))];
+    settings.extend(stride_and_padding(stride, padding));
+    settings
+}
+
+fn stride_and_padding(stride: (usize, usize), padding: Padding) -> [(&'static str, Value); 2] {
+    let padding: &[u8] = match padding {
+        Padding::Same => b"SAME",
+        Padding::Valid => b"VALID",
+    };
+    [("strides", per_axis(stride)), ("padding", Value::S(padding.to_vec()))]
+}
+
+/// A number for each axis of NHWC.
+fn per_axis((height, width): (usize, usize)) -> Value {
+    Value::List(ListValue { i: vec![1, height as i64, width as i64, 1], ..ListValue::default() })
+}
