@@ -12,8 +12,8 @@ use crate::proto::tensor::{DataType, TensorShapeProto};
 /// The version of TensorFlow's operations that these are described by.
 const PRODUCER: i32 = 1;
 
-/// The operations of a network by TensorFlow's names: a layer with arrays is a scope, one without is a node. Arrays are
-/// variables; a residual block is a scope of scopes. Sizes of the batch are -1.
+/// The operations of a network by TensorFlow's names: a layer with arrays is a scope, and those behind it that have
+/// none are nodes in it. Arrays are variables; a residual block is a scope of scopes. Sizes of the batch are -1.
 pub(super) fn graph(network: &Network) -> GraphDef {
     let mut graph = Graph {
         nodes: Vec::new(),
@@ -50,12 +50,23 @@ struct Graph {
 type Output = (String, Shape);
 
 impl Graph {
-    /// Layers one after another, from the output `from`; `scope` begins their names.
+    /// Layers one after another, from the output `from`; `scope` begins their names. Those without arrays stand in the scope of
+    /// the last before them that has one: side by side TensorBoard would take them for a series and draw them as one.
     fn chain(&mut self, scope: &str, layers: &[NamedLayer], from: Output) -> Output {
-        layers.iter().fold(from, |(from, input), NamedLayer { name, layer }| {
-            let output = layer.output(input).expect("a network's layers fit each other");
-            (self.layer(&format!("{scope}{name}"), layer, (from, input), output), output)
-        })
+        let mut place = scope.to_owned();
+        let mut at = from;
+        for NamedLayer { name, layer } in layers {
+            if has_scope(layer) {
+                place = scope.to_owned();
+            }
+            let name = format!("{place}{name}");
+            let output = layer.output(at.1).expect("a network's layers fit each other");
+            at = (self.layer(&name, layer, at, output), output);
+            if has_scope(layer) {
+                place = format!("{name}/");
+            }
+        }
+        at
     }
 
     /// A layer; the name of its last operation.
@@ -158,6 +169,12 @@ impl Graph {
         self.nodes.push(node);
         name
     }
+}
+
+/// Whether a layer is more than one operation.
+fn has_scope(layer: &LayerSpec) -> bool {
+    use LayerSpec::{BatchNorm, Conv2d, Dense, Residual};
+    matches!(layer, Conv2d(_) | Dense(_) | BatchNorm(_) | Residual(_))
 }
 
 /// An operation whose output has the shape `output`.

@@ -49,8 +49,10 @@ pub struct TensorBoard {
     settings: Map<String, Value>,
     every_steps: u64,
     decide: Decide,
-    /// Whether a write failed, and was told of, since an epoch was last logged whole.
+    /// Whether a failed write was told of, and no epoch was logged whole since.
     failing: bool,
+    /// Whether nothing of this epoch failed.
+    whole: bool,
     runs: Option<Runs>,
     /// Whether the next batch begins an epoch, or the session.
     begins: bool,
@@ -82,6 +84,7 @@ impl TensorBoard {
             every_steps: 10,
             decide: Box::new(|_| Flow::Stop),
             failing: false,
+            whole: true,
             runs: None,
             begins: true,
             batch: None,
@@ -182,6 +185,7 @@ impl TensorBoard {
 
     fn decide(&mut self, logged: Result<(), LogError>) -> Result<Flow, TrainError> {
         let Err(error) = logged else { return Ok(Flow::Continue) };
+        self.whole = false;
         let told = std::mem::replace(&mut self.failing, true);
         match told || (self.decide)(&error) == Flow::Continue {
             true => Ok(Flow::Continue),
@@ -248,8 +252,9 @@ impl Callback for TensorBoard {
         self.begins = true;
         self.steps.pause();
         let logged = self.log_epoch(moment.network, moment.progress.step);
-        self.failing &= logged.is_err();
-        self.decide(logged)
+        let flow = self.decide(logged);
+        self.failing &= !std::mem::replace(&mut self.whole, true);
+        flow
     }
 
     fn on_end(&mut self, _moment: Moment<'_>, ended: Ended) -> Result<(), TrainError> {

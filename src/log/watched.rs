@@ -11,10 +11,10 @@ use crate::metrics::predicted;
 use crate::network::StepReport;
 
 /// Most photos of a grid.
-const PHOTOS: usize = 16;
-const COLUMNS: usize = 4;
-/// Pixels that a photo of a grid is at least wide, so that there is room for words below it.
-const PHOTO_SIDE: usize = 128;
+const PHOTOS: usize = 12;
+const COLUMNS: usize = 3;
+/// Pixels that a photo of a grid is at least wide, so that the words below it can be read where TensorBoard shrinks the grid.
+const PHOTO_SIDE: usize = 168;
 
 /// Sums over the steps since the last that was logged.
 #[derive(Debug, Default)]
@@ -93,11 +93,11 @@ impl Mistakes {
         }
     }
 
-    /// A grid of the photos as the network saw them, with what they are and what they were taken for; `None` if there are none.
+    /// A grid of the photos as the network saw them, with what they were taken for and what they are; `None` if there are none.
     pub(super) fn picture(self, classes: &[String]) -> Option<Array3<u8>> {
         let photo = |Mistake { probability, image, label, class }: &Mistake| {
             let taken_for = format!("{} {:.0}%", name(classes, *class), 100.0 * probability);
-            photo(image.view(), &[name(classes, *label), format!("not {taken_for}")])
+            photo(image.view(), &[taken_for, format!("is {}", name(classes, *label))])
         };
         grid(&self.photos.iter().map(photo).collect::<Vec<_>>(), COLUMNS)
     }
@@ -170,9 +170,9 @@ mod tests {
         let found = kept(&mistakes);
         assert_eq!(found.len(), PHOTOS);
         assert!(found.windows(2).all(|pair| pair[0].2 >= pair[1].2));
-        assert!((found[1].2 - sure(31.0 / 8.0)).abs() < 1e-6 && found[1].0 == 1);
+        assert!((found[1].2 - sure((2 * PHOTOS - 1) as f32 / 8.0)).abs() < 1e-6);
         let picture = mistakes.picture(&["a".into()]).unwrap();
-        assert_eq!(picture.dim().1, 4 * PHOTO_SIDE + 3 * 2);
+        assert_eq!(picture.dim().1, COLUMNS * PHOTO_SIDE + (COLUMNS - 1) * 2);
         assert!(Mistakes::default().picture(&[]).is_none());
     }
 }

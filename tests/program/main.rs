@@ -11,6 +11,8 @@ mod foreign;
 mod html;
 mod journey;
 #[cfg(target_os = "linux")]
+mod logs;
+#[cfg(target_os = "linux")]
 mod odd_files;
 mod prediction;
 #[cfg(target_os = "linux")]

@@ -19,6 +19,8 @@ pub use confusion::{MAX_DRAWN_CLASSES, confusion_matrix};
 
 /// Pixels between the pictures of a grid.
 const GAP: usize = 2;
+/// Letters of a caption that there is room for before they become larger.
+const LETTERS: usize = 14;
 
 /// Pictures row by row in `columns` columns, each in the middle of a cell as large as the largest; `None` if there are none.
 ///
@@ -50,17 +52,21 @@ pub fn enlarged(picture: ArrayView3<'_, u8>, factor: usize) -> Array3<u8> {
 
 /// A picture with lines of text below it, each cut to the picture's width.
 ///
-/// Letters are those of ASCII, 5 pixels wide and 7 high; others show as boxes.
+/// Letters are those of ASCII, others show as boxes; in a picture of at least 84 pixels there is room for 14 of them, larger ones
+/// in larger pictures.
 ///
 /// # Panics
 /// If the picture has not 3 channels.
 pub fn captioned(picture: ArrayView3<'_, u8>, lines: &[String]) -> Array3<u8> {
     let (height, width, _) = picture.dim();
-    let mut captioned = blank(height + GAP + lines.len() * font::LINE, width);
+    let scale = (width / (LETTERS * font::ADVANCE)).max(1);
+    let line_height = scale * font::LINE;
+    let mut captioned = blank(height + GAP + lines.len() * line_height, width);
     draw(&mut captioned, (0, 0), picture);
     for (number, line) in lines.iter().enumerate() {
-        let line = font::shortened(line, width / font::ADVANCE);
-        write(&mut captioned, (height + GAP + number * font::LINE, 0), &font::text(&line, 1), INK);
+        let line = font::shortened(line, width / (scale * font::ADVANCE));
+        let corner = (height + GAP + number * line_height, 0);
+        write(&mut captioned, corner, &font::text(&line, scale), INK);
     }
     captioned
 }
@@ -156,7 +162,12 @@ mod tests {
         assert_eq!(picture.dim(), (9 + GAP + 2 * font::LINE, 20, 3));
         let below = picture.slice(s![9.., .., ..]);
         // One `H` and two dots: 17 pixels of the first, 2 x 4 of each of the others.
-        assert_eq!(below.iter().filter(|&&level| level == INK[0]).count(), 3 * (17 + 8));
+        let ink = |picture: ArrayView3<'_, u8>| picture.iter().filter(|&&level| level == INK[0]).count();
+        assert_eq!(ink(below), 3 * (17 + 8));
+        // Twice as large where there is room.
+        let picture = captioned(uniform(9, 168, 77).view(), &["HH".into()]);
+        assert_eq!(picture.dim(), (9 + GAP + 2 * font::LINE, 168, 3));
+        assert_eq!(ink(picture.view()), 3 * 2 * 4 * 17);
     }
 
     #[test]
