@@ -5,20 +5,9 @@ use serde_json::{Map, Value as Json};
 use crate::proto::hparams::h_params_plugin_data::Data;
 use crate::proto::hparams::value::Kind;
 use crate::proto::hparams::{
-    DataType, DatasetType, Experiment, HParamInfo, HParamsPluginData, MetricInfo, MetricName, SessionEndInfo,
+    DataType, Experiment, HParamInfo, HParamsPluginData, MetricInfo, MetricName, SessionEndInfo,
     SessionStartInfo, Status, Value,
 };
-
-/// A metric that the HParams tab shows beside the hyper-parameters: the scalars of a tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metric {
-    /// The folder of the run that logs it, below that of the hyper-parameters; empty for the same.
-    pub run: String,
-    /// Its tag.
-    pub tag: String,
-    /// Whether it is measured on the data that are trained on.
-    pub of_training: bool,
-}
 
 /// Tags that the plugin knows.
 pub(super) const EXPERIMENT: &str = "_hparams_/experiment";
@@ -26,7 +15,7 @@ pub(super) const SESSION_START: &str = "_hparams_/session_start_info";
 pub(super) const SESSION_END: &str = "_hparams_/session_end_info";
 
 /// The columns of the table.
-pub(super) fn experiment(settings: &Map<String, Json>, metrics: &[Metric], now: f64) -> HParamsPluginData {
+pub(super) fn experiment(settings: &Map<String, Json>, metrics: &[&str], now: f64) -> HParamsPluginData {
     let info = |(name, value): (&String, &Json)| HParamInfo {
         name: name.clone(),
         r#type: match value {
@@ -36,14 +25,10 @@ pub(super) fn experiment(settings: &Map<String, Json>, metrics: &[Metric], now: 
         }
         .into(),
     };
-    let metric = |metric: &Metric| MetricInfo {
-        name: Some(MetricName { group: metric.run.clone(), tag: metric.tag.clone() }),
-        display_name: format!("{} {}", metric.run, metric.tag).trim().to_owned(),
-        dataset_type: match metric.of_training {
-            true => DatasetType::DatasetTraining,
-            false => DatasetType::DatasetValidation,
-        }
-        .into(),
+    // Without a group the scalars are those of the session's own run.
+    let metric = |tag: &&str| MetricInfo {
+        name: Some(MetricName { group: String::new(), tag: (*tag).to_owned() }),
+        display_name: (*tag).to_owned(),
     };
     plugin_data(Data::Experiment(Experiment {
         time_created_secs: now,

@@ -21,6 +21,5 @@ mod watched;
 mod writer;
 
 pub use error::LogError;
-pub use hparams::Metric;
 pub use tensor_board::TensorBoard;
 pub use writer::SummaryWriter;

@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use super::picture::{confusion_matrix, filters};
 use super::watched::{Mistakes, Steps, batch_picture};
-use super::{LogError, Metric, SummaryWriter};
+use super::{LogError, SummaryWriter};
 use crate::batch::Batch;
 use crate::metrics::Evaluation;
 use crate::network::{Network, StepReport};
 use crate::train::{Callback, Ended, EpochRecord, Flow, Moment, TrainError};
 
-/// Folders of the runs, below the log's; the log's own holds the hyper-parameters.
+/// Folders of the runs, below the log's.
 const TRAIN: &str = "train";
 const EVAL: &str = "eval";
 
@@ -36,7 +36,7 @@ type Decide = Box<dyn FnMut(&LogError) -> Flow + Send>;
 /// | | each epoch | histograms `weights/...`, `gradients/...` (of its last step); images `filters/...`: the first convolution's |
 /// | | once | text `summary`, the graph |
 /// | `eval` | each epoch | scalars `loss`, `accuracy`; images `confusion_matrix`, `mistakes`: the photos it was surest of, wrongly |
-/// | the folder itself | at the start and the end | hyper-parameters, with the metrics of both |
+/// | `eval`, or `train` without evaluation | once | the hyper-parameters, with the run's `accuracy` and `loss` |
 ///
 /// A run that is resumed logs on, in new files of the same folders; what had been logged of the steps that come again is
 /// superseded.
@@ -66,12 +66,29 @@ pub struct TensorBoard {
 
 /// The event files of one session.
 struct Runs {
-    root: SummaryWriter,
     train: SummaryWriter,
     /// From the first evaluation on.
     eval: Option<SummaryWriter>,
     /// The session's first step.
     first_step: u64,
+    /// Whether the hyper-parameters are logged.
+    described: bool,
+}
+
+impl Runs {
+    /// The run of the evaluation, which begins with the first.
+    fn eval(&mut self, folder: &Path) -> Result<&mut SummaryWriter, LogError> {
+        Ok(match &mut self.eval {
+            Some(eval) => eval,
+            eval => eval.insert(SummaryWriter::resume(folder.join(EVAL), self.first_step)?),
+        })
+    }
+
+    /// The run whose scores count. The hyper-parameters are in it, since TensorBoard looks for their metrics in the same run or
+    /// below.
+    fn scored(&mut self) -> &mut SummaryWriter {
+        self.eval.as_mut().unwrap_or(&mut self.train)
+    }
 }
 
 impl TensorBoard {
@@ -121,13 +138,7 @@ impl TensorBoard {
     fn start(&mut self, network: &Network, step: u64) -> Result<(), LogError> {
         // Of a run that goes on, the step that is done stays.
         let first_step = if step == 0 { 0 } else { step + 1 };
-        let mut root = SummaryWriter::resume(&self.folder, first_step)?;
         let mut train = SummaryWriter::resume(self.folder.join(TRAIN), first_step)?;
-        let metric =
-            |run: &str, tag: &str| Metric { run: run.into(), tag: tag.into(), of_training: run == TRAIN };
-        let metrics =
-            [metric(EVAL, ACCURACY), metric(EVAL, LOSS), metric(TRAIN, ACCURACY), metric(TRAIN, LOSS)];
-        root.hyper_parameters(&self.settings, &metrics)?;
         train.graph(network)?;
         // Indented text is code in Markdown: the columns stay columns.
         let summary: String = network.summary().lines().map(|line| format!("    {line}\n")).collect();
@@ -135,7 +146,7 @@ impl TensorBoard {
         if step == 0 {
             log_weights(&mut train, network, step)?;
         }
-        self.runs = Some(Runs { root, train, eval: None, first_step });
+        self.runs = Some(Runs { train, eval: None, first_step, described: false });
         Ok(())
     }
 
@@ -158,10 +169,7 @@ impl TensorBoard {
     fn log_evaluation(&mut self, evaluation: &Evaluation, step: u64) -> Result<(), LogError> {
         let mistakes = std::mem::take(&mut self.mistakes).picture(&self.classes);
         let Some(runs) = &mut self.runs else { return Ok(()) };
-        let eval = match &mut runs.eval {
-            Some(eval) => eval,
-            None => runs.eval.insert(SummaryWriter::resume(self.folder.join(EVAL), runs.first_step)?),
-        };
+        let eval = runs.eval(&self.folder)?;
         eval.scalars(step, &[(LOSS, evaluation.loss), (ACCURACY, evaluation.accuracy())])?;
         let confusion = confusion_matrix(&evaluation.confusion, &self.classes);
         for (tag, picture) in [("confusion_matrix", confusion), ("mistakes", mistakes)] {
@@ -174,6 +182,10 @@ impl TensorBoard {
 
     fn log_epoch(&mut self, network: &Network, step: u64) -> Result<(), LogError> {
         let Some(runs) = &mut self.runs else { return Ok(()) };
+        if !runs.described {
+            runs.scored().hyper_parameters(&self.settings, &[ACCURACY, LOSS])?;
+            runs.described = true;
+        }
         log_weights(&mut runs.train, network, step)?;
         if self.stepped {
             for (param, values) in network.gradients() {
@@ -260,7 +272,7 @@ impl Callback for TensorBoard {
     fn on_end(&mut self, _moment: Moment<'_>, ended: Ended) -> Result<(), TrainError> {
         // One that a callback stopped may go on.
         let Some(runs) = self.runs.as_mut().filter(|_| ended != Ended::Stopped) else { return Ok(()) };
-        let logged = runs.root.end();
+        let logged = runs.scored().end();
         self.decide(logged).map(drop)
     }
 }

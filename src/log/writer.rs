@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use ndarray::Array3;
 use prost::Message;
 
-use super::hparams::{self, EXPERIMENT, Metric, SESSION_END, SESSION_START};
+use super::hparams::{self, EXPERIMENT, SESSION_END, SESSION_START};
 use super::{LogError, graph, summary};
 use crate::atomic_file::{FileError, create_folder};
 use crate::network::Network;
@@ -132,15 +132,15 @@ impl SummaryWriter {
         self.event(0, What::GraphDef(graph::graph(network).encode_to_vec()))
     }
 
-    /// Logs the values that the run trains with, and which metrics to show beside them. Numbers, texts and truths show as such,
-    /// other values as their JSON.
+    /// Logs the values that the run trains with, and the tags of its scalars that the HParams tab shows beside them. Numbers, texts
+    /// and truths show as such, other values as their JSON.
     ///
     /// # Errors
     /// Those of the file.
     pub fn hyper_parameters(
         &mut self,
         settings: &serde_json::Map<String, serde_json::Value>,
-        metrics: &[Metric],
+        metrics: &[&str],
     ) -> Result<(), LogError> {
         let now = seconds_now();
         let experiment = hparams::experiment(settings, metrics, now);

@@ -44,8 +44,6 @@ pub struct MetricInfo {
     pub name: ::core::option::Option<MetricName>,
     #[prost(string, tag = "3")]
     pub display_name: ::prost::alloc::string::String,
-    #[prost(enumeration = "DatasetType", tag = "5")]
-    pub dataset_type: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MetricName {
@@ -120,35 +118,6 @@ impl DataType {
             "DATA_TYPE_STRING" => Some(Self::String),
             "DATA_TYPE_BOOL" => Some(Self::Bool),
             "DATA_TYPE_FLOAT64" => Some(Self::Float64),
-            _ => None,
-        }
-    }
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum DatasetType {
-    DatasetUnknown = 0,
-    DatasetTraining = 1,
-    DatasetValidation = 2,
-}
-impl DatasetType {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::DatasetUnknown => "DATASET_UNKNOWN",
-            Self::DatasetTraining => "DATASET_TRAINING",
-            Self::DatasetValidation => "DATASET_VALIDATION",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "DATASET_UNKNOWN" => Some(Self::DatasetUnknown),
-            "DATASET_TRAINING" => Some(Self::DatasetTraining),
-            "DATASET_VALIDATION" => Some(Self::DatasetValidation),
             _ => None,
         }
     }

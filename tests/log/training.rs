@@ -18,7 +18,7 @@ use serde_json::{Map, json};
 use tempfile::{TempDir, tempdir};
 
 use crate::common::photos::{payloads, write_shards};
-use crate::reading::{files, only_events, run, scalar, steps};
+use crate::reading::{files, run, scalar, steps};
 
 const SIZE: usize = 12;
 const CLASSES: usize = 3;
@@ -49,15 +49,18 @@ impl Scene {
 
     fn log(&self) -> TensorBoard {
         let settings = Map::from_iter([("rate".to_owned(), json!(0.02))]);
-        TensorBoard::new(self.path("."), &["a", "b", "c"].map(String::from))
+        TensorBoard::new(self.log_folder(), &["a", "b", "c"].map(String::from))
             .every_steps(2)
             .hyper_parameters(settings)
     }
 
-    /// The folder of a run; of the log itself for `.`.
+    fn log_folder(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// The folder of a run.
     fn path(&self, run: &str) -> PathBuf {
-        let log = self.folder.path().join("log");
-        if run == "." { log } else { log.join(run) }
+        self.log_folder().join(run)
     }
 
     /// Trains a fresh network to the end, or what `stop` says.
@@ -165,13 +168,16 @@ fn every_part_is_logged_at_its_steps_with_the_numbers_of_the_training() {
             decode(&tensor.string_val[2], &DecodeOptions::default()).unwrap();
         }
     }
-    let tags: Vec<_> = run(&scene.path(".")).into_keys().collect();
-    assert_eq!(tags, ["_hparams_/experiment", "_hparams_/session_end_info", "_hparams_/session_start_info"]);
+    for tag in ["_hparams_/experiment", "_hparams_/session_end_info", "_hparams_/session_start_info"] {
+        assert_eq!((steps(&eval, tag), steps(&train, tag)), (vec![0], vec![]));
+    }
 }
 
 /// Every tag with its steps, and the values that do not depend on time.
 fn contents(folder: &Path) -> Vec<(String, i64, Vec<u8>)> {
-    let values = run(folder).into_iter().filter(|(tag, _)| tag != "images_per_second" && tag != "summary");
+    let values = run(folder)
+        .into_iter()
+        .filter(|(tag, _)| tag != "images_per_second" && tag != "summary" && !tag.starts_with("_hparams_"));
     let values =
         values.flat_map(|(tag, values)| values.into_iter().map(move |(step, t)| (tag.clone(), step, t)));
     values.map(|(tag, step, tensor)| (tag, step, prost::Message::encode_to_vec(&tensor))).collect()
@@ -212,7 +218,18 @@ fn a_resumed_run_logs_what_an_undisturbed_one_does() {
 
 /// Whether the log says that the run came to its end.
 fn run_ended(scene: &Scene) -> bool {
-    run(&scene.path(".")).contains_key("_hparams_/session_end_info")
+    let ends = |part: &str| run(&scene.path(part)).contains_key("_hparams_/session_end_info");
+    ends("train") || scene.path("eval").is_dir() && ends("eval")
+}
+
+#[test]
+fn without_evaluation_the_hyper_parameters_are_those_of_training() {
+    let scene = Scene::new();
+    let Run { mut network, mut optimizer, mut trainer } = Run::new();
+    trainer.run(&mut network, &mut optimizer, &scene.train, None, &mut [&mut scene.log()]).unwrap();
+    assert!(!scene.path("eval").exists());
+    assert_eq!(steps(&scene.path("train"), "_hparams_/session_start_info"), [0]);
+    assert!(run_ended(&scene));
 }
 
 #[test]
@@ -221,7 +238,6 @@ fn a_run_that_was_stopped_has_not_ended() {
     assert_eq!(scene.train(&mut [&mut scene.log(), &mut StopAfter(4)]).0.unwrap(), Ended::Stopped);
     assert!(!run_ended(&scene));
     assert!(!scene.path("eval").exists());
-    assert_eq!(only_events(&scene.path(".")).len(), 4);
 }
 
 #[test]
@@ -238,7 +254,7 @@ fn the_log_changes_nothing_of_the_training() {
 #[test]
 fn a_log_that_can_t_begin_keeps_training_from_beginning() {
     let scene = Scene::new();
-    fs::write(scene.path("."), "no folder").unwrap();
+    fs::write(scene.log_folder(), "no folder").unwrap();
     let mut log = scene.log().on_error(|_| panic!("nothing to decide"));
     let (ended, progress) = scene.train(&mut [&mut log]);
     let error = ended.unwrap_err().to_string();
@@ -249,7 +265,7 @@ fn a_log_that_can_t_begin_keeps_training_from_beginning() {
 #[test]
 fn a_write_that_fails_ends_training_unless_told_otherwise() {
     let scene = Scene::new();
-    fs::create_dir(scene.path(".")).unwrap();
+    fs::create_dir(scene.log_folder()).unwrap();
     fs::write(scene.path("eval"), "in the way").unwrap();
     let (ended, progress) = scene.train(&mut [&mut scene.log()]);
     let error = ended.unwrap_err().to_string();
@@ -260,7 +276,7 @@ fn a_write_that_fails_ends_training_unless_told_otherwise() {
 #[test]
 fn a_failure_that_lasts_is_told_once_and_costs_only_what_it_kept_from_being_written() {
     let scene = Scene::new();
-    fs::create_dir(scene.path(".")).unwrap();
+    fs::create_dir(scene.log_folder()).unwrap();
     fs::write(scene.path("eval"), "in the way").unwrap();
     let told = Arc::new(AtomicUsize::new(0));
     let count = told.clone();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use floret::image::{DecodeOptions, decode};
-use floret::log::{LogError, Metric, SummaryWriter};
+use floret::log::{LogError, SummaryWriter};
 use floret::network::Network;
 use floret::nn::{AvgPool2d, BatchNorm, Conv2d, Dense, Flatten, MaxPool2d, Relu, Residual};
 use floret::proto::events::event::What;
@@ -181,8 +181,7 @@ fn hyper_parameters_are_in_the_metadata() {
     let folder = tempdir().unwrap();
     let mut writer = SummaryWriter::create(folder.path()).unwrap();
     let settings = json!({ "rate": 0.5, "batch": 32, "rule": "adam", "skip": true, "shift": { "by": 2 } });
-    let metric = Metric { run: "eval".into(), tag: "accuracy".into(), of_training: false };
-    writer.hyper_parameters(settings.as_object().unwrap(), &[metric]).unwrap();
+    writer.hyper_parameters(settings.as_object().unwrap(), &["accuracy"]).unwrap();
     writer.end().unwrap();
     let data = |event: &Event| {
         let plugin = value(event).1.plugin_data.unwrap();
@@ -195,7 +194,7 @@ fn hyper_parameters_are_in_the_metadata() {
     let infos: Vec<_> = experiment.hparam_infos.iter().map(|info| (&*info.name, info.r#type)).collect();
     assert_eq!(infos, [("batch", 3), ("rate", 3), ("rule", 1), ("shift", 1), ("skip", 2)]);
     let name = experiment.metric_infos[0].name.as_ref().unwrap();
-    assert_eq!((&*name.group, &*name.tag), ("eval", "accuracy"));
+    assert_eq!((&*name.group, &*name.tag), ("", "accuracy"));
     let Data::SessionStartInfo(start) = data(&events[3]) else { panic!() };
     let kind = |name: &str| start.hparams[name].kind.clone().unwrap();
     assert_eq!(kind("rate"), Kind::NumberValue(0.5));
