@@ -199,7 +199,7 @@ def check_text(server):
     (text,) = server.get("data/plugin/text/text", run="train", tag="summary")
     # The table as code, so that its columns stay columns.
     assert text["text"].startswith("<pre><code>") and "multiply-adds" in text["text"], text
-    print("text:", text["text"].split("\n")[-3].strip())
+    print("text:", text["text"].split("\n")[-2].strip())
 
 
 def check_graph(server):
