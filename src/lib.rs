@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes -> records -> examples -> images -> batches -> network -> loss -> gradients -> optimizer
-//!                                                         \-> checkpoint
+//!                                                         \-> log, checkpoint
 //! ```
 //!
 //! ```
