@@ -10,6 +10,7 @@ use crate::log::LogError;
 use crate::loss::LossError;
 use crate::network::NetworkError;
 use crate::nn::ShapeError;
+use crate::onnx::OnnxError;
 use crate::record::{RecordError, ShardError};
 use crate::train::TrainError;
 
@@ -46,6 +47,8 @@ pub enum Error {
     Checkpoint(#[from] CheckpointError),
     /// A photo to classify.
     Classify(#[from] ClassifyError),
+    /// An ONNX file.
+    Onnx(#[from] OnnxError),
 }
 
 /// A result of floret.

@@ -44,6 +44,7 @@
 //! | the loop over epochs | [`train`] |
 //! | TensorBoard's event files; pictures of a batch, filters, confusions | [`log`] |
 //! | model and training files; their arrays for other programs | [`checkpoint`] |
+//! | ONNX files: for other programs, and from them | [`onnx`] |
 //! | a photo's bytes to labelled probabilities, on any thread | [`Classifier`] |
 //! | which part of a photo an answer rests on | [`explain`] |
 //! | the program | `examples/flowers` |
@@ -86,6 +87,7 @@ pub mod train;
 pub mod log;
 
 pub mod checkpoint;
+pub mod onnx;
 
 pub mod explain;
 

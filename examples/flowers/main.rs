@@ -66,6 +66,8 @@ enum Command {
     Eval(commands::eval::Args),
     Predict(commands::predict::Args),
     Report(commands::report::Args),
+    Export(commands::export::Args),
+    Import(commands::import::Args),
     Inspect(commands::inspect::Args),
     Bench(commands::bench::Args),
 }
@@ -81,6 +83,8 @@ fn main() -> ExitCode {
         Some(Command::Eval(args)) => commands::eval::run(&args),
         Some(Command::Predict(args)) => commands::predict::run(&args),
         Some(Command::Report(args)) => commands::report::run(&args),
+        Some(Command::Export(args)) => commands::export::run(&args),
+        Some(Command::Import(args)) => commands::import::run(&args),
         Some(Command::Inspect(args)) => commands::inspect::run(&args),
         Some(Command::Bench(args)) => commands::bench::run(&args),
     };

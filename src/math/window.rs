@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a window meets the border of its input, as in TensorFlow.
+/// How a window meets the border of its input: TensorFlow's two ways, and that of programs which are told the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Padding {
@@ -10,6 +10,61 @@ pub enum Padding {
     Same,
     /// No padding: output size `floor((input - extent) / stride) + 1`.
     Valid,
+    /// So many positions on each side, fewer than the window's extent: output size
+    /// `floor((input + before + after - extent) / stride) + 1`. PyTorch's `padding=p` is p on all four sides; with a stride
+    /// over 1 it often differs from SAME, which pads less before than after.
+    Explicit {
+        /// Above.
+        top: usize,
+        /// Below.
+        bottom: usize,
+        /// To the left.
+        left: usize,
+        /// To the right.
+        right: usize,
+    },
+}
+
+impl Padding {
+    /// The same number of positions on every side, as PyTorch's `padding=p`.
+    pub fn uniform(p: usize) -> Self {
+        Padding::Explicit { top: p, bottom: p, left: p, right: p }
+    }
+
+    fn along_y(self) -> AxisPadding {
+        match self {
+            Padding::Same => AxisPadding::Same,
+            Padding::Valid => AxisPadding::VALID,
+            Padding::Explicit { top, bottom, .. } => AxisPadding::Explicit { before: top, after: bottom },
+        }
+    }
+
+    fn along_x(self) -> AxisPadding {
+        match self {
+            Padding::Same => AxisPadding::Same,
+            Padding::Valid => AxisPadding::VALID,
+            Padding::Explicit { left, right, .. } => AxisPadding::Explicit { before: left, after: right },
+        }
+    }
+}
+
+/// [`Padding`] along one axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AxisPadding {
+    /// See [`Padding::Same`].
+    Same,
+    /// See [`Padding::Explicit`].
+    Explicit {
+        /// Positions before the first of the input.
+        before: usize,
+        /// Positions after the last.
+        after: usize,
+    },
+}
+
+impl AxisPadding {
+    /// See [`Padding::Valid`].
+    pub const VALID: Self = AxisPadding::Explicit { before: 0, after: 0 };
 }
 
 /// A window sliding along one axis.
@@ -32,29 +87,39 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// Lays a window over an axis of `input` positions. `None` where the window does not fit (VALID padding and an
-    /// extent `(kernel - 1) * dilation + 1` larger than the input), any number is zero, or they are too large to compute
-    /// with.
+    /// Lays a window over an axis of `input` positions. `None` where the window does not fit (its extent
+    /// `(kernel - 1) * dilation + 1` is larger than the padded input), explicit padding is as wide as the extent, any other
+    /// number is zero, or they are too large to compute with.
     pub fn new(
         input: usize,
         kernel: usize,
         stride: usize,
         dilation: usize,
-        padding: Padding,
+        padding: AxisPadding,
     ) -> Option<Self> {
         if input == 0 || kernel == 0 || stride == 0 || dilation == 0 {
             return None;
         }
         let extent = (kernel - 1).checked_mul(dilation)?.checked_add(1)?;
         let (output, pad_before) = match padding {
-            Padding::Same => {
+            AxisPadding::Same => {
                 let output = input.div_ceil(stride);
                 let padded = ((output - 1) * stride).checked_add(extent)?;
                 (output, padded.saturating_sub(input) / 2)
             }
-            Padding::Valid => (input.checked_sub(extent)? / stride + 1, 0),
+            AxisPadding::Explicit { before, after } if before < extent && after < extent => {
+                let padded = input.checked_add(before)?.checked_add(after)?;
+                (padded.checked_sub(extent)? / stride + 1, before)
+            }
+            AxisPadding::Explicit { .. } => return None,
         };
         Some(Self { input, output, kernel, stride, dilation, pad_before })
+    }
+
+    /// Padding behind the last input position that some tap reads.
+    pub fn pad_after(&self) -> usize {
+        let last_tap = (self.output - 1) * self.stride + (self.kernel - 1) * self.dilation;
+        (last_tap + 1).saturating_sub(self.pad_before + self.input)
     }
 
     /// The input position that tap `k` of output position `o` reads, or `None` in the padding.
@@ -84,8 +149,8 @@ impl Window {
         padding: Padding,
     ) -> Option<Self> {
         Some(Self {
-            y: Axis::new(input.0, kernel.0, stride.0, dilation.0, padding)?,
-            x: Axis::new(input.1, kernel.1, stride.1, dilation.1, padding)?,
+            y: Axis::new(input.0, kernel.0, stride.0, dilation.0, padding.along_y())?,
+            x: Axis::new(input.1, kernel.1, stride.1, dilation.1, padding.along_x())?,
         })
     }
 
@@ -117,9 +182,9 @@ mod tests {
                 for stride in 1..4usize {
                     for dilation in 1..3usize {
                         let extent = (kernel - 1) * dilation + 1;
-                        let same = Axis::new(input, kernel, stride, dilation, Padding::Same).unwrap();
+                        let same = Axis::new(input, kernel, stride, dilation, AxisPadding::Same).unwrap();
                         assert_eq!(same.output, input.div_ceil(stride));
-                        let valid = Axis::new(input, kernel, stride, dilation, Padding::Valid);
+                        let valid = Axis::new(input, kernel, stride, dilation, AxisPadding::VALID);
                         match (input + 1).checked_sub(extent).filter(|&n| n > 0) {
                             Some(n) => assert_eq!(valid.unwrap().output, n.div_ceil(stride)),
                             None => assert_eq!(valid, None),
@@ -132,15 +197,28 @@ mod tests {
 
     #[test]
     fn the_odd_zero_goes_to_the_end() {
-        let axis = Axis::new(4, 3, 2, 1, Padding::Same).unwrap();
+        let axis = Axis::new(4, 3, 2, 1, AxisPadding::Same).unwrap();
         assert_eq!((axis.output, axis.pad_before), (2, 0));
         assert_eq!([axis.tap(1, 0), axis.tap(1, 1), axis.tap(1, 2)], [Some(2), Some(3), None]);
     }
 
     #[test]
     fn nothing_fits_nothing() {
-        assert_eq!(Axis::new(0, 1, 1, 1, Padding::Same), None);
-        assert_eq!(Axis::new(4, 5, 1, 1, Padding::Valid), None);
-        assert_eq!(Axis::new(4, 2, 0, 1, Padding::Same), None);
+        assert_eq!(Axis::new(0, 1, 1, 1, AxisPadding::Same), None);
+        assert_eq!(Axis::new(4, 5, 1, 1, AxisPadding::VALID), None);
+        assert_eq!(Axis::new(4, 2, 0, 1, AxisPadding::Same), None);
+    }
+
+    /// PyTorch's documented size: `floor((in + 2 p - d (k - 1) - 1) / s + 1)`; a whole window in the padding has no place.
+    #[test]
+    fn explicit_padding_counts_on_both_sides() {
+        let explicit = |before, after| AxisPadding::Explicit { before, after };
+        let axis = Axis::new(8, 3, 2, 1, explicit(1, 1)).unwrap();
+        assert_eq!((axis.output, axis.pad_before, axis.tap(0, 0), axis.tap(3, 2)), (4, 1, None, Some(7)));
+        assert_eq!(Axis::new(8, 3, 2, 1, AxisPadding::Same).unwrap().pad_before, 0, "SAME pads after");
+        assert_eq!(Axis::new(1, 3, 1, 1, explicit(0, 2)).unwrap().output, 1);
+        assert_eq!(Axis::new(8, 3, 1, 1, explicit(3, 0)), None);
+        assert_eq!(Axis::new(8, 3, 1, 1, explicit(0, 3)), None);
+        assert_eq!(Axis::new(8, 3, 1, 1, explicit(usize::MAX, 0)), None);
     }
 }

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::shape::check_values;
 use super::spec::Built;
 use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
 use crate::math::pool::{self, PoolShape};
@@ -82,6 +83,7 @@ fn pool_shape(
             "a window of {h}x{w} (stride {sh}x{sw}, padding {padding:?}) does not fit an input of {input}"
         ))
     })?;
+    check_values("an output", &[window.y.output, window.x.output, channels])?;
     Ok(PoolShape { window, channels })
 }
 

@@ -19,4 +19,7 @@ pub mod graph;
 pub mod hparams;
 #[allow(missing_docs)]
 #[rustfmt::skip]
+pub mod onnx;
+#[allow(missing_docs)]
+#[rustfmt::skip]
 pub mod tensor;

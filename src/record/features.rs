@@ -97,7 +97,7 @@ impl<'a> Feature<'a> {
                 self.last_bytes = value.bytes;
                 self.count(1, value.bytes.len());
             }
-            (FeatureKind::Float, Value::Fixed32) => self.count(1, 4),
+            (FeatureKind::Float, Value::Fixed32(_)) => self.count(1, 4),
             (FeatureKind::Float, Value::Bytes(packed)) => {
                 let values = packed.fixed32s()?;
                 self.count(values, 4 * values);

@@ -38,7 +38,7 @@ mod search;
 mod shard_writer;
 mod shards;
 mod tape;
-mod wire;
+pub(crate) mod wire;
 mod writer;
 
 pub use compression::Compression;

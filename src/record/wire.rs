@@ -15,7 +15,7 @@ const MAX_VARINT_BYTES: usize = 10;
 
 /// Bytes of a payload, with their place in it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span<'a> {
+pub(crate) struct Span<'a> {
     pub bytes: &'a [u8],
     at: usize,
 }
@@ -88,10 +88,10 @@ impl<'a> Span<'a> {
 
 /// The value of a field.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Varint(u64),
     Fixed64,
-    Fixed32,
+    Fixed32([u8; 4]),
     /// A byte string, a text, a message or a packed list.
     Bytes(Span<'a>),
     /// Fields between two tags, as no message of today has them.
@@ -103,7 +103,7 @@ pub(super) enum Value<'a> {
 
 /// A field of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
+pub(crate) struct Field<'a> {
     pub number: u32,
     pub value: Value<'a>,
     at: usize,
@@ -118,6 +118,22 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Its value, which must be a 64-bit number.
+    pub fn varint(self) -> Result<u64, WireError> {
+        match self.value {
+            Value::Varint(value) => Ok(value),
+            _ => Err(self.mistyped()),
+        }
+    }
+
+    /// Its value, which must be a 32-bit floating-point number.
+    pub fn float(self) -> Result<f32, WireError> {
+        match self.value {
+            Value::Fixed32(bytes) => Ok(f32::from_le_bytes(bytes)),
+            _ => Err(self.mistyped()),
+        }
+    }
+
     /// The error of a field whose value is of a kind that it can't have.
     pub fn mistyped(self) -> WireError {
         WireError { at: self.at, defect: WireDefect::WireType { field: self.number } }
@@ -126,7 +142,7 @@ impl<'a> Field<'a> {
 
 /// The fields of a message in their order. At its end after an error.
 #[derive(Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: Span<'a>,
 }
 
@@ -197,10 +213,7 @@ impl<'a> Fields<'a> {
             }
             3 => Value::GroupBegin,
             4 => Value::GroupEnd,
-            5 => {
-                self.rest.take(4)?;
-                Value::Fixed32
-            }
+            5 => Value::Fixed32(self.rest.take(4)?.bytes.try_into().expect("4 bytes were taken")),
             _ => return Err(start.error(WireDefect::WireType { field: number })),
         };
         Ok((number, value))
@@ -251,7 +264,7 @@ impl fmt::Display for WireDefect {
             WireDefect::FieldNumber(number) => write!(f, "the impossible field number {number}"),
             WireDefect::WireType { field } => write!(f, "field {field} of a wrong type"),
             WireDefect::Depth => write!(f, "groups nested over {MAX_DEPTH} deep"),
-            WireDefect::NotText => f.write_str("a key that is not UTF-8"),
+            WireDefect::NotText => f.write_str("a text that is not UTF-8"),
         }
     }
 }

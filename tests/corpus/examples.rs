@@ -34,7 +34,7 @@ fn what_breaks_the_encoding_is_an_error() {
         field(1, &[0x08, 0x01]), // a feature as a number
         example("image/encoded", 1, &[0x08, 0x01]),
         example("image/class/label", 3, &[0x0A, 0x01, 0x80]), // packed numbers that end within one
-        field(1, &field(1, &field(1, &[0xFF]))),              // a key that is not UTF-8
+        field(1, &field(1, &field(1, &[0xFF]))),              // a text that is not UTF-8
     ] {
         let message = is_refused(&payload);
         assert!(message.contains("the payload is no tf.train.Example"), "{payload:?}: {message}");

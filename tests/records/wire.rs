@@ -178,7 +178,7 @@ fn defects_are_named_with_their_places() {
         (vec![0x80; 20], "a number of more than 64 bits at byte 0"),
         (vec![0x02, 0x00], "the impossible field number 0 at byte 0"),
         (features(&[0x12, 0x00, 0x0D, 1, 2, 3, 4]), "field 1 of a wrong type at byte 4"),
-        (features(&field(1, &field(1, b"ab\xFF"))), "a key that is not UTF-8 at byte 8"),
+        (features(&field(1, &field(1, b"ab\xFF"))), "a text that is not UTF-8 at byte 8"),
         (
             features(&field(1, &field(2, &field(2, &field(1, &[0; 5]))))),
             "4 bytes are needed and 1 left at byte 14",

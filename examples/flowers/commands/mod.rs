@@ -5,6 +5,8 @@ pub mod convert;
 pub mod demo;
 pub mod download;
 pub mod eval;
+pub mod export;
+pub mod import;
 pub mod inspect;
 pub mod predict;
 pub mod report;

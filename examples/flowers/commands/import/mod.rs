@@ -1,0 +1,111 @@
+//! `import`: a network of another program becomes a model.
+//!
+//! The format is told by the name of the file to read: [`Format::of`]. Each has a file of its own here.
+
+mod onnx;
+
+use std::path::{Path, PathBuf};
+
+use floret::batch::{ClassNames, Preprocess};
+use floret::checkpoint::{ModelInfo, save_model};
+use floret::image::Fit;
+use floret::network::Network;
+use floret::nn::Shape;
+
+use crate::ui::say;
+use crate::{Result, ui};
+
+/// Make a model of another program's network, told by the name of its file.
+///
+/// IN.onnx: an ONNX graph of the layers that floret has, such as PyTorch and Keras export. `eval`, `predict` and `export` take
+/// the model as they take a trained one. They give the network photos standardized to mean 0 and deviation 1, each photo by
+/// itself: a network that was trained on other inputs answers worse.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file to read; its ending tells the format
+    #[arg(value_name = "IN")]
+    file: PathBuf,
+    /// The model to write
+    #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
+    out: PathBuf,
+    /// The names of the classes, one a line in the order of the outputs [default: those in IN, as floret writes them]
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// How a photo becomes the network's square: crop, resize or resize-crop [default: that in IN, or resize]
+    #[arg(long, value_name = "HOW")]
+    fit: Option<Fit>,
+    #[command(flatten)]
+    onnx: onnx::Args,
+}
+
+/// What a file of another program holds.
+struct Imported {
+    network: Network,
+    /// What it says of classes and preprocessing, if floret wrote it.
+    info: Option<ModelInfo>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let Imported { network, info } = match Format::of(&args.file)? {
+        Format::Onnx => onnx::read(&args.file, &args.onnx)?,
+    };
+    let info = described(args, &network, info)?;
+    save_model(&args.out, &network, &info)?;
+    say!("{}", network.summary());
+    say!("wrote {}: {} classes ({})", ui::path(&args.out), info.classes.len(), ui::names(&info.classes));
+    Ok(())
+}
+
+/// Classes and preprocessing, of the flags or, where those say nothing, of the file.
+fn described(args: &Args, network: &Network, info: Option<ModelInfo>) -> Result<ModelInfo> {
+    let in_file = info.as_ref().map(|info| info.classes.clone());
+    let classes = match &args.labels {
+        Some(labels) => ClassNames::read(labels)?.names().to_vec(),
+        None => in_file.ok_or_else(|| {
+            format!(
+                "{} names no classes: give the file of their names with --labels, one a line, in the order of the network's {}",
+                ui::path(&args.file),
+                ui::count(network.outputs(), "output")
+            )
+        })?,
+    };
+    let mut preprocess = match info {
+        Some(info) => info.preprocess,
+        None => Preprocess::new(side(args, network.input())?),
+    };
+    if let Some(fit) = args.fit {
+        preprocess = preprocess.fit(fit);
+    }
+    Ok(ModelInfo { classes, preprocess })
+}
+
+/// The side of the network's images, which must be squares of three channels.
+fn side(args: &Args, input: Shape) -> Result<usize> {
+    match input {
+        Shape::Image { height, width, channels: 3 } if height == width => Ok(width),
+        _ => {
+            let file = ui::path(&args.file);
+            Err(format!("{file} takes images of {input}: photos are made squares of three channels").into())
+        }
+    }
+}
+
+/// A format that is read.
+enum Format {
+    Onnx,
+}
+
+impl Format {
+    /// The format that a file's name tells.
+    fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        match extension.as_deref() {
+            Some("onnx") => Ok(Format::Onnx),
+            _ => Err(format!(
+                "{}: no format is known by this name: name a file that ends in .onnx",
+                ui::path(path)
+            )
+            .into()),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What can go wrong with an ONNX file.
+
+use std::path::PathBuf;
+
+use crate::atomic_file::FileError;
+use crate::network::NetworkError;
+use crate::record::WireError;
+
+/// An error of writing or reading an ONNX file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnnxError {
+    /// A file that can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A network that can't be written.
+    #[error("the network can't be exported: {0}")]
+    Export(String),
+    /// A file that no network can be made of.
+    #[error("{}: {error}", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: Box<ImportError>,
+    },
+}
+
+/// Why no network can be made of an ONNX model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// Bytes that are something else.
+    #[error("it looks like {0}, not an ONNX model")]
+    OtherKind(&'static str),
+    /// Bytes that are no message, or not this one.
+    #[error("it is no whole ONNX model ({0}): export it again")]
+    Wire(#[from] WireError),
+    /// A model without what every model has, or over a limit.
+    #[error("it is no ONNX model that can be read: {0}")]
+    Model(String),
+    /// A node that no layer of floret does the work of.
+    #[error("the node `{}` ({}): {reason}", node.escape_debug(), op.escape_debug())]
+    Node {
+        /// The node's name, or that of its output.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// What is not supported or does not fit.
+        reason: String,
+    },
+    /// An array whose values can't be taken.
+    #[error("the array `{}`: {reason}", name.escape_debug())]
+    Tensor {
+        /// Its name in the graph.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file beside the model's that holds its weights and can't be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Layers that do not make a network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+}

@@ -1,0 +1,136 @@
+//! An ONNX graph as a network.
+
+mod files;
+mod model;
+mod nodes;
+mod operators;
+mod sizes;
+mod steps;
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use super::{ImportError, OnnxError, metadata};
+use crate::atomic_file::{FileError, folder_of, open_regular};
+use crate::checkpoint::ModelInfo;
+use crate::network::{Network, NetworkBuilder, NetworkSpec};
+use crate::nn::Shape;
+use crate::sniff::looks_like;
+use files::Files;
+use model::Model;
+use nodes::Importer;
+use steps::Emitted;
+
+/// The largest file that is read: protocol buffer messages end there.
+const MAX_BYTES: u64 = i32::MAX as u64;
+
+/// The oldest set of operators whose definitions are those that are read.
+const OLDEST_OPSET: u64 = 9;
+
+/// The longest metadata entry that is read as JSON, which takes many times its length while it is parsed.
+const MAX_METADATA_BYTES: usize = 2 << 20;
+
+/// What a file may leave open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImportOptions {
+    /// The side of the square input where the graph takes images of any size.
+    pub image_size: Option<usize>,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Imported {
+    /// The network, as good as trained.
+    pub network: Network,
+    /// Class names and preprocessing, if floret wrote the file and was told them. Other programs' files do not say how photos
+    /// become inputs.
+    pub info: Option<ModelInfo>,
+}
+
+/// Reads a network from an ONNX file, and from the files beside it where it keeps its weights in such.
+///
+/// Memory: the file, and four times the weights (which are no more than the files hold, and 16 MiB for those used twice).
+///
+/// # Errors
+/// A file that can't be read, is no ONNX model or is damaged; a node that is no layer of floret's, by its name; layers that
+/// do not make a chain, with [`Residual`](crate::nn::Residual) blocks where ways part and meet.
+pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported, OnnxError> {
+    let path = path.as_ref();
+    let (file, len) = open_regular(path)?;
+    let failed = |error| OnnxError::Import { path: path.into(), error: Box::new(error) };
+    if len > MAX_BYTES {
+        let reason = format!("it has {len} bytes, over the limit of {MAX_BYTES}");
+        return Err(failed(ImportError::Model(reason)));
+    }
+    let mut bytes = Vec::new();
+    // Bounded: the file may be growing.
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|error| FileError::new(path, "read", error))?;
+    read(&bytes, Some(folder_of(path)), options).map_err(failed)
+}
+
+/// Reads a network from the bytes of an ONNX file that holds its weights itself.
+///
+/// # Errors
+/// As [`import`].
+pub fn decode(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
+    read(bytes, None, options)
+}
+
+fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let model = Model::parse(bytes).map_err(|error| match looks_like(bytes) {
+        Some(other) => ImportError::OtherKind(other),
+        None => error,
+    })?;
+    if model.opset < OLDEST_OPSET {
+        return Err(ImportError::Model(format!(
+            "its operators are of opset {}, and {OLDEST_OPSET} or newer is read: export it with a newer one",
+            model.opset
+        )));
+    }
+    let (input, layers) = Importer::new(&model, Files::new(folder, bytes.len()), options)?.layers()?;
+    let loss = entry(&model, metadata::LOSS)?.unwrap_or_default();
+    let network = build(NetworkSpec { input, layers: Vec::new(), loss }, layers)?;
+    let info = info(&model, &network)?;
+    Ok(Imported { network, info })
+}
+
+fn build(mut spec: NetworkSpec, layers: Vec<Emitted>) -> Result<Network, ImportError> {
+    let mut arrays = Vec::new();
+    for Emitted { layer, arrays: of_layer } in layers {
+        let name = layer.name.clone();
+        arrays.extend(of_layer.into_iter().map(|(array, values)| (format!("{name}/{array}"), values)));
+        spec.layers.push(layer);
+    }
+    let mut network = NetworkBuilder::from_spec(spec).build()?;
+    for (name, values) in arrays {
+        network.set_array(&name, values.view())?;
+    }
+    Ok(network)
+}
+
+fn info(model: &Model<'_>, network: &Network) -> Result<Option<ModelInfo>, ImportError> {
+    let classes: Option<Vec<String>> = entry(model, metadata::CLASSES)?;
+    let Some((classes, preprocess)) = classes.zip(entry(model, metadata::PREPROCESS)?) else {
+        return Ok(None);
+    };
+    let info = ModelInfo { classes, preprocess };
+    let side = info.preprocess.image_size;
+    if info.classes.len() != network.outputs() || network.input() != Shape::from((side, side, 3)) {
+        let reason = "its metadata tells class names or a size of images that are not those of its graph";
+        return Err(ImportError::Model(reason.into()));
+    }
+    Ok(Some(info))
+}
+
+/// The metadata entry of this key, read as JSON.
+fn entry<T: DeserializeOwned>(model: &Model<'_>, key: &str) -> Result<Option<T>, ImportError> {
+    let Some((_, value)) = model.metadata.iter().find(|(k, _)| *k == key) else { return Ok(None) };
+    if value.len() > MAX_METADATA_BYTES {
+        let reason = format!("its metadata `{key}` is over the limit of {MAX_METADATA_BYTES} bytes");
+        return Err(ImportError::Model(reason));
+    }
+    let read = serde_json::from_str(value);
+    read.map(Some).map_err(|error| ImportError::Model(format!("its metadata `{key}`: {error}")))
+}

@@ -1,0 +1,55 @@
+//! Networks as [ONNX](https://onnx.ai) files: written for other programs, and read from them.
+//!
+//! [`export`] writes a network for inference, by operators of opset 17. [`import`] reads a graph made of the same operators, as
+//! PyTorch, Keras and floret export them. Weights go through unchanged to the bit; outputs differ by rounding alone, as programs
+//! sum in their own order.
+//!
+//! | layer | written as | also read from |
+//! | --- | --- | --- |
+//! | [`Conv2d`](crate::nn::Conv2d) | `Conv` | an `Add` behind it as its bias, a `Pad` with zeros before it as its padding |
+//! | [`Dense`](crate::nn::Dense) | `Gemm` | `MatMul`, with an `Add` as its bias |
+//! | [`MaxPool2d`](crate::nn::MaxPool2d) | `MaxPool` | |
+//! | [`AvgPool2d`](crate::nn::AvgPool2d) | `AveragePool`, padding not counted | |
+//! | [`GlobalAvgPool`](crate::nn::GlobalAvgPool) | `GlobalAveragePool`, `Flatten` | `ReduceMean` over height and width |
+//! | [`BatchNorm`](crate::nn::BatchNorm) | `BatchNormalization` | |
+//! | [`Relu`](crate::nn::Relu), [`LeakyRelu`](crate::nn::LeakyRelu) | `Relu`, `LeakyRelu` | |
+//! | [`Dropout`](crate::nn::Dropout) | nothing: inference drops nothing | `Dropout`, `Identity`: nothing |
+//! | [`Flatten`](crate::nn::Flatten) | `Transpose` to NHWC, `Flatten` | `Reshape` to (batch, values), `Squeeze` |
+//! | [`Residual`](crate::nn::Residual) | its body, its shortcut, `Add` | |
+//! | the softmax of [`predict`](crate::network::Network::predict) | `Softmax` at the end | `LogSoftmax` |
+//!
+//! # Layout
+//!
+//! floret's images are NHWC and its filters HWIO, ONNX's NCHW and OIHW. Filters are transposed on the way. A graph written with
+//! [`Layout::Nhwc`] (the default) takes images as floret does and begins with one `Transpose`. floret flattens an image in the
+//! order height, width, channels: a written graph transposes before `Flatten`, so that the kernels of dense layers are floret's
+//! own; of a graph that flattens NCHW images, as PyTorch's do, the rows of the next kernel are put into floret's order.
+//!
+//! # Padding
+//!
+//! TensorFlow's SAME is written as the numbers it comes to for the network's image size, the odd zero at the end. Numbers that
+//! are read become [`Padding::Same`](crate::math::window::Padding::Same) or `Valid` where they come to the same, else
+//! `Explicit`.
+//!
+//! # Metadata
+//!
+//! Beside the graph a file holds, as JSON, `floret.classes` (the class names by output), `floret.preprocess` (how photos become
+//! inputs) and `floret.loss`.
+
+mod error;
+mod export;
+mod import;
+
+pub use error::{ImportError, OnnxError};
+pub use export::{ExportOptions, Layout, Output, encode, export};
+pub use import::{ImportOptions, Imported, decode, import};
+
+/// Keys of a file's metadata.
+mod metadata {
+    pub const CLASSES: &str = "floret.classes";
+    pub const PREPROCESS: &str = "floret.preprocess";
+    pub const LOSS: &str = "floret.loss";
+}
+
+/// The name that floret gives as the program that wrote a file.
+const PRODUCER: &str = "floret";
