@@ -27,6 +27,9 @@ const SIGNATURES: [(&[u8], &str); 18] = [
     (b"\x7fELF", "a program"),
 ];
 
+/// What an ONNX file looks like.
+pub(crate) const ONNX: &str = "an ONNX model";
+
 /// What a file with these first bytes looks like, in words; `None` if like nothing known.
 pub(crate) fn looks_like(prefix: &[u8]) -> Option<&'static str> {
     let signature = SIGNATURES.iter().find(|(bytes, _)| prefix.starts_with(bytes));
@@ -41,7 +44,7 @@ pub(crate) fn looks_like(prefix: &[u8]) -> Option<&'static str> {
         }
         [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some("a TensorFlow Lite model"),
         // The version of the format, then the name of the program that wrote it.
-        [8, 2..=31, 0x12, ..] => Some("an ONNX model"),
+        [8, 2..=31, 0x12, ..] => Some(ONNX),
         // A table whose first key is empty, with a header of a few bytes: of how many files, in which byte order, ...
         [0, 0, 2..=16, 8, 1..=127, ..] => Some("the index of a TensorFlow checkpoint"),
         // The length of a description below 2^32, and the description.

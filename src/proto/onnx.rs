@@ -61,6 +61,9 @@ pub struct NodeProto {
     pub op_type: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "5")]
     pub attribute: ::prost::alloc::vec::Vec<AttributeProto>,
+    /// The operator's set; empty for ONNX's own.
+    #[prost(string, tag = "7")]
+    pub domain: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttributeProto {

@@ -15,6 +15,25 @@ pub fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
+/// The tensors of a fixture file, in double precision.
+pub fn tensors(name: &str) -> BTreeMap<String, ArrayD<f64>> {
+    let bytes = std::fs::read(fixture(name)).expect("fixture exists");
+    let file = SafeTensors::deserialize(&bytes).expect("fixture is a safetensors file");
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        let data = view.data();
+        let values: Vec<f64> = match view.dtype() {
+            Dtype::F32 => data.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
+            Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+            Dtype::I64 => data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
+            Dtype::U8 => data.iter().map(|b| f64::from(*b)).collect(),
+            other => panic!("{name}: unexpected type {other:?}"),
+        };
+        tensors.insert(name, ArrayD::from_shape_vec(IxDyn(view.shape()), values).expect("shape fits"));
+    }
+    tensors
+}
+
 /// The tensors and the cases of `STEM.safetensors` and `STEM.json`.
 pub struct Fixtures {
     tensors: BTreeMap<String, ArrayD<f64>>,
@@ -23,22 +42,9 @@ pub struct Fixtures {
 
 impl Fixtures {
     pub fn load(stem: &str) -> Self {
-        let read = |ext: &str| std::fs::read(fixture(&format!("{stem}.{ext}"))).expect("fixture exists");
-        let bytes = read("safetensors");
-        let file = SafeTensors::deserialize(&bytes).expect("fixture is a safetensors file");
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            let data = view.data();
-            let values: Vec<f64> = match view.dtype() {
-                Dtype::F32 => data.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-                Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
-                Dtype::I64 => data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
-                Dtype::U8 => data.iter().map(|b| f64::from(*b)).collect(),
-                other => panic!("{name}: unexpected type {other:?}"),
-            };
-            tensors.insert(name, ArrayD::from_shape_vec(IxDyn(view.shape()), values).expect("shape fits"));
-        }
-        let cases = serde_json::from_slice(&read("json")).expect("fixture is JSON");
+        let tensors = tensors(&format!("{stem}.safetensors"));
+        let cases = std::fs::read(fixture(&format!("{stem}.json"))).expect("fixture exists");
+        let cases = serde_json::from_slice(&cases).expect("fixture is JSON");
         Self { tensors, cases }
     }
 

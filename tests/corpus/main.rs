@@ -78,3 +78,8 @@ fn model() {
 fn description() {
     replay("description", targets::description);
 }
+
+#[test]
+fn onnx() {
+    replay("onnx", targets::onnx);
+}

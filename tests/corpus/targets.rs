@@ -10,6 +10,7 @@ use floret::checkpoint::{load_model, load_training};
 use floret::image::{DecodeOptions, Fit, Orientation, Truncated, decode, decode_fitted, read_header};
 use floret::network::Network;
 use floret::nn::Shape;
+use floret::onnx::{self, ExportOptions, ImportOptions};
 use floret::record::{
     Compression, ImageExample, ImageSchema, ReaderOptions, RecordReader, ShardIndex, list_features,
 };
@@ -112,6 +113,23 @@ pub fn model_file(description: &[u8]) -> Option<Vec<u8>> {
     file.extend_from_slice(header.as_bytes());
     file.resize(file.len() + end, 0);
     Some(file)
+}
+
+/// An ONNX file without others beside it. What was read survives being written.
+pub fn onnx(input: &[u8]) {
+    match onnx::decode(input, &ImportOptions::default()) {
+        Ok(imported) => {
+            let written = onnx::encode(&imported.network, imported.info.as_ref(), &ExportOptions::default());
+            let written = written.expect("a network of images");
+            let again = onnx::decode(&written, &ImportOptions::default()).expect("what was written is read");
+            let arrays = |network: &Network| {
+                network.arrays().map(|(param, _)| param.shape.clone()).collect::<Vec<_>>()
+            };
+            assert_eq!(arrays(&again.network), arrays(&imported.network));
+            run(imported.network);
+        }
+        Err(error) => drop(error.to_string()),
+    }
 }
 
 fn load(path: &Path) {

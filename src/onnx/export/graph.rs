@@ -78,7 +78,7 @@ impl Graph {
             output: vec![output.into()],
             name: name.into(),
             op_type: op.into(),
-            attribute: Vec::new(),
+            ..NodeProto::default()
         });
         Appended { node: self.graph.node.last_mut().expect("it was added") }
     }

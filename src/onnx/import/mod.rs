@@ -17,7 +17,7 @@ use crate::atomic_file::{FileError, folder_of, open_regular};
 use crate::checkpoint::ModelInfo;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::nn::Shape;
-use crate::sniff::looks_like;
+use crate::sniff::{ONNX, looks_like};
 use files::Files;
 use model::Model;
 use nodes::Importer;
@@ -80,8 +80,8 @@ pub fn decode(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportE
 
 fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Imported, ImportError> {
     let model = Model::parse(bytes).map_err(|error| match looks_like(bytes) {
-        Some(other) => ImportError::OtherKind(other),
-        None => error,
+        Some(other) if other != ONNX => ImportError::OtherKind(other),
+        _ => error,
     })?;
     if model.opset < OLDEST_OPSET {
         return Err(ImportError::Model(format!(

@@ -352,14 +352,22 @@ fn input_shape(
     Ok((shape, axes.to_vec()))
 }
 
-/// Whether images come NHWC: what takes them first turns them to NCHW, or their channels can only be the last axis.
-fn is_nhwc(name: &str, sizes: [Option<u64>; 3], nodes: &[Node<'_>]) -> bool {
-    let first = nodes.iter().find(|node| node.inputs.first() == Some(&name));
-    match first.filter(|node| node.op == "Transpose").and_then(|node| node.ints("perm")) {
-        Some(perm) => perm == [0, 3, 1, 2],
-        None => {
-            let is_channels = |size: Option<u64>| matches!(size, Some(1 | 3));
-            !is_channels(sizes[0]) && is_channels(sizes[2])
+/// Whether images come NHWC: what takes them turns them to NCHW before anything looks at pixels; or they are vectors from the
+/// beginning, and their channels can only be the last axis.
+fn is_nhwc<'a>(mut name: &'a str, sizes: [Option<u64>; 3], nodes: &[Node<'a>]) -> bool {
+    for node in nodes.iter().filter(|node| !node.inputs.is_empty()) {
+        if node.inputs[0] != name {
+            continue;
+        }
+        let is_channels = |size: Option<u64>| matches!(size, Some(1 | 3));
+        match node.op {
+            "Identity" | "Cast" | "Dropout" | "Relu" | "LeakyRelu" => {
+                name = node.outputs.first().copied().unwrap_or_default();
+            }
+            "Transpose" => return node.ints("perm") == Some(&[0, 3, 1, 2]),
+            "Flatten" | "Reshape" | "ReduceMean" => return !is_channels(sizes[0]) && is_channels(sizes[2]),
+            _ => return false,
         }
     }
+    false
 }

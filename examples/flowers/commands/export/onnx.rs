@@ -13,6 +13,7 @@ use crate::ui::{self, say};
 // No doc comment: clap would take it for the help of `export`.
 #[derive(clap::Args)]
 #[command(next_help_heading = "ONNX")]
+#[group(skip)]
 pub struct Args {
     /// The graph takes pictures of the network's size as levels from 0 to 255 (uint8) and standardizes them itself
     #[arg(long)]

@@ -10,6 +10,7 @@ use crate::{Result, args};
 // No doc comment: clap would take it for the help of `import`.
 #[derive(clap::Args)]
 #[command(next_help_heading = "ONNX")]
+#[group(skip)]
 pub struct Args {
     /// The side of the network's square pictures, where the graph takes pictures of any size
     #[arg(long, value_parser = args::positive, value_name = "PIXELS")]

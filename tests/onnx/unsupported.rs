@@ -1,0 +1,198 @@
+//! What floret has no layer for is named: node, operator, reason. And other forms of what it has.
+
+use floret::math::window::Padding;
+use floret::nn::LayerSpec;
+use floret::onnx::{ImportOptions, decode};
+use floret::proto::onnx::{AttributeProto, AttributeType, NodeProto};
+use prost::Message;
+
+use crate::graphs::{floats, imported, ints, model, node, refused, with_int, with_ints};
+
+/// Images of 3 channels and 4x4 pixels.
+const INPUT: [i64; 3] = [3, 4, 4];
+
+fn flat_dense() -> [NodeProto; 2] {
+    [node("Flatten", &["h"], "flat"), node("Gemm", &["flat", "w"], "y")]
+}
+
+#[test]
+fn an_unknown_operator_is_named_with_those_that_are_known() {
+    let message = refused(&model(INPUT, vec![node("Sigmoid", &["x"], "y")], vec![]));
+    assert!(
+        message.starts_with(
+            "the node `the Sigmoid` (Sigmoid): the operator is not supported; these are: Conv, Gemm"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_a_layer_does_not_do_is_named() {
+    let conv = |inputs: &[&str]| node("Conv", inputs, "h");
+    let pool = |op: &str| with_ints(node(op, &["x"], "h"), "kernel_shape", &[3, 3]);
+    let cases = [
+        (with_int(conv(&["x", "k"]), "group", 3), "its `group` is 3; only 1 is supported"),
+        (conv(&["x", "narrow"]), "its weights are for 2 channels, and 3 come"),
+        (conv(&["x", "none"]), "it takes `none`, which no node before it gives"),
+        (conv(&["x"]), "its input 1 is missing"),
+        (conv(&["k", "k"]), "its input 0 does not depend on the images"),
+        (
+            with_ints(conv(&["x", "k"]), "pads", &[5, 0, 0, 0]),
+            "does not fit an image of 4x4, or lies in the padding altogether",
+        ),
+        (with_ints(conv(&["x", "k"]), "pads", &[-1, 0, 0, 0]), "its `pads` is [-1, 0, 0, 0]"),
+        (with_ints(conv(&["x", "k"]), "strides", &[0, 1]), "its `strides` is [0, 1]"),
+        (
+            with_ints(with_ints(node("MaxPool", &["x"], "h"), "kernel_shape", &[2, 2]), "dilations", &[2, 1]),
+            "a dilation is supported of convolutions alone",
+        ),
+        (
+            with_int(with_ints(pool("AveragePool"), "pads", &[1, 1, 1, 1]), "count_include_pad", 1),
+            "count_include_pad=False",
+        ),
+        (
+            with_ints(node("ReduceMean", &["x"], "h"), "axes", &[1]),
+            "a mean over height and width is supported",
+        ),
+        (node("Add", &["x", "bias"], "h"), "it adds a constant; that is supported as the bias"),
+        (with_ints(node("Transpose", &["x"], "h"), "perm", &[0, 0, 1, 2]), "it is no permutation"),
+        (with_int(node("Softmax", &["x"], "h"), "axis", 1), "a softmax over the outputs of each image"),
+        (NodeProto { output: vec![], ..node("Relu", &["x"], "h") }, "it gives nothing"),
+        (node("Relu", &["x"], "x"), "its output `x` is there already"),
+        (node("Relu", &["h"], "h"), "it takes `h`, which no node before it gives"),
+    ];
+    let constants = || {
+        vec![
+            floats("k", &[2, 3, 3, 3]),
+            floats("narrow", &[2, 2, 3, 3]),
+            floats("bias", &[3, 1, 1]),
+            floats("w", &[8, 2]),
+        ]
+    };
+    for (first, wanted) in cases {
+        let nodes = [first].into_iter().chain(flat_dense()).collect();
+        let message = refused(&model(INPUT, nodes, constants()));
+        assert!(message.contains(wanted), "{message}\nwanted: {wanted}");
+    }
+}
+
+#[test]
+fn ways_that_share_layers_are_no_chain() {
+    // Each layer goes on into two others, three ways meet.
+    let nodes = vec![
+        node("Relu", &["x"], "a"),
+        node("Relu", &["a"], "b"),
+        node("Add", &["a", "b"], "c"),
+        node("Add", &["c", "b"], "h"),
+        node("GlobalAveragePool", &["h"], "mean"),
+        node("Flatten", &["mean"], "y"),
+    ];
+    let message = refused(&model(INPUT, nodes, vec![]));
+    assert!(message.contains("goes several ways that do not meet in a sum of two"), "{message}");
+    let twice = vec![
+        node("Relu", &["x"], "a"),
+        node("Add", &["a", "a"], "b"),
+        node("Flatten", &["b"], "flat"),
+        node("Gemm", &["flat", "w"], "y"),
+    ];
+    let message = refused(&model(INPUT, twice, vec![floats("w", &[48, 2])]));
+    assert!(message.contains("a residual block needs at least one layer"), "{message}");
+}
+
+/// Numbers are SAME or VALID where they come to the same; PyTorch's `padding=1` at a stride of 2 is neither on an even size.
+#[test]
+fn padding_is_same_or_valid_where_it_can_be() {
+    let padding = |pads: &[i64], strides: &[i64]| {
+        let conv = with_ints(with_ints(node("Conv", &["x", "k"], "h"), "pads", pads), "strides", strides);
+        let mean = [node("GlobalAveragePool", &["h"], "mean"), node("Flatten", &["mean"], "y")];
+        let nodes = [conv].into_iter().chain(mean).collect();
+        let network = imported(&model(INPUT, nodes, vec![floats("k", &[2, 3, 3, 3])])).unwrap().network;
+        let LayerSpec::Conv2d(conv) = &network.spec().layers[0].layer else {
+            panic!("a convolution is first")
+        };
+        conv.padding
+    };
+    assert_eq!(padding(&[1, 1, 1, 1], &[1, 1]), Padding::Same);
+    assert_eq!(padding(&[0, 0, 1, 1], &[2, 2]), Padding::Same);
+    assert_eq!(padding(&[0, 0, 0, 0], &[1, 1]), Padding::Valid);
+    assert_eq!(padding(&[1, 1, 1, 1], &[2, 2]), Padding::Explicit { top: 1, bottom: 1, left: 1, right: 1 });
+}
+
+/// As Keras' exports have it: NHWC, a pad of its own, a bias added, `MatMul`, a reshape.
+#[test]
+fn other_forms_of_the_same_layers_are_read() {
+    let transpose =
+        |input, output, perm: &[i64]| with_ints(node("Transpose", &[input], output), "perm", perm);
+    let nodes = vec![
+        transpose("x", "nchw", &[0, 3, 1, 2]),
+        node("Pad", &["nchw", "pads"], "padded"),
+        with_ints(node("Conv", &["padded", "k"], "conv"), "strides", &[2, 2]),
+        node("Add", &["conv", "conv_bias"], "biased"),
+        transpose("biased", "nhwc", &[0, 2, 3, 1]),
+        node("Reshape", &["nhwc", "shape"], "flat"),
+        node("MatMul", &["flat", "w"], "product"),
+        node("Add", &["bias", "product"], "sum"),
+        node("Softmax", &["sum"], "y"),
+    ];
+    let constants = vec![
+        ints("pads", &[0, 0, 1, 1, 0, 0, 1, 1]),
+        floats("k", &[2, 3, 3, 3]),
+        floats("conv_bias", &[1, 2, 1, 1]),
+        ints("shape", &[-1, 8]),
+        floats("w", &[8, 2]),
+        floats("bias", &[2]),
+    ];
+    let network = imported(&model([4, 4, 3], nodes, constants)).unwrap().network;
+    let names: Vec<&str> = network.arrays().map(|(param, _)| param.name.as_str()).collect();
+    assert_eq!(names, ["conv2d_1/kernel", "conv2d_1/bias", "dense_1/kernel", "dense_1/bias"]);
+    // Flattened NHWC: the rows stay as they are.
+    assert_eq!(
+        network.array("dense_1/kernel").unwrap().iter().copied().collect::<Vec<f32>>(),
+        (0..16).map(|v| v as f32).collect::<Vec<f32>>()
+    );
+    let LayerSpec::Conv2d(conv) = &network.spec().layers[0].layer else { panic!("a convolution is first") };
+    assert_eq!(conv.padding, Padding::uniform(1));
+}
+
+#[test]
+fn sizes_that_are_open_are_asked_for() {
+    let mean = || {
+        vec![
+            node("Relu", &["x"], "h"),
+            node("GlobalAveragePool", &["h"], "mean"),
+            node("Flatten", &["mean"], "y"),
+        ]
+    };
+    let mut open = model(INPUT, mean(), vec![]);
+    let graph = open.graph.as_mut().unwrap();
+    let shape = graph.input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap().shape.as_mut().unwrap();
+    shape.dim[2].value = None;
+    shape.dim[3].value = None;
+    assert!(refused(&open).contains("takes images of any size"));
+    let options = ImportOptions { image_size: Some(9) };
+    let network = decode(&open.encode_to_vec(), &options).unwrap().network;
+    assert_eq!(network.input(), (9, 9, 3).into());
+}
+
+#[test]
+fn other_sets_of_operators_and_old_ones_are_refused() {
+    let mut old = model(INPUT, vec![], vec![]);
+    old.opset_import[0].version = 8;
+    assert!(refused(&old).contains("of opset 8, and 9 or newer is read"));
+    let custom = NodeProto { domain: "com.example".into(), ..node("Relu", &["x"], "y") };
+    let message = refused(&model(INPUT, vec![custom], vec![]));
+    assert!(message.contains("its operator is of the set `com.example`"), "{message}");
+}
+
+#[test]
+fn attributes_of_a_wrong_type_are_named() {
+    let attribute = AttributeProto {
+        name: "alpha".into(),
+        s: b"much".into(),
+        r#type: AttributeType::String.into(),
+        ..Default::default()
+    };
+    let leaky = NodeProto { attribute: vec![attribute], ..node("LeakyRelu", &["x"], "h") };
+    let nodes = [leaky].into_iter().chain(flat_dense()).collect();
+    assert!(refused(&model(INPUT, nodes, vec![floats("w", &[48, 2])])).contains("its `alpha` is no number"));
+}
