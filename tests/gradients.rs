@@ -6,7 +6,7 @@
 //! Inputs are spaced values in random order, at least 2.2e apart and as far from 0, so that no ReLU and no maximum
 //! changes its mind within the difference.
 
-use floret::math::window::Padding;
+use floret::math::window::{Padding, Window};
 use floret::nn::{
     AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Init, LayerSpec, LeakyRelu,
     MaxPool2d, NamedLayer, Relu, Residual, Sequential, Shape,
@@ -93,7 +93,10 @@ fn image() -> impl Strategy<Value = (Shape, usize)> {
 }
 
 fn padding() -> impl Strategy<Value = Padding> {
-    prop_oneof![Just(Padding::Same), Just(Padding::Valid)]
+    let explicit = (0usize..3, 0usize..3, 0usize..3, 0usize..3);
+    let explicit =
+        explicit.prop_map(|(top, bottom, left, right)| Padding::Explicit { top, bottom, left, right });
+    prop_oneof![Just(Padding::Same), Just(Padding::Valid), explicit]
 }
 
 /// Kernels of unit variance, so that gradients are well above the differences' rounding.
@@ -111,15 +114,15 @@ proptest! {
     ) {
         let layer = Conv2d { kernel, ..conv(filters, 1).stride(stride).dilation(dilation).padding(padding) };
         let Shape::Image { height, width, .. } = input else { unreachable!() };
-        let extent = |k: usize| (k - 1) * dilation + 1;
-        prop_assume!(padding == Padding::Same || extent(kernel.0) <= height && extent(kernel.1) <= width);
+        let window = Window::new((height, width), kernel, (stride, stride), (dilation, dilation), padding);
+        prop_assume!(window.is_some());
         check(vec![layer.into()], input, batch, seed);
     }
 
     #[test]
     fn pools((input, batch) in image(), size in 1usize..4, stride in 1usize..4, padding in padding(), seed: u64) {
         let Shape::Image { height, width, .. } = input else { unreachable!() };
-        prop_assume!(padding == Padding::Same || size <= height && size <= width);
+        prop_assume!(Window::new((height, width), (size, size), (stride, stride), (1, 1), padding).is_some());
         check(vec![MaxPool2d::new(size).stride(stride).padding(padding).into()], input, batch, seed);
         check(vec![AvgPool2d::new(size).stride(stride).padding(padding).into()], input, batch, seed);
         check(vec![GlobalAvgPool {}.into()], input, batch, seed);

@@ -277,6 +277,80 @@ proptest! {
     }
 }
 
+/// `value` around the images of a batch.
+fn padded(
+    x: &Array4<f64>,
+    (top, bottom): (usize, usize),
+    (left, right): (usize, usize),
+    value: f64,
+) -> Array4<f64> {
+    let (n, h, w, c) = x.dim();
+    let mut padded = Array4::from_elem((n, top + h + bottom, left + w + right, c), value);
+    padded.slice_mut(s![.., top..top + h, left..left + w, ..]).assign(x);
+    padded
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Explicit padding is VALID on an image that was padded before.
+    #[test]
+    fn explicit_padding(
+        batch in 1usize..4, (h, w, cin) in (1usize..12, 1usize..12, 1usize..7), cout in 1usize..9,
+        kernel in (1usize..6, 1usize..6), stride in (1usize..4, 1usize..4), dilation in (1usize..3, 1usize..3),
+        y_pads in (0usize..6, 0usize..6), x_pads in (0usize..6, 0usize..6), seed: u64,
+    ) {
+        let padding = Padding::Explicit { top: y_pads.0, bottom: y_pads.1, left: x_pads.0, right: x_pads.1 };
+        let Some(window) = Window::new((h, w), kernel, stride, dilation, padding) else { return Ok(()) };
+        let slide = Slide { stride, dilation, same: false };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut array = |shape| Array4::from_shape_fn(shape, |_| f64::from(rng.random_range(-1.0f32..1.0)));
+        let x = array((batch, h, w, cin));
+        let filter = array((kernel.0, kernel.1, cin, cout));
+        let dy = array((batch, window.y.output, window.x.output, cout));
+        let around = padded(&x, y_pads, x_pads, 0.0);
+        let want = reference::conv2d(around.view(), filter.view(), slide);
+        let (want_dx, want_dw) = reference::conv2d_gradients(around.view(), filter.view(), dy.view(), slide);
+        let inside = s![.., y_pads.0..y_pads.0 + h, x_pads.0..x_pads.0 + w, ..];
+        for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
+            let plan = ConvPlan::new(ConvShape { window, cin, cout }, Epilogue::Bias, algorithm);
+            let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
+            let (x, filter, mut dy) = (narrow(&x), narrow(&filter), narrow(&dy));
+            let mut y = vec![f32::NAN; dy.len()];
+            plan.forward(&x, &filter, &[], &mut y, &mut [], &mut scratch);
+            assert_close("forward", &y, &want, 3.0 * TOLERANCE);
+            let (mut dx, mut dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; filter.len()]);
+            plan.mask(&mut dy, &[], &mut [], &mut scratch);
+            plan.filter_gradient(&x, &dy, &[], &mut dw, &mut scratch);
+            assert_close("filter gradient", &dw, &want_dw, 3.0 * TOLERANCE);
+            plan.data_gradient(&dy, &[], &filter, &mut dx, &mut scratch);
+            assert_close("data gradient", &dx, want_dx.slice(inside), 3.0 * TOLERANCE);
+        }
+    }
+
+    /// No padding wins, and none is counted in a mean.
+    #[test]
+    fn pools_with_explicit_padding(
+        batch in 1usize..3, (h, w, c) in (1usize..9, 1usize..9, 1usize..5), size in 1usize..5, stride in 1usize..4,
+        y_pads in (0usize..5, 0usize..5), x_pads in (0usize..5, 0usize..5), seed: u64,
+    ) {
+        let padding = Padding::Explicit { top: y_pads.0, bottom: y_pads.1, left: x_pads.0, right: x_pads.1 };
+        let Some(window) = Window::new((h, w), (size, size), (stride, stride), (1, 1), padding) else { return Ok(()) };
+        let slide = Slide { stride: (stride, stride), dilation: (1, 1), same: false };
+        let shape = PoolShape { window, channels: c };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let x = Array4::from_shape_fn((batch, h, w, c), |_| f64::from(rng.random_range(-9i8..2)));
+        let around = |x: &Array4<f64>, value| padded(x, y_pads, x_pads, value);
+        let (want, _) = reference::max_pool(around(&x, f64::NEG_INFINITY).view(), size, slide, None);
+        let mut y = vec![f32::NAN; batch * shape.output_len()];
+        pool::max_forward(&shape, &narrow(&x), &mut y, None);
+        assert_close("max", &y, &want, 0.0);
+        let mean = |x: &Array4<f64>| reference::avg_pool(around(x, 0.0).view(), size, slide, None).0;
+        pool::avg_forward(&shape, &narrow(&x), &mut y);
+        assert_close("mean", &y, &(mean(&x) / mean(&Array4::ones(x.dim()))), 1e-6);
+    }
+}
+
 /// A NaN is not hidden by a maximum: training must notice it.
 #[test]
 fn max_pool_passes_nan_on() {

@@ -215,27 +215,32 @@ def check_operators(args, files):
     print(compare("onnxruntime's own operators written again", got, want, TOLERANCE))
 
 
-def drawn(folder, size, count):
-    """Pictures of noise and of one colour."""
+def demo_pictures(demo, folder):
+    """The pictures that the demo keeps for evaluation, as files."""
     folder.mkdir()
-    generator = numpy.random.default_rng(2)
-    for index in range(count):
-        levels = generator.integers(0, 256, (size, size, 3)) if index else numpy.full((size, size, 3), 77)
-        Image.fromarray(levels.astype(numpy.uint8)).save(folder / f"{index}.png")
+    for shard in sorted(demo.glob("data-*/eval-*.tfrecord")):
+        records, at = shard.read_bytes(), 0
+        while at < len(records):
+            length = int.from_bytes(records[at : at + 8], "little")
+            record = records[at + 12 : at + 12 + length]
+            # An example holds the picture as it is.
+            (folder / f"{len(list(folder.iterdir())):04}.jpg").write_bytes(record[record.index(b"\xff\xd8\xff") :])
+            at += length + 16
     return sorted(folder.iterdir())
 
 
 def main():
     args = arguments(__doc__)
     model = next(args.demo.glob("run-*/model.safetensors"))
-    files = drawn(args.scratch / "drawn", 64, 8)
+    files = demo_pictures(args.demo, args.scratch / "demo-pictures")
     print(f"onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}")
     check_export(args, model, files, "demo")
-    photos = sorted(PHOTOS.glob("*/*.jpg"))[:: max(1, len(list(PHOTOS.glob("*/*.jpg"))) // 40)]
+    photos = sorted(PHOTOS.glob("*/*.jpg"))
+    photos = photos[:: max(1, len(photos) // 40)]
     if photos:
         check_export(args, model, photos, "photos")
     else:
-        print("no real photos beside the checkout: drawn pictures alone were compared")
+        print("no real photos beside the checkout: the demo's pictures alone were compared")
     check_torch(args, photos or files)
     check_operators(args, photos or files)
 
