@@ -39,6 +39,12 @@ pub enum ImportError {
     /// A model without what every model has, or over a limit.
     #[error("it is no ONNX model that can be read: {0}")]
     Model(String),
+    /// A graph that leaves the size of images open.
+    #[error("its input `{}` takes images of any size, and a network of floret takes one size: say which", input.escape_debug())]
+    AnySize {
+        /// The input's name.
+        input: String,
+    },
     /// A node that no layer of floret does the work of.
     #[error("the node `{}` ({}): {reason}", node.escape_debug(), op.escape_debug())]
     Node {

@@ -79,6 +79,18 @@ fn enormous_sizes_take_no_memory() {
     assert!(refused(&model([1, 1, 1], nodes(), vec![huge])).contains("and 8 are there"));
 }
 
+/// A constant of one value is added to as many outputs as there are; these are known by nothing but numbers.
+#[test]
+fn outputs_without_weights_take_no_memory() {
+    let mut kernel = floats("k", &[0]);
+    kernel.dims = vec![1 << 40, 3, 0, 0];
+    let conv = vec![node("Conv", &["x", "k", "b"], "y")];
+    assert!(refused(&model([3, 4, 4], conv, vec![kernel, floats("b", &[1])])).contains("does not fit"));
+    let nodes = vec![node("Flatten", &["x"], "flat"), node("Add", &["flat", "b"], "y")];
+    let message = refused(&model([3, 20_000, 30_000], nodes, vec![floats("b", &[1])]));
+    assert!(message.contains("it adds a constant"), "{message}");
+}
+
 /// Windows with much padding make images larger, layer by layer.
 #[test]
 fn images_that_grow_stop_at_the_limit() {

@@ -168,7 +168,10 @@ fn sizes_that_are_open_are_asked_for() {
     let shape = graph.input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap().shape.as_mut().unwrap();
     shape.dim[2].value = None;
     shape.dim[3].value = None;
-    assert!(refused(&open).contains("takes images of any size"));
+    assert!(
+        refused(&open)
+            .contains("takes images of any size, and a network of floret takes one size: say which")
+    );
     let options = ImportOptions { image_size: Some(9) };
     let network = decode(&open.encode_to_vec(), &options).unwrap().network;
     assert_eq!(network.input(), (9, 9, 3).into());

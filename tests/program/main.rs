@@ -7,6 +7,7 @@ mod data;
 #[cfg(target_os = "linux")]
 mod disks;
 mod download;
+mod exchange;
 mod foreign;
 mod html;
 mod journey;

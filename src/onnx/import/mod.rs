@@ -5,7 +5,9 @@ mod model;
 mod nodes;
 mod operators;
 mod sizes;
+mod slide;
 mod steps;
+mod views;
 
 use std::io::Read;
 use std::path::Path;
@@ -35,7 +37,8 @@ const MAX_METADATA_BYTES: usize = 2 << 20;
 /// What a file may leave open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ImportOptions {
-    /// The side of the square input where the graph takes images of any size.
+    /// The side of the square input where the graph takes images of any size, which is an error without
+    /// ([`ImportError::AnySize`]).
     pub image_size: Option<usize>,
 }
 

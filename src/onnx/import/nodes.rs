@@ -339,7 +339,7 @@ fn input_shape(
     let side = options.image_size.map(|side| side as u64);
     let size = |size: Option<u64>| usize::try_from(size?).ok();
     let (Some(height), Some(width)) = (size(height.or(side)), size(width.or(side))) else {
-        return failed("takes images of any size: say which size the network is to take".into());
+        return Err(ImportError::AnySize { input: images.name.into() });
     };
     let Some(channels) = size(channels) else {
         return failed("takes images of any number of channels".into());

@@ -1,13 +1,13 @@
-//! What each operator does: the layer that it is, or another look at the same value.
+//! What each operator does: the layer that it is. Those that are none are in `views` and `sizes`.
 
 use ndarray::{ArrayD, Axis as ArrayAxis, IxDyn};
 
-use super::model::{FLOAT, Node};
-use super::nodes::{Activation, Axis, Importer, NCHW, NHWC, NodeResult, Order, Value};
+use super::model::Node;
+use super::nodes::{Activation, Axis, Importer, NodeResult, Order, Value};
 use super::sizes::{Size, Sizes, wrapped};
-use crate::math::window::{Padding, Window};
+use super::slide::{Slide, slide};
 use crate::nn::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Flatten, GlobalAvgPool, Init, LayerSpec, LeakyRelu, MaxPool2d, Relu,
+    AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool, Init, LayerSpec, LeakyRelu, MaxPool2d, Relu,
     Residual, Shape,
 };
 use crate::onnx::ImportError;
@@ -16,16 +16,6 @@ use crate::onnx::ImportError;
 const SUPPORTED: &str = "Conv, Gemm, MatMul, Add, BatchNormalization, Relu, LeakyRelu, MaxPool, AveragePool, \
                          GlobalAveragePool, ReduceMean, Flatten, Reshape, Squeeze, Transpose, Pad, Dropout, Identity and, at \
                          the end, Softmax";
-
-/// Where a window slides: kernel, stride, dilation and padding.
-struct Slide {
-    kernel: (usize, usize),
-    stride: (usize, usize),
-    dilation: (usize, usize),
-    padding: Padding,
-    /// Whether some window reaches into the padding.
-    pads: bool,
-}
 
 impl<'a> Importer<'a> {
     /// What a node gives.
@@ -185,28 +175,25 @@ impl<'a> Importer<'a> {
     /// A constant added to the outputs of a layer without a bias becomes its bias.
     fn add_bias(&mut self, node: &Node<'a>, x: usize, constant: usize) -> Result<Activation, ImportError> {
         let x = self.activation(node, x)?;
-        let channels = self.steps.shape(x.step).channels();
-        let place = x.axes.iter().position(|axis| matches!(axis, Axis::Channels | Axis::Flat));
         let dims = self.tensor(node, constant)?.dims.clone();
+        let place = x.axes.iter().rposition(|axis| matches!(axis, Axis::Channels | Axis::Flat));
         let after = place.map_or(0, |place| x.axes.len() - 1 - place);
         // Aligned at the last axis, it has the channels' size where they are, and 1 elsewhere.
         let is_vector = dims.iter().rev().enumerate().all(|(i, &size)| size == 1 || i == after);
-        let bias = self.bias(node, constant, channels)?;
-        let refused = node.unsupported(
-            "it adds a constant; that is supported as the bias of the convolution or dense layer before it",
-        );
-        if !is_vector || x.order != Order::Own {
-            return Err(refused);
+        let refused =
+            "it adds a constant; that is supported as the bias of the convolution or dense layer before it";
+        let init = self.steps.draft(x.step).and_then(|draft| match &mut draft.layer {
+            LayerSpec::Conv2d(Conv2d { bias_init, .. }) | LayerSpec::Dense(Dense { bias_init, .. }) => {
+                Some(bias_init)
+            }
+            _ => None,
+        });
+        match init {
+            Some(init @ None) if is_vector && x.order == Order::Own => *init = Some(Init::Constant(0.0)),
+            _ => return Err(node.unsupported(refused)),
         }
-        let zero = Some(Init::Constant(0.0));
-        let Some(draft) = self.steps.draft(x.step) else { return Err(refused) };
-        match &mut draft.layer {
-            LayerSpec::Conv2d(Conv2d { bias_init: init @ None, .. })
-            | LayerSpec::Dense(Dense { bias_init: init @ None, .. }) => *init = zero,
-            _ => return Err(refused),
-        }
-        draft.arrays.push(("bias", bias));
-        let step = self.steps.renew(x.step);
+        let bias = self.bias(node, constant, self.steps.shape(x.step).channels())?;
+        let step = self.steps.renew(x.step, ("bias", bias));
         Ok(Activation { step, ..x })
     }
 
@@ -288,144 +275,7 @@ impl<'a> Importer<'a> {
         Ok(Activation { axes, ..x })
     }
 
-    fn flatten_node(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
-        let x = self.activation(node, 0)?;
-        let axis = node.int("axis")?.unwrap_or(1);
-        if wrapped(axis, x.axes.len(), x.axes.len()) != Some(1) || x.axes[0] != Axis::Batch {
-            return Err(
-                node.unsupported(format!("its `axis` is {axis}; each image becomes a vector by axis 1"))
-            );
-        }
-        self.flatten(node, x)
-    }
-
-    /// Each image as a vector.
-    fn flatten(&mut self, node: &Node<'a>, x: Activation) -> Result<Activation, ImportError> {
-        let axes = vec![Axis::Batch, Axis::Flat];
-        let Shape::Image { height, width, channels } = self.steps.shape(x.step) else {
-            return Ok(Activation { axes, ..x });
-        };
-        let is_known = x.axes == NCHW || x.axes == NHWC;
-        let order = if height * width == 1 || x.axes == NHWC || channels == 1 && is_known {
-            Order::Own
-        } else if x.axes == NCHW {
-            Order::Chw { height, width, channels }
-        } else {
-            return Err(node.unsupported("it flattens an image that is neither NCHW nor NHWC"));
-        };
-        let x = self.layer(node, x, Flatten {}, Vec::new())?;
-        Ok(Activation { axes, order, ..x })
-    }
-
-    fn reshape(&mut self, node: &Node<'a>) -> NodeResult<'a> {
-        if matches!(self.value(node, 0)?, Value::Sizes(_)) {
-            return self.same(node);
-        }
-        let x = self.activation(node, 0)?;
-        let shape = self.sizes(node, 1)?;
-        let len = self.steps.shape(x.step).len() as i64;
-        // Of a batch that the graph has fixed any number will do.
-        let is_flat = match shape[..] {
-            [Size::Known(-1), Size::Known(values)] => values == len,
-            [Size::Batch | Size::Known(0..), Size::Known(values)] => values == len || values == -1,
-            _ => false,
-        };
-        if !is_flat || x.axes[0] != Axis::Batch {
-            return Err(node.unsupported(format!("a reshape to (batch, {len}) is supported, and no other")));
-        }
-        Ok(Value::Activation(self.flatten(node, x)?))
-    }
-
-    fn squeeze(&mut self, node: &Node<'a>) -> NodeResult<'a> {
-        if matches!(self.value(node, 0)?, Value::Sizes(_)) {
-            return self.same(node);
-        }
-        let mut x = self.activation(node, 0)?;
-        if node.op == "Unsqueeze" {
-            return Err(node.unsupported("it is supported of shapes alone"));
-        }
-        let axes = self.constants(node, "axes", 1)?;
-        let rank = x.axes.len();
-        let dropped = |index: usize| match &axes {
-            None => x.axes[index] == Axis::One,
-            Some(axes) => axes.iter().any(|&axis| wrapped(axis, rank, rank) == Some(index)),
-        };
-        let (drop, keep): (Vec<usize>, Vec<usize>) = (0..rank).partition(|&index| dropped(index));
-        if drop.iter().any(|&index| x.axes[index] != Axis::One) {
-            return Err(
-                node.unsupported("it takes away other axes than those that a mean over all pixels left")
-            );
-        }
-        x.axes = keep.into_iter().map(|index| x.axes[index]).collect();
-        Ok(Value::Activation(x))
-    }
-
-    fn transpose(&mut self, node: &Node<'a>) -> NodeResult<'a> {
-        if self.is_tensor(node, 0) {
-            let mut tensor = self.tensor(node, 0)?.clone();
-            if tensor.dims.len() != 2 || node.ints("perm").is_some_and(|perm| perm != [1, 0]) {
-                return Err(node.unsupported("of constants, those of two axes may be transposed"));
-            }
-            tensor.transposed = !tensor.transposed;
-            return Ok(Value::Tensor(tensor));
-        }
-        let mut x = self.any_activation(node, 0)?;
-        let rank = x.axes.len();
-        let perm: Vec<i64> =
-            node.ints("perm").map_or_else(|| (0..rank as i64).rev().collect(), <[i64]>::to_vec);
-        let places: Option<Vec<usize>> = perm.iter().map(|&axis| wrapped(axis, rank, rank)).collect();
-        let mut sorted = places.clone().unwrap_or_default();
-        sorted.sort_unstable();
-        if sorted != (0..rank).collect::<Vec<_>>() || x.pads != [0; 4] {
-            return Err(node.unsupported("it is no permutation of the axes of an image that is not padded"));
-        }
-        x.axes = places.into_iter().flatten().map(|place| x.axes[place]).collect();
-        Ok(Value::Activation(x))
-    }
-
-    /// Zeros around an image, for the convolution behind it.
-    fn pad(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
-        let mut x = self.any_activation(node, 0)?;
-        self.image(node, &x)?;
-        if node.attribute("mode").is_some_and(|mode| mode.string != Some(b"constant")) {
-            return Err(node.unsupported("padding with zeros is supported, and no other"));
-        }
-        let value = match node.input(2) {
-            Some(_) => self.floats(node, 2)?.iter().copied().next().unwrap_or_default(),
-            None => node.float("value")?.unwrap_or(0.0),
-        };
-        let pads = self.constants(node, "pads", 1)?.unwrap_or_default();
-        let pads: Vec<usize> = pads.iter().filter_map(|&pad| usize::try_from(pad).ok()).collect();
-        let (&[0, 0, top, left, 0, 0, bottom, right], 0.0, None) = (&pads[..], value, node.input(3)) else {
-            return Err(node.unsupported("padding of height and width with zeros is supported, and no other"));
-        };
-        for (sum, pad) in x.pads.iter_mut().zip([top, left, bottom, right]) {
-            *sum = sum.saturating_add(pad);
-        }
-        Ok(x)
-    }
-
-    fn softmax(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
-        let x = self.activation(node, 0)?;
-        let last = node.int("axis")?.is_none_or(|axis| matches!(axis, -1 | 1));
-        if x.axes != [Axis::Batch, Axis::Flat] || !last {
-            return Err(
-                node.unsupported("a softmax over the outputs of each image is supported, and no other")
-            );
-        }
-        Ok(Activation { softmax: true, ..x })
-    }
-
-    /// The value as it is.
-    pub(super) fn same(&mut self, node: &Node<'a>) -> NodeResult<'a> {
-        let value = self.value(node, 0)?.clone();
-        if node.op == "Cast" && !matches!(value, Value::Sizes(_)) && node.int("to")? != Some(FLOAT as i64) {
-            return Err(node.unsupported("floats are computed with, and no other type"));
-        }
-        Ok(value)
-    }
-
-    fn floats(&mut self, node: &Node<'a>, index: usize) -> Result<ArrayD<f32>, ImportError> {
+    pub(super) fn floats(&mut self, node: &Node<'a>, index: usize) -> Result<ArrayD<f32>, ImportError> {
         let tensor = self.tensor(node, index)?.clone();
         self.files.floats(&tensor)
     }
@@ -452,81 +302,4 @@ fn in_own_order(array: ArrayD<f32>, order: Order) -> ArrayD<f32> {
     };
     let rows: Vec<usize> = (0..height * width * channels).map(chw).collect();
     array.select(ArrayAxis(0), &rows)
-}
-
-/// How a window slides over an image of `input` (height, width), around which `before` was padded already.
-fn slide(
-    node: &Node<'_>,
-    input: (usize, usize),
-    kernel: (usize, usize),
-    before: [usize; 4],
-) -> Result<Slide, ImportError> {
-    if let Some(told) = node.sizes::<2>("kernel_shape", 1)?
-        && told != [kernel.0, kernel.1]
-    {
-        return Err(
-            node.unsupported(format!("its `kernel_shape` {told:?} is not that of its weights, {kernel:?}"))
-        );
-    }
-    let [sy, sx] = node.sizes("strides", 1)?.unwrap_or([1, 1]);
-    let [dy, dx] = node.sizes("dilations", 1)?.unwrap_or([1, 1]);
-    let (stride, dilation) = ((sy, sx), (dy, dx));
-    let window = |padding| Window::new(input, kernel, stride, dilation, padding);
-    let does_not_fit =
-        || node.unsupported(format!("its window does not fit an image of {}x{}", input.0, input.1));
-    let auto = node.attribute("auto_pad").and_then(|auto| auto.string).unwrap_or(b"NOTSET");
-    let pads = match auto {
-        b"NOTSET" => node.sizes("pads", 0)?.unwrap_or([0; 4]),
-        b"VALID" => [0; 4],
-        b"SAME_UPPER" | b"SAME_LOWER" => {
-            if before != [0; 4] {
-                return Err(node.unsupported("it pads by itself an image that is padded already"));
-            }
-            let Window { y, x } = window(Padding::Same).ok_or_else(does_not_fit)?;
-            let upper = [y.pad_before, x.pad_before, y.pad_after(), x.pad_after()];
-            let [top, left, bottom, right] = upper;
-            // The odd zero is at the other end.
-            if auto == b"SAME_LOWER" { [bottom, right, top, left] } else { upper }
-        }
-        _ => return Err(node.unsupported("its `auto_pad` is none that is known")),
-    };
-    let mut sum = pads;
-    for (sum, before) in sum.iter_mut().zip(before) {
-        *sum = sum.checked_add(before).ok_or_else(does_not_fit)?;
-    }
-    let [top, left, mut bottom, mut right] = sum;
-    if node.int("ceil_mode")?.unwrap_or(0) != 0 {
-        bottom = reached(input.0, kernel.0, sy, dy, (top, bottom)).ok_or_else(does_not_fit)?;
-        right = reached(input.1, kernel.1, sx, dx, (left, right)).ok_or_else(does_not_fit)?;
-    }
-    let explicit = Padding::Explicit { top, bottom, left, right };
-    let wanted = window(explicit).ok_or_else(|| {
-        node.unsupported(format!(
-            "its window of {}x{} with padding {sum:?} does not fit an image of {}x{}, or lies in the padding altogether",
-            kernel.0, kernel.1, input.0, input.1
-        ))
-    })?;
-    let padding =
-        [Padding::Valid, Padding::Same].into_iter().find(|&padding| window(padding) == Some(wanted));
-    let pads =
-        [wanted.y.pad_before, wanted.x.pad_before, wanted.y.pad_after(), wanted.x.pad_after()] != [0; 4];
-    Ok(Slide { kernel, stride, dilation, padding: padding.unwrap_or(explicit), pads })
-}
-
-/// The padding behind an axis that makes a place for the last window where its number is rounded up: it must begin before the
-/// end of the input.
-fn reached(
-    input: usize,
-    kernel: usize,
-    stride: usize,
-    dilation: usize,
-    (before, after): (usize, usize),
-) -> Option<usize> {
-    let extent = (kernel - 1).checked_mul(dilation)?.checked_add(1)?;
-    let room = input.checked_add(before)?.checked_add(after)?.checked_sub(extent)?;
-    let mut last = room.div_ceil(stride).checked_mul(stride)?;
-    if last >= input + before {
-        last = last.checked_sub(stride)?;
-    }
-    Some(after.max((last.checked_add(extent)?).saturating_sub(input + before)))
 }

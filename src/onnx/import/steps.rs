@@ -113,9 +113,13 @@ impl Steps {
         }
     }
 
-    /// Gives a changed layer a step of its own: the old one, which other values may come from, is no more.
-    pub fn renew(&mut self, step: StepId) -> StepId {
-        let what = mem::replace(&mut self.0[step].what, What::Taken);
+    /// Gives a changed layer, with one more array, a step of its own: the old one, which other values may come from, is no
+    /// more.
+    pub fn renew(&mut self, step: StepId, array: (&'static str, ArrayD<f32>)) -> StepId {
+        let mut what = mem::replace(&mut self.0[step].what, What::Taken);
+        if let What::Layer(draft) = &mut what {
+            draft.arrays.push(array);
+        }
         self.push(self.0[step].parent, what, self.shape(step))
     }
 

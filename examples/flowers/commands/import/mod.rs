@@ -12,14 +12,14 @@ use floret::image::Fit;
 use floret::network::Network;
 use floret::nn::Shape;
 
-use crate::ui::say;
+use crate::ui::{note, say};
 use crate::{Result, ui};
 
 /// Make a model of another program's network, told by the name of its file.
 ///
 /// IN.onnx: an ONNX graph of the layers that floret has, such as PyTorch and Keras export. `eval`, `predict` and `export` take
-/// the model as they take a trained one. They give the network photos standardized to mean 0 and deviation 1, each photo by
-/// itself: a network that was trained on other inputs answers worse.
+/// the model as they take a trained one. They give the network photos standardized to mean 0 and deviation 1, each photo by its
+/// own: a network that was trained on photos normalised otherwise, such as by ImageNet's mean and deviation, answers worse.
 #[derive(clap::Args)]
 pub struct Args {
     /// The file to read; its ending tells the format
@@ -49,10 +49,17 @@ pub fn run(args: &Args) -> Result<()> {
     let Imported { network, info } = match Format::of(&args.file)? {
         Format::Onnx => onnx::read(&args.file, &args.onnx)?,
     };
+    let is_foreign = info.is_none();
     let info = described(args, &network, info)?;
     save_model(&args.out, &network, &info)?;
     say!("{}", network.summary());
     say!("wrote {}: {} classes ({})", ui::path(&args.out), info.classes.len(), ui::names(&info.classes));
+    if is_foreign {
+        note!(
+            "note: floret standardizes each photo by its own mean and deviation; trained on photos normalised otherwise, the \
+             network answers worse"
+        );
+    }
     Ok(())
 }
 

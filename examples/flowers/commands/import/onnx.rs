@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use floret::onnx::{self, ImportOptions};
+use floret::onnx::{self, ImportError, ImportOptions, OnnxError};
 
 use super::Imported;
-use crate::{Result, args};
+use crate::{Error, Result, args};
 
 // No doc comment: clap would take it for the help of `import`.
 #[derive(clap::Args)]
@@ -18,7 +18,17 @@ pub struct Args {
 }
 
 pub fn read(file: &Path, args: &Args) -> Result<Imported> {
-    let onnx::Imported { network, info } =
-        onnx::import(file, &ImportOptions { image_size: args.image_size })?;
+    let imported = onnx::import(file, &ImportOptions { image_size: args.image_size });
+    let onnx::Imported { network, info } = imported.map_err(with_flag)?;
     Ok(Imported { network, info })
+}
+
+/// The error, with the flag that helps.
+fn with_flag(error: OnnxError) -> Error {
+    match &error {
+        OnnxError::Import { error: reason, .. } if matches!(**reason, ImportError::AnySize { .. }) => {
+            format!("{error} with --image-size").into()
+        }
+        _ => error.into(),
+    }
 }
