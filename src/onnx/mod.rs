@@ -11,7 +11,7 @@
 //! | [`MaxPool2d`](crate::nn::MaxPool2d) | `MaxPool` | |
 //! | [`AvgPool2d`](crate::nn::AvgPool2d) | `AveragePool`, padding not counted | |
 //! | [`GlobalAvgPool`](crate::nn::GlobalAvgPool) | `GlobalAveragePool`, `Flatten` | `ReduceMean` over height and width |
-//! | [`BatchNorm`](crate::nn::BatchNorm) | `BatchNormalization` | |
+//! | [`BatchNorm`](crate::nn::BatchNorm) | `BatchNormalization` | `Mul`, `Div`, `Add`, `Sub` of a constant for each channel |
 //! | [`Relu`](crate::nn::Relu), [`LeakyRelu`](crate::nn::LeakyRelu) | `Relu`, `LeakyRelu` | |
 //! | [`Dropout`](crate::nn::Dropout) | nothing: inference drops nothing | `Dropout`, `Identity`: nothing |
 //! | [`Flatten`](crate::nn::Flatten) | `Transpose` to NHWC, `Flatten` | `Reshape` to (batch, values), `Squeeze` |

@@ -1,11 +1,11 @@
-//! ONNX files: what is written, what comes back, what PyTorch wrote, and what nobody should have.
+//! ONNX files: what is written, what comes back, what others wrote, and what nobody should have.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod foreign;
 mod graphs;
 mod hostile;
 mod networks;
-mod pytorch;
 mod round_trip;
 mod structure;
 mod unsupported;

@@ -54,7 +54,10 @@ fn what_a_layer_does_not_do_is_named() {
             with_ints(node("ReduceMean", &["x"], "h"), "axes", &[1]),
             "a mean over height and width is supported",
         ),
-        (node("Add", &["x", "bias"], "h"), "it adds a constant; that is supported as the bias"),
+        (
+            node("Add", &["x", "wide"], "h"),
+            "its constant of shape [3, 4, 1] is not a value for each of 3 channels",
+        ),
         (with_ints(node("Transpose", &["x"], "h"), "perm", &[0, 0, 1, 2]), "it is no permutation"),
         (with_int(node("Softmax", &["x"], "h"), "axis", 1), "a softmax over the outputs of each image"),
         (NodeProto { output: vec![], ..node("Relu", &["x"], "h") }, "it gives nothing"),
@@ -65,7 +68,7 @@ fn what_a_layer_does_not_do_is_named() {
         vec![
             floats("k", &[2, 3, 3, 3]),
             floats("narrow", &[2, 2, 3, 3]),
-            floats("bias", &[3, 1, 1]),
+            floats("wide", &[3, 4, 1]),
             floats("w", &[8, 2]),
         ]
     };
@@ -198,4 +201,30 @@ fn attributes_of_a_wrong_type_are_named() {
     let leaky = NodeProto { attribute: vec![attribute], ..node("LeakyRelu", &["x"], "h") };
     let nodes = [leaky].into_iter().chain(flat_dense()).collect();
     assert!(refused(&model(INPUT, nodes, vec![floats("w", &[48, 2])])).contains("its `alpha` is no number"));
+}
+
+/// A batch norm taken apart, as Keras' exports have it behind dense layers; and a normalisation at the beginning.
+#[test]
+fn constants_by_channel_are_batch_norms() {
+    let nodes = vec![
+        node("Sub", &["x", "mean"], "centred"),
+        node("Div", &["centred", "deviation"], "normalised"),
+        node("GlobalAveragePool", &["normalised"], "mean_pixel"),
+        node("Flatten", &["mean_pixel"], "flat"),
+        node("Mul", &["flat", "scale"], "scaled"),
+        node("Add", &["scaled", "shift"], "y"),
+    ];
+    let constants = vec![
+        floats("mean", &[3, 1, 1]),
+        floats("deviation", &[1, 3, 1, 1]),
+        floats("scale", &[3]),
+        floats("shift", &[1, 3]),
+    ];
+    let mut network = imported(&model(INPUT, nodes, constants)).unwrap().network;
+    let kinds: Vec<&str> = network.spec().layers.iter().map(|layer| layer.layer.kind()).collect();
+    assert_eq!(kinds, ["batch_norm", "batch_norm", "global_avg_pool", "batch_norm"]);
+    // Channels c of 5 everywhere: ((5 - c) / c) c + c; c is 0, 1, 2, and 1 / 0 times 0 is no number.
+    let outputs = network.forward(ndarray::Array4::from_elem((1, 4, 4, 3), 5.0).view()).unwrap();
+    assert!(outputs[[0, 0]].is_nan());
+    assert_eq!((outputs[[0, 1]], outputs[[0, 2]]), (5.0, 5.0));
 }

@@ -1,5 +1,6 @@
 //! An ONNX graph as a network.
 
+mod constants;
 mod files;
 mod model;
 mod nodes;

@@ -13,7 +13,7 @@ use crate::nn::{
 use crate::onnx::ImportError;
 
 /// What is read, for the error of an operator that is not.
-const SUPPORTED: &str = "Conv, Gemm, MatMul, Add, BatchNormalization, Relu, LeakyRelu, MaxPool, AveragePool, \
+const SUPPORTED: &str = "Conv, Gemm, MatMul, Add, Sub, Mul, Div, BatchNormalization, Relu, LeakyRelu, MaxPool, AveragePool, \
                          GlobalAveragePool, ReduceMean, Flatten, Reshape, Squeeze, Transpose, Pad, Dropout, Identity and, at \
                          the end, Softmax";
 
@@ -30,7 +30,7 @@ impl<'a> Importer<'a> {
             "Conv" => self.conv(node)?,
             "Gemm" => self.gemm(node)?,
             "MatMul" => self.matmul(node)?,
-            "Add" => self.add(node)?,
+            "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node)?,
             "BatchNormalization" => self.batch_norm(node)?,
             "Relu" => self.rectifier(node, Relu {}.into())?,
             "LeakyRelu" => {
@@ -138,27 +138,17 @@ impl<'a> Importer<'a> {
         self.layer(node, Activation { order: Order::Own, ..x }, dense, arrays)
     }
 
-    /// A constant that is added to each of `outputs` outputs, as a vector.
-    fn bias(&mut self, node: &Node<'a>, index: usize, outputs: usize) -> Result<ArrayD<f32>, ImportError> {
-        let bias = self.floats(node, index)?;
-        let values: Vec<f32> = match bias.len() {
-            1 => vec![bias.iter().copied().next().unwrap_or_default(); outputs],
-            _ => bias.iter().copied().collect(),
-        };
-        if values.len() != outputs {
-            let shape = bias.shape();
-            return Err(node.unsupported(format!(
-                "its input {index} has the shape {shape:?}, not a value for each of {outputs} outputs"
-            )));
+    /// A sum, difference, product or quotient: of two values that depend on the images the sum alone.
+    fn arithmetic(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
+        let commutes = matches!(node.op, "Add" | "Mul");
+        if self.is_tensor(node, 1) {
+            return self.with_constant(node, 0, 1);
         }
-        Ok(ArrayD::from_shape_vec(IxDyn(&[outputs]), values).expect("a vector of its own length"))
-    }
-
-    fn add(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
-        for (x, constant) in [(0, 1), (1, 0)] {
-            if self.is_tensor(node, constant) {
-                return self.add_bias(node, x, constant);
-            }
+        if self.is_tensor(node, 0) && commutes {
+            return self.with_constant(node, 1, 0);
+        }
+        if node.op != "Add" {
+            return Err(node.unsupported("it is supported of an image or vector and a constant behind it"));
         }
         let (a, b) = (self.activation(node, 0)?, self.activation(node, 1)?);
         let (shape_a, shape_b) = (self.steps.shape(a.step), self.steps.shape(b.step));
@@ -170,31 +160,6 @@ impl<'a> Importer<'a> {
         let name = self.layer_name(node, &Residual::new().into());
         let step = self.steps.sum(name, a.step, b.step);
         Ok(Activation { step, ..a })
-    }
-
-    /// A constant added to the outputs of a layer without a bias becomes its bias.
-    fn add_bias(&mut self, node: &Node<'a>, x: usize, constant: usize) -> Result<Activation, ImportError> {
-        let x = self.activation(node, x)?;
-        let dims = self.tensor(node, constant)?.dims.clone();
-        let place = x.axes.iter().rposition(|axis| matches!(axis, Axis::Channels | Axis::Flat));
-        let after = place.map_or(0, |place| x.axes.len() - 1 - place);
-        // Aligned at the last axis, it has the channels' size where they are, and 1 elsewhere.
-        let is_vector = dims.iter().rev().enumerate().all(|(i, &size)| size == 1 || i == after);
-        let refused =
-            "it adds a constant; that is supported as the bias of the convolution or dense layer before it";
-        let init = self.steps.draft(x.step).and_then(|draft| match &mut draft.layer {
-            LayerSpec::Conv2d(Conv2d { bias_init, .. }) | LayerSpec::Dense(Dense { bias_init, .. }) => {
-                Some(bias_init)
-            }
-            _ => None,
-        });
-        match init {
-            Some(init @ None) if is_vector && x.order == Order::Own => *init = Some(Init::Constant(0.0)),
-            _ => return Err(node.unsupported(refused)),
-        }
-        let bias = self.bias(node, constant, self.steps.shape(x.step).channels())?;
-        let step = self.steps.renew(x.step, ("bias", bias));
-        Ok(Activation { step, ..x })
     }
 
     fn batch_norm(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
@@ -294,7 +259,7 @@ fn constant<'a>(node: &Node<'a>) -> NodeResult<'a> {
 }
 
 /// An array whose first axis counts the values of a vector, put into floret's order of them.
-fn in_own_order(array: ArrayD<f32>, order: Order) -> ArrayD<f32> {
+pub fn in_own_order(array: ArrayD<f32>, order: Order) -> ArrayD<f32> {
     let Order::Chw { height, width, channels } = order else { return array };
     let chw = |index: usize| {
         let (pixel, channel) = (index / channels, index % channels);

@@ -105,20 +105,20 @@ impl Steps {
         a
     }
 
-    /// The layer that made a value, to change.
-    pub fn draft(&mut self, step: StepId) -> Option<&mut Draft> {
-        match &mut self.0[step].what {
+    /// The layer that made a value.
+    pub fn draft(&self, step: StepId) -> Option<&Draft> {
+        match &self.0[step].what {
             What::Layer(draft) => Some(draft),
             _ => None,
         }
     }
 
-    /// Gives a changed layer, with one more array, a step of its own: the old one, which other values may come from, is no
-    /// more.
-    pub fn renew(&mut self, step: StepId, array: (&'static str, ArrayD<f32>)) -> StepId {
+    /// Changes the layer that made a value, and gives it a step of its own: the old one, which other values may come from, is
+    /// no more.
+    pub fn renew(&mut self, step: StepId, change: impl FnOnce(&mut Draft)) -> StepId {
         let mut what = mem::replace(&mut self.0[step].what, What::Taken);
         if let What::Layer(draft) = &mut what {
-            draft.arrays.push(array);
+            change(draft);
         }
         self.push(self.0[step].parent, what, self.shape(step))
     }

@@ -1,4 +1,4 @@
-//! PyTorch's own exports (made by tests/fixtures/onnx/make_onnx_fixtures.py) give PyTorch's outputs.
+//! PyTorch's and Keras' own exports (made by the scripts in tests/fixtures/onnx) give their outputs.
 
 use floret::nn::LayerSpec;
 use floret::onnx::{ImportError, ImportOptions, OnnxError, decode, import};
@@ -6,27 +6,32 @@ use ndarray::Ix4;
 
 use crate::common::{assert_close, fixture, tensors};
 
-/// PyTorch computes in float32 too, and sums in another order: 1e-5 is an order of magnitude over the rounding of such short
+/// They compute in float32 too, and sum in another order: 1e-5 is an order of magnitude over the rounding of such short
 /// sums.
 const TOLERANCE: f64 = 1e-5;
 
-fn check(net: &str, exporter: &str, probabilities: bool) {
-    let file = fixture(&format!("onnx/{net}.{exporter}.onnx"));
+fn check(net: &str, file: &str, probabilities: bool) {
+    let file = fixture(&format!("onnx/{file}"));
     let mut network = import(&file, &ImportOptions::default()).unwrap().network;
     let tensors = tensors(&format!("onnx/{net}.safetensors"));
     let images = tensors["input"].mapv(|value| value as f32).into_dimensionality::<Ix4>().unwrap();
     let outputs = if probabilities { network.predict(images.view()) } else { network.forward(images.view()) };
-    assert_close(&format!("{net}.{exporter}"), &outputs.unwrap(), &tensors["output"], TOLERANCE);
+    assert_close(&file.display().to_string(), &outputs.unwrap(), &tensors["output"], TOLERANCE);
 }
 
 #[test]
 fn both_exporters_networks_give_pytorchs_outputs() {
     for exporter in ["script", "dynamo"] {
         for net in ["classic", "residual", "means"] {
-            check(net, exporter, false);
+            check(net, &format!("{net}.{exporter}.onnx"), false);
         }
-        check("views", exporter, true);
+        check("views", &format!("views.{exporter}.onnx"), true);
     }
+}
+
+#[test]
+fn a_network_of_keras_gives_keras_outputs() {
+    check("keras", "keras.onnx", true);
 }
 
 #[test]
