@@ -12,7 +12,7 @@ const TOLERANCE: f64 = 1e-5;
 
 fn check(net: &str, file: &str, probabilities: bool) {
     let file = fixture(&format!("onnx/{file}"));
-    let mut network = import(&file, &ImportOptions::default()).unwrap().network;
+    let network = import(&file, &ImportOptions::default()).unwrap().network;
     let tensors = tensors(&format!("onnx/{net}.safetensors"));
     let images = tensors["input"].mapv(|value| value as f32).into_dimensionality::<Ix4>().unwrap();
     let outputs = if probabilities { network.predict(images.view()) } else { network.forward(images.view()) };

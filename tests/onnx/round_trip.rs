@@ -30,12 +30,12 @@ proptest! {
 
     #[test]
     fn a_network_of_any_layers_comes_back(seed: u64) {
-        let mut network = networks::random(seed);
+        let network = networks::random(seed);
         let images = networks::images(&network, 3, seed);
         let wanted = network.forward(images.view()).unwrap();
         for options in options() {
             let bytes = encode(&network, None, &options).unwrap();
-            let mut back = decode(&bytes, &ImportOptions::default()).unwrap().network;
+            let back = decode(&bytes, &ImportOptions::default()).unwrap().network;
             prop_assert_eq!(layers(&network), layers(&back));
             let arrays = |network: &Network| -> Vec<_> {
                 network.arrays().map(|(param, values)| (param.name.clone(), values.to_owned())).collect()

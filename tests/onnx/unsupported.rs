@@ -220,7 +220,7 @@ fn constants_by_channel_are_batch_norms() {
         floats("scale", &[3]),
         floats("shift", &[1, 3]),
     ];
-    let mut network = imported(&model(INPUT, nodes, constants)).unwrap().network;
+    let network = imported(&model(INPUT, nodes, constants)).unwrap().network;
     let kinds: Vec<&str> = network.spec().layers.iter().map(|layer| layer.layer.kind()).collect();
     assert_eq!(kinds, ["batch_norm", "batch_norm", "global_avg_pool", "batch_norm"]);
     // Channels c of 5 everywhere: ((5 - c) / c) c + c; c is 0, 1, 2, and 1 / 0 times 0 is no number.

@@ -19,7 +19,6 @@ use super::{ImportError, OnnxError, metadata};
 use crate::atomic_file::{FileError, folder_of, open_regular};
 use crate::checkpoint::ModelInfo;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
-use crate::nn::Shape;
 use crate::sniff::{ONNX, looks_like};
 use files::Files;
 use model::Model;
@@ -107,7 +106,7 @@ fn build(mut spec: NetworkSpec, layers: Vec<Emitted>) -> Result<Network, ImportE
         arrays.extend(of_layer.into_iter().map(|(array, values)| (format!("{name}/{array}"), values)));
         spec.layers.push(layer);
     }
-    let mut network = NetworkBuilder::from_spec(spec).build()?;
+    let mut network = NetworkBuilder::from_spec(spec).build_zeros()?;
     for (name, values) in arrays {
         network.set_array(&name, values.view())?;
     }
@@ -120,12 +119,10 @@ fn info(model: &Model<'_>, network: &Network) -> Result<Option<ModelInfo>, Impor
         return Ok(None);
     };
     let info = ModelInfo { classes, preprocess };
-    let side = info.preprocess.image_size;
-    if info.classes.len() != network.outputs() || network.input() != Shape::from((side, side, 3)) {
-        let reason = "its metadata tells class names or a size of images that are not those of its graph";
-        return Err(ImportError::Model(reason.into()));
+    match info.defect(network) {
+        None => Ok(Some(info)),
+        Some(reason) => Err(ImportError::Model(format!("its metadata is not of its graph: {reason}"))),
     }
-    Ok(Some(info))
 }
 
 /// The metadata entry of this key, read as JSON.
