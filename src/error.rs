@@ -3,6 +3,7 @@
 use crate::atomic_file::FileError;
 use crate::batch::{BatchError, ConvertError};
 use crate::checkpoint::CheckpointError;
+use crate::checkpoint::tensorflow::TensorFlowError;
 use crate::classifier::ClassifyError;
 use crate::held_folder::HoldError;
 use crate::image::ImageError;
@@ -49,6 +50,8 @@ pub enum Error {
     Classify(#[from] ClassifyError),
     /// An ONNX file.
     Onnx(#[from] OnnxError),
+    /// A TensorFlow checkpoint.
+    TensorFlow(#[from] TensorFlowError),
 }
 
 /// A result of floret.

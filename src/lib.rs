@@ -47,6 +47,7 @@
 //! | ONNX files: for other programs, and from them | [`onnx`] |
 //! | a photo's bytes to labelled probabilities, on any thread | [`Classifier`] |
 //! | which part of a photo an answer rests on | [`explain`] |
+//! | TensorFlow checkpoints | [`checkpoint::tensorflow`] |
 //! | the program | `examples/flowers` |
 //!
 //! The modules below stand in the order of the flow, and a module uses only what stands above it (`error` aside);

@@ -31,13 +31,15 @@
 //! `(x - mean) / max(deviation, 1 / sqrt(n))` of its n levels. `examples/python/load_in_pytorch.py` does it all for the reference
 //! network.
 //!
-//! A [`Saver`] writes both while training; a [`RunFolder`] keeps their folder to one process.
+//! A [`Saver`] writes both while training; a [`RunFolder`] keeps their folder to one process. [`tensorflow`] exchanges arrays
+//! with TensorFlow.
 
 mod arithmetic;
 mod arrays;
 mod error;
 mod file;
 mod saver;
+pub mod tensorflow;
 mod training;
 
 use std::path::Path;

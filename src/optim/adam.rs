@@ -27,6 +27,11 @@ impl Adam {
         self
     }
 
+    /// The decay rates of the two moments.
+    pub fn decay_rates(&self) -> [f32; 2] {
+        [self.beta1, self.beta2]
+    }
+
     /// Sets the term added to the denominator.
     pub fn epsilon(mut self, epsilon: f32) -> Self {
         self.epsilon = epsilon;

@@ -23,3 +23,9 @@ pub mod onnx;
 #[allow(missing_docs)]
 #[rustfmt::skip]
 pub mod tensor;
+#[allow(missing_docs)]
+#[rustfmt::skip]
+pub mod tensor_bundle;
+#[allow(missing_docs)]
+#[rustfmt::skip]
+pub mod trackable_object_graph;

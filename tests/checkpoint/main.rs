@@ -6,6 +6,8 @@ mod common;
 mod files;
 mod models;
 mod resume;
+mod tensorflow;
+mod tensorflow_networks;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,15 @@ fn small_files() -> (TempDir, PathBuf, PathBuf) {
     let progress = Trainer::new(TrainOptions::new(1, 0.1)).progress().clone();
     save_training(&training, &network, &info(), &mut optimizer, &progress, &json!({"any": 1})).unwrap();
     (folder, model, training)
+}
+
+/// What an error says.
+#[track_caller]
+fn error_message<T>(result: Result<T, impl std::fmt::Display>) -> String {
+    match result {
+        Ok(_) => panic!("an error is wanted"),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// Rewrites a file's metadata entry, and takes its checksum out as a program must that changes anything.
