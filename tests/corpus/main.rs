@@ -83,3 +83,8 @@ fn description() {
 fn onnx() {
     replay("onnx", targets::onnx);
 }
+
+#[test]
+fn tf_checkpoint() {
+    replay("tf_checkpoint", targets::tf_checkpoint);
+}

@@ -3,6 +3,9 @@
 //! Each takes any bytes and must return: an input is at fault only if it panics, hangs or takes much memory.
 #![allow(dead_code, reason = "each fuzz target uses one of them")]
 
+#[path = "tf_checkpoints.rs"]
+mod tf_checkpoints;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +19,7 @@ use floret::record::{
 };
 use ndarray::Array4;
 use serde_json::{Value, json};
+pub use tf_checkpoints::tf_checkpoint;
 
 /// The longest record taken: hardly longer than the longest input, so that compressed zeros make none either.
 const MAX_RECORD_BYTES: u64 = 1 << 20;
@@ -154,11 +158,14 @@ fn run(network: Network) {
     }
 }
 
+/// A folder in memory where the system has one, else that of temporary files.
+fn in_memory() -> PathBuf {
+    if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() }
+}
+
 /// Gives `f` a file with these contents, in memory where the system has a place for that.
 fn with_file<T>(contents: &[u8], f: impl FnOnce(&Path) -> T) -> T {
-    let folder =
-        if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
-    let file = tempfile::NamedTempFile::new_in(folder).expect("a temporary file");
+    let file = tempfile::NamedTempFile::new_in(in_memory()).expect("a temporary file");
     fs::write(file.path(), contents).expect("a temporary file is written");
     f(file.path())
 }
