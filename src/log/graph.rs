@@ -216,12 +216,22 @@ fn pool_settings(
     settings
 }
 
-fn stride_and_padding(stride: (usize, usize), padding: Padding) -> [(&'static str, Value); 2] {
-    let padding: &[u8] = match padding {
+fn stride_and_padding(stride: (usize, usize), padding: Padding) -> Vec<(&'static str, Value)> {
+    let word: &[u8] = match padding {
         Padding::Same => b"SAME",
         Padding::Valid => b"VALID",
+        Padding::Explicit { .. } => b"EXPLICIT",
     };
-    [("strides", per_axis(stride)), ("padding", Value::S(padding.to_vec()))]
+    let mut settings = vec![("strides", per_axis(stride)), ("padding", Value::S(word.to_vec()))];
+    if let Padding::Explicit { top, bottom, left, right } = padding {
+        // Before and after each axis of NHWC.
+        let sides = [0, 0, top, bottom, left, right, 0, 0].map(|pixels| pixels as i64);
+        settings.push((
+            "explicit_paddings",
+            Value::List(ListValue { i: sides.to_vec(), ..ListValue::default() }),
+        ));
+    }
+    settings
 }
 
 /// A number for each axis of NHWC.

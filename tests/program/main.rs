@@ -1,5 +1,6 @@
 //! The program `flowers`, run as a process: what its subcommands print, their files and their exit codes.
 mod archives;
+mod checkpoints;
 // Signals and limits are sent as Linux has them.
 #[cfg(target_os = "linux")]
 mod crashes;

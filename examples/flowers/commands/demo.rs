@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<()> {
     let run = train::claim(&run_path)?;
     let settings = settings(args.seed);
     let saved = earlier(&run_path, &settings)?;
-    train::train(&data, &settings, saved, run, Saving::default(), &Logging::default())?;
+    train::train(&data, &settings, saved.into(), run, Saving::default(), &Logging::default())?;
 
     let model = run_path.join(MODEL);
     say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));

@@ -8,6 +8,7 @@ pub mod eval;
 pub mod export;
 pub mod import;
 pub mod inspect;
+mod names;
 pub mod predict;
 pub mod report;
 pub mod train;

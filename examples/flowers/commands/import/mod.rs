@@ -1,8 +1,9 @@
 //! `import`: a network of another program becomes a model.
 //!
-//! The format is told by the name of the file to read: [`Format::of`]. Each has a file of its own here.
+//! The format is told by the file to read: [`Format::of`]. Each has a file of its own here.
 
 mod onnx;
+mod tensorflow;
 
 use std::path::{Path, PathBuf};
 
@@ -13,16 +14,21 @@ use floret::network::Network;
 use floret::nn::Shape;
 
 use crate::ui::{note, say};
-use crate::{Result, ui};
+use crate::{Result, args, ui};
 
-/// Make a model of another program's network, told by the name of its file.
+/// Make a model of another program's network, told by the file's name.
 ///
-/// IN.onnx: an ONNX graph of the layers that floret has, such as PyTorch and Keras export. `eval`, `predict` and `export` take
-/// the model as they take a trained one. They give the network photos standardized to mean 0 and deviation 1, each photo by its
-/// own: a network that was trained on photos normalised otherwise, such as by ImageNet's mean and deviation, answers worse.
+/// IN.onnx: an ONNX graph of the layers that floret has, such as PyTorch and Keras export.
+///
+/// PREFIX.ckpt, PREFIX.index, a folder with a file `checkpoint`, a SavedModel: a TensorFlow checkpoint, of the reference network
+/// or of the one of another model (--like).
+///
+/// `eval`, `predict`, `train --start-from` and `export` take the model as they take a trained one. They give the network photos
+/// standardized to mean 0 and deviation 1, each photo by its own: a network that was trained on photos normalised otherwise, such
+/// as by ImageNet's mean and deviation, answers worse.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The file to read; its ending tells the format
+    /// The file to read; its name tells the format
     #[arg(value_name = "IN")]
     file: PathBuf,
     /// The model to write
@@ -31,11 +37,14 @@ pub struct Args {
     /// The names of the classes, one a line in the order of the outputs [default: those in IN, as floret writes them]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// The side of the network's square pictures, where IN does not tell it
+    #[arg(long, value_parser = args::positive, value_name = "PIXELS")]
+    image_size: Option<usize>,
     /// How a photo becomes the network's square: crop, resize or resize-crop [default: that in IN, or resize]
     #[arg(long, value_name = "HOW")]
     fit: Option<Fit>,
     #[command(flatten)]
-    onnx: onnx::Args,
+    tensorflow: tensorflow::Args,
 }
 
 /// What a file of another program holds.
@@ -47,7 +56,8 @@ struct Imported {
 
 pub fn run(args: &Args) -> Result<()> {
     let Imported { network, info } = match Format::of(&args.file)? {
-        Format::Onnx => onnx::read(&args.file, &args.onnx)?,
+        Format::Onnx => onnx::read(&args.file, args.image_size)?,
+        Format::Tensorflow => tensorflow::read(&args.file, args.image_size, &args.tensorflow)?,
     };
     let is_foreign = info.is_none();
     let info = described(args, &network, info)?;
@@ -100,19 +110,20 @@ fn side(args: &Args, input: Shape) -> Result<usize> {
 /// A format that is read.
 enum Format {
     Onnx,
+    Tensorflow,
 }
 
 impl Format {
     /// The format that a file's name tells.
     fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        match extension.as_deref() {
-            Some("onnx") => Ok(Format::Onnx),
-            _ => Err(format!(
-                "{}: no format is known by this name: name a file that ends in .onnx",
-                ui::path(path)
-            )
-            .into()),
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) && !path.is_dir()
+        {
+            return Ok(Format::Onnx);
         }
+        if tensorflow::is_one(path) {
+            return Ok(Format::Tensorflow);
+        }
+        let hint = "name an ONNX file (.onnx), or a TensorFlow checkpoint by its prefix, its file .index or its folder";
+        Err(format!("{}: no format is known by this name: {hint}", ui::path(path)).into())
     }
 }

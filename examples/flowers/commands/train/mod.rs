@@ -7,6 +7,7 @@ mod objects;
 mod recorder;
 mod saving;
 mod settings;
+mod start;
 mod table;
 mod views;
 mod watch;
@@ -32,6 +33,7 @@ use crate::run_file::RunFile;
 use crate::ui::{self, Event, Output, note, say, warning};
 use crate::{Error, Result, messages};
 use recorder::Recorder;
+use start::Start;
 use watch::{View, Watch};
 
 /// Train the reference network on a data folder.
@@ -94,6 +96,9 @@ pub struct Args {
     /// Where the model and the training state go
     #[arg(long, value_name = "DIR", default_value = "run")]
     out: PathBuf,
+    /// Begin with the network of this model, such as one imported, instead of a new one
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    start_from: Option<PathBuf>,
     /// Go on from OUT/training.safetensors, with the settings saved there
     #[arg(long)]
     resume: bool,
@@ -105,11 +110,15 @@ pub fn run(args: &Args) -> Result<()> {
     ui::outlive_reader();
     let data = DataFolder::open(&args.data)?;
     let (run, saved) = open_run(args)?;
-    let settings = match &saved {
+    let mut settings = match &saved {
         Some(saved) => Settings::resumed(saved, args)?,
         None => Settings::new(args),
     };
-    let trained = train(&data, &settings, saved, run, args.saving, &args.logging);
+    let begin = match &args.start_from {
+        Some(model) => Begin::Model(Box::new(start::read(model, &mut settings, args, data.classes.names())?)),
+        None => saved.into(),
+    };
+    let trained = train(&data, &settings, begin, run, args.saving, &args.logging);
     let evaluated = trained.map_err(|error| match settings.skip_bad {
         true => error,
         false => messages::suggest_skipping(error),
@@ -192,12 +201,28 @@ fn refuse_occupied(out: &Path) -> Result<()> {
     }
 }
 
+/// What training begins with.
+pub enum Begin {
+    /// A new network.
+    New,
+    /// That of a model.
+    Model(Box<Start>),
+    /// Where a run was.
+    Saved(Box<SavedTraining>),
+}
+
+impl From<Option<SavedTraining>> for Begin {
+    fn from(saved: Option<SavedTraining>) -> Self {
+        saved.map_or(Begin::New, |saved| Begin::Saved(Box::new(saved)))
+    }
+}
+
 /// Trains, or goes on training, in the folder `run`; prints what it does, and the best network's evaluation. Whether there
 /// was anything to evaluate on.
 pub fn train(
     data: &DataFolder,
     settings: &Settings,
-    saved: Option<SavedTraining>,
+    begin: Begin,
     run: RunFolder,
     saving: Saving,
     logging: &Logging,
@@ -215,12 +240,16 @@ pub fn train(
     };
     let mut optimizer = settings.optimizer();
     let mut run_file = RunFile::default();
-    let (mut network, mut trainer) = match saved {
-        None => {
+    let (mut network, mut trainer) = match begin {
+        Begin::New => {
             suggest_smaller_batches(&train);
             (settings.network(classes.len(), train.len())?, Trainer::new(train_options))
         }
-        Some(mut saved) => {
+        Begin::Model(start) => {
+            suggest_smaller_batches(&train);
+            (start.network(settings, train.len())?, Trainer::new(train_options))
+        }
+        Begin::Saved(mut saved) => {
             require_classes(&saved.info.classes, classes)?;
             saved.restore(optimizer.as_mut())?;
             run_file = recorded(run.path());

@@ -187,14 +187,21 @@ impl Settings {
         }
     }
 
+    /// What training makes small: the script's is the sum over the batch.
+    pub fn loss(&self) -> SoftmaxCrossEntropy {
+        match self.recipe {
+            Recipe::Script => SoftmaxCrossEntropy::default().sum(),
+            Recipe::Default => SoftmaxCrossEntropy::default(),
+        }
+    }
+
     /// The network for so many classes, if training it on so many photos fits into memory.
     pub fn network(&self, classes: usize, photos: usize) -> Result<Network> {
-        let builder = match self.recipe {
-            Recipe::Script => {
-                models::seed(self.image_size, classes, 0.5).loss(SoftmaxCrossEntropy::default().sum())
-            }
-            Recipe::Default => models::seed_with(self.image_size, classes, 0.5, Init::HeNormal),
+        let kernels = match self.recipe {
+            Recipe::Script => Init::TRUNCATED_NORMAL,
+            Recipe::Default => Init::HeNormal,
         };
+        let builder = models::seed_with(self.image_size, classes, 0.5, kernels).loss(self.loss());
         memory::require(&builder, self.batch_size.min(photos), self.image_size)?;
         Ok(builder.seed(self.seed).build()?)
     }

@@ -1,0 +1,139 @@
+//! `export` and `import` of TensorFlow checkpoints, and training that begins with a model.
+
+use std::fs;
+use std::path::Path;
+
+use floret::checkpoint::load_model;
+use floret::checkpoint::tensorflow::Checkpoint;
+use tempfile::TempDir;
+
+use crate::support::*;
+
+/// The bits of every array of a model.
+fn bits(folder: &Path, model: &str) -> Vec<(String, Vec<u32>)> {
+    let (network, _) = load_model(folder.join(model)).unwrap();
+    let bits = network
+        .arrays()
+        .map(|(param, values)| (param.name.clone(), values.iter().map(|value| value.to_bits()).collect()));
+    bits.collect()
+}
+
+#[test]
+fn a_model_goes_to_tensorflow_and_comes_back() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    let export = |more: &[&'static str]| [&["export"], &MODEL[..], more].concat();
+    let import = |more: &[&'static str]| [&["import", "--labels", "data/labels.txt"], more].concat();
+    let wanted = bits(folder, "run/model.safetensors");
+
+    let said = succeeds(folder, &export(&["out.ckpt"]));
+    holds(
+        &said,
+        &["wrote out.ckpt.index and out.ckpt.data-00000-of-00001", "conv1/kernel [5, 5, 3, 32]", "tf.train"],
+    );
+    let (said, notes) = prints(folder, &import(&["out.ckpt", "--out", "back.safetensors"]));
+    holds(&said, &["found by their names:", "  fc1/kernel = fc1/kernel", "2 classes (blue, red)"]);
+    holds(&notes, &["taken to be for images of 32x32", "--image-size"]);
+    assert_eq!(bits(folder, "back.safetensors"), wanted);
+
+    // Under the script's names, given or found; by its folder, and by the name of its index.
+    fs::create_dir(folder.join("script")).unwrap();
+    succeeds(folder, &export(&["--names", "script", "--format", "tensorflow", "script/of 7"]));
+    let names: Vec<_> = Checkpoint::open(folder.join("script"))
+        .unwrap()
+        .tensors()
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| name.starts_with("Variable") && !name.contains('/'))
+        .collect();
+    assert_eq!(names.len(), wanted.len());
+    for more in [
+        &["script"][..],
+        &["script/of 7.index", "--names", "script"],
+        &["script/of 7", "--like", "run/model.safetensors"],
+    ] {
+        let (said, _) =
+            prints(folder, &import(&[more, &["--image-size", "32", "--out", "again.safetensors"]].concat()));
+        assert_eq!(
+            said.contains("by the order in which the variables were made"),
+            !more.contains(&"--names")
+        );
+        assert_eq!(bits(folder, "again.safetensors"), wanted);
+    }
+    // A map of names, there and back.
+    let map: String = wanted.iter().map(|(name, _)| format!("{name} = net/{name}/v\n")).collect();
+    fs::write(folder.join("names.txt"), map).unwrap();
+    succeeds(folder, &export(&["--names", "names.txt", "mapped.ckpt-3"]));
+    succeeds(folder, &import(&["--names", "names.txt", "mapped.ckpt-3", "--out", "mapped.safetensors"]));
+    assert_eq!(bits(folder, "mapped.safetensors"), wanted);
+
+    fails(folder, &export(&["out.bin"]), &["out.bin: no format is known by this name", "--format"]);
+    fails(folder, &export(&["none/out.ckpt"]), &["none/out.ckpt", "No such file"]);
+    fs::write(folder.join("names.txt"), "conv1/kernel = a\nconv9/kernel = b\n").unwrap();
+    fails(
+        folder,
+        &export(&["--names", "names.txt", "x.ckpt"]),
+        &["the map names `conv9/kernel`, but the network has"],
+    );
+    assert!(!folder.join("x.ckpt.index").exists());
+    fails(folder, &["import", "out.ckpt"], &["out.ckpt names no classes", "--labels"]);
+    fails(folder, &import(&["none.ckpt"]), &["there is no TensorFlow checkpoint none.ckpt"]);
+    fails(folder, &import(&["photos"]), &["neither a file `checkpoint`"]);
+    fails(folder, &import(&["run/model.safetensors"]), &["no format is known by this name"]);
+    fails(
+        folder,
+        &import(&["out.ckpt", "--image-size", "64", "--names", "names.txt"]),
+        &["the map names `conv9/kernel`"],
+    );
+    fails(
+        folder,
+        &import(&["out.ckpt", "--image-size", "64"]),
+        &["it is not plain which tensors of out.ckpt.index", "`fc1/kernel` has the shape [1024, 2048]"],
+    );
+}
+
+#[test]
+fn training_begins_with_a_model() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    let start = |more: &[&'static str]| {
+        [
+            &[
+                "train",
+                "--data",
+                "data",
+                "--start-from",
+                "run/model.safetensors",
+                "--batch-size",
+                "8",
+                "--epochs",
+                "1",
+            ],
+            more,
+        ]
+        .concat()
+    };
+    // Hardly anything is learned in an epoch of tiny steps: the weights are those it began with, and not drawn anew.
+    succeeds(folder, &start(&["--learning-rate", "1e-9", "--out", "again"]));
+    let (before, after) = (bits(folder, "run/model.safetensors"), bits(folder, "again/model.safetensors"));
+    for ((name, before), (_, after)) in before.iter().zip(&after) {
+        let moved = before.iter().zip(after).map(|(a, b)| (f32::from_bits(*a) - f32::from_bits(*b)).abs());
+        assert!(moved.fold(0.0, f32::max) < 1e-4, "{name}");
+    }
+    let info = |model: &str| load_model(folder.join(model)).unwrap().1;
+    assert_eq!(info("again/model.safetensors"), info("run/model.safetensors"));
+    fails(
+        folder,
+        &start(&["--image-size", "64", "--out", "other"]),
+        &["takes images of 32x32", "--image-size 64"],
+    );
+    let refused = run(folder, &start(&["--resume", "--out", "again"]));
+    holds(&text(&refused.stderr), &["--start-from", "cannot be used with", "--resume"]);
+    fs::write(folder.join("data/labels.txt"), "background\nblue\ngreen\n").unwrap();
+    fails(
+        folder,
+        &start(&["--out", "other"]),
+        &["knows the classes blue, red, but the data has blue, green"],
+    );
+}
