@@ -1,0 +1,78 @@
+//! The folder of a run: what is in it, and that no one else is at work there.
+
+use std::path::Path;
+
+use floret::atomic_file::create_folder;
+use floret::checkpoint::{RunFolder, SavedTraining, load_training};
+
+use crate::Result;
+use crate::files::{MODEL, TRAINING};
+use crate::ui::{note, warning};
+
+/// The folder of the run, held, and the state to go on from.
+pub fn open(out: &Path, resume: bool) -> Result<(RunFolder, Option<SavedTraining>)> {
+    let path = out.join(TRAINING);
+    if !resume {
+        // Only once it is held: what lies in it may be another's that is just beginning.
+        let run = claim(out)?;
+        refuse_occupied(out)?;
+        return Ok((run, None));
+    }
+    if !exists(&path)? {
+        return Err(format!(
+            "{} is missing: there is no run to go on with; leave out --resume to begin one, or name its folder with --out",
+            path.display()
+        )
+        .into());
+    }
+    let run = claim(out)?;
+    let mut saved = load_training(path)?;
+    let model = out.join(MODEL);
+    if let Some(lost) = saved.confirm_best(&model)? {
+        warning!(
+            "{} is missing, the network of epoch {}: the best of the epochs to come will take its place",
+            model.display(),
+            lost.epoch + 1
+        );
+    }
+    Ok((run, Some(saved)))
+}
+
+/// Whether there is such a file; an error where that can't be told.
+fn exists(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| format!("cannot open {}: {error}", path.display()).into())
+}
+
+/// Makes the folder `out` where it is missing, and keeps other runs out of it.
+pub fn claim(out: &Path) -> Result<RunFolder> {
+    create_folder(out)?;
+    let run = RunFolder::claim(out)?;
+    if let Some(error) = run.unlocked() {
+        note!(
+            "note: {} can't be locked ({error}): see to it yourself that no other run uses it",
+            out.display()
+        );
+    }
+    Ok(run)
+}
+
+/// Fails if the folder `out` holds what another run made.
+fn refuse_occupied(out: &Path) -> Result<()> {
+    let choose = "choose another folder (--out), or move the file away";
+    let (state, model) = (out.join(TRAINING), out.join(MODEL));
+    if exists(&model)? && !exists(&state)? {
+        return Err(format!("{} exists already: {choose}", model.display()).into());
+    }
+    if !exists(&state)? {
+        return Ok(());
+    }
+    match load_training(&state) {
+        // One that failed before its first step has left nothing that would be missed.
+        Ok(saved) if saved.progress.step == 0 && !exists(&model)? => Ok(()),
+        Ok(_) => {
+            let out = out.display();
+            Err(format!("{out} holds a training run already: go on with it (--resume), or {choose}").into())
+        }
+        Err(error) => Err(format!("{error}; {choose}").into()),
+    }
+}
