@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes -> records -> examples -> images -> batches -> network -> loss -> gradients -> optimizer
-//!                                                         \-> log, checkpoint
+//!                                                         \-> logs, checkpoint, exported model, classifier
 //! ```
 //!
 //! ```
@@ -44,10 +44,10 @@
 //! | the loop over epochs | [`train`] |
 //! | TensorBoard's event files; pictures of a batch, filters, confusions | [`log`] |
 //! | model and training files; their arrays for other programs | [`checkpoint`] |
+//! | TensorFlow checkpoints | [`checkpoint::tensorflow`] |
 //! | ONNX files: for other programs, and from them | [`onnx`] |
 //! | a photo's bytes to labelled probabilities, on any thread | [`Classifier`] |
 //! | which part of a photo an answer rests on | [`explain`] |
-//! | TensorFlow checkpoints | [`checkpoint::tensorflow`] |
 //! | the program | `examples/flowers` |
 //!
 //! The modules below stand in the order of the flow, and a module uses only what stands above it (`error` aside);
