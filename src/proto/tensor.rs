@@ -21,14 +21,16 @@ pub struct TensorProto {
 pub struct TensorShapeProto {
     #[prost(message, repeated, tag = "2")]
     pub dim: ::prost::alloc::vec::Vec<tensor_shape_proto::Dim>,
+    /// Whether not even the number of axes is known.
     #[prost(bool, tag = "3")]
     pub unknown_rank: bool,
 }
 /// Nested message and enum types in `TensorShapeProto`.
 pub mod tensor_shape_proto {
+    /// One axis.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Dim {
-        /// -1 for any.
+        /// Its size; -1 for any.
         #[prost(int64, tag = "1")]
         pub size: i64,
     }

@@ -60,7 +60,7 @@ pub struct BundleEntryProto {
     pub dtype: i32,
     /// The sizes along its axes.
     #[prost(message, optional, tag = "2")]
-    pub shape: ::core::option::Option<TensorShapeProto>,
+    pub shape: ::core::option::Option<super::tensor::TensorShapeProto>,
     /// Which data file, from 0.
     #[prost(int32, tag = "3")]
     pub shard_id: i32,
@@ -76,25 +76,6 @@ pub struct BundleEntryProto {
     /// The parts of a tensor that was saved in several; each has an entry of its own, and this one has no bytes.
     #[prost(message, repeated, tag = "7")]
     pub slices: ::prost::alloc::vec::Vec<TensorSliceProto>,
-}
-/// A shape, row-major.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct TensorShapeProto {
-    #[prost(message, repeated, tag = "2")]
-    pub dim: ::prost::alloc::vec::Vec<tensor_shape_proto::Dim>,
-    /// Whether not even the number of axes is known; never so in a checkpoint.
-    #[prost(bool, tag = "3")]
-    pub unknown_rank: bool,
-}
-/// Nested message and enum types in `TensorShapeProto`.
-pub mod tensor_shape_proto {
-    /// One axis.
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-    pub struct Dim {
-        /// Its size.
-        #[prost(int64, tag = "1")]
-        pub size: i64,
-    }
 }
 /// A block of a tensor.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -9,8 +9,9 @@ use super::cursor::Defect;
 use super::slices::{self, MARK, Slice};
 use super::table::Entry;
 use super::{DataType, TensorFlowError, tensor};
+use crate::proto::tensor::TensorShapeProto;
 use crate::proto::tensor_bundle::bundle_header_proto::Endianness;
-use crate::proto::tensor_bundle::{BundleEntryProto, BundleHeaderProto, TensorShapeProto};
+use crate::proto::tensor_bundle::{BundleEntryProto, BundleHeaderProto};
 
 /// The version of the format that is written, and the newest that is read.
 pub(super) const VERSION: i32 = 1;

@@ -11,8 +11,9 @@ use super::table::{MAX_FILE_BYTES, TableWriter};
 use super::tensor::{self, Element, Tensor};
 use super::{DataType, TensorFlowError, place};
 use crate::atomic_file::{AtomicFile, FileError};
-use crate::proto::tensor_bundle::tensor_shape_proto::Dim;
-use crate::proto::tensor_bundle::{BundleEntryProto, BundleHeaderProto, TensorShapeProto, VersionDef};
+use crate::proto::tensor::TensorShapeProto;
+use crate::proto::tensor::tensor_shape_proto::Dim;
+use crate::proto::tensor_bundle::{BundleEntryProto, BundleHeaderProto, VersionDef};
 use crate::record::crc::mask;
 
 /// Values turned into bytes at a time.
