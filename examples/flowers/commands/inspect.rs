@@ -4,7 +4,7 @@ mod schema;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use floret::atomic_file::FileError;
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::args::Keys;
 use crate::survey::Survey;
-use crate::ui::{self, Progress, Unit, say};
+use crate::ui::{self, Progress, Unit, Watched, say};
 use crate::{Result, messages};
 
 /// Verify TFRecord files record by record, and show what they hold.
@@ -121,20 +121,6 @@ const PIPES: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
 
 fn may_be_pipe(path: &Path) -> bool {
     PIPES.iter().any(|pipes| path.starts_with(pipes))
-}
-
-/// A file that tells how many of its bytes were read.
-struct Watched<'a> {
-    file: File,
-    progress: &'a Progress,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(bytes)?;
-        self.progress.add(read as u64);
-        Ok(read)
-    }
 }
 
 impl Report {

@@ -12,7 +12,7 @@ use super::BadArchive;
 use super::entry::{EntryPath, Taken, refused};
 use crate::folder::Folder;
 use crate::interrupt::Interrupt;
-use crate::ui::{self, Progress, Unit};
+use crate::ui::{self, Progress, Unit, Watched};
 use crate::{Error, Result};
 
 /// The most files and folders.
@@ -244,20 +244,6 @@ impl Unpacking<'_> {
         let entry =
             if shown.is_empty() { String::new() } else { format!(", because of {}", ui::escaped(&shown)) };
         BadArchive(format!("{archive} is not unpacked{entry}: {why}")).into()
-    }
-}
-
-/// A file that tells how many of its bytes were read.
-struct Watched<'a> {
-    file: File,
-    progress: &'a Progress,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(bytes)?;
-        self.progress.add(read as u64);
-        Ok(read)
     }
 }
 

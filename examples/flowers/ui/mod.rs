@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use colour::{Style, When};
 pub use event::{Event, JSON_HELP, json_line};
 pub use mode::{Mode, Output, mode};
-pub use progress::{Busy, Live, PLAIN_INTERVAL, Progress, Unit};
+pub use progress::{Busy, Live, PLAIN_INTERVAL, Progress, Unit, Watched};
 pub use sparkline::sparkline;
 pub use text::{count, duration, escaped, names, path, percent, rate, shell};
 

@@ -2,7 +2,8 @@
 //! the output is for scripts or unwanted.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -239,6 +240,20 @@ impl Busy {
             note!("{what}");
         }
         Self { _spinner: spinner }
+    }
+}
+
+/// A file that tells how many of its bytes were read.
+pub struct Watched<'a> {
+    pub file: File,
+    pub progress: &'a Progress,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        self.progress.add(read as u64);
+        Ok(read)
     }
 }
 
