@@ -15,6 +15,9 @@ use crate::record::ImageExample;
 /// A record on its way into a batch: its payload, or `None` where the cache has its photo.
 pub(super) type Fetched = Result<Option<Vec<u8>>, BatchError>;
 
+/// Tells the generator of mixing from those of order and augmentation, which have the seed too.
+const MIXING: u64 = 0x6D69_7869_6E67;
+
 /// A photo ready for augmentation, from the cache or decoded just now.
 enum Ready<'a> {
     Cached(&'a Photo),
@@ -31,8 +34,14 @@ impl Ready<'_> {
 }
 
 impl Dataset {
-    /// The batch of these records in this epoch, in their order; without those that are bad, if bad ones are skipped.
-    pub fn batch(&self, records: &[usize], fetched: Vec<Fetched>, epoch: u64) -> Result<Batch, BatchError> {
+    /// Batch `number` of this epoch, of these records, in their order; without those that are bad, if bad ones are skipped.
+    pub fn batch(
+        &self,
+        number: usize,
+        records: &[usize],
+        fetched: Vec<Fetched>,
+        epoch: u64,
+    ) -> Result<Batch, BatchError> {
         // A task for each photo, since the time they take differs widely.
         let photos: Vec<_> = records
             .par_iter()
@@ -61,11 +70,13 @@ impl Dataset {
                     .map_err(|error| self.image_error(*record, error))
             },
         )?;
-        Ok(Batch {
-            images,
-            labels: kept.iter().map(|(_, photo)| photo.get().1).collect(),
-            records: kept.iter().map(|(record, _)| *record).collect(),
-        })
+        let labels: Vec<usize> = kept.iter().map(|(_, photo)| photo.get().1).collect();
+        let mixed = self.options.mix.filter(|_| !labels.is_empty()).map(|mix| {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed ^ MIXING);
+            rng.set_stream(epoch << 32 | number as u64);
+            mix.apply(&mut images, &labels, self.options.classes, &mut rng)
+        });
+        Ok(Batch { images, labels, mixed, records: kept.iter().map(|(record, _)| *record).collect() })
     }
 
     /// The fitted photo of a record and its class.

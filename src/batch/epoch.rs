@@ -66,9 +66,10 @@ impl Epoch {
         while self.next < self.order.len() && self.ahead.len() < options.prefetch.max(1) {
             let end = self.next.saturating_add(options.batch_size).min(self.order.len());
             let records = self.order[self.next..end].to_vec();
+            let number = self.next / options.batch_size;
             self.next = end;
             let slot = Arc::new(Slot::default());
-            lock(&self.reading).pending.push_back(Pending { records, slot: Arc::downgrade(&slot) });
+            lock(&self.reading).pending.push_back(Pending { number, records, slot: Arc::downgrade(&slot) });
             self.ahead.push_back(slot);
             let (dataset, reading, epoch) =
                 (Arc::clone(&self.dataset), Arc::clone(&self.reading), self.epoch);
@@ -122,6 +123,7 @@ struct Reading {
 /// A batch to be made.
 #[derive(Debug)]
 struct Pending {
+    number: usize,
     records: Vec<usize>,
     /// Where it goes; gone if nobody waits for it any more.
     slot: Weak<Slot>,
@@ -156,14 +158,14 @@ impl Reading {
 /// Makes the batch whose turn it is. There are as many calls as batches.
 fn make_next(dataset: &Dataset, reading: &Mutex<Reading>, epoch: u64) {
     let mut reading = lock(reading);
-    let Some(Pending { records, slot }) = reading.pending.pop_front() else { return };
+    let Some(Pending { number, records, slot }) = reading.pending.pop_front() else { return };
     let Some(slot) = slot.upgrade() else { return };
     // A panic in a task of rayon's would abort the process; it is handed to the thread that waits instead.
     let made = catch_unwind(AssertUnwindSafe(|| {
         let fetched = records.iter().map(|&record| reading.fetch(dataset, record)).collect();
         // Before any work that other threads share: one of them might take up the next batch, and wait for the lock.
         drop(reading);
-        dataset.batch(&records, fetched, epoch)
+        dataset.batch(number, &records, fetched, epoch)
     }));
     slot.fill(made);
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ndarray::Array4;
+use ndarray::{Array2, Array4};
 
 use super::cache::Cache;
 use super::epoch::Epoch;
@@ -18,6 +18,9 @@ pub struct Batch {
     pub images: Array4<f32>,
     /// Class of each image, from 0.
     pub labels: Vec<usize>,
+    /// Of examples that were [mixed](super::Mix), how much each is of each class: (examples, classes). `labels` and `records`
+    /// then tell which they were before.
+    pub mixed: Option<Array2<f32>>,
     /// Record that each image came from, counted over all shards from 0: see [`Loader::examples`]. Empty in batches made
     /// otherwise.
     pub records: Vec<usize>,
@@ -97,12 +100,34 @@ impl Loader {
         damages.into_iter().for_each(|damage| skipped.add(damage.into()));
         Ok(Self {
             dataset: Arc::new(Dataset {
-                cache: Cache::new(index.len(), options.cache_bytes),
-                skips: Mutex::new(Skips { seen: vec![false; index.len()], skipped }),
+                cache: Arc::new(Cache::new(index.len(), options.cache_bytes)),
+                skips: Arc::new(Mutex::new(Skips { seen: vec![false; index.len()], skipped })),
                 index: Arc::new(index),
                 options,
             }),
         })
+    }
+
+    /// The same batches with images of another size, for training on [small images first](crate::train::Stage). Photos are
+    /// still fitted to (and cached at) this loader's source size: both share the cache.
+    ///
+    /// # Errors
+    /// A size of 0 or, with augmentation, over the source size; without augmentation, any other size than this loader's, since
+    /// it is the one that photos are cached at.
+    pub fn at_size(&self, image_size: usize) -> Result<Self, BatchError> {
+        let Dataset { options, index, cache, skips } = &*self.dataset;
+        let mut options = options.clone();
+        if options.augment.is_none() && image_size != options.preprocess.image_size {
+            return Err(BatchError::Options(format!(
+                "images of another size ({image_size}) can only be made with augmentation"
+            )));
+        }
+        options.preprocess.image_size = image_size;
+        if let Some(defect) = options.defect() {
+            return Err(BatchError::Options(defect));
+        }
+        let (index, cache, skips) = (Arc::clone(index), Arc::clone(cache), Arc::clone(skips));
+        Ok(Self { dataset: Arc::new(Dataset { options, index, cache, skips }) })
     }
 
     /// Number of records.
@@ -184,8 +209,8 @@ impl Loader {
 pub(super) struct Dataset {
     pub options: LoaderOptions,
     pub index: Arc<ShardIndex>,
-    pub cache: Cache,
-    skips: Mutex<Skips>,
+    pub cache: Arc<Cache>,
+    skips: Arc<Mutex<Skips>>,
 }
 
 #[derive(Debug)]

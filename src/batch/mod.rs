@@ -9,6 +9,7 @@
 //! | in which order do records come? | `order.rs` |
 //! | what happens to one photo? | `preprocess.rs` |
 //! | how do records become one batch? | `assemble.rs` |
+//! | how do two examples become one? | `mix.rs` |
 //! | what is kept in memory? | `cache.rs` |
 //! | who makes batches, and when? | `epoch.rs` |
 //! | which options are there? | `options.rs` |
@@ -25,6 +26,7 @@ mod epoch;
 mod error;
 mod fingerprint;
 mod loader;
+mod mix;
 mod options;
 mod order;
 mod preprocess;
@@ -38,6 +40,7 @@ pub use epoch::Epoch;
 pub use error::BatchError;
 pub use fingerprint::Fingerprint;
 pub use loader::{Batch, Loader, Skipped};
+pub use mix::Mix;
 pub use options::{LoaderOptions, OnBadRecord};
 pub use order::Shuffle;
 pub use preprocess::Preprocess;

@@ -1,6 +1,6 @@
 //! How batches are made.
 
-use super::{Preprocess, Shuffle};
+use super::{Mix, Preprocess, Shuffle};
 use crate::image::{Augment, DecodeOptions};
 use crate::record::{DEFAULT_STASH_BYTES, ImageSchema, ReaderOptions};
 
@@ -28,6 +28,8 @@ pub struct LoaderOptions {
     pub preprocess: Preprocess,
     /// Random changes to each photo, other ones in each epoch; `None` for none.
     pub augment: Option<Augment>,
+    /// Mixes examples of a batch with each other; `None` does not.
+    pub mix: Option<Mix>,
     /// Side of the square that photos are fitted to (and cached at) before augmentation, at least the network's: a larger
     /// one leaves room to crop. Without augmentation photos are fitted to the network's.
     pub source_size: usize,
@@ -63,6 +65,7 @@ impl LoaderOptions {
             seed: 0,
             preprocess,
             augment: None,
+            mix: None,
             source_size: preprocess.image_size,
             drop_last: false,
             on_bad_record: OnBadRecord::default(),
@@ -77,9 +80,9 @@ impl LoaderOptions {
         }
     }
 
-    /// The same for evaluation: in the order of the shards, without augmentation.
+    /// The same for evaluation: in the order of the shards, without augmentation or mixing.
     pub fn for_evaluation(mut self) -> Self {
-        (self.shuffle, self.augment, self.drop_last) = (Shuffle::None, None, false);
+        (self.shuffle, self.augment, self.mix, self.drop_last) = (Shuffle::None, None, None, false);
         self
     }
 
@@ -97,6 +100,9 @@ impl LoaderOptions {
         }
         if self.augment.is_some() && source < size {
             return Some(format!("the source size ({source}) must not be under the image size ({size})"));
+        }
+        if let Some(defect) = self.mix.and_then(|mix| mix.defect()) {
+            return Some(defect);
         }
         self.shuffle.defect()
     }

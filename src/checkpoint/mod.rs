@@ -70,14 +70,23 @@ pub struct ModelInfo {
 impl ModelInfo {
     /// Why this does not fit `network`, if so.
     pub(crate) fn defect(&self, network: &Network) -> Option<String> {
+        let (wanted, made) = (network.input(), self.input());
+        self.defect_of_classes(network).or_else(|| {
+            (wanted != made)
+                .then(|| format!("the network takes images of {wanted}, but preprocessing makes {made}"))
+        })
+    }
+
+    fn defect_of_classes(&self, network: &Network) -> Option<String> {
         let (outputs, classes) = (network.outputs(), self.classes.len());
-        if outputs != classes {
-            return Some(format!("the network has {outputs} outputs, but there are {classes} class names"));
-        }
-        let (wanted, side) = (network.input(), self.preprocess.image_size);
-        let made = Shape::from((side, side, 3));
-        (wanted != made)
-            .then(|| format!("the network takes images of {wanted}, but preprocessing makes {made}"))
+        (outputs != classes)
+            .then(|| format!("the network has {outputs} outputs, but there are {classes} class names"))
+    }
+
+    /// What preprocessing makes.
+    fn input(&self) -> Shape {
+        let side = self.preprocess.image_size;
+        Shape::from((side, side, 3))
     }
 }
 
@@ -96,16 +105,33 @@ struct ModelHeader {
 
 impl ModelHeader {
     fn of(path: &Path, network: &Network, info: &ModelInfo) -> Result<Self, CheckpointError> {
-        if let Some(reason) = info.defect(network) {
+        match info.defect(network) {
+            Some(reason) => Err(CheckpointError::Info { path: path.into(), reason }),
+            None => Ok(Self::with(network.spec().clone(), network, info)),
+        }
+    }
+
+    /// That of a network in training: it may be at work on [smaller images](crate::train::Stage), but is described as it will be.
+    fn in_training(path: &Path, network: &Network, info: &ModelInfo) -> Result<Self, CheckpointError> {
+        if let Some(reason) = info.defect_of_classes(network) {
             return Err(CheckpointError::Info { path: path.into(), reason });
         }
-        Ok(Self {
-            network: network.spec().clone(),
+        let spec = NetworkSpec { input: info.input(), ..network.spec().clone() };
+        let params = network.arrays().map(|(param, _)| param);
+        match spec.params() {
+            Ok((described, _)) if described.iter().eq(params) => Ok(Self::with(spec, network, info)),
+            _ => Self::of(path, network, info),
+        }
+    }
+
+    fn with(spec: NetworkSpec, network: &Network, info: &ModelInfo) -> Self {
+        Self {
+            network: spec,
             seed: network.seed(),
             steps: network.steps(),
             arithmetic: Some(Arithmetic::here()),
             info: info.clone(),
-        })
+        }
     }
 
     /// The network, with zeros for its arrays.

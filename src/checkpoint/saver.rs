@@ -22,7 +22,8 @@ type Decide = Box<dyn FnMut(&CheckpointError) -> OnSaveError + Send>;
 /// Saves the best network so far as `model.safetensors` and the training state as `training.safetensors`.
 ///
 /// The training state is saved before the first step, after each epoch and [every so many steps](Self::every_steps), and
-/// where a callback stops training or the data can't be read on; the network after each epoch that is the best so far. So
+/// where a callback stops training or the data can't be read on; the network after each epoch that is the best so far, or the
+/// [average](crate::train::TrainOptions::average) of its weights if one is kept. So
 /// from the first step on, a process that is killed leaves a run that can be resumed, and that ends with the same bits.
 ///
 /// The training state on the disk never tells of a best network that is not there: the network goes first, and the
@@ -104,13 +105,13 @@ impl Saver {
 
     /// Saves a best network that is still to be saved, and then the training state.
     fn save(&mut self, moment: Moment<'_>) -> Result<(), CheckpointError> {
-        let Moment { network, optimizer, progress, .. } = moment;
+        let progress = moment.progress;
         self.check_folder()?;
         if let Some(best) = &self.unsaved_best {
             best.write(&self.model_path())?;
             self.unsaved_best = None;
         }
-        save_training(self.training_path(), network, &self.info, optimizer, progress, &self.settings)?;
+        save_training(self.training_path(), moment, &self.info, &self.settings)?;
         self.saved = Some((progress.step, progress.epoch));
         Ok(())
     }
@@ -130,9 +131,10 @@ impl Saver {
         if best {
             self.unsaved_best = None;
             let saved = self.check_folder();
-            let saved = saved.and_then(|()| save_model(self.model_path(), moment.network, &self.info));
+            let network = moment.outcome();
+            let saved = saved.and_then(|()| save_model(self.model_path(), network, &self.info));
             if let Err(error) = saved {
-                self.unsaved_best = Some(ModelSnapshot::of(&self.model_path(), moment.network, &self.info)?);
+                self.unsaved_best = Some(ModelSnapshot::of(&self.model_path(), network, &self.info)?);
                 return Err(error);
             }
         }

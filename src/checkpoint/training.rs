@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::arrays::network_places;
-use super::file::{self, Described, Header, Kind};
+use super::file::{self, Array, Described, Header, Kind, network_arrays};
 use super::{Arithmetic, CheckpointError, ModelHeader, ModelInfo, check_count, load_model};
 use crate::atomic_file::FileError;
 use crate::network::Network;
 use crate::optim::{Common, Optimizer};
-use crate::train::{Best, Progress};
+use crate::train::{Best, Moment, Progress};
 
 const NETWORK: &str = "network/";
+const AVERAGE: &str = "average/";
 const OPTIMIZER: &str = "optimizer/";
 
 /// The most arrays of an optimizer's, each as long as the weights. Adam has two.
@@ -22,6 +23,9 @@ const MAX_SLOTS: usize = 8;
 struct TrainingHeader {
     #[serde(flatten)]
     model: ModelHeader,
+    /// Whether there is an average of the weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    average: bool,
     optimizer: OptimizerHeader,
     progress: Progress,
     /// What the program that trains wants to find again.
@@ -33,6 +37,9 @@ impl Header for TrainingHeader {
         let params = self.model.network.params();
         let (params, weights) = params.map_err(|error| CheckpointError::network(arrays.path(), error))?;
         arrays.take(NETWORK, &params)?;
+        if self.average {
+            arrays.take(AVERAGE, &params)?;
+        }
         arrays.take_vectors(OPTIMIZER, MAX_SLOTS, weights)
     }
 }
@@ -43,30 +50,29 @@ struct OptimizerHeader {
     common: Common,
 }
 
-/// Writes all that resuming needs: the network as it is, the optimizer, the position, and `settings` of the caller's.
+/// Writes all that resuming needs: network, average, optimizer and position as they are at this moment, and `settings` of the
+/// caller's.
 ///
 /// # Errors
 /// Class names that do not fit the network's outputs, or preprocessing its input; a file that can't be written. An earlier
 /// one of this name is then untouched.
 pub fn save_training(
     path: impl AsRef<Path>,
-    network: &Network,
+    moment: Moment<'_>,
     info: &ModelInfo,
-    optimizer: &mut dyn Optimizer,
-    progress: &Progress,
     settings: &serde_json::Value,
 ) -> Result<(), CheckpointError> {
     let path = path.as_ref();
+    let Moment { network, average, optimizer, progress } = moment;
     let header = TrainingHeader {
-        model: ModelHeader::of(path, network, info)?,
+        model: ModelHeader::in_training(path, network, info)?,
+        average: average.is_some(),
         optimizer: OptimizerHeader { settings: optimizer.settings(), common: *optimizer.common() },
         progress: progress.clone(),
         settings: settings.clone(),
     };
-    let mut arrays: Vec<_> = file::network_arrays(network)
-        .into_iter()
-        .map(|(name, shape, values)| (format!("{NETWORK}{name}"), shape, values))
-        .collect();
+    let mut arrays = arrays_under(NETWORK, network);
+    arrays.extend(average.into_iter().flat_map(|average| arrays_under(AVERAGE, average)));
     let slots = optimizer.slots();
     if slots.len() > MAX_SLOTS {
         let reason = format!("the optimizer has {} arrays, over the limit of {MAX_SLOTS}", slots.len());
@@ -80,11 +86,18 @@ pub fn save_training(
     file::write(path, Kind::Training, &header, &arrays)
 }
 
+fn arrays_under<'a>(prefix: &str, network: &'a Network) -> Vec<Array<'a>> {
+    let named = |(name, shape, values)| (format!("{prefix}{name}"), shape, values);
+    network_arrays(network).into_iter().map(named).collect()
+}
+
 /// What [`load_training`] read.
 #[derive(Debug)]
 pub struct SavedTraining {
     /// The network as it was.
     pub network: Network,
+    /// The average of its weights, if one was kept.
+    pub average: Option<Network>,
     /// Class names and preprocessing.
     pub info: ModelInfo,
     /// Where training was.
@@ -114,11 +127,23 @@ pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, Checkpoint
     let mut slots: Vec<_> = arrays.lengths_under(OPTIMIZER).into_iter().map(zeros).collect();
     let arithmetic = header.model.arithmetic.clone();
     let (mut network, info) = header.model.build(path)?;
+    let mut average = header.average.then(|| network.clone());
     let of_slots =
         slots.iter_mut().map(|(name, values)| (format!("{OPTIMIZER}{name}"), values.as_mut_slice()));
-    arrays.read_to(network_places(&mut network, NETWORK).chain(of_slots).collect())?;
+    let of_average = average.iter_mut().flat_map(|average| network_places(average, AVERAGE));
+    arrays.read_to(network_places(&mut network, NETWORK).chain(of_average).chain(of_slots).collect())?;
     let TrainingHeader { optimizer, progress, settings, .. } = header;
-    Ok(SavedTraining { network, info, progress, settings, arithmetic, path: path.into(), optimizer, slots })
+    Ok(SavedTraining {
+        network,
+        average,
+        info,
+        progress,
+        settings,
+        arithmetic,
+        path: path.into(),
+        optimizer,
+        slots,
+    })
 }
 
 impl SavedTraining {

@@ -151,7 +151,7 @@ mod tests {
     fn the_surest_mistakes_are_kept() {
         let batch = |labels: Vec<usize>| {
             let images = Array4::zeros((labels.len(), 2, 2, 3));
-            Batch { images, labels, records: Vec::new() }
+            Batch { images, labels, mixed: None, records: Vec::new() }
         };
         let mut mistakes = Mistakes::default();
         // Right, wrong, wrong and surer, undecidable.

@@ -19,6 +19,9 @@ pub struct NetworkSpec {
     pub layers: Vec<NamedLayer>,
     /// What training makes small.
     pub loss: Loss,
+    /// Whether inference answers with the mean outputs of an image and its mirror image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test_time_flip: bool,
 }
 
 impl NetworkSpec {
@@ -42,7 +45,8 @@ pub struct NetworkBuilder {
 
 impl NetworkBuilder {
     pub(super) fn new(input: Shape) -> Self {
-        Self { spec: NetworkSpec { input, layers: Vec::new(), loss: Loss::default() }, seed: 0 }
+        let (layers, loss) = (Vec::new(), Loss::default());
+        Self { spec: NetworkSpec { input, layers, loss, test_time_flip: false }, seed: 0 }
     }
 
     /// Builds from a description, such as one read from a file.
@@ -71,6 +75,13 @@ impl NetworkBuilder {
     /// Sets the loss; default softmax cross-entropy, mean over the batch.
     pub fn loss(mut self, loss: impl Into<Loss>) -> Self {
         self.spec.loss = loss.into();
+        self
+    }
+
+    /// Has inference answer with the mean outputs (logits) of an image and its mirror image, as He et al. 2016 test with ten
+    /// crops: a little more accurate, and twice the work. Default no.
+    pub fn test_time_flip(mut self, flip: bool) -> Self {
+        self.spec.test_time_flip = flip;
         self
     }
 

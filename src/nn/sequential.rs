@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use ndarray::{ArrayViewD, IxDyn};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::chain::{Chain, Values};
 use super::workspace::Workspace;
@@ -37,6 +38,9 @@ pub struct Sequential {
     /// The input of a forward pass that awaits its backward pass.
     pending: Option<Vec<f32>>,
 }
+
+/// Values that a task moves.
+const CHUNK: usize = 1 << 14;
 
 /// Examples up to which inference uses what layers prepare of their weights; with more it hardly matters.
 const FEW: usize = 4;
@@ -91,6 +95,31 @@ impl Sequential {
             pending: None,
             chain,
         })
+    }
+
+    /// Takes examples of shape `input` from now on; `layers` are those it was built of, and every weight stays.
+    ///
+    /// # Errors
+    /// The first layer that does not fit its input; weights that would have another shape. Nothing has changed then.
+    pub(crate) fn set_input(&mut self, input: Shape, layers: &[NamedLayer]) -> Result<(), ShapeError> {
+        let chain = Chain::build_some(layers, input)?;
+        let before = self.chain.params().iter().chain(self.chain.state());
+        let differs =
+            before.zip(chain.params().iter().chain(chain.state())).find(|(a, b)| a.shape != b.shape);
+        if let Some((param, other)) = differs {
+            return Err(ShapeError::new(format!(
+                "`{}` is {:?} for images of {} and would be {:?} for {input}: only a network whose weights do not depend on the \
+                 image size can take another, such as one with GlobalAvgPool before its dense layers",
+                param.name,
+                param.shape,
+                self.input(),
+                other.shape,
+            )));
+        }
+        self.chain = chain;
+        self.prepared.take();
+        self.pending = None;
+        Ok(())
     }
 
     /// Shape of one example's input.
@@ -217,6 +246,26 @@ impl Sequential {
     pub fn update(&mut self, optimizer: &mut dyn Optimizer) -> Option<f64> {
         self.prepared.take();
         optimizer.update(&mut self.weights, &self.gradients, &self.segments)
+    }
+
+    /// Moves every weight and moving average a part of the way to `other`'s, of the same layers: `a = a + share (b - a)`.
+    /// A share of 1 copies them.
+    ///
+    /// # Panics
+    /// If `other` has other layers.
+    pub(crate) fn move_towards(&mut self, other: &Self, share: f32) {
+        self.prepared.take();
+        let pairs = [(&mut *self.weights, &*other.weights), (&mut *self.state, &*other.state)];
+        for (to, from) in pairs {
+            assert_eq!(to.len(), from.len(), "the same layers");
+            to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| {
+                if share == 1.0 {
+                    to.copy_from_slice(from);
+                } else {
+                    to.iter_mut().zip(from).for_each(|(a, b)| *a += share * (b - *a));
+                }
+            });
+        }
     }
 
     /// Every array by its name (`conv2d_1/kernel`): weights, then moving averages.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::pace::Pace;
 use crate::batch::{Fingerprint, Loader};
 use crate::metrics::Evaluation;
 use crate::network::StepReport;
@@ -26,6 +27,12 @@ pub struct Progress {
     data: Data,
     plateau: Option<ReduceOnPlateau>,
     plateau_factor: f32,
+    /// Of training under a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pace: Option<Pace>,
+    /// Whether its time is up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    out_of_time: bool,
 }
 
 /// What one epoch gave.
@@ -121,7 +128,24 @@ impl Progress {
             data: Data::default(),
             plateau,
             plateau_factor: 1.0,
+            pace: None,
+            out_of_time: false,
         }
+    }
+
+    /// Of training under a [budget](super::TrainOptions::budget), how many epochs it will probably have, once it has begun.
+    pub fn expected_epochs(&self) -> Option<u64> {
+        let pace = self.pace?;
+        Some(if self.out_of_time { self.epoch } else { self.epoch + pace.left })
+    }
+
+    /// Seconds that training under a budget has taken.
+    pub(super) fn spent(&self) -> f64 {
+        self.pace.map_or(0.0, |pace| pace.spent)
+    }
+
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.out_of_time
     }
 
     /// Mean loss and accuracy over the batches done of the epoch under way, if any is.
@@ -169,8 +193,11 @@ impl Progress {
         self.plateau_factor
     }
 
-    /// Counts a step, after which the epoch goes on at batch `next_batch`.
-    pub(super) fn add_step(&mut self, report: &StepReport, next_batch: usize) {
+    /// Counts a step, after which the epoch goes on at batch `next_batch`, `spent` seconds after training began.
+    pub(super) fn add_step(&mut self, report: &StepReport, next_batch: usize, spent: f64) {
+        if let Some(pace) = &mut self.pace {
+            pace.spent = spent;
+        }
         self.step += 1;
         self.batch = next_batch;
         self.sums.loss += report.mean_loss * report.examples as f64;
@@ -179,8 +206,16 @@ impl Progress {
         self.sums.learning_rate = report.learning_rate;
     }
 
-    /// Closes the epoch under way and moves to the beginning of the next.
-    pub(super) fn end_epoch(&mut self, evaluation: Option<Evaluation>) -> EpochRecord {
+    /// Closes the epoch under way, `spent` seconds after training began, and moves to the beginning of the next. Under a
+    /// budget that one has the pace `next`, or the time is up.
+    ///
+    /// An epoch without evaluation, of training that has data to evaluate on, is never the best.
+    pub(super) fn end_epoch(
+        &mut self,
+        evaluation: Option<Evaluation>,
+        next: Option<Pace>,
+        spent: f64,
+    ) -> EpochRecord {
         let train = self.running().unwrap_or(Score { loss: f64::NAN, accuracy: 0.0 });
         let eval = evaluation.map(|e| Score { loss: e.loss, accuracy: e.accuracy() });
         let score = eval.unwrap_or(train);
@@ -188,11 +223,12 @@ impl Progress {
             Some(eval) if eval.accuracy != best.score.accuracy => eval.accuracy > best.score.accuracy,
             _ => score.loss < best.score.loss,
         };
-        let best = score.loss.is_finite() && self.best.as_ref().is_none_or(better);
+        let judged = eval.is_some() || self.data.eval.is_none();
+        let best = judged && score.loss.is_finite() && self.best.as_ref().is_none_or(better);
         if best {
             self.best = Some(Best { epoch: self.epoch, score });
         }
-        if let Some(plateau) = &mut self.plateau {
+        if let (Some(plateau), true) = (&mut self.plateau, judged) {
             self.plateau_factor = plateau.observe(score.loss);
         }
         let record = EpochRecord {
@@ -204,6 +240,10 @@ impl Progress {
             learning_rate: self.sums.learning_rate,
             best,
         };
+        if let Some(pace) = &mut self.pace {
+            self.out_of_time = next.is_none();
+            *pace = Pace { spent, ..next.unwrap_or(*pace) };
+        }
         self.history.push(record.clone());
         (self.epoch, self.batch, self.sums) = (self.epoch + 1, 0, Sums::default());
         record
@@ -231,10 +271,10 @@ mod tests {
             let (correct, step, learning_rate, gradient_norm) = (1, 1, 0.1, None);
             let report =
                 StepReport { loss, mean_loss, examples, correct, step, learning_rate, gradient_norm };
-            progress.add_step(&report, 1);
+            progress.add_step(&report, 1, 0.0);
         }
         assert_eq!(progress.running(), Some(Score { loss: 3.0, accuracy: 0.4 }));
-        assert_eq!(progress.end_epoch(None).train_loss, 3.0);
+        assert_eq!(progress.end_epoch(None, None, 0.0).train_loss, 3.0);
     }
 
     #[test]
@@ -251,7 +291,11 @@ mod tests {
             (1.0, false, false),
         ] {
             let since = progress.epochs_since_best();
-            assert_eq!(progress.end_epoch(Some(evaluation(loss, right))).best, best, "{loss} {right}");
+            assert_eq!(
+                progress.end_epoch(Some(evaluation(loss, right)), None, 0.0).best,
+                best,
+                "{loss} {right}"
+            );
             assert_eq!(progress.epochs_since_best(), if best { 0 } else { since + 1 });
         }
         assert_eq!(progress.best.map(|best| best.epoch), Some(6));

@@ -16,8 +16,8 @@ use floret::batch::Preprocess;
 use floret::checkpoint::{ModelInfo, save_model, save_training};
 use floret::network::{Network, NetworkBuilder};
 use floret::nn::{BatchNorm, Conv2d, Dense, Dropout, Flatten, Init, MaxPool2d, Relu};
-use floret::optim::Sgd;
-use floret::train::{TrainOptions, Trainer};
+use floret::optim::{Optimizer, Sgd};
+use floret::train::{Moment, Progress, TrainOptions, Trainer};
 use ndarray::Array4;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -59,6 +59,11 @@ fn small_network(dropout: f32) -> NetworkBuilder {
         .seed(3)
 }
 
+/// A moment of training without an average.
+fn moment<'a>(network: &'a Network, optimizer: &'a mut dyn Optimizer, progress: &'a Progress) -> Moment<'a> {
+    Moment { network, average: None, optimizer, progress }
+}
+
 /// A small model, and a training state of it.
 fn small_files() -> (TempDir, PathBuf, PathBuf) {
     let folder = tempdir().unwrap();
@@ -68,7 +73,8 @@ fn small_files() -> (TempDir, PathBuf, PathBuf) {
     network.train_step(random_images(2, 1).view(), &[0, 1], &mut optimizer).unwrap();
     save_model(&model, &network, &info()).unwrap();
     let progress = Trainer::new(TrainOptions::new(1, 0.1)).progress().clone();
-    save_training(&training, &network, &info(), &mut optimizer, &progress, &json!({"any": 1})).unwrap();
+    save_training(&training, moment(&network, &mut optimizer, &progress), &info(), &json!({"any": 1}))
+        .unwrap();
     (folder, model, training)
 }
 

@@ -3,20 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floret::batch::{Loader, LoaderOptions, OnBadRecord, Preprocess};
+use floret::batch::{Loader, LoaderOptions, Mix, OnBadRecord, Preprocess};
 use floret::checkpoint::{CheckpointError, Saver, load_model, load_training, save_model, save_training};
 use floret::image::Augment;
-use floret::network::{Network, StepReport};
-use floret::nn::{Dense, Flatten};
+use floret::network::{Network, NetworkBuilder, StepReport};
+use floret::nn::{BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Init, MaxPool2d, Relu};
 use floret::optim::{Adam, AdamW, Optimizer, ReduceOnPlateau, RmsProp, Schedule, Sgd};
 use floret::record::{Compression, ImageExample, ImageSchema};
-use floret::train::{Callback, Ended, Flow, Moment, Progress, TrainError, TrainOptions, Trainer};
+use floret::train::{Callback, Ended, Flow, Moment, Progress, Stage, TrainError, TrainOptions, Trainer};
 use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
 use crate::common::photos::{payloads, write_shards};
-use crate::{CLASSES, SIZE, bits, edit, edit_header, info, small_files, small_network};
+use crate::{CLASSES, SIZE, bits, edit, edit_header, info, moment, small_files, small_network};
 
 /// 22 photos to train on, 9 to evaluate on.
 struct Data {
@@ -43,12 +43,13 @@ impl Data {
 
     /// Loaders that have seen nothing yet, as in a new process.
     fn loaders(&self) -> (Loader, Loader) {
-        self.loaders_with(u64::MAX)
+        self.loaders_with(u64::MAX, None)
     }
 
-    fn loaders_with(&self, cache_bytes: u64) -> (Loader, Loader) {
+    fn loaders_with(&self, cache_bytes: u64, mix: Option<Mix>) -> (Loader, Loader) {
         let options = LoaderOptions {
             cache_bytes,
+            mix,
             batch_size: 4,
             seed: 11,
             augment: Some(Augment::standard()),
@@ -73,20 +74,74 @@ fn train_options() -> TrainOptions {
     }
 }
 
+/// How a run trains.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Way {
+    Plain,
+    /// Keeps an average, begins with smaller images, mixes them, and evaluates every other epoch.
+    Averaged,
+}
+
+impl Way {
+    fn network(self) -> Network {
+        let network = match self {
+            Way::Plain => small_network(0.4),
+            Way::Averaged => sizeless_network(),
+        };
+        network.build().unwrap()
+    }
+
+    fn options(self) -> TrainOptions {
+        match self {
+            Way::Plain => train_options(),
+            Way::Averaged => TrainOptions {
+                average: Some(0.9),
+                stages: vec![
+                    Stage { from: 0.0, image_size: SIZE - 4 },
+                    Stage { from: 0.3, image_size: SIZE - 2 },
+                    Stage { from: 0.6, image_size: SIZE },
+                ],
+                evaluate_every: 2,
+                ..train_options()
+            },
+        }
+    }
+
+    fn mix(self) -> Option<Mix> {
+        (self == Way::Averaged).then(|| Mix::new(0.3, 0.3))
+    }
+}
+
+/// A network for images of any size.
+fn sizeless_network() -> NetworkBuilder {
+    Network::builder((SIZE, SIZE, 3))
+        .add(Conv2d::new(4, 3).kernel_init(Init::HeNormal))
+        .add(BatchNorm::default())
+        .add(Relu {})
+        .add(MaxPool2d::new(2))
+        .add(GlobalAvgPool {})
+        .add(Dropout::new(0.2))
+        .add(Dense::new(CLASSES))
+        .test_time_flip(true)
+        .seed(4)
+}
+
 /// What training leaves: the weights, the position and the history, and the optimizer's memory.
 #[derive(PartialEq)]
 struct Outcome {
     weights: Vec<(String, Vec<u32>)>,
+    average: Option<Vec<(String, Vec<u32>)>>,
     slots: Vec<Vec<u32>>,
     /// As text, in which a NaN is equal to itself.
     progress: String,
 }
 
 impl Outcome {
-    fn of(network: &Network, optimizer: &mut dyn Optimizer, progress: &Progress) -> Self {
+    fn of(network: &Network, optimizer: &mut dyn Optimizer, trainer: &Trainer) -> Self {
         let slots = optimizer.slots();
         let slots = slots.iter().map(|slot| slot.values.iter().map(|v| v.to_bits()).collect()).collect();
-        Self { weights: bits(network), slots, progress: format!("{progress:?}") }
+        let (average, progress) = (trainer.average().map(bits), trainer.progress());
+        Self { weights: bits(network), average, slots, progress: format!("{progress:?}") }
     }
 }
 
@@ -111,15 +166,15 @@ const OPTIMIZERS: [MakeOptimizer; 5] = [
 
 /// Trains with interruptions after these steps, each time with the next number of threads and size of the cache. Between two
 /// parts nothing stays in memory: everything comes from the file.
-fn train(data: &Data, make: MakeOptimizer, stops: &[u64], machines: &[(usize, u64)]) -> Outcome {
+fn train(data: &Data, way: Way, make: MakeOptimizer, stops: &[u64], machines: &[(usize, u64)]) -> Outcome {
     let folder = tempdir().unwrap();
     let path = folder.path().join("training");
     let mut optimizer = make();
-    let mut network = small_network(0.4).build().unwrap();
-    let mut trainer = Trainer::new(train_options());
+    let mut network = way.network();
+    let mut trainer = Trainer::new(way.options());
     for (part, stop) in stops.iter().copied().chain([u64::MAX]).enumerate() {
         let (threads, cache_bytes) = machines[part % machines.len()];
-        let (train, eval) = data.loaders_with(cache_bytes);
+        let (train, eval) = data.loaders_with(cache_bytes, way.mix());
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let run =
             || trainer.run(&mut network, &mut *optimizer, &train, Some(&eval), &mut [&mut StopAfter(stop)]);
@@ -130,16 +185,22 @@ fn train(data: &Data, make: MakeOptimizer, stops: &[u64], machines: &[(usize, u6
         }
         assert_eq!((ended, trainer.progress().step), (Ended::Stopped, stop));
         let settings = json!({ "stopped": stop });
-        save_training(&path, &network, &info(), &mut *optimizer, trainer.progress(), &settings).unwrap();
+        let moment = Moment {
+            network: &network,
+            average: trainer.average(),
+            optimizer: &mut *optimizer,
+            progress: trainer.progress(),
+        };
+        save_training(&path, moment, &info(), &settings).unwrap();
         let mut saved = load_training(&path).unwrap();
         assert_eq!((&saved.settings, &saved.info), (&settings, &info()));
         optimizer = make();
         saved.restore(&mut *optimizer).unwrap();
         network = saved.network;
-        trainer = Trainer::resume(train_options(), saved.progress);
+        trainer = Trainer::resume(way.options(), saved.progress).with_average(saved.average);
     }
     assert_eq!(network.steps(), STEPS);
-    Outcome::of(&network, &mut *optimizer, trainer.progress())
+    Outcome::of(&network, &mut *optimizer, &trainer)
 }
 
 /// No photo in the cache, about half of them, and all.
@@ -148,11 +209,13 @@ const CACHES: [u64; 3] = [0, (11 * (SIZE + 4) * (SIZE + 4) * 3) as u64, u64::MAX
 #[test]
 fn training_does_not_depend_on_threads_or_the_cache() {
     let data = Data::new();
-    let wanted = train(&data, OPTIMIZERS[1], &[], &[(1, CACHES[2])]);
-    for threads in [1, 2, 3, 8] {
-        for cache_bytes in CACHES {
-            let got = train(&data, OPTIMIZERS[1], &[], &[(threads, cache_bytes)]);
-            assert!(got == wanted, "{threads} threads, a cache of {cache_bytes} bytes");
+    for way in [Way::Plain, Way::Averaged] {
+        let wanted = train(&data, way, OPTIMIZERS[1], &[], &[(1, CACHES[2])]);
+        for threads in [1, 2, 3, 8] {
+            for cache_bytes in CACHES {
+                let got = train(&data, way, OPTIMIZERS[1], &[], &[(threads, cache_bytes)]);
+                assert!(got == wanted, "{way:?}: {threads} threads, a cache of {cache_bytes} bytes");
+            }
         }
     }
 }
@@ -160,13 +223,15 @@ fn training_does_not_depend_on_threads_or_the_cache() {
 #[test]
 fn resumed_training_ends_with_the_same_bits() {
     let data = Data::new();
-    for (which, make) in OPTIMIZERS.into_iter().enumerate() {
-        let wanted = train(&data, make, &[], &[(2, CACHES[2])]);
+    let ways = OPTIMIZERS.map(|make| (Way::Plain, make)).into_iter().chain([(Way::Averaged, OPTIMIZERS[1])]);
+    for (which, (way, make)) in ways.enumerate() {
+        let wanted = train(&data, way, make, &[], &[(2, CACHES[2])]);
+        assert_eq!(wanted.average.is_some(), way == Way::Averaged);
         // In the first epoch, at its last step, at the next one's first, in the last, and after the very last step.
         for stops in [&[1][..], &[5], &[6], &[7], &[13], &[18], &[4, 6, 12, 17]] {
-            let got = train(&data, make, stops, &[(3, CACHES[1]), (1, CACHES[0]), (8, CACHES[2])]);
+            let got = train(&data, way, make, stops, &[(3, CACHES[1]), (1, CACHES[0]), (8, CACHES[2])]);
             assert!(got.progress == wanted.progress, "{stops:?}: {} {}", got.progress, wanted.progress);
-            assert!(got == wanted, "optimizer {which}, stops {stops:?}");
+            assert!(got == wanted, "{way:?}, optimizer {which}, stops {stops:?}");
         }
     }
 }
@@ -190,7 +255,7 @@ fn resuming_behind_a_batch_that_was_skipped_whole_repeats_nothing() {
             trainer.run(&mut network, &mut optimizer, &train, None, &mut [&mut StopAfter(stop)]).unwrap();
         }
         assert_eq!(network.steps(), 22);
-        Outcome::of(&network, &mut optimizer, trainer.progress())
+        Outcome::of(&network, &mut optimizer, &trainer)
     };
     let wanted = run(&[]);
     for stop in 1..22 {
@@ -212,16 +277,22 @@ impl Callback for FailAfter {
 
 #[test]
 fn a_killed_run_goes_on_from_what_the_saver_left() {
+    for way in [Way::Plain, Way::Averaged] {
+        a_killed_run_goes_on(way);
+    }
+}
+
+fn a_killed_run_goes_on(way: Way) {
     let data = Data::new();
     let make = OPTIMIZERS[1];
     let run = |folder: &Path, kills: &[u64]| {
         let settings = json!({ "epochs": EPOCHS });
         let mut saver = Saver::new(folder, info(), settings).every_steps(4);
         let mut optimizer = make();
-        let mut network = small_network(0.4).build().unwrap();
-        let mut trainer = Trainer::new(train_options());
+        let mut network = way.network();
+        let mut trainer = Trainer::new(way.options());
         for kill in kills.iter().copied().chain([u64::MAX]) {
-            let (train, eval) = data.loaders();
+            let (train, eval) = data.loaders_with(u64::MAX, way.mix());
             let callbacks: &mut [&mut dyn Callback] = &mut [&mut saver, &mut FailAfter(kill)];
             match trainer.run(&mut network, &mut *optimizer, &train, Some(&eval), callbacks) {
                 Ok(ended) => assert!(ended == Ended::Finished && kill == u64::MAX),
@@ -231,7 +302,7 @@ fn a_killed_run_goes_on_from_what_the_saver_left() {
             optimizer = make();
             saved.restore(&mut *optimizer).unwrap();
             network = saved.network;
-            trainer = Trainer::resume(train_options(), saved.progress);
+            trainer = Trainer::resume(way.options(), saved.progress).with_average(saved.average);
         }
         assert_eq!(trainer.progress().epoch, EPOCHS);
     };
@@ -266,7 +337,7 @@ fn a_loss_that_is_no_number_can_be_saved_and_resumed() {
     trainer.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(8)]).unwrap();
     let progress = trainer.progress();
     assert!(progress.history[0].eval.unwrap().loss.is_nan() && progress.best.is_none());
-    save_training(&path, &network, &info(), &mut optimizer, progress, &Value::Null).unwrap();
+    save_training(&path, moment(&network, &mut optimizer, progress), &info(), &Value::Null).unwrap();
     let saved = load_training(&path).unwrap();
     assert_eq!(format!("{:?}", saved.progress), format!("{progress:?}"));
 
@@ -332,7 +403,8 @@ fn training_goes_on_only_with_the_optimizer_and_the_data_it_had() {
     let mut begun = Trainer::new(TrainOptions::new(2, 0.1));
     let mut network = small_network(0.5).build().unwrap();
     begun.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(8)]).unwrap();
-    save_training(&training, &network, &info(), &mut optimizer, begun.progress(), &Value::Null).unwrap();
+    save_training(&training, moment(&network, &mut optimizer, begun.progress()), &info(), &Value::Null)
+        .unwrap();
     let records = payloads(31, CLASSES);
     let (records, other_eval) = records.split_at(22);
     let reversed: Vec<_> = records.iter().rev().cloned().collect();
@@ -462,7 +534,7 @@ fn the_best_network_on_the_disk_is_the_one_the_state_tells_of() {
 fn steps_before_an_error_of_the_data_are_saved() {
     let data = Data::new();
     let folder = tempdir().unwrap();
-    let (train, eval) = data.loaders_with(0);
+    let (train, eval) = data.loaders_with(0, None);
     let mut saver = Saver::new(folder.path(), info(), Value::Null);
     let mut network = small_network(0.4).build().unwrap();
     let mut optimizer = Sgd::new(0.01);

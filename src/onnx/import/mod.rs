@@ -94,7 +94,7 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<
     }
     let (input, layers) = Importer::new(&model, Files::new(folder, bytes.len()), options)?.layers()?;
     let loss = entry(&model, metadata::LOSS)?.unwrap_or_default();
-    let network = build(NetworkSpec { input, layers: Vec::new(), loss }, layers)?;
+    let network = build(NetworkSpec { input, layers: Vec::new(), loss, test_time_flip: false }, layers)?;
     let info = info(&model, &network)?;
     Ok(Imported { network, info })
 }

@@ -1,0 +1,300 @@
+//! The loop over epochs.
+
+use std::time::Instant;
+
+use super::callback::{Callback, Ended, Flow, Moment};
+use super::pace::Pace;
+use super::{Progress, TrainError, TrainOptions};
+use crate::batch::{Batch, Loader};
+use crate::metrics::Evaluation;
+use crate::network::Network;
+use crate::optim::Optimizer;
+
+/// The loop over epochs.
+#[derive(Debug, Clone)]
+pub struct Trainer {
+    options: TrainOptions,
+    progress: Progress,
+    average: Option<Network>,
+}
+
+/// What a run goes through its epochs with.
+struct Run<'a, 'c> {
+    network: &'a mut Network,
+    optimizer: &'a mut dyn Optimizer,
+    train: &'a Loader,
+    eval: Option<&'a Loader>,
+    callbacks: &'a mut [&'c mut dyn Callback],
+}
+
+/// The time of a run, and of the epoch under way.
+struct Clock {
+    begun: Instant,
+    /// Seconds that earlier runs took.
+    before: f64,
+    epoch_begun: Instant,
+    /// Steps of the epoch in this run.
+    steps: usize,
+    /// Of the last evaluation, seconds.
+    evaluation: f64,
+}
+
+impl Clock {
+    fn start(before: f64) -> Self {
+        let now = Instant::now();
+        Self { begun: now, before, epoch_begun: now, steps: 0, evaluation: 0.0 }
+    }
+
+    fn spent(&self) -> f64 {
+        self.before + self.begun.elapsed().as_secs_f64()
+    }
+}
+
+impl Trainer {
+    /// Starts at the beginning.
+    pub fn new(options: TrainOptions) -> Self {
+        let progress = Progress::new(options.reduce_on_plateau.clone());
+        Self::resume(options, progress)
+    }
+
+    /// Goes on from where another run stopped.
+    pub fn resume(options: TrainOptions, progress: Progress) -> Self {
+        Self { options, progress, average: None }
+    }
+
+    /// Goes on with an average of earlier weights; without, it begins with those that the network has then.
+    pub fn with_average(mut self, average: Option<Network>) -> Self {
+        self.average = average;
+        self
+    }
+
+    /// Where training is.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The average of the weights, if [one is kept](TrainOptions::average) and training has begun.
+    pub fn average(&self) -> Option<&Network> {
+        self.average.as_ref()
+    }
+
+    /// Trains `network` on `train` until the last epoch is done, evaluating on `eval` after each epoch.
+    ///
+    /// "Better" is a higher accuracy on `eval`, or of equal ones a lower loss; without `eval` a lower training loss. A loss
+    /// that is not finite is never better.
+    ///
+    /// # Errors
+    /// Options that make no sense; other data than those that training began with; the first error of the data, the network or
+    /// a callback. The network is as the last whole step left it.
+    pub fn run(
+        &mut self,
+        network: &mut Network,
+        optimizer: &mut dyn Optimizer,
+        train: &Loader,
+        eval: Option<&Loader>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<Ended, TrainError> {
+        self.options.check()?;
+        self.progress.check_data(train, eval)?;
+        let batches = train.batches();
+        if self.progress.batch > batches {
+            return Err(TrainError::Position { batch: self.progress.batch, batches });
+        }
+        match self.options.average {
+            Some(_) => {
+                self.average.get_or_insert_with(|| network.clone());
+            }
+            None => self.average = None,
+        }
+        let mut clock = Clock::start(self.progress.spent());
+        let mut run = Run { network, optimizer, train, eval, callbacks };
+        let ended = match self.notify(&mut run, |callback, moment| callback.on_start(moment))? {
+            Flow::Continue => self.run_epochs(&mut run, &mut clock),
+            Flow::Stop => Ok(Ended::Stopped),
+        };
+        // A stop in the middle of an epoch may have left it at the size of its stage.
+        run.network.set_input(input(train, None))?;
+        if let Err(TrainError::Batch(_)) = ended {
+            self.notify(&mut run, |callback, moment| {
+                callback.on_data_error(moment);
+                Ok(Flow::Continue)
+            })?;
+        }
+        let ended = ended?;
+        self.notify(&mut run, |callback, moment| callback.on_end(moment, ended).map(|()| Flow::Continue))?;
+        Ok(ended)
+    }
+
+    /// [`run`](Self::run) between its start and its end.
+    fn run_epochs(&mut self, run: &mut Run<'_, '_>, clock: &mut Clock) -> Result<Ended, TrainError> {
+        while self.progress.epoch < self.options.epochs {
+            if self.has_lost_patience() {
+                return Ok(Ended::NoImprovement);
+            }
+            if let (Some(budget), 0) = (self.options.budget, self.progress.epoch) {
+                self.progress.pace.get_or_insert(Pace::first(budget.epochs.min(self.options.epochs)));
+            }
+            if self.progress.is_out_of_time() {
+                break;
+            }
+            if self.run_steps(run, clock)? == Flow::Stop {
+                return Ok(Ended::Stopped);
+            }
+            run.network.set_input(input(run.train, None))?;
+            let next = self.next_pace(run.train, clock);
+            let is_last = match self.progress.pace {
+                Some(_) => next.is_none(),
+                None => self.progress.epoch + 1 >= self.options.epochs,
+            };
+            let evaluation = match run.eval {
+                Some(eval)
+                    if is_last || (self.progress.epoch + 1).is_multiple_of(self.options.evaluate_every) =>
+                {
+                    Some(self.evaluate(run, eval, clock)?)
+                }
+                _ => None,
+            };
+            let record = self.progress.end_epoch(evaluation, next, clock.spent());
+            if self.notify(run, |callback, moment| callback.on_epoch(moment, &record))? == Flow::Stop {
+                return Ok(Ended::Stopped);
+            }
+        }
+        Ok(Ended::Finished)
+    }
+
+    /// The steps of the epoch under way, up to its end or where a callback stops it.
+    fn run_steps(&mut self, run: &mut Run<'_, '_>, clock: &mut Clock) -> Result<Flow, TrainError> {
+        let size = self.options.image_size(self.share_done(0.0));
+        run.network.set_input(input(run.train, size))?;
+        let train = size.map_or_else(|| Ok(run.train.clone()), |size| run.train.at_size(size))?;
+        let batches = train.batches();
+        (clock.epoch_begun, clock.steps) = (Instant::now(), 0);
+        let mut epoch = train.epoch_from(self.progress.epoch, self.progress.batch);
+        while let Some(batch) = epoch.next() {
+            let batch = batch?;
+            run.callbacks.iter_mut().for_each(|callback| callback.on_batch(&batch));
+            run.optimizer.set_learning_rate(self.learning_rate(batches));
+            let report = run.network.train_step(batch.images.view(), &batch, run.optimizer)?;
+            clock.steps += 1;
+            self.progress.add_step(&report, epoch.position(), clock.spent());
+            self.follow(run.network);
+            if self.notify(run, |callback, moment| callback.on_step(moment, &report))? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Moves the average, if there is one, towards the network's weights.
+    fn follow(&mut self, network: &Network) {
+        if let (Some(average), Some(decay)) = (&mut self.average, self.options.average) {
+            let step = self.progress.step as f32;
+            average.move_towards(network, 1.0 - decay.min((1.0 + step) / (10.0 + step)));
+        }
+    }
+
+    fn evaluate(
+        &self,
+        run: &mut Run<'_, '_>,
+        eval: &Loader,
+        clock: &mut Clock,
+    ) -> Result<Evaluation, TrainError> {
+        let begun = Instant::now();
+        let network = self.average.as_ref().unwrap_or(run.network);
+        let evaluation = evaluate_watched(network, eval, run.callbacks)?;
+        clock.evaluation = begun.elapsed().as_secs_f64();
+        self.notify(run, |callback, moment| {
+            callback.on_evaluation(moment, &evaluation).map(|()| Flow::Continue)
+        })?;
+        Ok(evaluation)
+    }
+
+    /// Of training under a budget, the pace of the next epoch; `None` if the one whose steps are done is the last.
+    fn next_pace(&self, train: &Loader, clock: &Clock) -> Option<Pace> {
+        let (budget, pace) = (self.options.budget?, self.progress.pace?);
+        let full = train.options().preprocess.image_size;
+        let size = self.options.image_size(pace.done).unwrap_or(full);
+        let pixels = |size: f64| size * size;
+        let steps =
+            clock.epoch_begun.elapsed().as_secs_f64() * train.batches() as f64 / clock.steps.max(1) as f64;
+        let rest = self.options.mean_pixels(pace.after(1.0), full) / pixels(size as f64);
+        let epoch_seconds = steps * rest + clock.evaluation / self.options.evaluate_every as f64;
+        let most = self.options.epochs - self.progress.epoch - 1;
+        let pace = Pace { spent: clock.spent(), ..pace };
+        pace.next(budget.time.as_secs_f64() - clock.evaluation, epoch_seconds, most)
+    }
+
+    /// The share of training that is done after `part` of the epoch under way.
+    fn share_done(&self, part: f64) -> f64 {
+        match self.progress.pace {
+            Some(pace) => pace.after(part),
+            None => (self.progress.epoch as f64 + part) / self.options.epochs as f64,
+        }
+    }
+
+    /// Whether the best epoch lies too far back. Asked before each epoch, so that a run resumed after its end stays ended.
+    fn has_lost_patience(&self) -> bool {
+        let lost = |patience| self.progress.epochs_since_best() >= patience;
+        self.progress.epoch > 0 && self.options.patience.is_some_and(lost)
+    }
+
+    /// The learning rate of the next step, of an epoch of so many batches.
+    fn learning_rate(&self, batches: usize) -> f32 {
+        let step = match self.progress.pace {
+            // Where the step would be if there were as many epochs as the schedule is made for.
+            Some(pace) => {
+                let share = pace.after(self.progress.batch as f64 / batches as f64);
+                (share * self.options.epochs as f64 * batches as f64) as u64
+            }
+            None => self.progress.step,
+        };
+        self.options.learning_rate * self.options.schedule.factor(step) * self.progress.plateau_factor()
+    }
+
+    /// Tells every callback, even after one that wants to stop.
+    fn notify(
+        &self,
+        run: &mut Run<'_, '_>,
+        mut tell: impl FnMut(&mut dyn Callback, Moment<'_>) -> Result<Flow, TrainError>,
+    ) -> Result<Flow, TrainError> {
+        let mut flow = Flow::Continue;
+        for callback in run.callbacks.iter_mut() {
+            let moment = Moment {
+                network: run.network,
+                average: self.average.as_ref(),
+                optimizer: &mut *run.optimizer,
+                progress: &self.progress,
+            };
+            if tell(*callback, moment)? == Flow::Stop {
+                flow = Flow::Stop;
+            }
+        }
+        Ok(flow)
+    }
+}
+
+/// The network's input for images of this side, or the loader's.
+fn input(train: &Loader, size: Option<usize>) -> (usize, usize, usize) {
+    let size = size.unwrap_or(train.options().preprocess.image_size);
+    (size, size, 3)
+}
+
+/// Evaluates over every example of `data`, each once.
+///
+/// # Errors
+/// Data that can't be read or does not fit the network.
+pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation, TrainError> {
+    evaluate_watched(network, data, &mut [])
+}
+
+/// [`evaluate`] that shows callbacks each batch.
+fn evaluate_watched(
+    network: &Network,
+    data: &Loader,
+    callbacks: &mut [&mut dyn Callback],
+) -> Result<Evaluation, TrainError> {
+    let batches = data.epoch(0).map(|batch: Result<Batch, _>| batch.map_err(TrainError::from));
+    network.evaluate_each(batches, |batch, outputs| {
+        callbacks.iter_mut().for_each(|callback| callback.on_evaluation_batch(batch, outputs));
+    })
+}
