@@ -116,8 +116,12 @@ mod tests {
     #[test]
     fn answers_are_ranked() {
         let logits = array![[0.0, 2.0, 1.0, -1.0], [3.0, 0.0, 0.0, 0.0], [f32::NAN, 0.0, 0.0, 0.0]];
-        let batch =
-            Batch { images: Array4::zeros((3, 1, 1, 3)), labels: vec![2, 0, 0], records: vec![7, 8, 9] };
+        let batch = Batch {
+            images: Array4::zeros((3, 1, 1, 3)),
+            labels: vec![2, 0, 0],
+            mixed: None,
+            records: vec![7, 8, 9],
+        };
         let answers = answers(&batch, logits.view());
         assert_eq!(answers.len(), 2);
         let classes: Vec<_> = answers[0].top.iter().map(|(class, _)| *class).collect();
