@@ -89,6 +89,14 @@ pub fn image_size(text: &str) -> std::result::Result<usize, String> {
     in_range(text, 32, 1024)
 }
 
+/// A time: from a second to a week.
+pub fn minutes(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if (1.0 / 60.0..=7.0 * 24.0 * 60.0).contains(&minutes) => Ok(minutes),
+        _ => Err("a number of minutes from 0.02 to 10080 is wanted".into()),
+    }
+}
+
 /// A count of at least one.
 pub fn positive(text: &str) -> std::result::Result<usize, String> {
     in_range(text, 1, 1 << 20)

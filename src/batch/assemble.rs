@@ -102,7 +102,7 @@ impl Dataset {
     }
 
     /// The class, from 0, of a record's label.
-    fn class(&self, record: usize, label: i64) -> Result<usize, BatchError> {
+    pub fn class(&self, record: usize, label: i64) -> Result<usize, BatchError> {
         let LoaderOptions { label_offset, classes, .. } = self.options;
         let class = label.checked_sub(label_offset).and_then(|class| usize::try_from(class).ok());
         class.filter(|&class| class < classes).ok_or_else(|| BatchError::Label {

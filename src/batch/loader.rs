@@ -193,6 +193,20 @@ impl Loader {
         })
     }
 
+    /// How many records there are of each class, found by reading them all. Records that are bad are left out, whatever the
+    /// options say: they are told of when they are met in an epoch.
+    pub fn class_counts(&self) -> Vec<u64> {
+        let records: Vec<usize> = (0..self.len()).collect();
+        let mut counts = vec![0; self.dataset.options.classes];
+        for (&record, example) in records.iter().zip(self.each_example(&records)) {
+            let class = example.ok().and_then(|example| self.dataset.class(record, example.label).ok());
+            if let Some(class) = class {
+                counts[class] += 1;
+            }
+        }
+        counts
+    }
+
     /// What tells these shards from others.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.dataset.index)

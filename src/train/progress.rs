@@ -139,8 +139,8 @@ impl Progress {
         Some(if self.out_of_time { self.epoch } else { self.epoch + pace.left })
     }
 
-    /// Seconds that training under a budget has taken.
-    pub(super) fn spent(&self) -> f64 {
+    /// Seconds that training under a budget has taken, in all its runs, up to the last step or evaluation.
+    pub fn seconds(&self) -> f64 {
         self.pace.map_or(0.0, |pace| pace.spent)
     }
 

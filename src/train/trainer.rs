@@ -106,7 +106,7 @@ impl Trainer {
             }
             None => self.average = None,
         }
-        let mut clock = Clock::start(self.progress.spent());
+        let mut clock = Clock::start(self.progress.seconds());
         let mut run = Run { network, optimizer, train, eval, callbacks };
         let ended = match self.notify(&mut run, |callback, moment| callback.on_start(moment))? {
             Flow::Continue => self.run_epochs(&mut run, &mut clock),

@@ -22,7 +22,8 @@ fn bits(folder: &Path, model: &str) -> Vec<(String, Vec<u32>)> {
 fn a_model_goes_to_tensorflow_and_comes_back() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();
-    trained(folder);
+    // The flips of its answers are not in its weights.
+    trained_with(folder, &["--recipe", "script"]);
     let export = |more: &[&'static str]| [&["export"], &MODEL[..], more].concat();
     let import = |more: &[&'static str]| [&["import", "--labels", "data/labels.txt"], more].concat();
     let wanted = bits(folder, "run/model.safetensors");
@@ -117,7 +118,8 @@ fn training_begins_with_a_model() {
     // Hardly anything is learned in an epoch of tiny steps: the weights are those it began with, and not drawn anew.
     succeeds(folder, &start(&["--learning-rate", "1e-9", "--out", "again"]));
     let (before, after) = (bits(folder, "run/model.safetensors"), bits(folder, "again/model.safetensors"));
-    for ((name, before), (_, after)) in before.iter().zip(&after) {
+    let weights = before.iter().zip(&after).filter(|((name, _), _)| !name.contains("moving_"));
+    for ((name, before), (_, after)) in weights {
         let moved = before.iter().zip(after).map(|(a, b)| (f32::from_bits(*a) - f32::from_bits(*b)).abs());
         assert!(moved.fold(0.0, f32::max) < 1e-4, "{name}");
     }

@@ -91,9 +91,14 @@ pub const MODEL: [&str; 2] = ["--model", "run/model.safetensors"];
 
 /// Photos, their data set, and a network trained on it for one epoch.
 pub fn trained(folder: &Path) {
+    trained_with(folder, &[]);
+}
+
+/// The same with more flags.
+pub fn trained_with(folder: &Path, flags: &[&str]) {
     photos(folder);
     succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
-    succeeds(folder, &[TRAIN, &["--epochs", "1", "--out", "run"]].concat());
+    succeeds(folder, &[TRAIN, &["--epochs", "1", "--out", "run"], flags].concat());
 }
 
 /// Records of the photos, each as `change` leaves it, as the only shard `data/train`, with `labels.txt`.

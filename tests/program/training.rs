@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use floret::checkpoint::load_training;
 use tempfile::TempDir;
 
 use crate::support::*;
@@ -49,7 +50,7 @@ fn more_epochs_change_the_curve_and_the_run_says_so() {
     let (_, notes) = prints(folder, &[TRAIN, &["--out", "run", "--resume", "--epochs", "2"]].concat());
     assert!(!notes.contains("instead of"), "{notes}");
     let help = succeeds(folder, &["train", "--help"]);
-    holds(&help, &["With the same number of epochs"]);
+    holds(&help, &["With the same number of epochs (--epochs)"]);
 }
 
 #[test]
@@ -66,11 +67,13 @@ fn recipes_and_batches_are_put_in_relation() {
     let help = succeeds(folder, &["train", "--help"]);
     holds(
         &help,
-        &["default: standard", "sgd 0.0005 and momentum 0.02 / batch size", "--label-offset", "--skip-bad"],
+        &["default: strong", "sgd 0.0005 and momentum 0.02 / batch size", "--label-offset", "--skip-bad"],
     );
 
     let train = ["train", "--data", "data", "--image-size", "32", "--epochs", "3", "--out", "run"];
-    let (trained, notes) = prints(folder, &train);
+    holds(&succeeds(folder, &train), &["3 epochs of 3 steps of 8 photos", "learning rate 0.00625"]);
+    let all = [&train[..7], &["--batch-size", "64", "--out", "all"]].concat();
+    let (trained, notes) = prints(folder, &all);
     holds(&trained, &["3 epochs of 1 step of 20 photos"]);
     holds(&notes, &["20 photos do not fill a batch of 64", "--batch-size 2 would make it 10"]);
 }
@@ -101,8 +104,12 @@ fn a_run_without_any_good_epoch_is_an_error() {
     photos(folder);
     succeeds(folder, &["convert", "photos", "data"]);
     // One step, after which nothing is a number.
-    let train = ["train", "--data", "data", "--image-size", "32", "--learning-rate", "1e30", "--epochs", "1"];
-    fails(folder, &train, &["no epoch ended with a loss that is a number", "--learning-rate"]);
+    let train = ["train", "--data", "data", "--image-size", "32", "--batch-size", "64", "--epochs", "1"];
+    fails(
+        folder,
+        &[&train[..], &["--learning-rate", "1e30"]].concat(),
+        &["no epoch ended with a loss that is a number", "--learning-rate"],
+    );
 }
 
 #[test]
@@ -146,4 +153,61 @@ fn the_steps_before_an_error_of_the_data_are_saved() {
     fs::write(&eval, &good).unwrap();
     let resumed = succeeds(folder, &[&run[..], &["--resume"]].concat());
     holds(&resumed, &["going on after 0 epochs and 3 batches", "epoch   1/1"]);
+}
+
+#[test]
+fn a_budget_of_time_is_kept_and_said() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let train = ["train", "--data", "data", "--minutes", "0.05", "--threads", "2"];
+    let trained = succeeds(folder, &[&train[..], &["--out", "run"]].concat());
+    holds(&trained, &["3.0 s on this machine: about ", " on images of ", ", evaluated at ", "epoch   1/~"]);
+    let saved = load_training(folder.join("run/training.safetensors")).unwrap();
+    let last = saved.progress.history.last().unwrap();
+    assert_eq!(saved.progress.expected_epochs(), Some(last.epoch + 1), "it came to its end");
+    assert!(last.eval.is_some(), "{last:?}");
+    let sizes = saved.settings["train_sizes"].as_array().unwrap();
+    let evaluated = saved.settings["image_size"].as_u64();
+    assert!(!sizes.is_empty() && sizes.iter().all(|size| size.as_u64() <= evaluated), "{sizes:?}");
+    // What is done is done; another measure of training is another run.
+    let resume = [&train[..], &["--out", "run", "--resume"]].concat();
+    holds(&succeeds(folder, &resume), &["were done already"]);
+    let train = ["train", "--data", "data", "--out", "run", "--resume", "--epochs", "3"];
+    fails(folder, &train, &["--epochs (it trains for --minutes 0.05)"]);
+    let given = ["train", "--data", "data", "--out", "x", "--minutes", "1", "--epochs", "3"];
+    holds(&text(&run(folder, &given).stderr), &["--minutes", "cannot be used with", "--epochs"]);
+    for wrong in ["0", "-1", "nan", "100000", "soon"] {
+        let wrong = ["train", "--data", "data", "--out", "x", &format!("--minutes={wrong}")];
+        holds(&text(&run(folder, &wrong).stderr), &["a number of minutes from 0.02 to 10080 is wanted"]);
+    }
+}
+
+#[test]
+fn few_photos_and_unbalanced_classes_are_told_of() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    for number in 4..12 {
+        fs::remove_file(photos.join(format!("blue/{number}.jpg"))).unwrap();
+    }
+    succeeds(folder, &["convert", "photos", "data", "--eval-fraction", "0.25"]);
+    let train = |more: &[&str]| prints(folder, &[TRAIN, &["--epochs", "1"], more].concat());
+    let (_, notes) = train(&["--out", "run"]);
+    holds(
+        &notes,
+        &["few photos to train on, 12 in all and 3 of the smallest class", "stronger regularization"],
+    );
+    holds(&notes, &["an accuracy on 4 photos is right to about 50 percentage points only"]);
+    holds(&notes, &["the classes are unbalanced, 3 photos of blue and 9 of red", "0.67 to 2.00"]);
+    let weights = |run: &str| {
+        let saved = load_training(folder.join(run).join("training.safetensors")).unwrap();
+        saved.settings["class_weights"].clone()
+    };
+    assert_eq!(weights("run").to_string(), "[2.0,0.6666666865348816]");
+    let (_, notes) = train(&["--out", "even", "--class-weights", "none"]);
+    assert!(!notes.contains("unbalanced") && weights("even").is_null(), "{notes}");
+    let (_, notes) = train(&["--out", "script", "--recipe", "script"]);
+    assert!(notes.is_empty() && weights("script").is_null(), "{notes}");
 }

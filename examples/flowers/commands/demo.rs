@@ -9,7 +9,9 @@ use floret::checkpoint::{SavedTraining, load_training};
 use floret::image::Fit;
 use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_shards};
 
-use super::train::{self, Augmentation, Logging, Recipe, Rule, Saving, Settings};
+use super::train::{
+    self, Architecture, Augmentation, Logging, Recipe, Regularization, Rule, Saving, Settings,
+};
 use crate::Result;
 use crate::args::{FIRST_LABEL, Keys, Threads};
 use crate::data::DataFolder;
@@ -65,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
     let run = train::claim(&run_path)?;
     let settings = settings(args.seed);
     let saved = earlier(&run_path, &settings)?;
-    train::train(&data, &settings, saved.into(), run, Saving::default(), &Logging::default())?;
+    train::train(&data, &settings, None, saved.into(), run, Saving::default(), &Logging::default())?;
 
     let model = run_path.join(MODEL);
     say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));
@@ -104,13 +106,20 @@ fn earlier(run: &Path, settings: &Settings) -> Result<Option<SavedTraining>> {
 /// What learns the drawn flowers well within a minute on two cores.
 fn settings(seed: u64) -> Settings {
     Settings {
+        network: Architecture::Reference,
         image_size: 48,
+        train_sizes: vec![48],
         batch_size: 32,
+        drop_last: false,
         epochs: 12,
+        minutes: None,
+        evaluate_every: 1,
         optimizer: Rule::Momentum,
         learning_rate: 0.02,
         fit: Fit::Resize,
         augment: Augmentation::Light,
+        regularization: Regularization { weight_decay: 5e-4, ..Regularization::SCRIPT },
+        class_weights: None,
         recipe: Recipe::Default,
         seed,
         label_offset: FIRST_LABEL,

@@ -1,10 +1,11 @@
 //! The step under way, redrawn in place on a terminal.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use floret::train::EpochRecord;
 
-use super::watch::{Step, View};
+use super::watch::{Epochs, Step, View};
 use crate::run_file::EpochTime;
 use crate::ui::{self, Busy, Live, sparkline};
 
@@ -32,7 +33,7 @@ impl View for LiveView {
         self.evaluating = Some(Busy::new(what, Duration::from_secs_f64(seconds)));
     }
 
-    fn epoch(&mut self, _: &EpochRecord, _: &EpochTime) {
+    fn epoch(&mut self, _: &EpochRecord, _: &EpochTime, _: Epochs) {
         (self.lines, self.evaluating) = (None, None);
     }
 }
@@ -71,8 +72,9 @@ fn left(step: &Step) -> [String; 2] {
 }
 
 /// ` 3/20`
-fn of(done: usize, total: usize) -> String {
-    format!("{done:>width$}/{total}", width = total.to_string().len())
+fn of(done: usize, total: impl Display) -> String {
+    let total = total.to_string();
+    format!("{done:>width$}/{total}", width = total.len())
 }
 
 /// As many of the parts as fit, and what `filler` makes of the columns left where it is worth it.
@@ -141,7 +143,7 @@ mod tests {
 
     const STEP: Step = Step {
         epoch: 3,
-        epochs: 20,
+        epochs: Epochs { number: 20, guessed: false },
         batch: 23,
         batches: 46,
         step: 115,
@@ -166,6 +168,8 @@ mod tests {
             "epoch  3/20  step 23/46  loss 0.832  accuracy  71.2 %  [===========>           ]"
         );
         assert_eq!(position(&STEP, 30), "epoch  3/20  step 23/46  ");
+        let guessed = Step { epochs: Epochs { number: 20, guessed: true }, ..STEP };
+        assert_eq!(position(&guessed, 30), "epoch   3/~20  step 23/46  ");
         assert!(
             pace(&STEP, &losses, 70)
                 .starts_with("612 images/s  4.2 s left of the epoch  2 min 10 s of the run")

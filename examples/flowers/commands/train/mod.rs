@@ -2,17 +2,21 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | what decides the result? | `settings.rs` |
+//! | what decides the result? | `settings.rs`; by itself `recipe.rs`, `balance.rs`, and in so many minutes `plan.rs` |
 //! | whose folder is it, and what is in it? | `folder.rs` |
 //! | what does training begin with, and what follows it? | `session.rs`, `start.rs`, `conclusion.rs` |
 //! | what is saved and logged? | `saving.rs`, `recorder.rs`, `logging.rs` |
 //! | what is shown? | `watch.rs` gathers it; `live.rs`, `table.rs`, `objects.rs` show it, as `views.rs` chooses |
 
+mod balance;
+mod census;
 mod conclusion;
 mod folder;
 mod live;
 mod logging;
 mod objects;
+mod plan;
+mod recipe;
 mod recorder;
 mod saving;
 mod session;
@@ -23,51 +27,67 @@ mod views;
 mod watch;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use floret::image::Fit;
 
+use self::balance::ClassWeights;
+use self::census::Census;
 pub use self::folder::claim;
 pub use self::logging::Logging;
+use self::plan::Plan;
+pub use self::recipe::{Architecture, Augmentation, Recipe, Regularization};
 pub use self::saving::Saving;
-pub use self::session::{Begin, train};
-pub use self::settings::{Augmentation, Recipe, Rule, Settings};
+pub use self::session::{Begin, Deadline, train};
+pub use self::settings::{Rule, Settings};
 use crate::args::{self, Records, Threads};
 use crate::data::DataFolder;
 use crate::files::MODEL;
 use crate::ui::{self, Output, say};
-use crate::{Result, messages};
+use crate::{Error, Result, messages};
 
-/// Train the reference network on a data folder.
+/// Train a network on a data folder.
+///
+/// By itself it trains for 5 minutes with what learns photos best in that time: docs/recipes.md tells how that was found.
 ///
 /// The network with the best accuracy on the eval shards is saved after each epoch as OUT/model.safetensors, and the
-/// state of training as OUT/training.safetensors: `--resume` goes on from there. With the same number of epochs it ends with
-/// the very weights that a run without interruption would have ended with; with another, the curve of the learning rate is
-/// another from there on.
+/// state of training as OUT/training.safetensors: `--resume` goes on from there. With the same
+/// number of epochs (--epochs) it ends with the very weights that a run without interruption would have ended with; with
+/// another, the curve of the learning rate is another from there on. Under --minutes the time of all parts together counts.
 ///
 /// Without eval shards the network of the lowest training loss is saved.
 ///
 /// Ctrl-C (or SIGTERM) ends the step under way, saves, and exits with 130 (143); a second one ends the program at once.
-/// Even a run that is killed can be resumed: it ends with the very same weights.
+/// Even a run that is killed can be resumed.
 #[derive(clap::Args)]
 #[command(after_long_help = ui::JSON_HELP)]
 pub struct Args {
     /// Folder with train-*, eval-* and labels.txt, as `flowers convert` writes it
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Side of the square image that the network sees, in pixels [default: 64]
-    #[arg(long, value_parser = args::image_size, value_name = "PIXELS")]
-    image_size: Option<usize>,
-    /// Photos in a step [default: 64]
-    #[arg(long, value_parser = args::positive, value_name = "N")]
-    batch_size: Option<usize>,
-    /// Passes over the training photos [default: 20]
+    /// How long it may all take, report included: image size and epochs are fitted to the speed of this machine
+    /// [default: 5, unless --epochs or --recipe script is given]
+    #[arg(long, value_parser = args::minutes, value_name = "N", conflicts_with = "epochs")]
+    minutes: Option<f64>,
+    /// Passes over the training photos, however long they take; then the same seed gives the same network on every machine
+    /// of its kind [default with --recipe script: 20]
     #[arg(long, value_parser = args::positive, value_name = "N")]
     epochs: Option<usize>,
+    /// Side of the square image that the finished network sees, in pixels; it is trained on smaller ones [default: what there
+    /// is time for; with --epochs 96, with --recipe script 64]
+    #[arg(long, value_parser = args::image_size, value_name = "PIXELS")]
+    image_size: Option<usize>,
+    /// The network's architecture [default: residual; with --recipe script reference]
+    #[arg(long, value_enum)]
+    network: Option<Architecture>,
+    /// Photos in a step [default: 64, fewer where there are few photos]
+    #[arg(long, value_parser = args::positive, value_name = "N")]
+    batch_size: Option<usize>,
     /// The rule that moves the weights [default: momentum; with --recipe script sgd]
     #[arg(long, value_enum)]
     optimizer: Option<Rule>,
-    /// Step size [default: sgd and momentum 0.02, adam and adamw 0.0005; with --recipe script, where the loss is a sum over
-    /// the batch, sgd 0.0005 and momentum 0.02 / batch size]
+    /// Step size [default: sgd and momentum 0.05 x batch size / 64, for the reference network 0.02; adam and adamw 0.0005; with
+    /// --recipe script, where the loss is a sum over the batch, sgd 0.0005 and momentum 0.02 / batch size]
     #[arg(long, value_parser = args::positive_float, value_name = "X")]
     learning_rate: Option<f32>,
     /// How a photo becomes a square: resize the whole of it, its centre (resize-crop), or a cut from its middle at full
@@ -75,10 +95,13 @@ pub struct Args {
     #[arg(long, value_name = "crop|resize|resize-crop")]
     fit: Option<Fit>,
     /// Change training photos at random, so that the network sees more than there are; `--augment` alone is
-    /// `--augment standard` [default: standard; with --recipe script none]
+    /// `--augment standard` [default: strong; with --recipe script none]
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "standard")]
     augment: Option<Augmentation>,
-    /// `default`, or `script`: plain gradient descent as in the well-known TensorFlow script, for comparison
+    /// Whether photos of rare classes count more [default: auto; with --recipe script none]
+    #[arg(long, value_enum)]
+    class_weights: Option<ClassWeights>,
+    /// What the defaults are [default: default]
     #[arg(long, value_enum)]
     recipe: Option<Recipe>,
     /// Source of all randomness: the same seed gives the same network [default: 1]
@@ -105,25 +128,34 @@ pub struct Args {
     resume: bool,
 }
 
+impl Args {
+    fn class_weights(&self) -> ClassWeights {
+        self.class_weights.unwrap_or_default()
+    }
+}
+
 pub fn run(args: &Args) -> Result<()> {
+    let begun = Instant::now();
     args.output.apply();
     args.threads.apply()?;
     ui::outlive_reader();
     let data = DataFolder::open(&args.data)?;
     let (run, saved) = folder::open(&args.out, args.resume)?;
+    let census = Census::of(&data, args).map_err(|error| explained(error, args.records.skip_bad))?;
     let mut settings = match &saved {
         Some(saved) => Settings::resumed(saved, args)?,
-        None => Settings::new(args),
+        None => recipe_for(&census, args, data.classes.names()),
     };
     let begin = match &args.start_from {
         Some(model) => Begin::Model(Box::new(start::read(model, &mut settings, args, data.classes.names())?)),
         None => saved.into(),
     };
-    let trained = train(&data, &settings, begin, run, args.saving, &args.logging);
-    let evaluated = trained.map_err(|error| match settings.skip_bad {
-        true => error,
-        false => messages::suggest_skipping(error),
-    })?;
+    let deadline = match settings.minutes {
+        Some(minutes) => Some(fit_into(minutes, begun, &census, &mut settings, args, &begin)?),
+        None => None,
+    };
+    let trained = train(&data, &settings, deadline, begin, run, args.saving, &args.logging);
+    let evaluated = trained.map_err(|error| explained(error, settings.skip_bad))?;
     let model = args.out.join(MODEL);
     let (data, model) = (ui::shell(&args.data), ui::shell(&model));
     if evaluated {
@@ -131,4 +163,42 @@ pub fn run(args: &Args) -> Result<()> {
     }
     say!("Use it:       flowers predict --model {model} PHOTO...");
     Ok(())
+}
+
+fn explained(error: Error, skip_bad: bool) -> Error {
+    if skip_bad { error } else { messages::suggest_skipping(error) }
+}
+
+/// The settings of a new run, by its flags and its photos.
+fn recipe_for(census: &Census, args: &Args, classes: &[String]) -> Settings {
+    let settings = Settings::new(args, census);
+    if settings.recipe == Recipe::Default {
+        balance::tell(args.class_weights(), settings.class_weights.as_deref(), census, classes);
+        census::tell_few(census);
+    }
+    settings
+}
+
+/// Fits the settings to the time there is, and says what will be done in it.
+fn fit_into(
+    minutes: f64,
+    begun: Instant,
+    census: &Census,
+    settings: &mut Settings,
+    args: &Args,
+    begin: &Begin,
+) -> Result<Deadline> {
+    let plan = Plan::measure(settings, begin, census)?;
+    let seconds = 60.0 * minutes;
+    if let (Begin::New, None) = (begin, args.image_size) {
+        plan.choose_size(settings, seconds);
+    }
+    let training = seconds - plan.conclusion(settings);
+    let epochs = plan.epochs(settings, training).clamp(1.0, settings.epochs as f64);
+    if !matches!(begin, Begin::Saved(_)) {
+        settings.evaluate_every = plan::evaluate_every(epochs);
+        plan::tell(settings, minutes, epochs);
+    }
+    let left = Duration::from_secs_f64((training - begin.spent()).max(0.0));
+    Ok(Deadline { at: begun + left, epochs: epochs as u64 })
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use floret::train::EpochRecord;
 
-use super::watch::{Step, View};
+use super::watch::{Epochs, Step, View};
 use crate::run_file::EpochTime;
 use crate::ui::Event;
 
@@ -13,7 +13,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// An object for an epoch, and now and then for a step.
 pub struct Objects {
-    pub epochs: usize,
     pub last_step: Option<Instant>,
 }
 
@@ -25,7 +24,7 @@ impl View for Objects {
         self.last_step = Some(Instant::now());
         Event::Step {
             epoch: step.epoch,
-            epochs: step.epochs,
+            epochs: step.epochs.number,
             batch: step.batch,
             batches: step.batches,
             step: step.step,
@@ -39,10 +38,10 @@ impl View for Objects {
         .print();
     }
 
-    fn epoch(&mut self, record: &EpochRecord, time: &EpochTime) {
+    fn epoch(&mut self, record: &EpochRecord, time: &EpochTime, epochs: Epochs) {
         Event::Epoch {
             epoch: record.epoch + 1,
-            epochs: self.epochs,
+            epochs: epochs.number,
             step: record.step,
             train_loss: record.train_loss,
             train_accuracy: record.train_accuracy,

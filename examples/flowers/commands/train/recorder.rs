@@ -5,7 +5,7 @@ use std::sync::Arc;
 use floret::checkpoint::RunFolder;
 use floret::train::EpochRecord;
 
-use super::watch::View;
+use super::watch::{Epochs, View};
 use crate::run_file::{EpochTime, RunFile};
 use crate::ui::{self, warning};
 use crate::{Result, messages};
@@ -41,7 +41,7 @@ impl Recorder {
 }
 
 impl View for Recorder {
-    fn epoch(&mut self, _: &EpochRecord, time: &EpochTime) {
+    fn epoch(&mut self, _: &EpochRecord, time: &EpochTime, _: Epochs) {
         self.run.add_epoch(*time);
         self.save();
     }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use floret::batch::{Loader, LoaderOptions};
 use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver};
-use floret::train::{Callback, Ended, Progress, TrainError, TrainOptions, Trainer};
+use floret::train::{Budget, Callback, Ended, Progress, TrainError, Trainer};
 
 use super::recorder::Recorder;
 use super::start::Start;
@@ -19,6 +19,22 @@ use crate::run_file::RunFile;
 use crate::ui::{self, Event, note, say, warning};
 use crate::{Error, Result};
 
+/// When training is to end.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    pub at: Instant,
+    /// About how many epochs the run has, from its very beginning.
+    pub epochs: u64,
+}
+
+impl Deadline {
+    /// The budget of a run that has taken `spent` seconds until now.
+    fn budget(self, spent: f64) -> Budget {
+        let left = self.at.saturating_duration_since(Instant::now());
+        Budget { time: Duration::from_secs_f64(spent) + left, epochs: self.epochs }
+    }
+}
+
 /// What training begins with.
 pub enum Begin {
     /// A new network.
@@ -27,6 +43,16 @@ pub enum Begin {
     Model(Box<Start>),
     /// Where a run was.
     Saved(Box<SavedTraining>),
+}
+
+impl Begin {
+    /// Seconds that the run has taken, if it has a deadline.
+    pub fn spent(&self) -> f64 {
+        match self {
+            Begin::Saved(saved) => saved.progress.seconds(),
+            Begin::New | Begin::Model(_) => 0.0,
+        }
+    }
 }
 
 impl From<Option<SavedTraining>> for Begin {
@@ -40,6 +66,7 @@ impl From<Option<SavedTraining>> for Begin {
 pub fn train(
     data: &DataFolder,
     settings: &Settings,
+    deadline: Option<Deadline>,
     begin: Begin,
     run: RunFolder,
     saves: Saving,
@@ -52,10 +79,8 @@ pub fn train(
     let eval = data.loader_if_any(EVAL, options.clone().for_evaluation())?;
     describe_data(&train, eval.as_ref(), classes);
 
-    let train_options = TrainOptions {
-        schedule: settings.schedule(train.batches()),
-        ..TrainOptions::new(settings.epochs as u64, settings.learning_rate)
-    };
+    let train_options =
+        settings.train_options(train.batches(), deadline.map(|deadline| deadline.budget(begin.spent())));
     let mut optimizer = settings.optimizer();
     let mut run_file = RunFile::default();
     let (mut network, mut trainer) = match begin {
@@ -80,13 +105,16 @@ pub fn train(
                      end with the very same weights"
                 );
             }
-            (saved.network, Trainer::resume(train_options, saved.progress))
+            (saved.network, Trainer::resume(train_options, saved.progress).with_average(saved.average))
         }
     };
     say!("{}", network.summary());
+    let epochs = match deadline {
+        Some(Deadline { epochs, .. }) => format!("about {}", ui::count(epochs as usize, "epoch")),
+        None => ui::count(settings.epochs, "epoch"),
+    };
     say!(
-        "{} of {} of {}, {}, learning rate {}, seed {}, {}",
-        ui::count(settings.epochs, "epoch"),
+        "{epochs} of {} of {}, {}, learning rate {}, seed {}, {}",
         ui::count(train.batches(), "step"),
         ui::count(settings.batch_size.min(train.len()), "photo"),
         optimizer.settings(),
@@ -119,8 +147,9 @@ pub fn train(
     let mut saver = saves.apply(Saver::holding(run.clone(), info, serde_json::to_value(settings)?));
     run_file.begin_session(&data.path);
     let mut views: Vec<Box<dyn View>> = vec![Box::new(Recorder::new(run, run_file))];
-    views.extend(views::shown(settings.epochs, eval.is_some()));
-    let mut watch = Watch::new(&train, eval.as_ref(), settings.epochs, views);
+    views.extend(views::shown(eval.is_some()));
+    let ends = deadline.map(|deadline| deadline.at);
+    let mut watch = Watch::new(&train, eval.as_ref(), settings, ends, views);
     let mut log = logging.callback(&out, settings, classes, &train)?;
     let mut interrupt = Interrupt::catch()?;
     let mut callbacks: Vec<&mut dyn Callback> = vec![&mut saver, &mut watch, &mut interrupt];

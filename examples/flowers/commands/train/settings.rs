@@ -3,16 +3,17 @@
 use clap::ValueEnum;
 use floret::batch::{LoaderOptions, Preprocess};
 use floret::checkpoint::SavedTraining;
-use floret::image::augment::RandomCrop;
-use floret::image::{Augment, Fit};
+use floret::image::Fit;
 use floret::loss::SoftmaxCrossEntropy;
-use floret::models;
-use floret::network::Network;
+use floret::network::{Network, NetworkBuilder};
 use floret::nn::Init;
 use floret::optim::{Adam, AdamW, Optimizer, Schedule, Sgd};
+use floret::train::{Budget, TrainOptions};
 use serde::{Deserialize, Serialize};
 
 use super::Args;
+use super::census::Census;
+use super::recipe::{self, Architecture, Augmentation, Recipe, Regularization};
 use crate::args::{self, FIRST_LABEL, Keys};
 use crate::ui::note;
 use crate::{Result, memory};
@@ -27,43 +28,57 @@ pub enum Rule {
     Adamw,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Augmentation {
-    None,
-    /// Mirroring and small shifts
-    Light,
-    /// Random crops, mirroring, rotation, colours
-    Standard,
+/// Photos in a step, where there are enough of them.
+const BATCH_SIZE: usize = 64;
+/// Steps that an epoch has at least, if that takes no batches under [`LEAST_BATCH`].
+const LEAST_STEPS: usize = 8;
+/// Batch norm needs some photos to take a mean of.
+const LEAST_BATCH: usize = 8;
+
+/// What suits so many photos: the largest power of two that leaves an epoch its steps.
+fn batch_size(photos: usize) -> usize {
+    (1 << (photos / LEAST_STEPS).max(1).ilog2()).clamp(LEAST_BATCH, BATCH_SIZE)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Recipe {
-    Default,
-    Script,
+/// Whether the last batch of an epoch has so few photos that batch norm's mean of them says little, and that they are not
+/// missed.
+fn leaves_tiny_batch(photos: usize, batch_size: usize) -> bool {
+    photos > LEAST_STEPS * batch_size && (1..LEAST_BATCH).contains(&(photos % batch_size))
 }
 
-impl Recipe {
-    /// How many times as large as those of the mean loss gradients are: the script adds the losses of a batch up.
-    fn gradient_scale(self, batch_size: usize) -> f32 {
-        match self {
-            Recipe::Default => 1.0,
-            Recipe::Script => batch_size as f32,
-        }
-    }
-}
+/// The time that training takes by itself.
+pub const MINUTES: f64 = 5.0;
+/// The most epochs in any time: more would add little.
+const MOST_EPOCHS: usize = 300;
+/// The side in evaluation of training for so many epochs, whose result must not depend on the machine's speed.
+const IMAGE_SIZE: usize = 96;
 
 /// Kept in the training state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
+    pub network: Architecture,
+    /// Side of the images that the network is evaluated and used with.
     pub image_size: usize,
+    /// Sides of those it trains on, each for an equal part of training.
+    pub train_sizes: Vec<usize>,
     pub batch_size: usize,
+    /// Whether each epoch leaves out a few photos, other ones each time, that would make a tiny batch.
+    pub drop_last: bool,
+    /// Under a budget of time the most there may be.
     pub epochs: usize,
+    /// The budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
+    /// Epochs from one evaluation to the next.
+    pub evaluate_every: usize,
     pub optimizer: Rule,
     pub learning_rate: f32,
     pub fit: Fit,
     pub augment: Augmentation,
+    #[serde(flatten)]
+    pub regularization: Regularization,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f32>>,
     pub recipe: Recipe,
     pub seed: u64,
     pub label_offset: i64,
@@ -74,32 +89,64 @@ pub struct Settings {
 
 impl Settings {
     /// The flags given, with the recipe's values for the others.
-    pub fn new(args: &Args) -> Self {
+    pub fn new(args: &Args, census: &Census) -> Self {
         let recipe = args.recipe.unwrap_or(Recipe::Default);
         let script = recipe == Recipe::Script;
-        let batch_size = args.batch_size.unwrap_or(64);
+        let batch_size =
+            args.batch_size.unwrap_or(if script { BATCH_SIZE } else { batch_size(census.photos()) });
         let optimizer = args.optimizer.unwrap_or(if script { Rule::Sgd } else { Rule::Momentum });
-        let learning_rate = match optimizer {
+        let network =
+            args.network.unwrap_or(if script { Architecture::Reference } else { Architecture::Residual });
+        let learning_rate = match (optimizer, network) {
             // The script's own.
-            Rule::Sgd if script => 0.0005,
-            Rule::Sgd | Rule::Momentum => 0.02 / recipe.gradient_scale(batch_size),
+            (Rule::Sgd, _) if script => 0.0005,
+            (Rule::Sgd | Rule::Momentum, Architecture::Reference) => 0.02 / recipe.gradient_scale(batch_size),
+            // A step's noise grows as its batch shrinks (Goyal et al. 2017).
+            (Rule::Sgd | Rule::Momentum, Architecture::Residual) => {
+                0.05 * batch_size as f32 / BATCH_SIZE as f32
+            }
             // These divide by the gradients' size themselves.
-            Rule::Adam | Rule::Adamw => 0.0005,
+            (Rule::Adam | Rule::Adamw, _) => 0.0005,
         };
-        Self {
-            image_size: args.image_size.unwrap_or(64),
+        let minutes = match (args.minutes, args.epochs) {
+            (None, None) if !script => Some(MINUTES),
+            (minutes, _) => minutes,
+        };
+        let image_size = args.image_size.unwrap_or(if script { 64 } else { IMAGE_SIZE });
+        let augment = args.augment.unwrap_or(if script { Augmentation::None } else { Augmentation::Strong });
+        let mut settings = Self {
+            network,
+            image_size,
+            train_sizes: Vec::new(),
             batch_size,
-            epochs: args.epochs.unwrap_or(20),
+            drop_last: !script && leaves_tiny_batch(census.photos(), batch_size),
+            epochs: args.epochs.unwrap_or(if minutes.is_some() { MOST_EPOCHS } else { 20 }),
+            minutes,
+            evaluate_every: 1,
             optimizer,
             learning_rate: args.learning_rate.unwrap_or(learning_rate),
             fit: args.fit.unwrap_or(if script { Fit::Crop } else { Fit::Resize }),
-            augment: args.augment.unwrap_or(if script { Augmentation::None } else { Augmentation::Standard }),
+            augment,
+            regularization: match recipe {
+                Recipe::Script => Regularization::SCRIPT,
+                Recipe::Default => Regularization::for_photos(census.fewest()),
+            },
+            class_weights: if script { None } else { args.class_weights().weights(census) },
             recipe,
             seed: args.seed.unwrap_or(1),
             label_offset: args.records.label_offset.unwrap_or(FIRST_LABEL),
             skip_bad: args.records.skip_bad,
             keys: args.records.keys.clone(),
-        }
+        };
+        settings.set_image_size(image_size);
+        settings
+    }
+
+    /// Sets the side of the images that the network is evaluated with, and with it those it trains on.
+    pub fn set_image_size(&mut self, image_size: usize) {
+        self.image_size = image_size;
+        let shrinks = self.network.is_sizeless() && self.augment == Augmentation::Strong;
+        self.train_sizes = if shrinks { recipe::train_sizes(image_size) } else { vec![image_size] };
     }
 
     /// Those that a run was saved with.
@@ -120,6 +167,7 @@ impl Settings {
                 clashes.push(format!("--{flag} {given} (it was {saved})"));
             }
         };
+        same("network", args.network.map(|v| name(&v)), name(&settings.network));
         same("image-size", args.image_size.map(|v| v.to_string()), settings.image_size.to_string());
         same("batch-size", args.batch_size.map(|v| v.to_string()), settings.batch_size.to_string());
         same("optimizer", args.optimizer.map(|v| name(&v)), name(&settings.optimizer));
@@ -133,11 +181,22 @@ impl Settings {
         let (given, schema) = (&args.records.keys, settings.keys.schema());
         same("image-key", given.image_key.clone(), schema.encoded);
         same("label-key", given.label_key.clone(), schema.label);
+        if args.class_weights.is_some() {
+            clashes.push("--class-weights (they are as they were)".into());
+        }
+        match (args.epochs, args.minutes, settings.minutes) {
+            (Some(_), _, Some(minutes)) => {
+                clashes.push(format!("--epochs (it trains for --minutes {minutes})"))
+            }
+            (_, Some(_), None) => clashes.push(format!("--minutes (it has --epochs {})", settings.epochs)),
+            _ => {}
+        }
         if !clashes.is_empty() {
             let clashes = clashes.join(", ");
             return Err(format!("--resume goes on with the settings saved; leave out {clashes}").into());
         }
         settings.skip_bad |= args.records.skip_bad;
+        settings.minutes = args.minutes.or(settings.minutes);
         if let Some(epochs) = args.epochs.filter(|epochs| *epochs != settings.epochs) {
             settings.change_epochs(epochs);
         }
@@ -146,12 +205,20 @@ impl Settings {
 
     /// Fails if a value is none that its flag takes, as after a change by hand.
     fn check(&self) -> Result<()> {
-        let Self { image_size, batch_size, epochs, learning_rate, .. } = self;
+        let Self { image_size, batch_size, epochs, learning_rate, evaluate_every, .. } = self;
+        let sizes = &self.train_sizes;
+        let fit = !sizes.is_empty() && sizes.iter().all(|size| (1..=*image_size).contains(size));
         let checked = [
             ("image size", args::image_size(&image_size.to_string()).err()),
             ("batch size", args::positive(&batch_size.to_string()).err()),
             ("number of epochs", args::positive(&epochs.to_string()).err()),
             ("learning rate", args::positive_float(&learning_rate.to_string()).err()),
+            ("number of epochs between evaluations", args::positive(&evaluate_every.to_string()).err()),
+            ("time", self.minutes.and_then(|minutes| args::minutes(&minutes.to_string()).err())),
+            (
+                "size of training images",
+                (!fit).then(|| format!("{sizes:?}, with {image_size} in evaluation")),
+            ),
         ];
         match checked.into_iter().find_map(|(what, error)| Some((what, error?))) {
             Some((what, error)) => {
@@ -179,8 +246,8 @@ impl Settings {
             Rule::Sgd => Box::new(Sgd::new(rate)),
             Rule::Momentum => {
                 // Both limits keep their effect when the gradient is larger and the rate so much lower.
-                let sgd = Sgd::new(rate).momentum(0.9).nesterov();
-                Box::new(sgd.weight_decay(5e-4 * scale).clip_norm(5.0 * scale))
+                let decay = self.regularization.weight_decay * scale;
+                Box::new(Sgd::new(rate).momentum(0.9).nesterov().weight_decay(decay).clip_norm(5.0 * scale))
             }
             Rule::Adam => Box::new(Adam::new(rate)),
             Rule::Adamw => Box::new(AdamW::new(rate).weight_decay(0.05)),
@@ -189,48 +256,65 @@ impl Settings {
 
     /// What training makes small: the script's is the sum over the batch.
     pub fn loss(&self) -> SoftmaxCrossEntropy {
+        let loss = SoftmaxCrossEntropy {
+            class_weights: self.class_weights.clone(),
+            ..SoftmaxCrossEntropy::default().label_smoothing(self.regularization.label_smoothing)
+        };
         match self.recipe {
-            Recipe::Script => SoftmaxCrossEntropy::default().sum(),
-            Recipe::Default => SoftmaxCrossEntropy::default(),
+            Recipe::Script => loss.sum(),
+            Recipe::Default => loss,
         }
     }
 
     /// The network for so many classes, if training it on so many photos fits into memory.
     pub fn network(&self, classes: usize, photos: usize) -> Result<Network> {
+        let builder = self.builder(classes);
+        memory::require(&builder, self.batch_size.min(photos), self.image_size)?;
+        Ok(builder.build()?)
+    }
+
+    /// The same, to be built.
+    pub fn builder(&self, classes: usize) -> NetworkBuilder {
         let kernels = match self.recipe {
             Recipe::Script => Init::TRUNCATED_NORMAL,
             Recipe::Default => Init::HeNormal,
         };
-        let builder = models::seed_with(self.image_size, classes, 0.5, kernels).loss(self.loss());
-        memory::require(&builder, self.batch_size.min(photos), self.image_size)?;
-        Ok(builder.seed(self.seed).build()?)
+        let Regularization { dropout, test_time_flip, .. } = self.regularization;
+        let builder = self.network.network(self.image_size, classes, dropout, kernels);
+        builder.loss(self.loss()).test_time_flip(test_time_flip).seed(self.seed)
     }
 
-    /// A rise over the first twentieth, then half a cosine; the script's rate never moves.
-    pub fn schedule(&self, batches: usize) -> Schedule {
+    /// How the trainer goes through epochs of so many batches. Under a budget it has so much time, which is taken for so many
+    /// epochs at first.
+    pub fn train_options(&self, batches: usize, budget: Option<Budget>) -> TrainOptions {
+        TrainOptions {
+            schedule: self.schedule(batches),
+            evaluate_every: self.evaluate_every as u64,
+            average: self.regularization.average,
+            stages: recipe::stages(&self.train_sizes),
+            budget,
+            ..TrainOptions::new(self.epochs as u64, self.learning_rate)
+        }
+    }
+
+    /// A rise over the first tenth, then half a cosine; the script's rate never moves.
+    fn schedule(&self, batches: usize) -> Schedule {
         let total = (self.epochs * batches) as u64;
         match self.recipe {
             Recipe::Script => Schedule::Constant,
-            Recipe::Default => Schedule::cosine(total, total / 20),
+            Recipe::Default => Schedule::cosine(total, total / 10),
         }
     }
 
     pub fn loader_options(&self, classes: usize) -> LoaderOptions {
         let preprocess = Preprocess::new(self.image_size).fit(self.fit);
         let mut options = LoaderOptions::new(preprocess, classes);
-        (options.batch_size, options.seed) = (self.batch_size, self.seed);
+        (options.batch_size, options.drop_last, options.seed) = (self.batch_size, self.drop_last, self.seed);
         args::read_records(&mut options, &self.keys, Some(self.label_offset), self.skip_bad);
-        match self.augment {
-            Augmentation::None => {}
-            Augmentation::Light => {
-                options.augment = Some(Augment::none().flip(0.5).crop(RandomCrop::Shift(0.06)));
-            }
-            Augmentation::Standard => {
-                options.augment = Some(Augment::standard());
-                // Room for the random crops.
-                options.source_size = self.image_size * 5 / 4;
-            }
-        }
+        options.augment = self.augment.changes();
+        options.mix = self.regularization.mix;
+        let largest = self.train_sizes.iter().copied().max().unwrap_or(self.image_size);
+        options.source_size = self.augment.source_size(largest, self.image_size);
         options
     }
 }
@@ -246,18 +330,48 @@ mod tests {
 
     fn good() -> Settings {
         Settings {
+            network: Architecture::Residual,
             image_size: 64,
+            train_sizes: recipe::train_sizes(64),
             batch_size: 64,
+            drop_last: false,
             epochs: 20,
+            minutes: None,
+            evaluate_every: 1,
             optimizer: Rule::Momentum,
             learning_rate: 0.02,
             fit: Fit::Resize,
             augment: Augmentation::Standard,
+            regularization: Regularization::for_photos(500),
+            class_weights: None,
             recipe: Recipe::Default,
             seed: 1,
             label_offset: 1,
             skip_bad: false,
             keys: Keys::default(),
+        }
+    }
+
+    #[test]
+    fn few_photos_make_small_batches() {
+        assert_eq!([1, 48, 64, 130, 300, 512, 5000].map(batch_size), [8, 8, 8, 16, 32, 64, 64]);
+        assert!(leaves_tiny_batch(2434, 64) && !leaves_tiny_batch(2432, 64) && !leaves_tiny_batch(2440, 64));
+        assert!(!leaves_tiny_batch(65, 64));
+    }
+
+    #[test]
+    fn settings_come_back_as_they_were_saved() {
+        for settings in [
+            good(),
+            Settings {
+                minutes: Some(2.5),
+                class_weights: Some(vec![0.5, 2.0]),
+                regularization: Regularization::SCRIPT,
+                ..good()
+            },
+        ] {
+            let saved = serde_json::to_value(&settings).unwrap();
+            assert_eq!(serde_json::from_value::<Settings>(saved).unwrap(), settings);
         }
     }
 
@@ -284,6 +398,10 @@ mod tests {
             (Settings { epochs: 0, ..good.clone() }, "number of epochs"),
             (Settings { learning_rate: -5.0, ..good.clone() }, "learning rate"),
             (Settings { learning_rate: f32::NAN, ..good.clone() }, "learning rate"),
+            (Settings { evaluate_every: 0, ..good.clone() }, "number of epochs between evaluations"),
+            (Settings { minutes: Some(-1.0), ..good.clone() }, "time"),
+            (Settings { train_sizes: vec![65], ..good.clone() }, "size of training images"),
+            (Settings { train_sizes: Vec::new(), ..good.clone() }, "size of training images"),
         ] {
             let error = settings.check().unwrap_err().to_string();
             assert!(error.contains(&format!("an impossible {what}: ")), "{error}");

@@ -29,7 +29,14 @@ pub fn read(path: &Path, settings: &mut Settings, flags: &Args, classes: &[Strin
     }
     args::image_size(&side.to_string())
         .map_err(|error| format!("{path} takes images of {side}x{side}: {error}"))?;
-    settings.image_size = side;
+    settings.set_image_size(side);
+    // Only some networks can train on smaller images.
+    let mut network = network;
+    let smaller = settings.train_sizes.iter().try_for_each(|&size| network.set_input((size, size, 3)));
+    if smaller.is_err() {
+        settings.train_sizes = vec![side];
+    }
+    network.set_input((side, side, 3))?;
     settings.fit = flags.fit.unwrap_or(preprocess.fit);
     Ok(Start(network))
 }
@@ -37,9 +44,10 @@ pub fn read(path: &Path, settings: &mut Settings, flags: &Args, classes: &[Strin
 impl Start {
     /// The network with its weights, and with the loss and the seed of the settings, if training it on so many photos fits
     /// into memory.
-    pub fn network(self, settings: &Settings, photos: usize) -> Result<Network> {
+    pub fn network(&self, settings: &Settings, photos: usize) -> Result<Network> {
         let Self(start) = self;
         let builder = NetworkBuilder::from_spec(start.spec().clone()).loss(settings.loss());
+        let builder = builder.test_time_flip(settings.regularization.test_time_flip);
         memory::require(&builder, settings.batch_size.min(photos), settings.image_size)?;
         let mut network = builder.seed(settings.seed).build()?;
         for (param, values) in start.arrays() {

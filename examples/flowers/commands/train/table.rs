@@ -2,14 +2,13 @@
 
 use floret::train::EpochRecord;
 
-use super::watch::View;
+use super::watch::{Epochs, View};
 use crate::run_file::EpochTime;
 use crate::ui::{self, Style, percent, say, sparkline};
 
 /// A table that fits the terminal.
 pub struct Table {
     has_eval: bool,
-    epochs: usize,
     /// The columns of the header shown last.
     header: String,
     /// The training losses of the epochs shown.
@@ -20,7 +19,7 @@ pub struct Table {
 struct Row<'a> {
     record: &'a EpochRecord,
     time: &'a EpochTime,
-    epochs: usize,
+    epochs: Epochs,
 }
 
 struct Column {
@@ -64,8 +63,8 @@ fn all_columns(has_eval: bool) -> Vec<Column> {
 }
 
 impl Table {
-    pub fn new(epochs: usize, has_eval: bool) -> Self {
-        Self { has_eval, epochs, header: String::new(), losses: Vec::new() }
+    pub fn new(has_eval: bool) -> Self {
+        Self { has_eval, header: String::new(), losses: Vec::new() }
     }
 }
 
@@ -90,7 +89,7 @@ fn fitting(has_eval: bool, columns: usize) -> Vec<Column> {
 }
 
 impl View for Table {
-    fn epoch(&mut self, record: &EpochRecord, time: &EpochTime) {
+    fn epoch(&mut self, record: &EpochRecord, time: &EpochTime, epochs: Epochs) {
         // The terminal may have another width now.
         let columns = fitting(self.has_eval, ui::columns());
         let header = header(&columns);
@@ -99,7 +98,7 @@ impl View for Table {
             self.header = header;
         }
         self.losses.push(record.train_loss);
-        let row = cells(&columns, &Row { record, time, epochs: self.epochs });
+        let row = cells(&columns, &Row { record, time, epochs });
         let best = if record.best { format!("{:GAP$}{BEST}", "") } else { String::new() };
         ui::say_styled(&[(Style::Plain, &row), (Style::Best, &best)]);
     }
@@ -117,19 +116,17 @@ impl Drop for Table {
 }
 
 /// A line for each epoch that explains itself.
-pub struct Lines {
-    pub epochs: usize,
-}
+pub struct Lines;
 
 impl View for Lines {
-    fn epoch(&mut self, record: &EpochRecord, time: &EpochTime) {
+    fn epoch(&mut self, record: &EpochRecord, time: &EpochTime, epochs: Epochs) {
         let eval = record.eval.map_or_else(String::new, |eval| {
             format!("   eval loss {:.3} accuracy {:>6}", eval.loss, percent(Some(eval.accuracy)))
         });
         say!(
             "epoch {:3}/{}   loss {:.3} accuracy {:>6}{eval}   learning rate {}   {:.0} images/s   {}{}",
             record.epoch + 1,
-            self.epochs,
+            epochs,
             record.train_loss,
             percent(Some(record.train_accuracy)),
             ui::rate(record.learning_rate),
@@ -153,7 +150,13 @@ mod tests {
         let record =
             EpochRecord { epoch: 2, step: 9, train_loss, train_accuracy, eval, learning_rate, best: true };
         let time = EpochTime { epoch: 2, photos: 2000, train_seconds: 3.0, eval_seconds: None };
-        vec![header(&columns), cells(&columns, &Row { record: &record, time: &time, epochs: 20 })]
+        vec![
+            header(&columns),
+            cells(
+                &columns,
+                &Row { record: &record, time: &time, epochs: Epochs { number: 20, guessed: false } },
+            ),
+        ]
     }
 
     #[test]

@@ -7,13 +7,13 @@ use super::watch::View;
 use crate::ui::{self, Mode};
 
 /// As the output is wanted.
-pub fn shown(epochs: usize, has_eval: bool) -> Vec<Box<dyn View>> {
+pub fn shown(has_eval: bool) -> Vec<Box<dyn View>> {
     match ui::mode() {
         Mode::Quiet => Vec::new(),
-        Mode::Json => vec![Box::new(Objects { epochs, last_step: None })],
+        Mode::Json => vec![Box::new(Objects { last_step: None })],
         Mode::Lines if ui::is_watched() => {
-            vec![Box::<LiveView>::default(), Box::new(Table::new(epochs, has_eval))]
+            vec![Box::<LiveView>::default(), Box::new(Table::new(has_eval))]
         }
-        Mode::Lines => vec![Box::<LiveView>::default(), Box::new(Lines { epochs })],
+        Mode::Lines => vec![Box::<LiveView>::default(), Box::new(Lines)],
     }
 }

@@ -1,12 +1,14 @@
 //! Follows training with a clock, for those who look on.
 
+use std::fmt;
 use std::time::Instant;
 
 use floret::batch::Loader;
 use floret::metrics::Evaluation;
 use floret::network::StepReport;
-use floret::train::{Callback, EpochRecord, Flow, Moment, Score, TrainError};
+use floret::train::{Callback, EpochRecord, Flow, Moment, Progress, Score, TrainError};
 
+use super::Settings;
 use crate::evaluation::note_skipped;
 use crate::files::{EVAL, TRAIN};
 use crate::run_file::EpochTime;
@@ -20,14 +22,29 @@ pub trait View {
     fn evaluation_begins(&mut self, _step: &Step, _seconds: f64) {}
 
     /// After each epoch and its evaluation.
-    fn epoch(&mut self, _record: &EpochRecord, _time: &EpochTime) {}
+    fn epoch(&mut self, _record: &EpochRecord, _time: &EpochTime, _epochs: Epochs) {}
+}
+
+/// How many epochs the run has.
+#[derive(Debug, Clone, Copy)]
+pub struct Epochs {
+    pub number: usize,
+    /// Whether that is a guess by the time there is.
+    pub guessed: bool,
+}
+
+impl fmt::Display for Epochs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let about = if self.guessed { "~" } else { "" };
+        f.pad(&format!("{about}{}", self.number))
+    }
 }
 
 /// A step of training and its pace. Epochs and batches count from 1.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
     pub epoch: u64,
-    pub epochs: usize,
+    pub epochs: Epochs,
     pub batch: usize,
     pub batches: usize,
     /// Of the whole run.
@@ -53,6 +70,9 @@ pub struct Watch {
     /// Photos to evaluate on for each to train on.
     eval_share: f64,
     epochs: usize,
+    evaluate_every: u64,
+    /// When training is to end.
+    deadline: Option<Instant>,
     watched: usize,
     clock: Clock,
 }
@@ -78,14 +98,22 @@ impl Clock {
 }
 
 impl Watch {
-    pub fn new(train: &Loader, eval: Option<&Loader>, epochs: usize, views: Vec<Box<dyn View>>) -> Self {
+    pub fn new(
+        train: &Loader,
+        eval: Option<&Loader>,
+        settings: &Settings,
+        deadline: Option<Instant>,
+        views: Vec<Box<dyn View>>,
+    ) -> Self {
         let data = [(TRAIN, Some(train)), (EVAL, eval)].into_iter();
         Self {
             views,
             data: data.filter_map(|(split, loader)| Some((split, loader?.clone(), 0))).collect(),
             batches: train.batches(),
             eval_share: eval.map_or(0.0, |eval| eval.len() as f64 / train.len() as f64),
-            epochs,
+            epochs: settings.epochs,
+            evaluate_every: settings.evaluate_every as u64,
+            deadline,
             watched: 0,
             clock: Clock::start(),
         }
@@ -96,17 +124,27 @@ impl Watch {
         self.watched
     }
 
+    fn epochs(&self, progress: &Progress) -> Epochs {
+        let expected = progress.expected_epochs();
+        Epochs { number: expected.map_or(self.epochs, |epochs| epochs as usize), guessed: expected.is_some() }
+    }
+
     fn step(&self, moment: &Moment<'_>, report: &StepReport) -> Step {
         let progress = moment.progress;
         let Clock { steps, photos, train_seconds, .. } = self.clock;
         let seconds_per_step = train_seconds / steps as f64;
         let epoch_seconds_left = self.batches.saturating_sub(progress.batch) as f64 * seconds_per_step;
-        let epochs_left = (self.epochs as u64).saturating_sub(progress.epoch + 1) as f64;
+        let epochs = self.epochs(progress);
+        let epochs_left = (epochs.number as u64).saturating_sub(progress.epoch + 1) as f64;
         let epoch_seconds = self.batches as f64 * seconds_per_step;
         let eval_seconds = self.eval_seconds(seconds_per_step);
+        let seconds_left = match self.deadline {
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()).as_secs_f64(),
+            None => epoch_seconds_left + eval_seconds + epochs_left * (epoch_seconds + eval_seconds),
+        };
         Step {
             epoch: progress.epoch + 1,
-            epochs: self.epochs,
+            epochs,
             batch: progress.batch,
             batches: self.batches,
             step: progress.step,
@@ -115,7 +153,7 @@ impl Watch {
             learning_rate: report.learning_rate,
             images_per_second: photos as f64 / train_seconds.max(1e-9),
             epoch_seconds_left,
-            seconds_left: epoch_seconds_left + eval_seconds + epochs_left * (epoch_seconds + eval_seconds),
+            seconds_left,
         }
     }
 
@@ -137,7 +175,9 @@ impl Callback for Watch {
         self.clock.train_seconds = self.clock.elapsed();
         let step = self.step(&moment, report);
         self.views.iter_mut().for_each(|view| view.step(&step));
-        if step.batch == step.batches && self.eval_share > 0.0 {
+        let evaluates =
+            step.epoch.is_multiple_of(self.evaluate_every) || step.epoch == step.epochs.number as u64;
+        if step.batch == step.batches && self.eval_share > 0.0 && evaluates {
             let seconds = self.eval_seconds(self.clock.train_seconds / self.clock.steps as f64);
             self.views.iter_mut().for_each(|view| view.evaluation_begins(&step, seconds));
         }
@@ -149,10 +189,11 @@ impl Callback for Watch {
         Ok(())
     }
 
-    fn on_epoch(&mut self, _: Moment<'_>, record: &EpochRecord) -> Result<Flow, TrainError> {
+    fn on_epoch(&mut self, moment: Moment<'_>, record: &EpochRecord) -> Result<Flow, TrainError> {
+        let epochs = self.epochs(moment.progress);
         let Clock { photos, train_seconds, eval_seconds, .. } = self.clock;
         let time = EpochTime { epoch: record.epoch, photos, train_seconds, eval_seconds };
-        self.views.iter_mut().for_each(|view| view.epoch(record, &time));
+        self.views.iter_mut().for_each(|view| view.epoch(record, &time, epochs));
         for (split, loader, told) in &mut self.data {
             *told = note_skipped(split, loader, *told);
         }

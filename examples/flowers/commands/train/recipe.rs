@@ -1,0 +1,149 @@
+//! How to train, where no flag says: what learns photos well, by how many there are. docs/recipes.md has the experiments.
+
+use clap::ValueEnum;
+use floret::batch::Mix;
+use floret::image::Augment;
+use floret::image::augment::RandomCrop;
+use floret::models;
+use floret::network::NetworkBuilder;
+use floret::nn::Init;
+use floret::train::Stage;
+use serde::{Deserialize, Serialize};
+
+use super::census::FEW;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recipe {
+    /// What learns photos best in the time there is
+    Default,
+    /// Plain gradient descent of the reference network, as in the well-known TensorFlow script
+    Script,
+}
+
+impl Recipe {
+    /// How many times as large as those of the mean loss gradients are: the script adds the losses of a batch up.
+    pub fn gradient_scale(self, batch_size: usize) -> f32 {
+        match self {
+            Recipe::Default => 1.0,
+            Recipe::Script => batch_size as f32,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Residual, with batch norm: 1.9 million weights, for photos of any size
+    Residual,
+    /// The script's five convolutions and three dense layers: 8.6 million weights at 64 pixels
+    Reference,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Augmentation {
+    None,
+    /// Mirroring and small shifts
+    Light,
+    /// Random crops, mirroring, rotation, colours
+    Standard,
+    /// The same with smaller crops
+    Strong,
+}
+
+impl Augmentation {
+    pub fn changes(self) -> Option<Augment> {
+        match self {
+            Augmentation::None => None,
+            Augmentation::Light => Some(Augment::none().flip(0.5).crop(RandomCrop::Shift(0.06))),
+            Augmentation::Standard => Some(Augment::standard()),
+            Augmentation::Strong => {
+                let crop = RandomCrop::Resized { area: (0.2, 1.0), ratio: (0.75, 4.0 / 3.0) };
+                Some(Augment::standard().crop(crop))
+            }
+        }
+    }
+
+    /// Side of the photos that images of `size` are cut from, where they are evaluated at `image_size`: room for crops.
+    pub fn source_size(self, size: usize, image_size: usize) -> usize {
+        match self {
+            Augmentation::None | Augmentation::Light => image_size,
+            Augmentation::Standard => (size * 5 / 4).max(image_size),
+            Augmentation::Strong => (size * 3 / 2).max(image_size),
+        }
+    }
+}
+
+/// What keeps the network from learning its photos by heart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Regularization {
+    /// Share of the features dropped before the last layer (of the reference network, before its second dense one).
+    pub dropout: f32,
+    pub label_smoothing: f32,
+    pub weight_decay: f32,
+    /// Photos mixed with others.
+    pub mix: Option<Mix>,
+    /// Decay of the average of the weights that is evaluated and saved.
+    pub average: Option<f32>,
+    /// Whether answers are the means of a photo's and its mirror image's.
+    pub test_time_flip: bool,
+}
+
+impl Regularization {
+    /// None at all but the script's dropout.
+    pub const SCRIPT: Self = Self {
+        dropout: 0.5,
+        label_smoothing: 0.0,
+        weight_decay: 0.0,
+        mix: None,
+        average: None,
+        test_time_flip: false,
+    };
+
+    /// What suits so many photos of the smallest class.
+    pub fn for_photos(fewest: u64) -> Self {
+        let few = fewest < FEW;
+        Self {
+            dropout: if few { 0.5 } else { 0.2 },
+            label_smoothing: 0.1,
+            weight_decay: if few { 1e-3 } else { 5e-4 },
+            mix: Some(Mix::new(0.0, if few { 0.8 } else { 0.5 })),
+            average: Some(0.998),
+            test_time_flip: true,
+        }
+    }
+}
+
+impl Architecture {
+    /// The network for images of a side of `image_size`.
+    pub fn network(self, image_size: usize, classes: usize, dropout: f32, kernels: Init) -> NetworkBuilder {
+        match self {
+            Architecture::Residual => models::residual_small(image_size, classes, dropout),
+            Architecture::Reference => models::seed_with(image_size, classes, dropout, kernels),
+        }
+    }
+
+    /// Whether it can train on images of other sizes than it is evaluated with.
+    pub fn is_sizeless(self) -> bool {
+        self == Architecture::Residual
+    }
+}
+
+/// Sides of the training images, each for an equal part of training, where evaluation is at `image_size`.
+pub fn train_sizes(image_size: usize) -> Vec<usize> {
+    let side = |share: f64| ((image_size as f64 * share / 8.0).round() as usize * 8).clamp(24, image_size);
+    let mut sizes: Vec<usize> = SHARES.map(side).into();
+    sizes.dedup();
+    sizes
+}
+
+/// Of the side in evaluation. Crops make things look larger in training, so that the last is smaller too.
+const SHARES: [f64; 3] = [4.0 / 7.0, 5.0 / 7.0, 6.0 / 7.0];
+
+/// The stages of training on images of these sides.
+pub fn stages(sizes: &[usize]) -> Vec<Stage> {
+    let parts = sizes.len() as f64;
+    let stage = |(part, &image_size): (usize, &usize)| Stage { from: part as f64 / parts, image_size };
+    sizes.iter().enumerate().map(stage).collect()
+}
