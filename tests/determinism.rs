@@ -29,10 +29,11 @@ fn trained(builder: NetworkBuilder, size: usize, batch: usize, threads: usize) -
 #[test]
 fn weights_do_not_depend_on_the_number_of_threads() {
     type Case = (fn() -> NetworkBuilder, usize, usize);
-    let cases: [Case; 3] = [
+    let cases: [Case; 4] = [
         (|| models::seed(32, 5, 0.5), 32, 20),
         (|| models::seed(32, 5, 0.5), 32, 1),
         (|| models::vgg(20, 5), 20, 3),
+        (|| models::residual_small(24, 5, 0.2), 24, 9),
     ];
     for (builder, size, batch) in cases {
         let alone = trained(builder(), size, batch, 1);

@@ -71,7 +71,7 @@ impl Mix {
                 let (rows, columns) = (part(height, side, rng), part(width, side, rng));
                 let area = (rows.len() * columns.len()) as f32 / (height * width) as f32;
                 let place = s![rows, columns, ..];
-                image.slice_mut(place.clone()).assign(&from.slice(place));
+                image.slice_mut(place).assign(&from.slice(place));
                 1.0 - area
             } else {
                 1.0

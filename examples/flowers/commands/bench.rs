@@ -74,6 +74,8 @@ enum Model {
     Reference,
     /// Six 3x3 convolutions and a dense layer
     Vgg,
+    /// Residual, with batch norm: what `flowers train` trains
+    Residual,
 }
 
 const PEER: &str = concat!("floret ", env!("CARGO_PKG_VERSION"));
@@ -117,6 +119,7 @@ fn network(args: &Args, classes: usize) -> NetworkBuilder {
     match args.network {
         Model::Reference => models::seed(args.image_size, classes, 0.0),
         Model::Vgg => models::vgg(args.image_size, classes),
+        Model::Residual => models::residual_small(args.image_size, classes, 0.0),
     }
 }
 
