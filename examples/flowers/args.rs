@@ -119,6 +119,19 @@ pub fn positive_float(text: &str) -> std::result::Result<f32, String> {
     }
 }
 
+/// The same for shares that are multiplied with.
+pub fn share(text: &str) -> std::result::Result<f32, String> {
+    Ok(fraction(text)? as f32)
+}
+
+/// A number of at least 0.
+pub fn not_negative(text: &str) -> std::result::Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
+        _ => Err("a number of at least 0 is wanted".into()),
+    }
+}
+
 /// A number from 0 to under 1.
 pub fn fraction(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {

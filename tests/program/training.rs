@@ -211,3 +211,30 @@ fn few_photos_and_unbalanced_classes_are_told_of() {
     let (_, notes) = train(&["--out", "script", "--recipe", "script"]);
     assert!(notes.is_empty() && weights("script").is_null(), "{notes}");
 }
+
+#[test]
+fn each_piece_of_the_recipe_can_be_chosen() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let settings = |run: &str| load_training(folder.join(run).join("training.safetensors")).unwrap();
+    let train = |more: &[&'static str]| [TRAIN, &["--epochs", "1"], more].concat();
+    succeeds(folder, &train(&["--out", "run"]));
+    let usual = settings("run");
+    assert!(usual.average.is_some() && usual.network.spec().test_time_flip);
+    assert!(usual.settings["mix"]["cutmix"].as_f64() > Some(0.0), "{}", usual.settings);
+
+    let plain =
+        ["--cutmix", "0", "--average", "0", "--test-time-flip", "false", "--dropout", "0", "--out", "plain"];
+    succeeds(folder, &train(&plain));
+    let plain = settings("plain");
+    assert!(plain.average.is_none() && !plain.network.spec().test_time_flip);
+    assert!(plain.settings["mix"].is_null() && !plain.network.summary().contains("dropout"));
+
+    let other = train(&["--out", "run", "--resume", "--cutmix", "0.1", "--class-weights", "none"]);
+    fails(folder, &other, &["the flags of its regularization", "--class-weights (they are as they were)"]);
+    fails(folder, &train(&["--out", "x", "--mixup", "0.6", "--cutmix", "0.6"]), &["together not over 1"]);
+    let refused = run(folder, &train(&["--out", "x", "--dropout", "1"]));
+    holds(&text(&refused.stderr), &["--dropout", "a number from 0 to under 1 is wanted"]);
+}

@@ -122,7 +122,7 @@ impl Report {
                 .map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned()),
             classes: run.info.classes.clone(),
             history: progress.history.clone(),
-            epochs: run.settings.epochs,
+            epochs: progress.expected_epochs().map_or(run.settings.epochs, |epochs| epochs as usize),
             times: progress.history.iter().map(time).collect(),
             best: progress.best.map(|best| best.epoch),
             summary: network.summary(),

@@ -14,7 +14,7 @@ use super::{Level, Mode, mode};
 pub const JSON_HELP: &str = "\
 With --json each line is an object; its `kind` tells which fields there are:
   start       floret data out classes train_photos eval_photos image_size parameters batch_size steps_per_epoch epochs
-              epochs_done optimizer learning_rate seed threads
+              (about, under a budget of) minutes, epochs_done optimizer learning_rate seed threads
   step        epoch epochs batch batches step loss accuracy (of the epoch so far) learning_rate images_per_second
               epoch_seconds_left seconds_left; at most one a second
   epoch       epoch epochs step train_loss train_accuracy eval_loss eval_accuracy learning_rate best images_per_second
@@ -42,7 +42,10 @@ pub enum Event<'a> {
         parameters: usize,
         batch_size: usize,
         steps_per_epoch: usize,
+        /// Under a budget, about.
         epochs: usize,
+        /// The budget.
+        minutes: Option<f64>,
         /// Done before, in a run that goes on.
         epochs_done: u64,
         optimizer: &'a str,
@@ -254,6 +257,7 @@ mod tests {
                 batch_size: 0,
                 steps_per_epoch: 0,
                 epochs: 0,
+                minutes: None,
                 epochs_done: 0,
                 optimizer: "",
                 learning_rate: 0.0,

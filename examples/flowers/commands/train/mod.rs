@@ -36,6 +36,7 @@ use self::census::Census;
 pub use self::folder::claim;
 pub use self::logging::Logging;
 use self::plan::Plan;
+use self::recipe::Chosen;
 pub use self::recipe::{Architecture, Augmentation, Recipe, Regularization};
 pub use self::saving::Saving;
 pub use self::session::{Begin, Deadline, train};
@@ -107,6 +108,8 @@ pub struct Args {
     /// Source of all randomness: the same seed gives the same network [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    chosen: Chosen,
     #[command(flatten)]
     records: Records,
     #[command(flatten)]

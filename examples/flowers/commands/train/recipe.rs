@@ -11,6 +11,7 @@ use floret::train::Stage;
 use serde::{Deserialize, Serialize};
 
 use super::census::FEW;
+use crate::args;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -90,7 +91,48 @@ pub struct Regularization {
     pub test_time_flip: bool,
 }
 
+// No doc comment: clap would take it for the help of `train`.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+#[command(next_help_heading = "Regularization, where it is not to be what the number of photos suggests")]
+pub struct Chosen {
+    /// Share of the features dropped before the last layer
+    #[arg(long, value_parser = args::share, value_name = "X")]
+    dropout: Option<f32>,
+    /// Share of each target spread over all classes
+    #[arg(long, value_parser = args::share, value_name = "X")]
+    label_smoothing: Option<f32>,
+    /// What a step takes of each weight, times the learning rate
+    #[arg(long, value_parser = args::not_negative, value_name = "X")]
+    weight_decay: Option<f32>,
+    /// Share of the photos blended with another one
+    #[arg(long, value_parser = args::share, value_name = "X")]
+    mixup: Option<f32>,
+    /// Share of the photos that get a rectangle of another one
+    #[arg(long, value_parser = args::share, value_name = "X")]
+    cutmix: Option<f32>,
+    /// Decay of the average of the weights that is evaluated and saved; 0 for the weights themselves
+    #[arg(long, value_parser = args::share, value_name = "X")]
+    average: Option<f32>,
+    /// Whether answers are the means of a photo's and its mirror image's
+    #[arg(long, value_name = "true|false")]
+    test_time_flip: Option<bool>,
+}
+
 impl Regularization {
+    /// The same with what was chosen.
+    pub fn with(self, chosen: &Chosen) -> Self {
+        let mix = self.mix.unwrap_or(Mix::new(0.0, 0.0));
+        let (mixup, cutmix) = (chosen.mixup.unwrap_or(mix.mixup), chosen.cutmix.unwrap_or(mix.cutmix));
+        Self {
+            dropout: chosen.dropout.unwrap_or(self.dropout),
+            label_smoothing: chosen.label_smoothing.unwrap_or(self.label_smoothing),
+            weight_decay: chosen.weight_decay.unwrap_or(self.weight_decay),
+            mix: (mixup + cutmix > 0.0).then_some(Mix { mixup, cutmix, ..mix }),
+            average: chosen.average.or(self.average).filter(|decay| *decay > 0.0),
+            test_time_flip: chosen.test_time_flip.unwrap_or(self.test_time_flip),
+        }
+    }
+
     /// None at all but the script's dropout.
     pub const SCRIPT: Self = Self {
         dropout: 0.5,

@@ -109,8 +109,9 @@ pub fn train(
         }
     };
     say!("{}", network.summary());
-    let epochs = match deadline {
-        Some(Deadline { epochs, .. }) => format!("about {}", ui::count(epochs as usize, "epoch")),
+    let expected = trainer.progress().expected_epochs().or(deadline.map(|deadline| deadline.epochs));
+    let epochs = match expected {
+        Some(epochs) => format!("about {}", ui::count(epochs as usize, "epoch")),
         None => ui::count(settings.epochs, "epoch"),
     };
     say!(
@@ -135,7 +136,8 @@ pub fn train(
         parameters: network.gradients().map(|(param, _)| param.len()).sum(),
         batch_size: settings.batch_size,
         steps_per_epoch: train.batches(),
-        epochs: settings.epochs,
+        epochs: expected.map_or(settings.epochs, |epochs| epochs as usize),
+        minutes: settings.minutes,
         epochs_done: trainer.progress().epoch,
         optimizer: &optimizer.settings(),
         learning_rate: settings.learning_rate,
@@ -169,7 +171,7 @@ pub fn train(
     }
     drop(interrupt);
     if ended == Ended::Finished && watched == 0 {
-        say!("all {} were done already", ui::count(settings.epochs, "epoch"));
+        say!("all {} were done already", ui::count(trainer.progress().epoch as usize, "epoch"));
     }
     let Some(best) = trainer.progress().best else {
         return Err(no_network(trainer.progress(), &out));

@@ -130,7 +130,8 @@ impl Settings {
             regularization: match recipe {
                 Recipe::Script => Regularization::SCRIPT,
                 Recipe::Default => Regularization::for_photos(census.fewest()),
-            },
+            }
+            .with(&args.chosen),
             class_weights: if script { None } else { args.class_weights().weights(census) },
             recipe,
             seed: args.seed.unwrap_or(1),
@@ -181,6 +182,9 @@ impl Settings {
         let (given, schema) = (&args.records.keys, settings.keys.schema());
         same("image-key", given.image_key.clone(), schema.encoded);
         same("label-key", given.label_key.clone(), schema.label);
+        if settings.regularization.with(&args.chosen) != settings.regularization {
+            clashes.push("the flags of its regularization".into());
+        }
         if args.class_weights.is_some() {
             clashes.push("--class-weights (they are as they were)".into());
         }
