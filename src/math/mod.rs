@@ -12,6 +12,7 @@
 
 mod backend;
 pub(crate) mod buffer;
+pub(crate) mod channels;
 pub mod conv;
 pub mod gemm;
 mod native;

@@ -4,36 +4,6 @@ use rayon::prelude::*;
 
 use super::simd::{Simd, dispatch};
 
-/// Rows summed by one task. Partial sums of such blocks are then added in order.
-const BLOCK_ROWS: usize = 1024;
-
-/// For each of `channels` columns, sums `values(row)` over all rows of row-major `x`, in `f64`.
-///
-/// `add(sums, row)` adds one row of `x` into `sums`, which has as many entries as the caller asked for.
-pub fn sum_rows(
-    x: &[f32],
-    channels: usize,
-    sums: usize,
-    add: impl Fn(&mut [f64], usize, &[f32]) + Sync,
-) -> Vec<f64> {
-    let partial: Vec<Vec<f64>> = x
-        .par_chunks(BLOCK_ROWS * channels)
-        .enumerate()
-        .map(|(block, rows)| {
-            let mut partial = vec![0.0; sums];
-            for (row, values) in rows.chunks_exact(channels).enumerate() {
-                add(&mut partial, block * BLOCK_ROWS + row, values);
-            }
-            partial
-        })
-        .collect();
-    let mut total = vec![0.0; sums];
-    for partial in partial {
-        total.iter_mut().zip(partial).for_each(|(t, p)| *t += p);
-    }
-    total
-}
-
 /// Rows that one task of [`column_sums`] sums: many, so that few partial sums are added in the end.
 fn sum_block(rows: usize) -> usize {
     rows.div_ceil(64).max(256)

@@ -1,11 +1,10 @@
 //! Batch normalisation (Ioffe and Szegedy 2015), as Keras defines it.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
-use crate::math::reduce::sum_rows;
+use crate::math::channels::{combine, gradient_sums, moments, scale_and_shift};
 
 /// Per channel (the last axis): `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`.
 ///
@@ -54,33 +53,13 @@ struct BatchNormLayer {
     shape: Shape,
 }
 
-/// Rows of channels a task works on.
-const ROWS: usize = 256;
-
 impl BatchNormLayer {
     fn channels(&self) -> usize {
         self.shape.channels()
     }
 
-    /// `y = scale x + shift` per channel.
-    fn apply(&self, x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) {
-        let c = self.channels();
-        y.par_chunks_mut(ROWS * c).zip(x.par_chunks(ROWS * c)).for_each(|(y, x)| {
-            for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-                    *y = scale * x + shift;
-                }
-            }
-        });
-    }
-
     /// Scale and shift that normalise with these moments and then apply gamma and beta.
-    fn scale_and_shift(
-        &self,
-        w: &[f32],
-        mean: &[f32],
-        variance: impl Iterator<Item = f32>,
-    ) -> (Vec<f32>, Vec<f32>) {
+    fn factors(&self, w: &[f32], mean: &[f32], variance: impl Iterator<Item = f32>) -> (Vec<f32>, Vec<f32>) {
         let (gamma, beta) = w.split_at(self.channels());
         let scale: Vec<f32> =
             gamma.iter().zip(variance).map(|(g, v)| g / (v + self.spec.epsilon).sqrt()).collect();
@@ -117,35 +96,33 @@ impl Layer for BatchNormLayer {
         let (state, saved) = match pass.mode {
             Mode::Infer { state, .. } => {
                 let (mean, variance) = state.split_at(c);
-                let (scale, shift) = self.scale_and_shift(w, mean, variance.iter().copied());
-                return self.apply(x, &scale, &shift, y);
+                let (scale, shift) = self.factors(w, mean, variance.iter().copied());
+                return scale_and_shift(x, &scale, &shift, y);
             }
             Mode::Train { state, saved, .. } => (state, saved),
         };
         let n = (x.len() / c) as f64;
-        let mut mean = sum_rows(x, c, c, |sums, _, row| {
-            sums.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
-        });
-        mean.iter_mut().for_each(|m| *m /= n);
-        // Two passes: E[x^2] - mean^2 would lose the variance of channels far from zero.
-        let squares = sum_rows(x, c, c, |sums, _, row| {
-            for ((s, v), m) in sums.iter_mut().zip(row).zip(&mean) {
-                *s += (f64::from(*v) - m).powi(2);
-            }
-        });
+        let pivot = sampled_mean(x, c);
+        let sums = moments(x, &pivot);
+        let (first, second) = sums.split_at(c);
         let (saved_mean, saved_rstd) = saved.floats.split_at_mut(c);
         let (moving_mean, moving_variance) = state.split_at_mut(c);
         let momentum = self.spec.momentum;
+        let mut variances = vec![0.0; c];
         for i in 0..c {
-            let variance = squares[i] / n;
-            saved_mean[i] = mean[i] as f32;
+            let shift = first[i] / n;
+            let mean = f64::from(pivot[i]) + shift;
+            let variance = second[i] / n - shift * shift;
+            // By rounding alone; a NaN stays one.
+            let variance = if variance < 0.0 { 0.0 } else { variance };
+            variances[i] = variance as f32;
+            saved_mean[i] = mean as f32;
             saved_rstd[i] = (1.0 / (variance + f64::from(self.spec.epsilon)).sqrt()) as f32;
-            moving_mean[i] = momentum * moving_mean[i] + (1.0 - momentum) * mean[i] as f32;
+            moving_mean[i] = momentum * moving_mean[i] + (1.0 - momentum) * mean as f32;
             moving_variance[i] = momentum * moving_variance[i] + (1.0 - momentum) * variance as f32;
         }
-        let variances = squares.iter().map(|s| (s / n) as f32);
-        let (scale, shift) = self.scale_and_shift(w, saved_mean, variances);
-        self.apply(x, &scale, &shift, y);
+        let (scale, shift) = self.factors(w, saved_mean, variances.into_iter());
+        scale_and_shift(x, &scale, &shift, y);
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
@@ -153,27 +130,32 @@ impl Layer for BatchNormLayer {
         let (gamma, _) = w.split_at(c);
         let (mean, rstd) = pass.saved.floats.split_at(c);
         // y = gamma xhat + beta, xhat = (x - mean) rstd
-        let sums = sum_rows(x.values(), c, 2 * c, |sums, row, x| {
-            let dy = &dy[row * c..][..c];
-            let (dgamma, dbeta) = sums.split_at_mut(c);
-            for i in 0..c {
-                dgamma[i] += f64::from(dy[i] * (x[i] - mean[i]) * rstd[i]);
-                dbeta[i] += f64::from(dy[i]);
-            }
-        });
-        dw.iter_mut().zip(&sums).for_each(|(d, s)| *d = *s as f32);
-        let n = (dy.len() / c) as f64;
+        let sums = gradient_sums(x.values(), dy, mean);
+        let (centred, plain) = sums.split_at(c);
+        let (dgamma, dbeta) = dw.split_at_mut(c);
+        for i in 0..c {
+            dgamma[i] = (centred[i] * f64::from(rstd[i])) as f32;
+            dbeta[i] = plain[i] as f32;
+        }
+        let n = (dy.len() / c) as f32;
         let Some(dx) = x.gradient() else { return };
         // Mean and variance depend on x too: dx = gamma rstd (dy - (dbeta + xhat dgamma) / n)
-        let scaled: Vec<f32> = sums.iter().map(|s| (s / n) as f32).collect();
-        let (dgamma, dbeta) = scaled.split_at(c);
-        dx.par_chunks_mut(ROWS * c).zip(dy.par_chunks(ROWS * c)).for_each(|(x, dy)| {
-            for (x, dy) in x.chunks_exact_mut(c).zip(dy.chunks_exact(c)) {
-                for i in 0..c {
-                    let xhat = (x[i] - mean[i]) * rstd[i];
-                    x[i] = gamma[i] * rstd[i] * (dy[i] - dbeta[i] - xhat * dgamma[i]);
-                }
-            }
-        });
+        let of_dy: Vec<f32> = gamma.iter().zip(rstd).map(|(g, r)| g * r).collect();
+        let of_x: Vec<f32> = (0..c).map(|i| -of_dy[i] * rstd[i] * dgamma[i] / n).collect();
+        let constant: Vec<f32> = (0..c).map(|i| -of_dy[i] * dbeta[i] / n).collect();
+        combine(dx, dy, mean, [&of_dy, &of_x, &constant]);
     }
+}
+
+/// The mean of some rows, far apart: a value within the spread of each channel's.
+fn sampled_mean(x: &[f32], channels: usize) -> Vec<f32> {
+    const SAMPLES: usize = 8;
+    let rows = x.len() / channels;
+    let samples = rows.min(SAMPLES);
+    let mut mean = vec![0.0; channels];
+    for sample in 0..samples {
+        let row = &x[sample * rows / samples * channels..][..channels];
+        mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / samples as f32);
+    }
+    mean
 }
