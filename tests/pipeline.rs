@@ -712,3 +712,30 @@ fn mixing_that_makes_no_sense_is_refused() {
         assert!(matches!(error, BatchError::Options(_)), "{error}");
     }
 }
+
+// ---------------------------------------------------------------- evaluation
+
+/// What a loader opened for evaluation serves, from the loader of training.
+#[test]
+fn a_training_loader_serves_evaluation_without_decoding_anew_where_it_can() {
+    let Drawn { folder, shards } = drawn(20, Compression::Plain);
+    let wanted = |size| {
+        let options = LoaderOptions { preprocess: Preprocess::new(size), ..augmented() }.for_evaluation();
+        batches(&Loader::open(&shards, options).unwrap(), 0)
+    };
+    let wanted = [SIZE, SIZE + 3].map(wanted);
+    let options = LoaderOptions { mix: Some(Mix::new(0.4, 0.0)), ..augmented() };
+    let train = Loader::open(&shards, options).unwrap();
+    assert_eq!(train.location(20), None);
+    batches(&train, 0);
+    let evaluation = |size| train.for_evaluation(Preprocess::new(size));
+    assert_eq!(
+        batches(&evaluation(SIZE).unwrap(), 0),
+        wanted[0],
+        "fitted to another size than the cached ones"
+    );
+    assert!(matches!(evaluation(0), Err(BatchError::Options(_))));
+    folder.close().unwrap();
+    assert_eq!(batches(&evaluation(SIZE + 3).unwrap(), 0), wanted[1], "from the cache");
+    assert!(evaluation(SIZE).unwrap().epoch(0).next().unwrap().is_err(), "nothing is cached");
+}

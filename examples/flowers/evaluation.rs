@@ -12,16 +12,17 @@ use crate::ui::{self, Progress, Unit, note};
 
 /// Evaluates over every example of `data`, each once.
 pub fn evaluate(network: &mut Network, data: &Loader) -> Result<Evaluation> {
-    evaluate_each(network, data, |_, _| {})
+    evaluate_each(network, data, "evaluating", |_, _| {})
 }
 
-/// The same, with a look at each batch and its outputs (logits; examples, outputs).
+/// The same, with a look at each batch and its outputs (logits; examples, outputs); `what` is shown while it is under way.
 pub fn evaluate_each(
-    network: &mut Network,
+    network: &Network,
     data: &Loader,
+    what: &str,
     look: impl FnMut(&Batch, ArrayView2<f32>),
 ) -> Result<Evaluation> {
-    let progress = Progress::new("evaluating", data.len() as u64, Unit::Photos);
+    let progress = Progress::new(what, data.len() as u64, Unit::Photos);
     let mut done = 0;
     let batches = data.epoch(0).map(|batch| {
         // Asked for when the batches before it are done.

@@ -16,3 +16,5 @@ pub const TRAINING: &str = "training.safetensors";
 pub const RUN: &str = "run.json";
 /// The report of a run.
 pub const REPORT: &str = "report.html";
+/// Photos whose labels are likely wrong, beside the report.
+pub const LABEL_ERRORS: &str = "label-errors.csv";

@@ -89,11 +89,9 @@ impl Dataset {
         let example = ImageExample::parse(&payload, &options.schema)
             .map_err(|error| error.at(self.location(record)))?;
         let class = self.class(record, example.label)?;
-        let size =
-            if options.augment.is_some() { options.source_size } else { options.preprocess.image_size };
         let image = options
             .preprocess
-            .fit_encoded(&example.encoded, size, &options.decode)
+            .fit_encoded(&example.encoded, options.fitted_size(), &options.decode)
             .map_err(|error| self.image_error(record, error))?;
         Ok(match self.cache.insert(record, (image, class)) {
             Ok(photo) => Ready::Cached(photo),

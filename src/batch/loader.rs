@@ -8,7 +8,7 @@ use ndarray::{Array2, Array4};
 use super::cache::Cache;
 use super::epoch::Epoch;
 use super::order::order;
-use super::{BatchError, Fingerprint, LoaderOptions, OnBadRecord};
+use super::{BatchError, Fingerprint, LoaderOptions, OnBadRecord, Preprocess};
 use crate::record::{ImageExample, RecordFetcher, RecordLocation, ShardIndex};
 
 /// A batch of training or evaluation examples.
@@ -130,6 +130,30 @@ impl Loader {
         Ok(Self { dataset: Arc::new(Dataset { options, index, cache, skips }) })
     }
 
+    /// The same examples as evaluation by `preprocess` sees them: in the order of the shards, without augmentation or mixing
+    /// (see [`LoaderOptions::for_evaluation`]). The shards are not searched anew. Where both fit photos alike they share the cache;
+    /// else nothing is cached.
+    ///
+    /// # Errors
+    /// An image size of 0.
+    pub fn for_evaluation(&self, preprocess: Preprocess) -> Result<Self, BatchError> {
+        let Dataset { options: own, index, cache, skips } = &*self.dataset;
+        let mut options = LoaderOptions { preprocess, ..own.clone() }.for_evaluation();
+        let fitted =
+            |options: &LoaderOptions| Preprocess { image_size: options.fitted_size(), ..options.preprocess };
+        let cache = if fitted(&options) == fitted(own) {
+            Arc::clone(cache)
+        } else {
+            options.cache_bytes = 0;
+            Arc::new(Cache::new(index.len(), 0))
+        };
+        if let Some(defect) = options.defect() {
+            return Err(BatchError::Options(defect));
+        }
+        let (index, skips) = (Arc::clone(index), Arc::clone(skips));
+        Ok(Self { dataset: Arc::new(Dataset { options, index, cache, skips }) })
+    }
+
     /// Number of records.
     pub fn len(&self) -> usize {
         self.dataset.index.len()
@@ -205,6 +229,11 @@ impl Loader {
             }
         }
         counts
+    }
+
+    /// The file of a record of [`Batch::records`], and its place there; `None` beyond the last.
+    pub fn location(&self, record: usize) -> Option<RecordLocation> {
+        self.dataset.index.location(record)
     }
 
     /// What tells these shards from others.

@@ -86,6 +86,11 @@ impl LoaderOptions {
         self
     }
 
+    /// Side of the square that photos are fitted to and cached at.
+    pub(super) fn fitted_size(&self) -> usize {
+        if self.augment.is_some() { self.source_size } else { self.preprocess.image_size }
+    }
+
     /// Why these options make no sense, if so.
     pub(super) fn defect(&self) -> Option<String> {
         let (size, source) = (self.preprocess.image_size, self.source_size);

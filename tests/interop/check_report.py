@@ -1,6 +1,8 @@
-"""html5lib's strict parser reads the report of a run, Pillow its pictures, and its numbers are those of `flowers eval`."""
+"""html5lib's strict parser reads the report of a run, Pillow its pictures, Python its list of likely label errors, and its
+numbers are those of `flowers eval`."""
 
 import base64
+import csv
 import io
 import json
 
@@ -29,6 +31,15 @@ for image in page.iter("img"):
     sizes[picture.format] = sizes.get(picture.format, 0) + 1
 print(f"Pillow: {sizes} pictures of the sizes that the page tells")
 assert sizes["PNG"] == 32 and sizes["JPEG"] >= 18, sizes
+
+with open(args.scratch / "label-errors.csv", newline="", encoding="utf-8") as file:
+    errors = list(csv.DictReader(file, strict=True))
+for error in errors:
+    assert list(error) == ["split", "file", "record", "filename", "label", "answer", "probability", "loss"], error
+    assert error["label"] != error["answer"] and float(error["probability"]) >= 0.7, error
+shown = next(section for section in page.iter("section") if section.get("id") == "label-errors")
+assert sum(1 for _ in shown.iter("img")) == min(len(errors), 24), errors
+print(f"csv: {len(errors)} likely label errors, as many as the page shows")
 
 evaluation = json.loads(common.run(args.flowers, "eval", "--data", data, "--model", run / "model.safetensors", "--json"))
 matrix = next(table for table in page.iter("table") if table.get("class") == "matrix")

@@ -20,7 +20,7 @@ impl Element {
     }
 }
 
-const VOID: &[&str] = &["img", "meta"];
+const VOID: &[&str] = &["br", "img", "meta"];
 const NOT_IN_PARAGRAPHS: &[&str] =
     &["p", "div", "ul", "table", "section", "figure", "details", "h1", "h2", "h3", "pre"];
 const ENTITIES: [(&str, &str); 4] = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")];

@@ -12,6 +12,7 @@ mod exchange;
 mod foreign;
 mod html;
 mod journey;
+mod labels;
 #[cfg(target_os = "linux")]
 mod logs;
 #[cfg(target_os = "linux")]

@@ -22,6 +22,7 @@ const SECTIONS: &[&str] = &[
     "curves",
     "confusion",
     "classes",
+    "label-errors",
     "mistakes",
     "uncertain",
     "augmentation",

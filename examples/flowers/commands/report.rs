@@ -10,9 +10,12 @@ use crate::ui::{self, note, say};
 
 /// Write the report of a run as one HTML file, which needs neither other files nor a network.
 ///
-/// It shows curves, the confusion matrix, precision and recall, the most confident mistakes, the most uncertain photos,
-/// augmentations, the first layer's filters, and what the run was made of and with. `train` writes it at its end; this
-/// makes it anew, also while a run goes on.
+/// It shows curves, the confusion matrix, precision and recall, photos whose labels are likely wrong, the most confident
+/// mistakes, the most uncertain photos, augmentations, the first layer's filters, and what the run was made of and with.
+/// `train` writes it at its end; this makes it anew, also while a run goes on.
+///
+/// The photos whose labels are likely wrong, to train on and to evaluate on, are listed beside it in label-errors.csv, the
+/// likeliest first: split, file, record (from 0), filename, label, answer, probability, loss.
 #[derive(clap::Args)]
 pub struct Args {
     /// The folder of the run, the --out of `flowers train`
@@ -30,13 +33,16 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
-    let mut run = Run::load(&args.run)?;
+    let run = Run::load(&args.run)?;
     let data = run.data(args.data.as_deref())?;
     if let Err(why) = &data {
         note!("note: {}", ui::escaped(why));
     }
     let path = args.out.clone().unwrap_or_else(|| args.run.join(REPORT));
-    report_html::write(&path, &mut run, data)?;
+    let labels = report_html::write(&path, &run, data)?;
     say!("wrote {}", path.display());
+    if let Some(labels) = labels {
+        say!("labels: {labels}");
+    }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the network says of each example, and those worth a look.
+//! What the network says of each example of a split, and those worth a look.
 
 use std::cmp::Ordering;
 
@@ -21,7 +21,20 @@ pub struct Answer {
     pub top: Vec<(usize, f32)>,
     /// The probability of its own class.
     pub own: f32,
+    /// Cross-entropy, -ln `own`; finite also where `own` is not told from 0.
+    pub loss: f32,
 }
+
+impl Answer {
+    /// Whether it is [confidently](CONFIDENT) taken for another class.
+    fn contradicts_label(&self) -> bool {
+        let (class, probability) = self.top[0];
+        class != self.label && probability >= CONFIDENT
+    }
+}
+
+/// The least probability of a confident answer.
+pub const CONFIDENT: f32 = 0.7;
 
 /// An evaluation, and the examples worth a look.
 #[derive(Debug, Clone)]
@@ -31,29 +44,48 @@ pub struct Answers {
     pub mistakes: Vec<Answer>,
     /// Of which the two most probable classes are the closest, the closest first.
     pub uncertain: Vec<Answer>,
+    /// How many contradict their label confidently.
+    pub contradicting: u64,
+    /// Those of them with the highest loss, the highest first.
+    pub contradictions: Vec<Answer>,
 }
 
-/// How many of each are kept.
+/// How many mistakes and uncertain ones are kept.
 const KEPT: usize = 18;
+
+/// How many contradictions are kept at most: some megabytes.
+pub const KEPT_CONTRADICTIONS: usize = 10_000;
 
 /// Classes told of each example.
 const TOLD: usize = 3;
 
 impl Answers {
-    /// Evaluates over every example of `data`, each once.
-    pub fn gather(network: &mut Network, data: &Loader) -> Result<Self> {
-        let mut mistakes = Ranking::new(|answer| answer.top[0].1);
+    /// Evaluates over every example of `data`, each once; `what` is shown while it is under way.
+    pub fn gather(network: &Network, data: &Loader, what: &str) -> Result<Self> {
+        let mut mistakes = Ranking::new(KEPT, |answer| answer.top[0].1);
         let mut uncertain =
-            Ranking::new(|answer| answer.top.get(1).map_or(-1.0, |(_, p)| p - answer.top[0].1));
-        let evaluation = evaluate_each(network, data, |batch, logits| {
+            Ranking::new(KEPT, |answer| answer.top.get(1).map_or(-1.0, |(_, p)| p - answer.top[0].1));
+        let mut contradictions = Ranking::new(KEPT_CONTRADICTIONS, |answer| answer.loss);
+        let mut contradicting = 0;
+        let evaluation = evaluate_each(network, data, what, |batch, logits| {
             for answer in answers(batch, logits) {
+                if answer.contradicts_label() {
+                    contradicting += 1;
+                    contradictions.add(answer.clone());
+                }
                 if answer.top[0].0 != answer.label {
                     mistakes.add(answer.clone());
                 }
                 uncertain.add(answer);
             }
         })?;
-        Ok(Self { evaluation, mistakes: mistakes.into_best(), uncertain: uncertain.into_best() })
+        Ok(Self {
+            evaluation,
+            mistakes: mistakes.into_best(),
+            uncertain: uncertain.into_best(),
+            contradicting,
+            contradictions: contradictions.into_best(),
+        })
     }
 }
 
@@ -61,11 +93,24 @@ impl Answers {
 fn answers(batch: &Batch, logits: ArrayView2<f32>) -> Vec<Answer> {
     let mut probabilities = logits.to_owned();
     softmax(probabilities.view_mut());
-    let rows = probabilities.rows().into_iter().zip(batch.labels.iter().zip(&batch.records));
-    let finite = rows.filter(|(row, _)| !row.is_empty() && row.iter().all(|p| p.is_finite()));
-    finite
-        .map(|(row, (&label, &record))| Answer { record, label, top: most_probable(row), own: row[label] })
-        .collect()
+    let rows = probabilities.rows().into_iter().zip(logits.rows());
+    let examples = rows.zip(batch.labels.iter().zip(&batch.records));
+    let finite = examples.filter(|((row, _), _)| !row.is_empty() && row.iter().all(|p| p.is_finite()));
+    let answer = |((row, logits), (&label, &record)): ((ArrayView1<f32>, ArrayView1<f32>), _)| Answer {
+        record,
+        label,
+        top: most_probable(row),
+        own: row[label],
+        loss: cross_entropy(logits, label),
+    };
+    finite.map(answer).collect()
+}
+
+/// ln sum exp(logits), less the label's logit.
+fn cross_entropy(logits: ArrayView1<f32>, label: usize) -> f32 {
+    let greatest = logits.fold(f32::NEG_INFINITY, |greatest, logit| greatest.max(*logit));
+    let sum: f32 = logits.iter().map(|logit| (logit - greatest).exp()).sum();
+    sum.ln() + (greatest - logits[label])
 }
 
 /// The most probable classes, the first of equals first, as the evaluation counts.
@@ -78,19 +123,20 @@ fn most_probable(probabilities: ArrayView1<f32>) -> Vec<(usize, f32)> {
 
 /// Keeps the answers of the highest score, of equals those that came first.
 struct Ranking<F> {
+    keep: usize,
     score: F,
     kept: Vec<Answer>,
 }
 
 impl<F: Fn(&Answer) -> f32> Ranking<F> {
-    fn new(score: F) -> Self {
-        Self { score, kept: Vec::new() }
+    fn new(keep: usize, score: F) -> Self {
+        Self { keep, score, kept: Vec::new() }
     }
 
     fn add(&mut self, answer: Answer) {
         self.kept.push(answer);
         // Sorted now and then, so that few are held and few are moved.
-        if self.kept.len() >= 8 * KEPT {
+        if self.kept.len() >= 2 * self.keep {
             self.cut();
         }
     }
@@ -98,7 +144,7 @@ impl<F: Fn(&Answer) -> f32> Ranking<F> {
     fn cut(&mut self) {
         let descending = |a: &Answer, b: &Answer| -> Ordering { (self.score)(b).total_cmp(&(self.score)(a)) };
         self.kept.sort_by(descending);
-        self.kept.truncate(KEPT);
+        self.kept.truncate(self.keep);
     }
 
     fn into_best(mut self) -> Vec<Answer> {
@@ -127,13 +173,35 @@ mod tests {
         let classes: Vec<_> = answers[0].top.iter().map(|(class, _)| *class).collect();
         assert_eq!((answers[0].record, answers[0].label, classes), (7, 2, vec![1, 2, 0]));
         assert_eq!(answers[0].own, answers[0].top[1].1);
+        // -ln(e^1 / (e^0 + e^2 + e^1 + e^-1)); some roundings of an f32 apart.
+        let loss = (1.0 + 2f64.exp() + 1f64.exp() + (-1f64).exp()).ln() - 1.0;
+        assert!((f64::from(answers[0].loss) - loss).abs() < 1e-6, "{} {loss}", answers[0].loss);
 
-        let mut ranking = Ranking::new(|answer: &Answer| answer.own);
+        let mut ranking = Ranking::new(KEPT, |answer: &Answer| answer.own);
         for record in 0..1000 {
             ranking.add(Answer { record, own: (record * 37 % 1000) as f32, ..answers[0].clone() });
         }
         let own: Vec<_> = ranking.into_best().iter().map(|answer| answer.own).collect();
         let wanted: Vec<_> = (1000 - KEPT..1000).rev().map(|own| own as f32).collect();
         assert_eq!(own, wanted);
+    }
+    #[test]
+    fn a_loss_is_finite_where_the_probability_is_not_told_from_0() {
+        assert_eq!(cross_entropy(array![0.0, 1000.0].view(), 0), 1000.0);
+        assert_eq!(cross_entropy(array![0.0, 1000.0].view(), 1), 0.0);
+    }
+
+    #[test]
+    fn only_confident_answers_of_another_class_contradict() {
+        let answer = |class, probability, label| Answer {
+            record: 0,
+            label,
+            top: vec![(class, probability)],
+            own: 0.1,
+            loss: 2.3,
+        };
+        assert!(answer(1, CONFIDENT, 0).contradicts_label());
+        assert!(!answer(1, CONFIDENT.next_down(), 0).contradicts_label());
+        assert!(!answer(1, 1.0, 1).contradicts_label());
     }
 }

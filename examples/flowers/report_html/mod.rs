@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | what does a run's folder hold, and where are its data? | `run.rs` |
 //! | which photos are worth a look? | `answers.rs` |
+//! | which labels are likely wrong, and where are their photos? | `label_errors.rs` |
 //! | how are photos and numbers drawn? | `photos.rs`, `picture.rs`, `chart.rs` |
 //! | what stands on the page? | `sections/`, `style.css` |
 
 mod answers;
 mod chart;
+mod label_errors;
 mod photos;
 mod picture;
 mod run;
@@ -18,19 +20,22 @@ use std::io::Write;
 use std::path::Path;
 
 use floret::atomic_file::write_atomically;
-use floret::metrics::ClassMetrics;
+use floret::metrics::{ClassMetrics, Evaluation};
 use floret::network::Network;
 use floret::train::EpochRecord;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ndarray::Ix4;
 
 pub use answers::Answers;
+pub use label_errors::Tally;
+use label_errors::{LabelErrors, Split};
 use photos::{Augmented, Shown};
 use picture::Picture;
 pub use run::{Run, RunData};
-use sections::{augmentation, classes, curves, details, epochs, filters, gallery, overview};
+use sections::{augmentation, classes, curves, details, epochs, filters, gallery, labels, overview};
 
 use crate::Result;
+use crate::files::{EVAL, LABEL_ERRORS, TRAIN};
 use crate::run_file::{EpochTime, Session};
 
 /// All that the page tells.
@@ -67,45 +72,45 @@ struct Seen {
     path: String,
     train_photos: usize,
     train_classes: Vec<u64>,
+    train_accuracy: f64,
     eval_classes: Option<Vec<u64>>,
-    /// Whether the answers are those to the photos kept for evaluation.
+    /// Whether the evaluation, the mistakes and the uncertain ones are of the photos kept for evaluation; of those to train on,
+    /// where none are.
     has_eval: bool,
     bad: usize,
-    answers: Answers,
+    evaluation: Evaluation,
+    label_errors: LabelErrors,
     mistakes: Vec<Shown>,
     uncertain: Vec<Shown>,
     augmented: Vec<Augmented>,
 }
 
-/// Writes the report of `run` to `path`; `data` are its data, or why there are none.
-pub fn write(path: &Path, run: &mut Run, data: std::result::Result<RunData, String>) -> Result<()> {
-    let seen = match data {
-        Ok(data) => {
-            let Some(network) = &mut run.best else {
-                return write_with(
-                    path,
-                    run,
-                    Err("There is no best network to ask about the photos.".into()),
-                );
-            };
-            let answers = Answers::gather(network, &data.asked)?;
-            Ok((data, answers))
-        }
-        Err(why) => Err(why),
-    };
-    write_with(path, run, seen)
+/// Writes the report of `run` to `path`, and its list of likely label errors beside it; `data` are its data, or why there are
+/// none. What it says of labels, if there was anything to say.
+pub fn write(path: &Path, run: &Run, data: std::result::Result<RunData, String>) -> Result<Option<Tally>> {
+    write_with(path, run, data, None)
 }
 
-/// The same, when it is known what the best network says of the data: of those for evaluation, or where there are none of
-/// those to train on.
+/// The same, when it may be known what the best network says of the photos for evaluation.
 pub fn write_with(
     path: &Path,
     run: &Run,
-    seen: std::result::Result<(RunData, Answers), String>,
-) -> Result<()> {
-    let report = Report::new(run, seen.map(|(data, answers)| Seen::new(run, &data, answers)));
+    data: std::result::Result<RunData, String>,
+    eval: Option<Answers>,
+) -> Result<Option<Tally>> {
+    let seen = match (data, &run.best) {
+        (Ok(data), Some(best)) => Ok(Seen::new(run, best, &data, eval, path)?),
+        (Ok(_), None) => Err("There is no best network to ask about the photos.".into()),
+        (Err(why), _) => Err(why),
+    };
+    let report = Report::new(run, seen);
+    let label_errors = report.seen.as_ref().ok().map(|seen| &seen.label_errors);
+    if let Some(label_errors) = label_errors {
+        label_errors.save(&report.classes)?;
+    }
     let page = page(&report).into_string();
-    Ok(write_atomically(path, |file| file.write_all(page.as_bytes()))?)
+    write_atomically(path, |file| file.write_all(page.as_bytes()))?;
+    Ok(label_errors.map(|label_errors| label_errors.tally.clone()))
 }
 
 impl Report {
@@ -138,23 +143,42 @@ impl Report {
 }
 
 impl Seen {
-    fn new(run: &Run, data: &RunData, answers: Answers) -> Self {
-        let RunData { path, train, asked, has_eval } = data;
-        let examples = |of: ClassMetrics| of.examples;
-        Self {
+    /// What `best` says of `data`; `eval` is what it says of those for evaluation, if that is known.
+    fn new(run: &Run, best: &Network, data: &RunData, eval: Option<Answers>, page: &Path) -> Result<Self> {
+        let RunData { path, train, eval: eval_photos } = data;
+        let eval_answers = match (eval, eval_photos) {
+            (None, Some(photos)) => Some(Answers::gather(best, photos, "evaluating")?),
+            (known, _) => known,
+        };
+        let train_answers = Answers::gather(best, train, "looking at the labels")?;
+        let train_split = Split { name: TRAIN, photos: train, answers: &train_answers };
+        let eval_split = eval_photos.as_ref().zip(eval_answers.as_ref());
+        let eval_split = eval_split.map(|(photos, answers)| Split { name: EVAL, photos, answers });
+        let Split { photos: asked, answers, .. } = eval_split.unwrap_or(train_split);
+        let has_eval = eval_split.is_some();
+        let splits: Vec<Split> = [train_split].into_iter().chain(eval_split).collect();
+        let bad = splits.iter().map(|split| split.photos.skipped().count).sum();
+        Ok(Self {
             path: path.display().to_string(),
             train_photos: train.len(),
-            train_classes: photos::count_classes(train),
-            eval_classes: has_eval
-                .then(|| answers.evaluation.per_class().into_iter().map(examples).collect()),
-            has_eval: *has_eval,
-            bad: train.skipped().count + if *has_eval { asked.skipped().count } else { 0 },
-            mistakes: if *has_eval { photos::shown(&answers.mistakes, asked) } else { Vec::new() },
+            train_classes: count_classes(&train_answers.evaluation),
+            train_accuracy: train_answers.evaluation.accuracy(),
+            eval_classes: has_eval.then(|| count_classes(&answers.evaluation)),
+            has_eval,
+            bad,
+            evaluation: answers.evaluation.clone(),
+            label_errors: LabelErrors::find(&splits, page.with_file_name(LABEL_ERRORS)),
+            mistakes: if has_eval { photos::shown(&answers.mistakes, asked) } else { Vec::new() },
             uncertain: photos::shown(&answers.uncertain, asked),
             augmented: photos::augmented(train, &run.settings.loader_options(run.info.classes.len())),
-            answers,
-        }
+        })
     }
+}
+
+/// Photos of each class.
+fn count_classes(evaluation: &Evaluation) -> Vec<u64> {
+    let examples = |of: ClassMetrics| of.examples;
+    evaluation.per_class().into_iter().map(examples).collect()
 }
 
 /// The settings as they are saved, by name.
@@ -204,6 +228,7 @@ fn page(report: &Report) -> Markup {
                     (curves::render(report))
                     @if let Ok(seen) = &report.seen {
                         (classes::render(report, seen))
+                        (labels::render(report, seen))
                         (gallery::render(report, seen))
                         (augmentation::render(report, seen))
                     }

@@ -10,7 +10,6 @@ use rayon::prelude::*;
 
 use super::answers::Answer;
 use super::picture::{self, PHOTO_SIDE, Picture};
-use crate::ui::{Progress, Unit};
 
 /// An example and what the network says of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +38,7 @@ pub fn shown(answers: &[Answer], data: &Loader) -> Vec<Shown> {
     answers.par_iter().map(show).collect()
 }
 
-fn thumbnail(encoded: &[u8]) -> Option<Picture> {
+pub fn thumbnail(encoded: &[u8]) -> Option<Picture> {
     let shrink_to = Some((PHOTO_SIDE, PHOTO_SIDE));
     let options = DecodeOptions { orientation: Orientation::Upright, shrink_to, ..DecodeOptions::default() };
     picture::photo(&decode(encoded, &options).ok()?)
@@ -86,22 +85,6 @@ fn versions(
     let versions = (0..VERSIONS).filter_map(version).collect();
     let class = class(example, options.label_offset);
     Some(Augmented { class, fitted: picture::photo(&fitted(size)?)?, versions })
-}
-
-/// Records of each class, without those that are bad.
-pub fn count_classes(data: &Loader) -> Vec<u64> {
-    let LoaderOptions { classes, label_offset, .. } = *data.options();
-    let mut counts = vec![0; classes];
-    let progress = Progress::new("counting photos", data.len() as u64, Unit::Photos);
-    let records: Vec<usize> = (0..data.len()).collect();
-    for example in data.each_example(&records) {
-        progress.add(1);
-        let class = example.ok().and_then(|example| class(&example, label_offset));
-        if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
-            *count += 1;
-        }
-    }
-    counts
 }
 
 /// The class, from 0, that a record names.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::batch::Loader;
+use floret::batch::{Loader, Preprocess};
 use floret::checkpoint::{ModelInfo, SavedTraining, load_model, load_training};
 use floret::network::Network;
 
@@ -26,24 +26,24 @@ pub struct Run {
 }
 
 /// A run's data.
+///
+/// Both splits come unchanged and in order, as [`LoaderOptions::for_evaluation`](floret::batch::LoaderOptions::for_evaluation)
+/// has them.
 pub struct RunData {
     pub path: PathBuf,
     pub train: Loader,
-    /// What the best network is asked about, unchanged and in order: the photos for evaluation, or where there are none
-    /// those to train on.
-    pub asked: Loader,
-    pub has_eval: bool,
+    pub eval: Option<Loader>,
 }
 
 impl RunData {
-    /// `train` may augment; `eval` must not.
-    pub fn new(folder: &DataFolder, train: Loader, eval: Option<Loader>) -> Result<Self> {
-        let has_eval = eval.is_some();
-        let asked = match eval {
-            Some(eval) => eval,
-            None => folder.loader(TRAIN, train.options().clone().for_evaluation())?,
-        };
-        Ok(Self { path: folder.path.clone(), train, asked, has_eval })
+    /// Those of a run whose networks see photos by `preprocess`; `train` may augment, `eval` must not.
+    pub fn new(
+        folder: &DataFolder,
+        train: &Loader,
+        eval: Option<Loader>,
+        preprocess: Preprocess,
+    ) -> Result<Self> {
+        Ok(Self { path: folder.path.clone(), train: train.for_evaluation(preprocess)?, eval })
     }
 }
 
@@ -95,10 +95,12 @@ impl Run {
             let [run, data] = [&self.info.classes[..], folder.classes.names()].map(ui::names);
             return Err(format!("the run knows the classes {run}, but the data has {data}").into());
         }
-        let options = self.settings.loader_options(self.info.classes.len()).for_evaluation();
+        let mut options = self.settings.loader_options(self.info.classes.len()).for_evaluation();
+        // Each photo is asked for once.
+        options.cache_bytes = 0;
         let train = folder.loader(TRAIN, options.clone())?;
         let eval = folder.loader_if_any(EVAL, options)?;
         self.state.progress.clone().check_data(&train, eval.as_ref())?;
-        RunData::new(&folder, train, eval)
+        RunData::new(&folder, &train, eval, self.info.preprocess)
     }
 }

@@ -239,9 +239,9 @@ mod tests {
     #[test]
     fn the_help_names_every_field() {
         let (names, no) = (["a".to_owned(), "b".to_owned()], None);
-        let mut evaluation = Network::builder((1, 1, 3)).add(Flatten {}).add(Dense::new(2)).build().unwrap();
-        let batch =
-            Batch { images: Array4::zeros((1, 1, 1, 3)), labels: vec![1], mixed: None, records: Vec::new() };
+        let evaluation = Network::builder((1, 1, 3)).add(Flatten {}).add(Dense::new(2)).build().unwrap();
+        let images = Array4::zeros((1, 1, 1, 3));
+        let batch = Batch { images, labels: vec![1], mixed: None, records: Vec::new() };
         let evaluation = evaluation.evaluate([Ok::<_, NetworkError>(batch)]).unwrap();
         let events = [
             Event::evaluation("eval", &evaluation, &names),

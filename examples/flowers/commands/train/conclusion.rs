@@ -8,7 +8,7 @@ use floret::train::Best;
 
 use crate::data::DataFolder;
 use crate::files::{EVAL, MODEL, REPORT};
-use crate::report_html::{self, Answers, Run, RunData};
+use crate::report_html::{self, Answers, Run, RunData, Tally};
 use crate::ui::{self, Event, say, warning};
 use crate::{Result, messages, tables};
 
@@ -23,30 +23,37 @@ pub fn show_best(
     report: bool,
 ) -> Result<Option<PathBuf>> {
     let (epoch, path) = (best.epoch + 1, out.join(MODEL));
-    let Some(eval) = eval else {
-        say!("\nepoch {epoch} was the best by its training loss; its network is {}", path.display());
-        let write =
-            |path: &Path, run: &mut Run| report_html::write(path, run, Ok(RunData::new(data, train, None)?));
-        return Ok(report.then(|| written(out, write)).flatten());
+    let answers = match &eval {
+        Some(eval) => {
+            // The best network is the one on disk.
+            let (network, info) = load_model(&path)?;
+            say!("\nepoch {epoch} was the best; loaded back from {}:", path.display());
+            let answers = Answers::gather(&network, eval, "evaluating")?;
+            Event::evaluation(EVAL, &answers.evaluation, &info.classes).print();
+            say!("{}", tables::evaluation(&answers.evaluation, &info.classes));
+            Some(answers)
+        }
+        None => {
+            say!("\nepoch {epoch} was the best by its training loss; its network is {}", path.display());
+            None
+        }
     };
-    // The best network is the one on disk.
-    let (mut network, info) = load_model(&path)?;
-    say!("\nepoch {epoch} was the best; loaded back from {}:", path.display());
-    let answers = Answers::gather(&mut network, &eval)?;
-    Event::evaluation(EVAL, &answers.evaluation, &info.classes).print();
-    say!("{}", tables::evaluation(&answers.evaluation, &info.classes));
-    let write = |path: &Path, run: &mut Run| {
-        report_html::write_with(path, run, Ok((RunData::new(data, train, Some(eval))?, answers)))
+    let write = |path: &Path, run: &Run| {
+        let data = RunData::new(data, &train, eval, run.info.preprocess)?;
+        report_html::write_with(path, run, Ok(data), answers)
     };
     Ok(report.then(|| written(out, write)).flatten())
 }
 
 /// Writes the report. The run is done and saved, so a failure is no more than a warning.
-fn written(out: &Path, write: impl FnOnce(&Path, &mut Run) -> Result<()>) -> Option<PathBuf> {
+fn written(out: &Path, write: impl FnOnce(&Path, &Run) -> Result<Option<Tally>>) -> Option<PathBuf> {
     let path = out.join(REPORT);
-    match Run::load(out).and_then(|mut run| write(&path, &mut run)) {
-        Ok(()) => {
+    match Run::load(out).and_then(|run| write(&path, &run)) {
+        Ok(labels) => {
             say!("The report:   {}", path.display());
+            if let Some(labels) = labels {
+                say!("The labels:   {labels}");
+            }
             Some(path)
         }
         Err(error) => {

@@ -3,7 +3,7 @@
 use floret::metrics::{ClassMetrics, Evaluation};
 use maud::{Markup, html};
 
-use super::{class, section};
+use super::{class, section, unbroken};
 use crate::report_html::{Report, Seen};
 use crate::ui::percent;
 
@@ -15,7 +15,7 @@ const LISTED_PAIRS: usize = 40;
 const OPEN_CLASSES: usize = 60;
 
 pub fn render(report: &Report, seen: &Seen) -> Markup {
-    let (classes, evaluation) = (&report.classes[..], &seen.answers.evaluation);
+    let (classes, evaluation) = (&report.classes[..], &seen.evaluation);
     let unpredicted: u64 = evaluation.unpredicted.iter().sum();
     let confusion = html! {
         p { (summary(seen)) }
@@ -33,7 +33,7 @@ pub fn render(report: &Report, seen: &Seen) -> Markup {
 }
 
 fn summary(seen: &Seen) -> String {
-    let evaluation = &seen.answers.evaluation;
+    let evaluation = &seen.evaluation;
     let photos = if seen.has_eval {
         "photos kept for evaluation"
     } else {
@@ -48,11 +48,6 @@ fn summary(seen: &Seen) -> String {
         unbroken(evaluation.top_k_accuracy()),
         evaluation.loss
     )
-}
-
-/// A share within a sentence.
-fn unbroken(share: f64) -> String {
-    percent(Some(share)).replace(' ', "\u{a0}")
 }
 
 fn matrix(evaluation: &Evaluation, classes: &[String]) -> Markup {

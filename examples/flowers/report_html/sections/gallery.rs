@@ -43,10 +43,19 @@ fn uncertain(report: &Report, seen: &Seen) -> Markup {
 }
 
 fn gallery(classes: &[String], photos: &[Shown]) -> Markup {
-    html! { ul.gallery { @for photo in photos { li { (card(classes, photo)) } } } }
+    html! { ul.gallery { @for photo in photos { li { (card(classes, photo, origin(photo))) } } } }
 }
 
-fn card(classes: &[String], photo: &Shown) -> Markup {
+/// Where a photo comes from.
+fn origin(photo: &Shown) -> Markup {
+    match &photo.filename {
+        Some(filename) => name(filename),
+        None => html! { "record " (photo.answer.record) },
+    }
+}
+
+/// A photo, its label and the answer, and below them where it comes from.
+pub fn card(classes: &[String], photo: &Shown, origin: Markup) -> Markup {
     let answer = &photo.answer;
     let is_right = answer.top[0].0 == answer.label;
     // Its own class may be less probable than those told.
@@ -69,10 +78,7 @@ fn card(classes: &[String], photo: &Shown) -> Markup {
                     }
                 }
             }
-            @match &photo.filename {
-                Some(filename) => p.file { (name(filename)) }
-                None => p.file { "record " (answer.record) }
-            }
+            p.file { (origin) }
         }
     }
 }

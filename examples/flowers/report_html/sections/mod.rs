@@ -8,6 +8,7 @@ pub mod details;
 pub mod epochs;
 pub mod filters;
 pub mod gallery;
+pub mod labels;
 pub mod overview;
 
 use maud::{Markup, html};
@@ -25,6 +26,11 @@ pub fn class(classes: &[String], class: usize) -> Markup {
         Some(of) => name(of),
         None => html! { "class " (class) },
     }
+}
+
+/// A share within a sentence.
+pub fn unbroken(share: f64) -> String {
+    ui::percent(Some(share)).replace(' ', "\u{a0}")
 }
 
 /// A section with its heading.
