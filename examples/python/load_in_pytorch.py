@@ -43,6 +43,8 @@ if __name__ == "__main__":
         about = json.loads(file.metadata()["floret"])  # classes, preprocessing, layers
     images = torch.stack([standardized(photo, about["preprocess"]["image_size"]) for photo in photos])
     answers = logits(weights, images)
+    if about["network"].get("test_time_flip"):  # no part of the weights: the answer is the mean for a photo and its mirror image
+        answers = (answers + logits(weights, images.flip(2))) / 2
     for photo, z, p in zip(photos, answers, answers.softmax(1)):
         named = {what: dict(zip(about["classes"], values.tolist())) for what, values in [("logits", z), ("probabilities", p)]}
         print(json.dumps({"file": photo, **named}))

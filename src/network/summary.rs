@@ -8,7 +8,8 @@ impl Network {
     /// A table of the layers: output shape, parameters, multiply-adds and memory for one image, with totals.
     ///
     /// Multiply-adds are those of a direct computation. Memory is what training keeps for one image from the forward
-    /// to the backward pass; what layers computed in one pass keep stands in the line of their last.
+    /// to the backward pass; what layers computed in one pass keep stands in the line of their last. A line below tells of
+    /// [test-time flips](super::NetworkBuilder::test_time_flip).
     pub fn summary(&self) -> String {
         let mut lines =
             vec![["layer", "kind", "output", "parameters", "multiply-adds", "memory"].map(String::from)];
@@ -40,6 +41,9 @@ impl Network {
             let numbers = format!("{params:>0$}  {multiply_adds:>1$}  {memory:>2$}", w[3], w[4], w[5]);
             writeln!(table, "{text}  {numbers}").expect("writing to a string");
         }
+        if self.spec().test_time_flip {
+            table += "inference answers with the mean outputs of an image and its mirror image: twice the multiply-adds\n";
+        }
         table
     }
 }
@@ -68,4 +72,19 @@ fn thousands(n: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Dense, Flatten};
+
+    #[test]
+    fn test_time_flips_are_told() {
+        let told = |flip| {
+            let builder = Network::builder((2, 2, 1)).add(Flatten {}).add(Dense::new(2)).test_time_flip(flip);
+            builder.build().unwrap().summary().contains("mirror image: twice the multiply-adds\n")
+        };
+        assert_eq!((told(true), told(false)), (true, false));
+    }
 }

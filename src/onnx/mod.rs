@@ -16,6 +16,7 @@
 //! | [`Dropout`](crate::nn::Dropout) | nothing: inference drops nothing | `Dropout`, `Identity`: nothing |
 //! | [`Flatten`](crate::nn::Flatten) | `Transpose` to NHWC, `Flatten` | `Reshape` to (batch, values), `Squeeze` |
 //! | [`Residual`](crate::nn::Residual) | its body, its shortcut, `Add` | |
+//! | [`test_time_flip`](crate::network::NetworkBuilder::test_time_flip) | `Slice` by columns backwards and `Concat` before the layers, `Reshape` to (2, batch, outputs) and `ReduceMean` behind them | |
 //! | the softmax of [`predict`](crate::network::Network::predict) | `Softmax` at the end | `LogSoftmax` |
 //!
 //! # Layout

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
 
-from common import arguments, run
+from common import arguments, flipping, run
 
 # Probabilities: what issue and documentation promise. Both sides compute in float32, and differ by some 1e-6.
 TOLERANCE = 1e-4
@@ -226,6 +226,7 @@ def main():
     files = demo_pictures(args.demo, args.scratch / "demo-pictures")
     print(f"onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}")
     check_export(args, model, files, "demo")
+    check_export(args, flipping(model, args.scratch / "flipping.safetensors"), files, "flipped")
     photos = sorted(PHOTOS.glob("*/*.jpg"))
     photos = photos[:: max(1, len(photos) // 40)]
     if photos:

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from common import arguments, run
+from common import arguments, flipping, run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -48,6 +48,26 @@ def check_arrays(model):
     print(f"safetensors.numpy: every array by its documented name and shape; {width} classes")
 
 
+def check_answers(flowers, model, files, about):
+    """PyTorch says of photos what floret says; what that is."""
+    script = ROOT / "examples/python/load_in_pytorch.py"
+    theirs = [json.loads(line) for line in run(sys.executable, script, model, *files).splitlines()]
+    ours = [json.loads(line) for line in run(flowers, "predict", "--json", "--model", model, *files).splitlines()]
+    assert [a["file"] for a in ours] == [a["file"] for a in theirs] == [str(file) for file in files]
+    worst = 0.0
+    for our, their in zip(ours, theirs):
+        assert list(our["probabilities"]) == list(their["probabilities"])
+        p, q = (np.array(list(a["probabilities"].values())) for a in (our, their))
+        assert our["class"] == max(our["probabilities"], key=our["probabilities"].get)
+        assert our["probability"] == p.max() and abs(p.sum() - 1) < 1e-5
+        worst = max(worst, abs(p - q).max())
+    assert worst < TOLERANCE, f"probabilities differ by {worst}"
+    classes = sorted({our["class"] for our in ours})
+    print(f"PyTorch: {about}, {len(classes)} classes among the answers; "
+          f"probabilities differ by {worst:.1e} at most (limit {TOLERANCE})")
+    return ours
+
+
 def main():
     args = arguments(__doc__)
     model = args.demo / "run-seed-1" / "model.safetensors"
@@ -63,21 +83,10 @@ def main():
         photo.convert("RGB").resize((size, size), Image.Resampling.BILINEAR).save(args.scratch / f"{number:03}.png")
     files = sorted(args.scratch.glob("*.png"))
 
-    script = ROOT / "examples/python/load_in_pytorch.py"
-    theirs = [json.loads(line) for line in run(sys.executable, script, model, *files).splitlines()]
-    ours = [json.loads(line) for line in run(args.flowers, "predict", "--json", "--model", model, *files).splitlines()]
-    assert [a["file"] for a in ours] == [a["file"] for a in theirs] == [str(file) for file in files]
-    worst = 0.0
-    for our, their in zip(ours, theirs):
-        assert list(our["probabilities"]) == list(their["probabilities"])
-        p, q = (np.array(list(a["probabilities"].values())) for a in (our, their))
-        assert our["class"] == max(our["probabilities"], key=our["probabilities"].get)
-        assert our["probability"] == p.max() and abs(p.sum() - 1) < 1e-5
-        worst = max(worst, abs(p - q).max())
-    assert worst < TOLERANCE, f"probabilities differ by {worst}"
-    classes = sorted({our["class"] for our in ours})
-    print(f"PyTorch: {len(files) - len(real)} demo and {len(real)} real photos, {len(classes)} classes among the answers; "
-          f"probabilities differ by {worst:.1e} at most (limit {TOLERANCE})")
+    about = f"{len(files) - len(real)} demo and {len(real)} real photos"
+    plain = check_answers(args.flowers, model, files, about)
+    flipped = check_answers(args.flowers, flipping(model, args.scratch / "flipping.safetensors"), files, f"{about}, flipped")
+    assert plain != flipped, "test-time flips change nothing"
 
     # A picture of the reasons, and a line for what is no photo.
     picture = args.scratch / "why" / "heat.png"

@@ -1,6 +1,7 @@
 """What the checks share: their arguments, and running `flowers`."""
 
 import argparse
+import json
 import pathlib
 import subprocess
 
@@ -20,3 +21,17 @@ def run(program, *args):
     if done.returncode != 0:
         raise SystemExit(f"{program} {' '.join(map(str, args))}\nexit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def flipping(model, out):
+    """Writes a model with the same weights that answers with the mean for a photo and its mirror image."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    with safe_open(model, "np") as file:
+        metadata = file.metadata()
+    about = json.loads(metadata["floret"])
+    about["network"]["test_time_flip"] = True
+    del about["crc32c"]  # that of the file as it was
+    save_file(load_file(model), out, {**metadata, "floret": json.dumps(about)})
+    return out

@@ -5,6 +5,7 @@ mod common;
 mod foreign;
 mod graphs;
 mod hostile;
+mod mirror;
 mod networks;
 mod round_trip;
 mod structure;

@@ -32,7 +32,7 @@ fn builder(rng: &mut ChaCha8Rng) -> NetworkBuilder {
     for _ in 0..rng.random_range(0..4) {
         builder = vector_layer(builder, rng);
     }
-    builder.add_named("logits", Dense::new(rng.random_range(1..6)))
+    builder.add_named("logits", Dense::new(rng.random_range(1..6))).test_time_flip(rng.random())
 }
 
 fn image_layer(builder: NetworkBuilder, rng: &mut ChaCha8Rng) -> NetworkBuilder {

@@ -37,6 +37,7 @@ proptest! {
             let bytes = encode(&network, None, &options).unwrap();
             let back = decode(&bytes, &ImportOptions::default()).unwrap().network;
             prop_assert_eq!(layers(&network), layers(&back));
+            prop_assert_eq!(network.spec().test_time_flip, back.spec().test_time_flip);
             let arrays = |network: &Network| -> Vec<_> {
                 network.arrays().map(|(param, values)| (param.name.clone(), values.to_owned())).collect()
             };

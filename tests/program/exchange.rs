@@ -17,6 +17,9 @@ fn a_model_goes_out_as_onnx_and_comes_back() {
     holds(&said, &["wrote net.onnx", "fitted to 32x32 (--fit resize)", "float32 (batch, 32, 32, 3)"]);
     let said = succeeds(folder, &export(&["levels.ONNX", "--with-preprocessing", "--layout", "nchw"]));
     holds(&said, &["wrote levels.ONNX", "uint8 (batch, 3, 32, 32)"]);
+    // The recipe's network answers with the mean for a photo and its mirror image.
+    holds(&said, &["computes each photo and its mirror image"]);
+    holds(&succeeds(folder, &export(&["net.ckpt"])), &["these are the weights alone", "mirror image"]);
 
     let said = succeeds(folder, &["import", "net.onnx", "--out", "back.safetensors"]);
     holds(&said, &["wrote back.safetensors: 2 classes (blue, red)"]);

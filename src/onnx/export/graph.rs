@@ -85,12 +85,22 @@ impl Graph {
 
     /// Adds a constant of floats; its name.
     pub fn floats(&mut self, name: &str, values: ArrayViewD<'_, f32>) -> String {
-        let name = self.unique(name);
         let mut raw_data = Vec::with_capacity(size_of::<f32>() * values.len());
         values.iter().for_each(|value| raw_data.extend_from_slice(&value.to_le_bytes()));
+        self.constant(name, DataType::Float, values.shape(), raw_data)
+    }
+
+    /// Adds a constant list of whole numbers; its name.
+    pub fn ints(&mut self, name: &str, values: &[i64]) -> String {
+        let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(name, DataType::Int64, &[values.len()], raw_data)
+    }
+
+    fn constant(&mut self, name: &str, kind: DataType, shape: &[usize], raw_data: Vec<u8>) -> String {
+        let name = self.unique(name);
         self.graph.initializer.push(TensorProto {
-            dims: values.shape().iter().map(|&size| size as i64).collect(),
-            data_type: DataType::Float.into(),
+            dims: shape.iter().map(|&size| size as i64).collect(),
+            data_type: kind.into(),
             name: name.clone(),
             raw_data,
             ..TensorProto::default()

@@ -2,6 +2,7 @@
 
 mod graph;
 mod layers;
+mod mirror;
 mod preprocessing;
 
 use std::io::Write;
@@ -133,10 +134,17 @@ fn graph(network: &Network, options: &ExportOptions) -> Result<GraphProto, OnnxE
     if options.layout == Layout::Nhwc {
         images = layers::to_nchw(&mut graph, "input", &images);
     }
+    let flip = network.spec().test_time_flip;
+    if flip {
+        images = mirror::with_mirror_images(&mut graph, &images);
+    }
     let input = Value { name: images, shape: network.input() };
     let arrays = Arrays::of(network);
-    let logits = layers::chain(&mut graph, &arrays, "", &network.spec().layers, input)?.name;
-    graph.rename(&logits, LOGITS);
+    let outputs = layers::chain(&mut graph, &arrays, "", &network.spec().layers, input)?.name;
+    match flip {
+        true => mirror::means(&mut graph, &outputs, network.outputs()),
+        false => graph.rename(&outputs, LOGITS),
+    }
 
     let classes = [Axis::Batch, Axis::Size(network.outputs())];
     let softmax = matches!(network.spec().loss, Loss::SoftmaxCrossEntropy(_));

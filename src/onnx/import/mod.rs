@@ -2,6 +2,7 @@
 
 mod constants;
 mod files;
+mod mirror;
 mod model;
 mod nodes;
 mod operators;
@@ -22,7 +23,7 @@ use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::sniff::{ONNX, looks_like};
 use files::Files;
 use model::Model;
-use nodes::Importer;
+use nodes::{Importer, Layers};
 use steps::Emitted;
 
 /// The largest file that is read: protocol buffer messages end there.
@@ -92,9 +93,10 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<
             model.opset
         )));
     }
-    let (input, layers) = Importer::new(&model, Files::new(folder, bytes.len()), options)?.layers()?;
+    let importer = Importer::new(&model, Files::new(folder, bytes.len()), options)?;
+    let Layers { input, layers, test_time_flip } = importer.layers()?;
     let loss = entry(&model, metadata::LOSS)?.unwrap_or_default();
-    let network = build(NetworkSpec { input, layers: Vec::new(), loss, test_time_flip: false }, layers)?;
+    let network = build(NetworkSpec { input, layers: Vec::new(), loss, test_time_flip }, layers)?;
     let info = info(&model, &network)?;
     Ok(Imported { network, info })
 }

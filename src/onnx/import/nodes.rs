@@ -35,6 +35,21 @@ pub enum Order {
     Chw { height: usize, width: usize, channels: usize },
 }
 
+/// Whether a value is of mirror images too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mirror {
+    /// It is of the images that the graph takes.
+    No,
+    /// Of their mirror images alone.
+    Alone,
+    /// Of the images, and behind them of their mirror images.
+    Behind,
+    /// The same, the two along an axis of their own before the others.
+    Apart,
+    /// The mean of the two.
+    Mean,
+}
+
 /// A value that depends on the images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activation {
@@ -43,6 +58,7 @@ pub struct Activation {
     /// How the graph sees it.
     pub axes: Vec<Axis>,
     pub order: Order,
+    pub mirror: Mirror,
     /// Whether a softmax was taken of it.
     pub softmax: bool,
     /// Zeros around it that await their convolution: top, left, bottom, right.
@@ -131,6 +147,15 @@ impl<'a> Node<'a> {
     }
 }
 
+/// What a graph is.
+pub struct Layers {
+    /// The shape of the images.
+    pub input: Shape,
+    pub layers: Vec<Emitted>,
+    /// As in [`NetworkSpec`](crate::network::NetworkSpec).
+    pub test_time_flip: bool,
+}
+
 /// A graph on its way to a network.
 pub struct Importer<'a> {
     model: &'a Model<'a>,
@@ -153,14 +178,15 @@ impl<'a> Importer<'a> {
             return Err(ImportError::Model("it takes not one input; one is wanted, the images".into()));
         };
         let (input, axes) = input_shape(images, options, &graph.nodes)?;
+        let (order, mirror) = (Order::Own, Mirror::No);
         let images_value =
-            Activation { step: Steps::INPUT, axes, order: Order::Own, softmax: false, pads: [0; 4] };
+            Activation { step: Steps::INPUT, axes, order, mirror, softmax: false, pads: [0; 4] };
         values.insert(images.name, Value::Activation(images_value));
         Ok(Self { model, values, steps: Steps::new(input), files, input })
     }
 
-    /// The shape of the input, and the layers in their order.
-    pub fn layers(mut self) -> Result<(Shape, Vec<Emitted>), ImportError> {
+    /// Walks over the nodes.
+    pub fn layers(mut self) -> Result<Layers, ImportError> {
         for node in &self.model.graph.nodes {
             let value = self.operator(node)?;
             let Some(name) = node.outputs.first() else {
@@ -173,13 +199,13 @@ impl<'a> Importer<'a> {
                 );
             }
         }
-        let output = self.output()?;
+        let (output, mirror) = self.output()?;
         let layers = self.steps.chain(output).map_err(ImportError::Model)?;
-        Ok((self.input, layers))
+        Ok(Layers { input: self.input, layers, test_time_flip: mirror == Mirror::Mean })
     }
 
     /// The network's last value. Several outputs must be that value and its softmax.
-    fn output(&self) -> Result<StepId, ImportError> {
+    fn output(&self) -> Result<(StepId, Mirror), ImportError> {
         let mut last = None;
         for name in &self.model.graph.outputs {
             let failed =
@@ -193,7 +219,13 @@ impl<'a> Importer<'a> {
             if value.pads != [0; 4] {
                 return Err(failed("is a padded image"));
             }
-            if *last.get_or_insert(value.step) != value.step {
+            if !matches!(value.mirror, Mirror::No | Mirror::Mean) {
+                return Err(failed(
+                    "is of mirror images: their outputs' means with those of the images are wanted",
+                ));
+            }
+            let found = (value.step, value.mirror);
+            if *last.get_or_insert(found) != found {
                 return Err(failed("is another value than the first: a network of floret has one output"));
             }
         }
@@ -228,6 +260,7 @@ impl<'a> Importer<'a> {
         if value.softmax {
             return Err(node.unsupported("it takes a softmax, which is supported at the end alone"));
         }
+        self.check_mirror(node, &value)?;
         Ok(value)
     }
 

@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, Axis as ArrayAxis, IxDyn};
 
 use super::model::Node;
-use super::nodes::{Activation, Axis, Importer, NodeResult, Order, Value};
+use super::nodes::{Activation, Axis, Importer, Mirror, NodeResult, Order, Value};
 use super::sizes::{Size, Sizes, wrapped};
 use super::slide::{Slide, slide};
 use crate::nn::{
@@ -68,6 +68,7 @@ impl<'a> Importer<'a> {
         if x.softmax {
             return Err(node.unsupported("it takes a softmax, which is supported at the end alone"));
         }
+        self.check_mirror(node, &x)?;
         let [height, width, channels] = self.image(node, &x)?;
         node.expect_int("group", 1)?;
         let kernel = self.floats(node, 1)?;
@@ -152,7 +153,7 @@ impl<'a> Importer<'a> {
         }
         let (a, b) = (self.activation(node, 0)?, self.activation(node, 1)?);
         let (shape_a, shape_b) = (self.steps.shape(a.step), self.steps.shape(b.step));
-        if shape_a != shape_b || (&a.axes, a.order) != (&b.axes, b.order) {
+        if shape_a != shape_b || (&a.axes, a.order, a.mirror) != (&b.axes, b.order, b.mirror) {
             return Err(
                 node.unsupported(format!("it adds values of different shapes: {shape_a} and {shape_b}"))
             );
@@ -220,6 +221,9 @@ impl<'a> Importer<'a> {
 
     /// The mean over all pixels.
     fn reduce_mean(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
+        if self.any_activation(node, 0)?.mirror == Mirror::Apart {
+            return self.mean_of_both(node);
+        }
         let x = self.activation(node, 0)?;
         let axes = self.constants(node, "axes", 1)?.unwrap_or_default();
         let axes: Option<Vec<usize>> =

@@ -25,6 +25,7 @@ impl<'a> Importer<'a> {
     /// `Shape`: the sizes of a value, from `start` to `end`.
     pub(super) fn shape_of(&mut self, node: &Node<'a>) -> NodeResult<'a> {
         let x = self.activation(node, 0)?;
+        self.check_batch(node, &x)?;
         let image = match self.steps.shape(x.step) {
             Shape::Image { height, width, channels } => [height, width, channels],
             Shape::Vector(len) => [1, 1, len],
@@ -58,8 +59,11 @@ impl<'a> Importer<'a> {
         Ok(Value::Sizes(Sizes { sizes }))
     }
 
-    /// `Slice` of sizes, by constant bounds and steps of 1.
+    /// `Slice` of sizes, by constant bounds and steps of 1; or of images.
     pub(super) fn slice(&mut self, node: &Node<'a>) -> NodeResult<'a> {
+        if let Value::Activation(_) = self.value(node, 0)? {
+            return self.mirrored(node).map(Value::Activation);
+        }
         let from = self.sizes(node, 0)?;
         let rank = from.len() as i64;
         let bound = |index: usize| match self.sizes(node, index)?[..] {
@@ -76,8 +80,11 @@ impl<'a> Importer<'a> {
         Ok(Value::Sizes(Sizes { sizes: from.get(start..end).unwrap_or_default().to_vec() }))
     }
 
-    /// `Concat` of sizes.
+    /// `Concat` of sizes, or of images.
     pub(super) fn concat(&mut self, node: &Node<'a>) -> NodeResult<'a> {
+        if let Value::Activation(_) = self.value(node, 0)? {
+            return self.beside_each_other(node).map(Value::Activation);
+        }
         let mut sizes = Vec::new();
         for index in 0..node.inputs.len() {
             sizes.extend(self.sizes(node, index)?);

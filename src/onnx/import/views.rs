@@ -1,7 +1,7 @@
 //! Operators that compute nothing floret has to compute: other looks at the same values.
 
 use super::model::{FLOAT, Node};
-use super::nodes::{Activation, Axis, Importer, NCHW, NHWC, NodeResult, Order, Value};
+use super::nodes::{Activation, Axis, Importer, Mirror, NCHW, NHWC, NodeResult, Order, Value};
 use super::sizes::{Size, wrapped};
 use crate::nn::{Flatten, Shape};
 use crate::onnx::ImportError;
@@ -42,6 +42,10 @@ impl<'a> Importer<'a> {
         }
         let x = self.activation(node, 0)?;
         let shape = self.sizes(node, 1)?;
+        if let Some(apart) = self.apart(&x, &shape) {
+            return Ok(Value::Activation(apart));
+        }
+        self.check_batch(node, &x)?;
         let len = self.steps.shape(x.step).len() as i64;
         // Of a batch that the graph has fixed any number will do.
         let is_flat = match shape[..] {
@@ -125,7 +129,10 @@ impl<'a> Importer<'a> {
     }
 
     pub(super) fn softmax(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
-        let x = self.activation(node, 0)?;
+        let mut x = self.any_activation(node, 0)?;
+        if x.mirror != Mirror::Mean || x.softmax {
+            x = self.activation(node, 0)?;
+        }
         let last = node.int("axis")?.is_none_or(|axis| matches!(axis, -1 | 1));
         if x.axes != [Axis::Batch, Axis::Flat] || !last {
             return Err(

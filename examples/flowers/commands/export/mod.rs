@@ -18,7 +18,7 @@ use crate::{Result, ui};
 /// OUT.onnx: an ONNX graph, for onnxruntime and other programs.
 ///
 /// PREFIX.ckpt, PREFIX.ckpt-100: a TensorFlow checkpoint: OUT.index and OUT.data-00000-of-00001, and a file `checkpoint` beside
-/// them that names it as the latest.
+/// them that names it as the latest. It holds the weights alone, without what is done to photos before and to outputs after.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model, such as run/model.safetensors

@@ -79,5 +79,8 @@ pub fn write(out: &Path, network: &Network, info: &ModelInfo, args: &Args) -> Re
             "of each photo's values the mean is taken off, and they are divided by their deviation (no less than 1 / sqrt of their number)"
         );
     }
+    if network.spec().test_time_flip {
+        say!("the graph itself computes each photo and its mirror image, and gives the mean");
+    }
     Ok(())
 }

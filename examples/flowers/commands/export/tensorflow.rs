@@ -39,6 +39,12 @@ pub fn write(out: &Path, network: &Network, args: &Args) -> Result<()> {
         let tensor = names.tensor(&param.name).unwrap_or_default();
         say!("  {} {:?}", ui::escaped(tensor), param.shape);
     }
+    if network.spec().test_time_flip {
+        say!(
+            "these are the weights alone: floret answers with the mean logits of a photo and its mirror image, and so must who \
+             restores them"
+        );
+    }
     say!(
         "Look at it:   python -c 'import sys, tensorflow as tf; print(tf.train.list_variables(sys.argv[1]))' {shell}"
     );
