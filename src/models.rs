@@ -88,7 +88,12 @@ pub fn residual(image_size: usize, classes: usize, widths: &[usize], dropout: f3
     builder.add_named("logits", Dense::new(classes).kernel_init(Init::HeNormal))
 }
 
-/// The [`residual`] network for photos of about 64 pixels: 32, 64, 128 and 256 channels, 1.9 million weights.
+/// The [`residual`] network for photos of about 64 pixels and two cores: 32, 64, 128 and 256 channels, 1.9 million weights.
 pub fn residual_small(image_size: usize, classes: usize, dropout: f32) -> NetworkBuilder {
     residual(image_size, classes, &[32, 64, 128, 256], dropout)
+}
+
+/// The [`residual`] network for photos of about 96 to 144 pixels: one more stage of 256 channels, 3.7 million weights.
+pub fn residual_large(image_size: usize, classes: usize, dropout: f32) -> NetworkBuilder {
+    residual(image_size, classes, &[32, 64, 128, 256, 256], dropout)
 }

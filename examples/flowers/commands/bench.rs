@@ -74,8 +74,10 @@ enum Model {
     Reference,
     /// Six 3x3 convolutions and a dense layer
     Vgg,
-    /// Residual, with batch norm: what `flowers train` trains
-    Residual,
+    /// Residual, with batch norm: what `flowers train` trains on small images
+    Small,
+    /// The same with one stage more, for larger ones
+    Large,
 }
 
 const PEER: &str = concat!("floret ", env!("CARGO_PKG_VERSION"));
@@ -119,7 +121,8 @@ fn network(args: &Args, classes: usize) -> NetworkBuilder {
     match args.network {
         Model::Reference => models::seed(args.image_size, classes, 0.0),
         Model::Vgg => models::vgg(args.image_size, classes),
-        Model::Residual => models::residual_small(args.image_size, classes, 0.0),
+        Model::Small => models::residual_small(args.image_size, classes, 0.0),
+        Model::Large => models::residual_large(args.image_size, classes, 0.0),
     }
 }
 

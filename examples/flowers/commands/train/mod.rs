@@ -78,7 +78,8 @@ pub struct Args {
     /// is time for; with --epochs 96, with --recipe script 64]
     #[arg(long, value_parser = args::image_size, value_name = "PIXELS")]
     image_size: Option<usize>,
-    /// The network's architecture [default: residual; with --recipe script reference]
+    /// The network's architecture [default: small, for images of 112 pixels and more large; with --recipe script
+    /// reference]
     #[arg(long, value_enum)]
     network: Option<Architecture>,
     /// Photos in a step [default: 64, fewer where there are few photos]
@@ -191,10 +192,11 @@ fn fit_into(
     args: &Args,
     begin: &Begin,
 ) -> Result<Deadline> {
-    let plan = Plan::measure(settings, begin, census)?;
+    let mut plan = Plan::measure(settings, begin, census)?;
     let seconds = 60.0 * minutes;
     if let (Begin::New, None) = (begin, args.image_size) {
-        plan.choose_size(settings, seconds);
+        plan.choose(settings, args.network, seconds);
+        plan = Plan::measure(settings, begin, census)?;
     }
     let training = seconds - plan.conclusion(settings);
     let epochs = plan.epochs(settings, training).clamp(1.0, settings.epochs as f64);

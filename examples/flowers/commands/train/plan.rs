@@ -5,6 +5,7 @@ use std::time::Instant;
 use ndarray::Array4;
 
 use super::census::Census;
+use super::recipe::Architecture;
 use super::{Begin, Settings};
 use crate::Result;
 use crate::ui::{self, say};
@@ -70,14 +71,13 @@ impl Plan {
         Ok(Self { train, eval, step, decoding })
     }
 
-    /// Chooses the image size for a training of so many seconds.
-    pub fn choose_size(&self, settings: &mut Settings, seconds: f64) {
+    /// Chooses the image size for a training of so many seconds; the network too, unless it is `given`.
+    pub fn choose(&self, settings: &mut Settings, given: Option<Architecture>, seconds: f64) {
         let enough = ENOUGH_EPOCHS.max(ENOUGH_VIEWS / self.train as f64).min(settings.epochs as f64);
-        settings.set_image_size(SIZES[0]);
         for size in SIZES {
             let mut larger = settings.clone();
-            larger.set_image_size(size);
-            if self.epochs(&larger, seconds) >= enough {
+            larger.set_network(given.unwrap_or(Architecture::for_size(size)), size);
+            if size == SIZES[0] || self.epochs(&larger, seconds) >= enough {
                 *settings = larger;
             }
         }

@@ -35,8 +35,10 @@ impl Recipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
-    /// Residual, with batch norm: 1.9 million weights, for photos of any size
-    Residual,
+    /// Residual, with batch norm: 1.9 million weights, for images of about 64 pixels
+    Small,
+    /// The same with one stage more: 3.7 million weights, for larger images
+    Large,
     /// The script's five convolutions and three dense layers: 8.6 million weights at 64 pixels
     Reference,
 }
@@ -157,18 +159,27 @@ impl Regularization {
     }
 }
 
+/// The side in evaluation from which the larger network is worth its time.
+const LARGE: usize = 112;
+
 impl Architecture {
     /// The network for images of a side of `image_size`.
     pub fn network(self, image_size: usize, classes: usize, dropout: f32, kernels: Init) -> NetworkBuilder {
         match self {
-            Architecture::Residual => models::residual_small(image_size, classes, dropout),
+            Architecture::Small => models::residual_small(image_size, classes, dropout),
+            Architecture::Large => models::residual_large(image_size, classes, dropout),
             Architecture::Reference => models::seed_with(image_size, classes, dropout, kernels),
         }
     }
 
     /// Whether it can train on images of other sizes than it is evaluated with.
     pub fn is_sizeless(self) -> bool {
-        self == Architecture::Residual
+        self != Architecture::Reference
+    }
+
+    /// The one that suits images of this side in evaluation.
+    pub fn for_size(image_size: usize) -> Self {
+        if image_size < LARGE { Architecture::Small } else { Architecture::Large }
     }
 }
 

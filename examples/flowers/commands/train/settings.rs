@@ -95,14 +95,15 @@ impl Settings {
         let batch_size =
             args.batch_size.unwrap_or(if script { BATCH_SIZE } else { batch_size(census.photos()) });
         let optimizer = args.optimizer.unwrap_or(if script { Rule::Sgd } else { Rule::Momentum });
-        let network =
-            args.network.unwrap_or(if script { Architecture::Reference } else { Architecture::Residual });
+        let image_size = args.image_size.unwrap_or(if script { 64 } else { IMAGE_SIZE });
+        let usual = if script { Architecture::Reference } else { Architecture::for_size(image_size) };
+        let network = args.network.unwrap_or(usual);
         let learning_rate = match (optimizer, network) {
             // The script's own.
             (Rule::Sgd, _) if script => 0.0005,
             (Rule::Sgd | Rule::Momentum, Architecture::Reference) => 0.02 / recipe.gradient_scale(batch_size),
             // A step's noise grows as its batch shrinks (Goyal et al. 2017).
-            (Rule::Sgd | Rule::Momentum, Architecture::Residual) => {
+            (Rule::Sgd | Rule::Momentum, Architecture::Small | Architecture::Large) => {
                 0.05 * batch_size as f32 / BATCH_SIZE as f32
             }
             // These divide by the gradients' size themselves.
@@ -112,7 +113,6 @@ impl Settings {
             (None, None) if !script => Some(MINUTES),
             (minutes, _) => minutes,
         };
-        let image_size = args.image_size.unwrap_or(if script { 64 } else { IMAGE_SIZE });
         let augment = args.augment.unwrap_or(if script { Augmentation::None } else { Augmentation::Strong });
         let mut settings = Self {
             network,
@@ -139,13 +139,13 @@ impl Settings {
             skip_bad: args.records.skip_bad,
             keys: args.records.keys.clone(),
         };
-        settings.set_image_size(image_size);
+        settings.set_network(network, image_size);
         settings
     }
 
-    /// Sets the side of the images that the network is evaluated with, and with it those it trains on.
-    pub fn set_image_size(&mut self, image_size: usize) {
-        self.image_size = image_size;
+    /// Sets the network and the side of the images that it is evaluated with, and with it those it trains on.
+    pub fn set_network(&mut self, network: Architecture, image_size: usize) {
+        (self.network, self.image_size) = (network, image_size);
         let shrinks = self.network.is_sizeless() && self.augment == Augmentation::Strong;
         self.train_sizes = if shrinks { recipe::train_sizes(image_size) } else { vec![image_size] };
     }
@@ -334,7 +334,7 @@ mod tests {
 
     fn good() -> Settings {
         Settings {
-            network: Architecture::Residual,
+            network: Architecture::Small,
             image_size: 64,
             train_sizes: recipe::train_sizes(64),
             batch_size: 64,

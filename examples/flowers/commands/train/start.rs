@@ -29,7 +29,7 @@ pub fn read(path: &Path, settings: &mut Settings, flags: &Args, classes: &[Strin
     }
     args::image_size(&side.to_string())
         .map_err(|error| format!("{path} takes images of {side}x{side}: {error}"))?;
-    settings.set_image_size(side);
+    settings.set_network(settings.network, side);
     // Only some networks can train on smaller images.
     let mut network = network;
     let smaller = settings.train_sizes.iter().try_for_each(|&size| network.set_input((size, size, 3)));
