@@ -739,3 +739,47 @@ fn a_training_loader_serves_evaluation_without_decoding_anew_where_it_can() {
     assert_eq!(batches(&evaluation(SIZE + 3).unwrap(), 0), wanted[1], "from the cache");
     assert!(evaluation(SIZE).unwrap().epoch(0).next().unwrap().is_err(), "nothing is cached");
 }
+
+// ---------------------------------------------------------------- other sizes, and what there is
+
+/// The same photos, changed alike, from one cache: only the number of pixels differs.
+#[test]
+fn a_loader_at_another_size_makes_what_one_opened_at_it_makes() {
+    let data = drawn(13, Compression::Plain);
+    let loader = Loader::open(&data.shards, augmented()).unwrap();
+    for size in [SIZE - 4, SIZE, SIZE + 3] {
+        let options = LoaderOptions { preprocess: Preprocess::new(size), ..augmented() };
+        let wanted = Loader::open(&data.shards, options).unwrap();
+        let other = loader.at_size(size).unwrap();
+        assert_eq!(other.options().preprocess.image_size, size);
+        for epoch in [0, 1] {
+            assert!(batches(&other, epoch) == batches(&wanted, epoch), "{size}");
+        }
+    }
+    let refused = |loader: &Loader, size| loader.at_size(size).unwrap_err().to_string();
+    assert!(
+        refused(&loader, SIZE + 4).contains("the source size (13) must not be under the image size (14)")
+    );
+    assert!(refused(&loader, 0).contains("at least 1"));
+    let plain = Loader::open(&data.shards, options()).unwrap();
+    assert!(refused(&plain, SIZE - 1).contains("only be made with augmentation"));
+    assert!(plain.at_size(SIZE).is_ok());
+}
+
+#[test]
+fn records_are_counted_by_class_without_those_that_are_bad() {
+    let folder = tempdir().unwrap();
+    let mut records = payloads(22, CLASSES);
+    let labels: Vec<usize> = records
+        .iter()
+        .map(|r| ImageExample::parse(r, &ImageSchema::default()).unwrap().label as usize)
+        .collect();
+    records[3] = b"no example".to_vec();
+    let mut wanted = vec![0; CLASSES];
+    labels.iter().enumerate().filter(|(place, _)| *place != 3).for_each(|(_, label)| wanted[label - 1] += 1);
+    let shards = write_shards(folder.path(), &records, 2, Compression::Gzip);
+    let counts = |options| Loader::open(&shards, options).unwrap().class_counts();
+    assert_eq!(counts(options()), wanted);
+    // Labels beyond the classes are no one's.
+    assert_eq!(counts(LoaderOptions { classes: 2, ..options() }), wanted[..2]);
+}

@@ -245,6 +245,17 @@ fn options_that_make_no_sense_are_refused() {
     }
 }
 
+/// Though it could be set to that size.
+#[test]
+fn a_network_for_other_images_is_refused_and_stays_as_it_is() {
+    let (_folder, shards) = data();
+    let mut other = network(SIZE + 2).build().unwrap();
+    let mut trainer = Trainer::new(TrainOptions::new(1, 0.1));
+    let error = trainer.run(&mut other, &mut sgd(), &loader(&shards), None, &mut []).unwrap_err().to_string();
+    assert!(error.contains("the network takes images of 18x18x3") && error.contains("16x16x3"), "{error}");
+    assert_eq!(other.input(), (SIZE + 2, SIZE + 2, 3).into());
+}
+
 #[test]
 fn mixed_batches_are_what_the_network_learns_from() {
     let (_folder, shards) = data();

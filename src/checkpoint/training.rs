@@ -111,8 +111,8 @@ pub struct SavedTraining {
     slots: Vec<(String, Vec<f32>)>,
 }
 
-/// Reads what [`save_training`] wrote. What is said of memory at [`load_model`](super::load_model) holds here too, and the
-/// optimizer's arrays take the memory of the weights once each, at most 8 times.
+/// Reads what [`save_training`] wrote. What is said of memory at [`load_model`](super::load_model) holds here too; the
+/// average is a second network, and the optimizer's arrays take the memory of the weights once each, at most 8 times.
 ///
 /// # Errors
 /// A file that can't be read, is of another kind, is damaged, or whose arrays do not fit its network.

@@ -7,7 +7,8 @@ use super::pace::Pace;
 use super::{Progress, TrainError, TrainOptions};
 use crate::batch::{Batch, Loader};
 use crate::metrics::Evaluation;
-use crate::network::Network;
+use crate::network::{Network, NetworkError};
+use crate::nn::Shape;
 use crate::optim::Optimizer;
 
 /// The loop over epochs.
@@ -96,6 +97,10 @@ impl Trainer {
     ) -> Result<Ended, TrainError> {
         self.options.check()?;
         self.progress.check_data(train, eval)?;
+        let (want, got) = (network.input(), Shape::from(input(train, None)));
+        if want != got {
+            return Err(NetworkError::ImageShape { want, got }.into());
+        }
         let batches = train.batches();
         if self.progress.batch > batches {
             return Err(TrainError::Position { batch: self.progress.batch, batches });

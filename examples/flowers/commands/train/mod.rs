@@ -78,7 +78,7 @@ pub struct Args {
     /// is time for; with --epochs 96, with --recipe script 64]
     #[arg(long, value_parser = args::image_size, value_name = "PIXELS")]
     image_size: Option<usize>,
-    /// The network's architecture [default: small, for images of 112 pixels and more large; with --recipe script
+    /// The network's architecture [default: small, for images of 128 pixels and more large; with --recipe script
     /// reference]
     #[arg(long, value_enum)]
     network: Option<Architecture>,

@@ -160,7 +160,7 @@ impl Regularization {
 }
 
 /// The side in evaluation from which the larger network is worth its time.
-const LARGE: usize = 112;
+const LARGE: usize = 128;
 
 impl Architecture {
     /// The network for images of a side of `image_size`.
