@@ -115,19 +115,14 @@ impl Loader {
     /// A size of 0 or, with augmentation, over the source size; without augmentation, any other size than this loader's, since
     /// it is the one that photos are cached at.
     pub fn at_size(&self, image_size: usize) -> Result<Self, BatchError> {
-        let Dataset { options, index, cache, skips } = &*self.dataset;
-        let mut options = options.clone();
+        let mut options = self.options().clone();
         if options.augment.is_none() && image_size != options.preprocess.image_size {
             return Err(BatchError::Options(format!(
                 "images of another size ({image_size}) can only be made with augmentation"
             )));
         }
         options.preprocess.image_size = image_size;
-        if let Some(defect) = options.defect() {
-            return Err(BatchError::Options(defect));
-        }
-        let (index, cache, skips) = (Arc::clone(index), Arc::clone(cache), Arc::clone(skips));
-        Ok(Self { dataset: Arc::new(Dataset { options, index, cache, skips }) })
+        self.with(options, Arc::clone(&self.dataset.cache))
     }
 
     /// The same examples as evaluation by `preprocess` sees them: in the order of the shards, without augmentation or mixing
@@ -137,20 +132,22 @@ impl Loader {
     /// # Errors
     /// An image size of 0.
     pub fn for_evaluation(&self, preprocess: Preprocess) -> Result<Self, BatchError> {
-        let Dataset { options: own, index, cache, skips } = &*self.dataset;
-        let mut options = LoaderOptions { preprocess, ..own.clone() }.for_evaluation();
+        let mut options = LoaderOptions { preprocess, ..self.options().clone() }.for_evaluation();
         let fitted =
             |options: &LoaderOptions| Preprocess { image_size: options.fitted_size(), ..options.preprocess };
-        let cache = if fitted(&options) == fitted(own) {
-            Arc::clone(cache)
-        } else {
-            options.cache_bytes = 0;
-            Arc::new(Cache::new(index.len(), 0))
-        };
+        if fitted(&options) == fitted(self.options()) {
+            return self.with(options, Arc::clone(&self.dataset.cache));
+        }
+        options.cache_bytes = 0;
+        self.with(options, Arc::new(Cache::new(self.len(), 0)))
+    }
+
+    /// The same shards, served in another way.
+    fn with(&self, options: LoaderOptions, cache: Arc<Cache>) -> Result<Self, BatchError> {
         if let Some(defect) = options.defect() {
             return Err(BatchError::Options(defect));
         }
-        let (index, skips) = (Arc::clone(index), Arc::clone(skips));
+        let (index, skips) = (Arc::clone(&self.dataset.index), Arc::clone(&self.dataset.skips));
         Ok(Self { dataset: Arc::new(Dataset { options, index, cache, skips }) })
     }
 

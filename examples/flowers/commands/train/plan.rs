@@ -34,6 +34,7 @@ const STEPS: usize = 4;
 /// How long things take on this machine, with these photos.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
+    classes: usize,
     /// Photos to train on, and to evaluate on.
     train: usize,
     eval: usize,
@@ -68,7 +69,7 @@ impl Plan {
         let step = fastest / (settings.batch_size * size * size) as f64;
         let (train, eval) = (census.photos(), census.eval);
         let decoding = (train + eval) as f64 * DECODE / rayon::current_num_threads() as f64;
-        Ok(Self { train, eval, step, decoding })
+        Ok(Self { classes, train, eval, step, decoding })
     }
 
     /// Chooses the image size for a training of so many seconds; the network too, unless it is `given`.
@@ -77,7 +78,9 @@ impl Plan {
         for size in SIZES {
             let mut larger = settings.clone();
             larger.set_network(given.unwrap_or(Architecture::for_size(size)), size);
-            if size == SIZES[0] || self.epochs(&larger, seconds) >= enough {
+            let worth_it =
+                || self.epochs(&larger, seconds) >= enough && larger.fits_memory(self.classes, self.train);
+            if size == SIZES[0] || worth_it() {
                 *settings = larger;
             }
         }

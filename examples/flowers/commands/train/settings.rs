@@ -277,8 +277,12 @@ impl Settings {
         Ok(builder.build()?)
     }
 
-    /// The same, to be built.
-    pub fn builder(&self, classes: usize) -> NetworkBuilder {
+    /// Whether it does.
+    pub fn fits_memory(&self, classes: usize, photos: usize) -> bool {
+        memory::require(&self.builder(classes), self.batch_size.min(photos), self.image_size).is_ok()
+    }
+
+    fn builder(&self, classes: usize) -> NetworkBuilder {
         let kernels = match self.recipe {
             Recipe::Script => Init::TRUNCATED_NORMAL,
             Recipe::Default => Init::HeNormal,
