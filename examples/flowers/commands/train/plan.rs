@@ -47,7 +47,9 @@ pub struct Plan {
 impl Plan {
     /// Measures some steps on images of noise. It takes a second or two.
     pub fn measure(settings: &Settings, begin: &Begin, census: &Census) -> Result<Self> {
-        let (classes, size) = (census.classes.len(), settings.train_sizes[0]);
+        // The largest images take most of the time.
+        let size = settings.train_sizes.iter().copied().max().unwrap_or(settings.image_size);
+        let classes = census.classes.len();
         let mut network = match begin {
             Begin::New => settings.network(classes, census.photos())?,
             Begin::Model(start) => start.network(settings, census.photos())?,
