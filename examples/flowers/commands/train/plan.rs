@@ -15,7 +15,7 @@ const SIZES: [usize; 9] = [48, 64, 80, 96, 112, 128, 144, 176, 208];
 
 /// The photos seen in training, and the epochs, that larger images are worth the time from: with less, smaller images and more
 /// epochs gain more (docs/recipes.md).
-const ENOUGH_VIEWS: f64 = 120_000.0;
+const ENOUGH_VIEWS: f64 = 150_000.0;
 const ENOUGH_EPOCHS: f64 = 12.0;
 
 /// Evaluations under a budget, about: with test-time flips on larger images each costs as much as a fifth of an epoch.
