@@ -110,7 +110,7 @@ def check_histograms(log, out):
         assert np.abs(found[:, 2] - wanted[:, 2]).sum() <= 2 + 1e-6 * saved[name].size, tag
         assert found[:, 2].sum() == saved[name].size
         compared += 1
-    assert compared == 18, compared
+    assert compared == sum(name.startswith("network/") for name in saved) > 18, compared
     print("tensorboard.plugins.histogram: the same buckets of", compared, "arrays")
 
 

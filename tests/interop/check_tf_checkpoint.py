@@ -222,7 +222,7 @@ with tf.io.gfile.GFile(str(scratch / "floret/script.ckpt-7.index"), "rb") as fil
     assert file.read()[-8:] == bytes.fromhex("57fb808b247547db")
 
 # (c) There and back: a step in TensorFlow, an epoch in floret, a step in TensorFlow.
-run(flowers, "train", "--data", data, "--start-from", scratch / "script.safetensors", "--epochs", 1, "--out", scratch / "run", "--learning-rate", 0.001)
+run(flowers, "train", "--data", data, "--start-from", scratch / "script.safetensors", "--epochs", 1, "--out", scratch / "run", "--learning-rate", 0.001, "--average", 0, "--test-time-flip", "false")
 run(flowers, "export", "--model", scratch / "run/model.safetensors", "--names", "script", scratch / "floret/back.ckpt")
 script.restore(scratch / "floret/back.ckpt")
 assert_equal("Saver -> import -> train -> export -> Saver.restore", dict(zip(floret_names, script.values().values())), load_file(scratch / "run/model.safetensors"))
