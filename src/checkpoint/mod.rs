@@ -27,7 +27,8 @@
 //! network's layers are `conv1` to `conv5`, `fc1` to `fc3` and `logits`.
 //!
 //! The metadata entry `floret` is JSON: `network` with its `layers` in order (kind and hyper-parameters of each) and, where it is
-//! so, `test_time_flip`: true (the answer to an image is the mean logits of it and its mirror image), `classes` by output, and `preprocess` (`image_size`, `fit`, `orientation`). After that, an input is standardized as a whole:
+//! so, `test_time_flip`: true (the answer to an image is the mean logits of it and its mirror image), `classes` by output, and
+//! `preprocess` (`image_size`, `fit`, `orientation`). After that, an input is standardized as a whole:
 //! `(x - mean) / max(deviation, 1 / sqrt(n))` of its n levels. `examples/python/load_in_pytorch.py` does it all for the reference
 //! network.
 //!

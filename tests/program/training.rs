@@ -238,3 +238,21 @@ fn each_piece_of_the_recipe_can_be_chosen() {
     let refused = run(folder, &train(&["--out", "x", "--dropout", "1"]));
     holds(&text(&refused.stderr), &["--dropout", "a number from 0 to under 1 is wanted"]);
 }
+
+/// Flags of the records are saved: a run goes on without them, also one that has a budget and looks at the photos first.
+#[test]
+fn a_run_under_a_budget_goes_on_without_the_flags_of_its_records() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
+    let shard = folder.join("data/train-00000-of-00001.tfrecord");
+    let mut bytes = fs::read(&shard).unwrap();
+    // The length of the first record.
+    bytes[2] ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let begin = ["train", "--data", "data", "--minutes", "0.05", "--skip-bad", "--out", "run"];
+    succeeds(folder, &begin);
+    let resume = ["train", "--data", "data", "--resume", "--out", "run"];
+    holds(&succeeds(folder, &resume), &["were done already"]);
+}

@@ -2,7 +2,7 @@
 
 use floret::batch::{Loader, LoaderOptions, Preprocess};
 
-use super::Args;
+use super::{Args, Settings};
 use crate::data::DataFolder;
 use crate::files::{EVAL, TRAIN};
 use crate::ui::note;
@@ -16,11 +16,21 @@ pub struct Census {
 }
 
 impl Census {
-    /// Counts the photos of a data folder, read as the flags say. Those that are bad are left out: training tells of them.
+    /// Counts the photos of a data folder, read as the flags of a new run say. Those that are bad are left out: training tells
+    /// of them.
     pub fn of(data: &DataFolder, args: &Args) -> Result<Self> {
         let mut options = LoaderOptions::new(Preprocess::new(1), data.classes.names().len());
         let records = &args.records;
         args::read_records(&mut options, &records.keys, records.label_offset, records.skip_bad);
+        Self::read(data, options)
+    }
+
+    /// The same, read as the settings of a run say.
+    pub fn of_run(data: &DataFolder, settings: &Settings) -> Result<Self> {
+        Self::read(data, settings.loader_options(data.classes.names().len()))
+    }
+
+    fn read(data: &DataFolder, options: LoaderOptions) -> Result<Self> {
         let eval = data.loader_if_any(EVAL, options.clone())?;
         let classes = data.loader(TRAIN, options)?.class_counts();
         Ok(Self { classes, eval: eval.as_ref().map_or(0, Loader::len) })

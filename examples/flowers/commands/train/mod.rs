@@ -145,17 +145,20 @@ pub fn run(args: &Args) -> Result<()> {
     ui::outlive_reader();
     let data = DataFolder::open(&args.data)?;
     let (run, saved) = folder::open(&args.out, args.resume)?;
-    let census = Census::of(&data, args).map_err(|error| explained(error, args.records.skip_bad))?;
-    let mut settings = match &saved {
-        Some(saved) => Settings::resumed(saved, args)?,
-        None => recipe_for(&census, args, data.classes.names()),
+    let (mut settings, census) = match &saved {
+        Some(saved) => (Settings::resumed(saved, args)?, None),
+        None => recipe_for(&data, args).map(|(settings, census)| (settings, Some(census)))?,
     };
     let begin = match &args.start_from {
         Some(model) => Begin::Model(Box::new(start::read(model, &mut settings, args, data.classes.names())?)),
         None => saved.into(),
     };
     let deadline = match settings.minutes {
-        Some(minutes) => Some(fit_into(minutes, begun, &census, &mut settings, args, &begin)?),
+        Some(minutes) => {
+            let census = census.map_or_else(|| Census::of_run(&data, &settings), Ok);
+            let census = census.map_err(|error| explained(error, settings.skip_bad))?;
+            Some(fit_into(minutes, begun, &census, &mut settings, args, &begin)?)
+        }
         None => None,
     };
     let trained = train(&data, &settings, deadline, begin, run, args.saving, &args.logging);
@@ -173,14 +176,16 @@ fn explained(error: Error, skip_bad: bool) -> Error {
     if skip_bad { error } else { messages::suggest_skipping(error) }
 }
 
-/// The settings of a new run, by its flags and its photos.
-fn recipe_for(census: &Census, args: &Args, classes: &[String]) -> Settings {
-    let settings = Settings::new(args, census);
+/// The settings of a new run, by its flags and its photos, which are counted.
+fn recipe_for(data: &DataFolder, args: &Args) -> Result<(Settings, Census)> {
+    let census = Census::of(data, args).map_err(|error| explained(error, args.records.skip_bad))?;
+    let settings = Settings::new(args, &census);
     if settings.recipe == Recipe::Default {
-        balance::tell(args.class_weights(), settings.class_weights.as_deref(), census, classes);
-        census::tell_few(census);
+        let weights = settings.class_weights.as_deref();
+        balance::tell(args.class_weights(), weights, &census, data.classes.names());
+        census::tell_few(&census);
     }
-    settings
+    Ok((settings, census))
 }
 
 /// Fits the settings to the time there is, and says what will be done in it.
