@@ -127,8 +127,9 @@ impl From<SoftmaxCrossEntropy> for Loss {
 /// `-sum over c of t[c] log softmax(z)[c]` of logits z (not of probabilities: the softmax is part of the loss).
 ///
 /// t is 1 for the example's class and 0 elsewhere, or the given distribution; with label smoothing s it is
-/// `(1 - s) t + s / C`. A class weight multiplies the losses of its examples; the mean still divides by their number,
-/// as Keras does. Gradient: `softmax(z) sum(t) - t`. TensorFlow's `softmax_cross_entropy_with_logits`.
+/// `(1 - s) t + s / C`. A class weight multiplies the losses of its examples, whose weight is `sum over c of t[c] weight[c]` (t
+/// before smoothing) where t is a distribution; the mean still divides by their number, as Keras does. Gradient:
+/// `softmax(z) sum(t) - t`. TensorFlow's `softmax_cross_entropy_with_logits`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SoftmaxCrossEntropy {
     /// How examples are combined.

@@ -62,8 +62,8 @@ pub fn vgg(image_size: usize, classes: usize) -> NetworkBuilder {
 ///
 /// The first convolution of each stage is followed by ReLU and pooling at once, which floret computes in one pass, and batch
 /// norm comes behind them, where there are a quarter of the values. No weight depends on the image size, so the network can
-/// train on [small images first](crate::train::Stage). `image_size` is the side of the square input, at least
-/// `2^widths.len()`; `dropout` 0 leaves it out.
+/// train on [small images first](crate::train::Stage). `image_size` is the side of the square input (under
+/// `2^widths.len()` the last stages see a single pixel); `dropout` 0 leaves it out.
 pub fn residual(image_size: usize, classes: usize, widths: &[usize], dropout: f32) -> NetworkBuilder {
     let mut builder = Network::builder((image_size, image_size, 3));
     for (stage, &width) in widths.iter().enumerate() {
@@ -96,4 +96,29 @@ pub fn residual_small(image_size: usize, classes: usize, dropout: f32) -> Networ
 /// The [`residual`] network for photos of about 96 to 144 pixels: one more stage of 256 channels, 3.7 million weights.
 pub fn residual_large(image_size: usize, classes: usize, dropout: f32) -> NetworkBuilder {
     residual(image_size, classes, &[32, 64, 128, 256, 256], dropout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights(builder: NetworkBuilder) -> usize {
+        builder.build().unwrap().gradients().map(|(param, _)| param.len()).sum()
+    }
+
+    /// By hand, with k x k x in x out weights and a bias of each convolution, two values a channel of each batch norm.
+    #[test]
+    fn the_residual_networks_have_the_layers_they_are_said_to_have() {
+        let conv = |kernel: usize, from: usize, to: usize| (kernel * kernel * from + 1) * to;
+        let stage = |from, to| conv(3, from, to) + 2 * to + 2 * (conv(3, to, to) + 2 * to);
+        let stem = conv(5, 3, 32) + 2 * 32;
+        let small = stem + stage(32, 64) + stage(64, 128) + stage(128, 256) + (256 + 1) * 5;
+        assert_eq!(small, 1_943_173);
+        // Of whatever image size.
+        assert_eq!([16, 64, 96].map(|size| weights(residual_small(size, 5, 0.2))), [small; 3]);
+        assert_eq!(weights(residual_large(128, 5, 0.0)), small + stage(256, 256));
+        let layers = |dropout| residual(64, 5, &[8, 16], dropout).build().unwrap().spec().layers.len();
+        // Stem of four, stage of five, mean, logits; and dropout.
+        assert_eq!([0.0, 0.2].map(layers), [11, 12]);
+    }
 }

@@ -1,4 +1,5 @@
-//! How far each pass of a convolution is from the same sums in `f64`, at the channel counts of real networks.
+//! How far each pass of a convolution, and of batch norm, is from the same sums in `f64`, at the channel counts of real
+//! networks.
 //!
 //! The kernels' other tests take small shapes and look at single values; here sums are long, tiles many, and every way to cut
 //! the work is met. `cargo test --test accuracy -- --nocapture` prints the errors.
@@ -6,7 +7,8 @@
 use floret::math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret::math::reference::{self, Slide};
 use floret::math::window::{Padding, Window};
-use ndarray::Array4;
+use floret::nn::{BatchNorm, NamedLayer, Sequential};
+use ndarray::{Array4, s};
 use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -82,4 +84,58 @@ fn of_3x3_layers() {
     check(9, 4, 256, 96, 3);
     // More tiles than the filter's gradient transforms at a time.
     check(160, 2, 128, 256, 3);
+}
+
+/// In training, channels of a deviation of 1 about means of up to `offset`; their corners are unlike the rest, as at the border of
+/// a photo. Rows and channels are more than a task or a strip takes.
+fn check_batch_norm(offset: f32, limit: f64) {
+    let (batch, side, channels) = (16, 15, 70);
+    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+    let mut normal = || -> f32 { StandardNormal.sample(&mut rng) };
+    let mean = |channel: usize| offset * (channel as f32 / 34.5 - 1.0);
+    let x = Array4::from_shape_fn((batch, side, side, channels), |(_, y, x, channel)| {
+        let corner = if (y, x) == (0, 0) { 5.0 } else { 0.0 };
+        f64::from(mean(channel) + corner + normal())
+    });
+    let dy = x.mapv(|_| f64::from(normal()));
+    let (n, epsilon) = ((batch * side * side) as f64, 1e-3);
+    let (mut y, mut dx) = (x.clone(), x.clone());
+    let mut variances = Array4::zeros((1, 1, 1, channels));
+    for channel in 0..channels {
+        let of = |a: &Array4<f64>| a.slice(s![.., .., .., channel]).to_owned();
+        let (x, dy) = (of(&x), of(&dy));
+        let centred = &x - x.sum() / n;
+        let variance = (&centred * &centred).sum() / n;
+        let deviation = (variance + epsilon).sqrt();
+        let normalised = centred / deviation;
+        let along = (&dy * &normalised).sum() / n;
+        dx.slice_mut(s![.., .., .., channel])
+            .assign(&((&dy - dy.sum() / n - &normalised * along) / deviation));
+        y.slice_mut(s![.., .., .., channel]).assign(&normalised);
+        variances[[0, 0, 0, channel]] = variance;
+    }
+    let layer = NamedLayer { name: "bn".into(), layer: BatchNorm { momentum: 0.0, epsilon: 1e-3 }.into() };
+    let mut layers = Sequential::new((side, side, channels).into(), &[layer], SEED).unwrap();
+    let narrow = |a: &Array4<f64>| a.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+    let got_y = layers.forward(&narrow(&x), 0).to_vec();
+    let got_dx = layers.backward(&narrow(&dy)).unwrap();
+    let (_, variance) = layers.arrays().find(|(param, _)| param.name == "bn/moving_variance").unwrap();
+    let got_variance: Vec<f32> = variance.iter().copied().collect();
+    let errors = [
+        ("y", relative_error(&got_y, &y)),
+        ("dx", relative_error(&got_dx, &dx)),
+        ("variance", relative_error(&got_variance, &variances)),
+    ];
+    for (pass, error) in errors {
+        println!("batch norm, means up to {offset}: {pass} {error:.1e}");
+        assert!(error <= limit, "{pass}: {error:e}");
+    }
+}
+
+/// The outputs of channels far from zero have the rounding of their inputs, about 6e-8 of the mean; `E[x^2] - mean^2` in float32
+/// would lose some hundred times as much.
+#[test]
+fn of_batch_norm() {
+    check_batch_norm(1.0, 1e-6);
+    check_batch_norm(300.0, 6e-5);
 }

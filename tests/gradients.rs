@@ -146,7 +146,11 @@ proptest! {
     /// At least 8 values a channel: with fewer, the normalised values bend within the difference.
     #[test]
     fn batch_norm(height in 2usize..6, width in 2usize..6, channels in 1usize..5, batch in 2usize..5, seed: u64) {
-        check(vec![BatchNorm::new().into()], (height, width, channels).into(), batch, seed);
+        let input = (height, width, channels).into();
+        check(vec![BatchNorm::new().into()], input, batch, seed);
+        // As in `models::residual`, but for what has kinks, and for the bias, which batch norm takes away again.
+        let block = Residual::new().body(conv(channels, 3).no_bias()).body(BatchNorm::new());
+        check(vec![block.clone().into(), block.into()], input, batch, seed);
     }
 
     /// Smooth layers only: behind another layer the inputs of a ReLU are not spaced.

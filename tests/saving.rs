@@ -11,7 +11,7 @@ use common::photos::{payloads, write_shards};
 use floret::batch::{Loader, LoaderOptions, Preprocess};
 use floret::checkpoint::{ModelInfo, OnSaveError, Saver, load_model, load_training};
 use floret::network::{Network, StepReport};
-use floret::nn::{Conv2d, Dense, Dropout, Flatten, MaxPool2d, Relu};
+use floret::nn::{Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, Relu};
 use floret::optim::{Optimizer, Sgd};
 use floret::record::Compression;
 use floret::train::{Callback, Ended, EpochRecord, Flow, Moment, TrainError, TrainOptions, Trainer};
@@ -130,6 +130,26 @@ fn going_on(saver: Saver) -> (Saver, Arc<AtomicUsize>) {
         OnSaveError::Continue
     });
     (saver, failures)
+}
+
+/// A network of any size can't tell by itself: its weights fit, but the best network could never be saved.
+#[test]
+fn preprocessing_of_another_size_is_refused_before_the_first_step() {
+    let scene = Scene::new();
+    let network = Network::builder((SIZE, SIZE, 3)).add(Conv2d::new(4, 3)).add(GlobalAvgPool {});
+    let mut network = network.add(Dense::new(CLASSES)).build().unwrap();
+    let info = ModelInfo {
+        classes: ["a", "b", "c"].map(String::from).to_vec(),
+        preprocess: Preprocess::new(SIZE + 4),
+    };
+    let mut saver =
+        Saver::new(scene.run(), info, serde_json::Value::Null).on_error(|_| OnSaveError::Continue);
+    let mut trainer = Trainer::new(TrainOptions::new(EPOCHS, 0.02));
+    let error =
+        trainer.run(&mut network, &mut Sgd::new(0.02), &scene.train, None, &mut [&mut saver]).unwrap_err();
+    let reason = "the network takes images of 12x12x3, but preprocessing makes 16x16x3";
+    assert!(error.to_string().contains(reason), "{error}");
+    assert_eq!((network.steps(), fs::read_dir(scene.run()).unwrap().count()), (0, 0));
 }
 
 #[test]

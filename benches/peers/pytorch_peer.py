@@ -4,26 +4,14 @@ import torch
 from torch import nn
 
 import harness
+import pytorch_networks
 
 MODES = ["eager", "channels_last", "compile", "compile_channels_last"]
 options = harness.arguments(__doc__, MODES)
 torch.set_num_threads(options.threads)
 torch.manual_seed(0)
 
-groups, hidden = harness.blocks(options.network)
-layers, channels = [], 3
-for kernel, filters in groups:
-    for count in filters:
-        layers += [nn.Conv2d(channels, count, kernel, padding="same"), nn.ReLU()]
-        channels = count
-    layers.append(nn.MaxPool2d(2, ceil_mode=True))
-layers += [nn.Flatten()] if hidden else [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-inputs = harness.features(options.network, options.size)
-for units in hidden or []:
-    layers += [nn.Linear(inputs, units), nn.ReLU()]
-    inputs = units
-layers.append(nn.Linear(inputs, harness.CLASSES))
-network = nn.Sequential(*layers)
+network = pytorch_networks.build(options.network, options.size, harness.CLASSES)
 
 images = torch.randn(options.batch, 3, options.size, options.size)
 labels = torch.arange(options.batch) % harness.CLASSES

@@ -16,5 +16,5 @@ pub const TRAINING: &str = "training.safetensors";
 pub const RUN: &str = "run.json";
 /// The report of a run.
 pub const REPORT: &str = "report.html";
-/// Photos whose labels are likely wrong, beside the report.
+/// Photos whose labels may be wrong, beside the report.
 pub const LABEL_ERRORS: &str = "label-errors.csv";

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// How many of the examples of a batch are mixed with another one of it, and how. Images and targets are mixed alike, so the
 /// network learns to answer between the classes, and rarely sees the same image twice.
 ///
-/// With the images x, y and their targets t, u (1 for the class, else 0):
+/// With the standardized images x, y (a mixture is not standardized again) and their targets t, u (1 for the class, else 0):
 ///
 /// - mixup (Zhang et al. 2018): `x' = l x + (1 - l) y`, `t' = l t + (1 - l) u`, l drawn from Beta(a, a);
 /// - cutmix (Yun et al. 2019): a rectangle of y in the place of x's, anywhere, its area a uniform share of the image's;

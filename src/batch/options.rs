@@ -22,7 +22,7 @@ pub struct LoaderOptions {
     pub batch_size: usize,
     /// The order of records.
     pub shuffle: Shuffle,
-    /// The source of the order and of augmentation.
+    /// The source of the order, of augmentation and of mixing.
     pub seed: u64,
     /// From a photo to the network's input.
     pub preprocess: Preprocess,

@@ -1,13 +1,14 @@
 //! Trained networks and interrupted training, as files.
 //!
-//! Both are safetensors files: every array by its name, and one metadata entry `floret` that holds the rest as JSON.
-//! The metadata
-//! also tells with which [`Arithmetic`] the file was made. They are written beside their name, synced and renamed, so that a crash leaves the old file or the new one.
+//! Both are safetensors files: every array by its name, and one metadata entry `floret` that holds the rest as JSON. The metadata
+//! also tells with which [`Arithmetic`] the file was made. They are written beside their name, synced and renamed, so that a
+//! crash leaves the old file or the new one.
 //!
 //! - `model.safetensors` ([`save_model`], [`load_model`]): weights and moving averages by layer, the network's
 //!   description, class names and preprocessing: all that prediction needs.
-//! - `training.safetensors` ([`save_training`], [`load_training`]): the same network as it is now, the optimizer's
-//!   slots and the position to the batch: all that resuming needs.
+//! - `training.safetensors` ([`save_training`], [`load_training`]): the same network as it is now (`network/...`), the average
+//!   of its weights if one is kept (`average/...`), the optimizer's slots (`optimizer/...`) and the position to the batch: all
+//!   that resuming needs.
 //!
 //! # The arrays of `model.safetensors`
 //!

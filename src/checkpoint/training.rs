@@ -54,8 +54,9 @@ struct OptimizerHeader {
 /// caller's.
 ///
 /// # Errors
-/// Class names that do not fit the network's outputs, or preprocessing its input; a file that can't be written. An earlier
-/// one of this name is then untouched.
+/// Class names that do not fit the network's outputs, or preprocessing its input (where weights depend on the input's size: in
+/// training it may be that of a [stage](crate::train::Stage)); a file that can't be written. An earlier one of this name is then
+/// untouched.
 pub fn save_training(
     path: impl AsRef<Path>,
     moment: Moment<'_>,
@@ -122,6 +123,9 @@ pub fn load_training(path: impl AsRef<Path>) -> Result<SavedTraining, Checkpoint
     let Progress { epoch, step, .. } = header.progress;
     for (what, count) in [("epochs", epoch), ("steps", step), ("updates", header.optimizer.common.steps)] {
         check_count(path, what, count)?;
+    }
+    if let Some(defect) = header.progress.defect() {
+        return Err(CheckpointError::damaged(path, format!("it tells of {defect}")));
     }
     let zeros = |(name, len): (String, usize)| (name, vec![0.0; len]);
     let mut slots: Vec<_> = arrays.lengths_under(OPTIMIZER).into_iter().map(zeros).collect();

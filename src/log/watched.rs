@@ -103,11 +103,26 @@ impl Mistakes {
     }
 }
 
-/// A grid of the first photos of a batch as the network sees them, with their classes.
+/// A grid of the first photos of a batch as the network sees them, with their classes; of [mixed](crate::batch::Mix) ones, both
+/// with their shares.
 pub(super) fn batch_picture(batch: &Batch, classes: &[String]) -> Option<Array3<u8>> {
-    let images = batch.images.axis_iter(Axis(0)).zip(&batch.labels).take(PHOTOS);
-    let photos: Vec<_> = images.map(|(image, &label)| photo(image, &[name(classes, label)])).collect();
+    let images = batch.images.axis_iter(Axis(0)).enumerate().take(PHOTOS);
+    let photos: Vec<_> =
+        images.map(|(example, image)| photo(image, &caption(batch, example, classes))).collect();
     grid(&photos, COLUMNS)
+}
+
+/// The class of an example; of one that is mixed, a line for each of its classes.
+fn caption(batch: &Batch, example: usize, classes: &[String]) -> Vec<String> {
+    let whole = || vec![name(classes, batch.labels[example])];
+    let Some(targets) = &batch.mixed else { return whole() };
+    let targets = targets.row(example);
+    let mut shares: Vec<_> = targets.iter().copied().enumerate().filter(|(_, share)| *share > 0.0).collect();
+    if shares.len() < 2 {
+        return whole();
+    }
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    shares.iter().map(|&(class, share)| format!("{} {:.0}%", name(classes, class), 100.0 * share)).collect()
 }
 
 fn photo(image: ndarray::ArrayView3<'_, f32>, lines: &[String]) -> Array3<u8> {
@@ -145,6 +160,22 @@ mod tests {
         steps.pause();
         steps.add(&report(2, 1.0, 0));
         assert_eq!(steps.take(), [("loss", 1.0), ("accuracy", 0.0)]);
+    }
+
+    #[test]
+    fn mixed_photos_are_told_by_both_classes() {
+        let classes = ["rose", "tulip"].map(String::from);
+        let mut batch = Batch {
+            images: Array4::zeros((3, 2, 2, 3)),
+            labels: vec![0, 1, 1],
+            mixed: None,
+            records: Vec::new(),
+        };
+        assert_eq!(caption(&batch, 0, &classes), ["rose"]);
+        batch.mixed = Some(array![[0.1, 0.9], [0.0, 1.0], [0.4, 0.6]]);
+        assert_eq!(caption(&batch, 0, &classes), ["tulip 90%", "rose 10%"]);
+        assert_eq!(caption(&batch, 1, &classes), ["tulip"]);
+        assert!(batch_picture(&batch, &classes).is_some());
     }
 
     #[test]

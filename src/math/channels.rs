@@ -19,8 +19,9 @@ const STRIP: usize = 64;
 
 /// For each channel `sum of (x - pivot)`, then for each `sum of (x - pivot)^2`, in one pass.
 ///
-/// Mean and variance follow as `pivot + s / n` and `q / n - (s / n)^2`. With a pivot within the values' spread the difference
-/// loses no digits, as `E[x^2] - mean^2` does for channels far from zero.
+/// Mean and variance follow as `pivot + s / n` and `q / n - (s / n)^2`. The difference loses the digits by which
+/// `(pivot - mean)^2` is larger than the variance: none to speak of for a pivot within the values' spread, where a pivot of zero
+/// loses most for channels far from it.
 pub fn moments(x: &[f32], pivot: &[f32]) -> Vec<f64> {
     let channels = pivot.len();
     two_sums(
@@ -63,13 +64,13 @@ fn two_sums(
     channels: usize,
     add: impl Fn(usize, usize, &mut [f32], &mut [f32]) + Copy + Sync,
 ) -> Vec<f64> {
-    let block = |block: usize| {
+    let sums_of = |block: usize| {
         let mut sums = vec![0.0; 2 * channels];
-        let rows = block * ROWS..rows.min((block + 1) * ROWS);
-        dispatch!(|simd| add_block(simd, rows, &mut sums, add));
+        let of_block = block * ROWS..rows.min((block + 1) * ROWS);
+        dispatch!(|simd| add_block(simd, of_block, &mut sums, add));
         sums
     };
-    let blocks: Vec<Vec<f64>> = (0..rows.div_ceil(ROWS)).into_par_iter().map(block).collect();
+    let blocks: Vec<Vec<f64>> = (0..rows.div_ceil(ROWS)).into_par_iter().map(sums_of).collect();
     let mut total = vec![0.0; 2 * channels];
     for sums in blocks {
         total.iter_mut().zip(sums).for_each(|(t, s)| *t += s);

@@ -105,7 +105,8 @@ impl NetworkBuilder {
     /// About how many bytes a training step on batches of `batch` images takes: weights and gradients, the images, what is
     /// kept from the forward to the backward pass, and room to work in. Found without allocating any of it.
     ///
-    /// Not counted are the optimizer's arrays, each as large as the weights, and what the program keeps beside.
+    /// Not counted are the optimizer's arrays, each as large as the weights, an [average](crate::train::TrainOptions::average) of
+    /// the weights, which is a second network, and what the program keeps beside.
     /// `batch` counts up to 2^20.
     ///
     /// # Errors

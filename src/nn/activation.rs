@@ -4,10 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::spec::Built;
-use super::{Backward, Forward, Input, Layer, Shape, ShapeError};
-
-/// Values a task works on: 64 KB of input and output each.
-const CHUNK: usize = 1 << 14;
+use super::{Backward, CHUNK, Forward, Input, Layer, Shape, ShapeError};
 
 /// `y = max(x, 0)`, `dx = dy where x > 0, else 0`. A NaN stays NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -147,9 +147,10 @@ impl Layer for BatchNormLayer {
     }
 }
 
-/// The mean of some rows, far apart: a value within the spread of each channel's.
+/// The mean of some rows, far apart: a value among each channel's.
 fn sampled_mean(x: &[f32], channels: usize) -> Vec<f32> {
-    const SAMPLES: usize = 8;
+    // No divisor of common batch sizes, so that they are not all of one corner of their images, which may be unlike the rest.
+    const SAMPLES: usize = 7;
     let rows = x.len() / channels;
     let samples = rows.min(SAMPLES);
     let mut mean = vec![0.0; channels];

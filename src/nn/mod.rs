@@ -41,6 +41,9 @@ pub use sequential::{BackwardError, Sequential};
 pub use shape::{Shape, ShapeError};
 pub use spec::{LayerSpec, NamedLayer};
 
+/// Values that a task works on where each takes a moment: 64 KB of input and of output.
+const CHUNK: usize = 1 << 14;
+
 /// One array of a layer: a trainable parameter, or a value that training moves in another way (a moving average).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{Buffers, Chain, Values};
 use super::spec::Built;
-use super::{Backward, Forward, Input, Layer, LayerSpec, Memory, Mode, NamedLayer, Param, Shape, ShapeError};
+use super::{
+    Backward, CHUNK, Forward, Input, Layer, LayerSpec, Memory, Mode, NamedLayer, Param, Shape, ShapeError,
+};
 
 /// `y = body(x) + shortcut(x)`; without a shortcut `y = body(x) + x`.
 ///
@@ -96,7 +98,6 @@ fn total(params: &[Param]) -> usize {
 }
 
 fn add(to: &mut [f32], from: &[f32]) {
-    const CHUNK: usize = 1 << 14;
     to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| {
         to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
     });

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::chain::{Chain, Values};
 use super::workspace::Workspace;
-use super::{Input, NamedLayer, Param, Shape, ShapeError};
+use super::{CHUNK, Input, NamedLayer, Param, Shape, ShapeError};
 use crate::math::buffer::Aligned;
 use crate::math::reduce::all_finite;
 use crate::optim::{Optimizer, Segment};
@@ -38,9 +38,6 @@ pub struct Sequential {
     /// The input of a forward pass that awaits its backward pass.
     pending: Option<Vec<f32>>,
 }
-
-/// Values that a task moves.
-const CHUNK: usize = 1 << 14;
 
 /// Examples up to which inference uses what layers prepare of their weights; with more it hardly matters.
 const FEW: usize = 4;

@@ -63,7 +63,7 @@ impl Schedule {
 pub struct ReduceOnPlateau {
     /// What a reduction multiplies the rate by.
     pub factor: f32,
-    /// Epochs without improvement before a reduction.
+    /// Evaluations without improvement before a reduction; without data to evaluate on, epochs.
     pub patience: u32,
     /// How much lower the loss must be to count as improved.
     pub min_delta: f64,
@@ -73,7 +73,7 @@ pub struct ReduceOnPlateau {
 }
 
 impl ReduceOnPlateau {
-    /// Multiplies the rate by `factor` after `patience` epochs without improvement by 1e-4.
+    /// Multiplies the rate by `factor` after `patience` evaluations without improvement by 1e-4.
     pub fn new(factor: f32, patience: u32) -> Self {
         Self { factor, patience, min_delta: 1e-4, best: None, waited: 0, current: 1.0 }
     }
@@ -83,7 +83,7 @@ impl ReduceOnPlateau {
         Self { best: None, waited: 0, ..self }
     }
 
-    /// The factor on the base rate after an epoch that ended with `loss`.
+    /// The factor on the base rate after an evaluation that gave `loss`.
     pub fn observe(&mut self, loss: f64) -> f32 {
         // A loss that is not finite is no improvement, and must never be what later ones are held against.
         if loss.is_finite() && self.best.is_none_or(|best| loss < best - self.min_delta) {

@@ -75,7 +75,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// After each epoch and its evaluation. `progress` stands at the beginning of the next epoch.
+    /// After each epoch, and its evaluation if it has one. `progress` stands at the beginning of the next epoch.
     ///
     /// # Errors
     /// Whatever should end training.
@@ -102,7 +102,7 @@ pub trait Callback {
 /// Why training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// All epochs are done.
+    /// All epochs are done, or the time of the [budget](super::TrainOptions::budget) is up.
     Finished,
     /// No better evaluation for as many epochs as the patience allows.
     NoImprovement,

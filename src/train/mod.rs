@@ -1,7 +1,8 @@
 //! The loop over epochs: steps, schedule, evaluation, best-so-far, early stop.
 //!
 //! A [`Trainer`] can stop after any step and go on later: [`Progress`] says where it is, and together with the
-//! network, its average, the optimizer and the loader's seed it is all that training depends on.
+//! network, its average, the optimizer and the loader's seed it is all that training depends on; under a budget of time the
+//! machine's speed decides too.
 //!
 //! | question | file |
 //! | --- | --- |

@@ -16,7 +16,7 @@ pub struct TrainOptions {
     pub schedule: Schedule,
     /// Lowers the learning rate when the evaluation loss has stopped falling.
     pub reduce_on_plateau: Option<ReduceOnPlateau>,
-    /// Ends training after this many epochs without a better evaluation.
+    /// Ends training with the first evaluation that finds the best one so many epochs back.
     pub patience: Option<u64>,
     /// Epochs from one evaluation to the next; the last epoch is always evaluated. Default 1.
     pub evaluate_every: u64,
@@ -33,10 +33,13 @@ pub struct TrainOptions {
 
 /// Time that training may take: it ends with the last epoch that fits, evaluations and saves included.
 ///
-/// Before each epoch the time that the one before took says how many more there will be. The schedule, which is that of all
-/// [`epochs`](TrainOptions::epochs), is then gone through faster or slower, so that it is complete at the end. What was decided
-/// is in the [`Progress`](super::Progress), but another run decides by its own clock: only training without a budget comes to
-/// the same bits again.
+/// Before each epoch the times of the last ones say how many more there will be. The schedule, which is that of all
+/// [`epochs`](TrainOptions::epochs), is then gone through faster or slower, so that it is complete at the end. There is at least
+/// one epoch, and none is cut short: one that takes much longer than those before can take more time than there is, or be the
+/// last before the schedule is complete. Time added once training has ended changes nothing.
+///
+/// What was decided is in the [`Progress`](super::Progress), but another run decides by its own clock: only training without a
+/// budget comes to the same bits again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// From the beginning of [`Trainer::run`](super::Trainer::run) to its end; of a resumed run, all its parts together.
@@ -56,7 +59,7 @@ pub struct Budget {
 pub struct Stage {
     /// The share of training, from 0 to 1, after which the part begins, with the next epoch.
     pub from: f64,
-    /// Side of its images in pixels, not over the loader's.
+    /// Side of its images in pixels: one that the loader [can make](crate::batch::Loader::at_size), which takes augmentation.
     pub image_size: usize,
 }
 
@@ -104,6 +107,8 @@ impl TrainOptions {
             format!("the decay of the average must be at least 0 and under 1, got {:?}", self.average)
         } else if self.evaluate_every == 0 {
             "evaluate_every must be at least 1, got 0".into()
+        } else if !self.stages.iter().all(|stage| (0.0..=1.0).contains(&stage.from)) {
+            format!("a stage must begin after a share of training from 0 to 1, got {:?}", self.stages)
         } else if !self.stages.is_sorted_by(|a, b| a.from < b.from) {
             format!("the stages must begin one after the other, got {:?}", self.stages)
         } else {

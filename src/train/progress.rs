@@ -30,7 +30,7 @@ pub struct Progress {
     /// Of training under a budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pace: Option<Pace>,
-    /// Whether its time is up.
+    /// Whether that has come to its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     out_of_time: bool,
 }
@@ -47,7 +47,7 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// Share of its examples classified right, each before its batch's update.
     pub train_accuracy: f64,
-    /// Loss and accuracy on the evaluation data, if there is any.
+    /// Loss and accuracy on the evaluation data, if there are any and they were evaluated on after this epoch.
     pub eval: Option<Score>,
     /// The learning rate of its last step.
     pub learning_rate: f32,
@@ -135,16 +135,32 @@ impl Progress {
 
     /// Of training under a [budget](super::TrainOptions::budget), how many epochs it will probably have, once it has begun.
     pub fn expected_epochs(&self) -> Option<u64> {
-        let pace = self.pace?;
-        Some(if self.out_of_time { self.epoch } else { self.epoch + pace.left })
+        let left = self.pace.as_ref()?.left;
+        Some(if self.out_of_time { self.epoch } else { self.epoch + left })
     }
 
     /// Seconds that training under a budget has taken, in all its runs, up to the last step or evaluation.
     pub fn seconds(&self) -> f64 {
-        self.pace.map_or(0.0, |pace| pace.spent)
+        self.pace.as_ref().map_or(0.0, |pace| pace.spent)
     }
 
-    pub(super) fn is_out_of_time(&self) -> bool {
+    /// Whether nothing was done yet.
+    pub(super) fn is_at_beginning(&self) -> bool {
+        self.epoch == 0 && self.batch == 0 && self.step == 0
+    }
+
+    /// Whether the last epoch could have been the best: it was evaluated, or there is nothing to evaluate on.
+    pub(super) fn is_judged(&self) -> bool {
+        self.history.last().is_some_and(|epoch| epoch.eval.is_some() || self.data.eval.is_none())
+    }
+
+    /// What a run could never have counted, if a file tells of it.
+    pub(crate) fn defect(&self) -> Option<String> {
+        self.pace.as_ref().and_then(Pace::defect)
+    }
+
+    /// Whether training under a budget has come to its end.
+    pub fn is_finished(&self) -> bool {
         self.out_of_time
     }
 
@@ -242,7 +258,7 @@ impl Progress {
         };
         if let Some(pace) = &mut self.pace {
             self.out_of_time = next.is_none();
-            *pace = Pace { spent, ..next.unwrap_or(*pace) };
+            *pace = Pace { spent, ..next.unwrap_or_else(|| pace.clone()) };
         }
         self.history.push(record.clone());
         (self.epoch, self.batch, self.sums) = (self.epoch + 1, 0, Sums::default());

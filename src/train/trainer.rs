@@ -28,22 +28,16 @@ struct Run<'a, 'c> {
     callbacks: &'a mut [&'c mut dyn Callback],
 }
 
-/// The time of a run, and of the epoch under way.
+/// The time of a run.
 struct Clock {
     begun: Instant,
     /// Seconds that earlier runs took.
     before: f64,
-    epoch_begun: Instant,
-    /// Steps of the epoch in this run.
-    steps: usize,
-    /// Of the last evaluation, seconds.
-    evaluation: f64,
 }
 
 impl Clock {
     fn start(before: f64) -> Self {
-        let now = Instant::now();
-        Self { begun: now, before, epoch_begun: now, steps: 0, evaluation: 0.0 }
+        Self { begun: Instant::now(), before }
     }
 
     fn spent(&self) -> f64 {
@@ -79,14 +73,15 @@ impl Trainer {
         self.average.as_ref()
     }
 
-    /// Trains `network` on `train` until the last epoch is done, evaluating on `eval` after each epoch.
+    /// Trains `network` on `train` until the last epoch is done, evaluating on `eval` after each epoch or
+    /// [now and then](TrainOptions::evaluate_every).
     ///
     /// "Better" is a higher accuracy on `eval`, or of equal ones a lower loss; without `eval` a lower training loss. A loss
     /// that is not finite is never better.
     ///
     /// # Errors
-    /// Options that make no sense; other data than those that training began with; the first error of the data, the network or
-    /// a callback. The network is as the last whole step left it.
+    /// Options that make no sense, here or where training goes on; other data than those that training began with, or mixed ones
+    /// to evaluate on; the first error of the data, the network or a callback. The network is as the last whole step left it.
     pub fn run(
         &mut self,
         network: &mut Network,
@@ -97,6 +92,7 @@ impl Trainer {
     ) -> Result<Ended, TrainError> {
         self.options.check()?;
         self.progress.check_data(train, eval)?;
+        eval.map_or(Ok(()), require_unmixed)?;
         let (want, got) = (network.input(), Shape::from(input(train, None)));
         if want != got {
             return Err(NetworkError::ImageShape { want, got }.into());
@@ -105,12 +101,9 @@ impl Trainer {
         if self.progress.batch > batches {
             return Err(TrainError::Position { batch: self.progress.batch, batches });
         }
-        match self.options.average {
-            Some(_) => {
-                self.average.get_or_insert_with(|| network.clone());
-            }
-            None => self.average = None,
-        }
+        self.try_stages(network, train)?;
+        self.begin_average(network)?;
+        self.begin_budget()?;
         let mut clock = Clock::start(self.progress.seconds());
         let mut run = Run { network, optimizer, train, eval, callbacks };
         let ended = match self.notify(&mut run, |callback, moment| callback.on_start(moment))? {
@@ -130,37 +123,74 @@ impl Trainer {
         Ok(ended)
     }
 
+    /// Fails if there is a stage that the data or the network have no images for, rather than when it begins.
+    fn try_stages(&self, network: &mut Network, train: &Loader) -> Result<(), TrainError> {
+        let tried = self.options.stages.iter().try_for_each(|stage| {
+            train.at_size(stage.image_size)?;
+            Ok(network.set_input(input(train, Some(stage.image_size)))?)
+        });
+        network.set_input(input(train, None))?;
+        tried
+    }
+
+    /// The average begins with the network's weights, unless it goes on.
+    fn begin_average(&mut self, network: &Network) -> Result<(), TrainError> {
+        if self.options.average.is_none() {
+            self.average = None;
+        } else if self.average.get_or_insert_with(|| network.clone()).spec() != network.spec() {
+            let reason = "the average of the weights is that of another network".to_owned();
+            return Err(TrainError::Options(reason));
+        }
+        Ok(())
+    }
+
+    /// Training begins under a budget or without one, and stays so.
+    fn begin_budget(&mut self) -> Result<(), TrainError> {
+        let Self { options, progress, .. } = self;
+        if progress.is_at_beginning() {
+            progress.pace = options.budget.map(|budget| Pace::first(budget.epochs.min(options.epochs)));
+        }
+        match (progress.pace.is_some(), options.budget.is_some()) {
+            (true, false) => {
+                Err(TrainError::Options("it began under a budget of time, and needs one to go on".into()))
+            }
+            (false, true) => Err(TrainError::Options(
+                "it began without a budget of time, and can't go on under one".into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// [`run`](Self::run) between its start and its end.
     fn run_epochs(&mut self, run: &mut Run<'_, '_>, clock: &mut Clock) -> Result<Ended, TrainError> {
         while self.progress.epoch < self.options.epochs {
             if self.has_lost_patience() {
                 return Ok(Ended::NoImprovement);
             }
-            if let (Some(budget), 0) = (self.options.budget, self.progress.epoch) {
-                self.progress.pace.get_or_insert(Pace::first(budget.epochs.min(self.options.epochs)));
-            }
-            if self.progress.is_out_of_time() {
+            if self.progress.is_finished() {
                 break;
             }
             if self.run_steps(run, clock)? == Flow::Stop {
                 return Ok(Ended::Stopped);
             }
             run.network.set_input(input(run.train, None))?;
-            let next = self.next_pace(run.train, clock);
-            let is_last = match self.progress.pace {
+            let is_due = (self.progress.epoch + 1).is_multiple_of(self.options.evaluate_every);
+            let mut evaluation = if is_due { self.evaluate(run)? } else { None };
+            let next = self.next_pace(run, clock);
+            let is_last = match self.options.budget {
                 Some(_) => next.is_none(),
                 None => self.progress.epoch + 1 >= self.options.epochs,
             };
-            let evaluation = match run.eval {
-                Some(eval)
-                    if is_last || (self.progress.epoch + 1).is_multiple_of(self.options.evaluate_every) =>
-                {
-                    Some(self.evaluate(run, eval, clock)?)
-                }
-                _ => None,
-            };
+            if is_last && !is_due {
+                evaluation = self.evaluate(run)?;
+            }
             let record = self.progress.end_epoch(evaluation, next, clock.spent());
-            if self.notify(run, |callback, moment| callback.on_epoch(moment, &record))? == Flow::Stop {
+            let (begun, told) =
+                (Instant::now(), self.notify(run, |callback, moment| callback.on_epoch(moment, &record))?);
+            if let Some(pace) = &mut self.progress.pace {
+                pace.times.callbacks = begun.elapsed().as_secs_f64();
+            }
+            if told == Flow::Stop {
                 return Ok(Ended::Stopped);
             }
         }
@@ -173,18 +203,25 @@ impl Trainer {
         run.network.set_input(input(run.train, size))?;
         let train = size.map_or_else(|| Ok(run.train.clone()), |size| run.train.at_size(size))?;
         let batches = train.batches();
-        (clock.epoch_begun, clock.steps) = (Instant::now(), 0);
-        let mut epoch = train.epoch_from(self.progress.epoch, self.progress.batch);
+        let (begun, first) = (Instant::now(), self.progress.batch);
+        let mut epoch = train.epoch_from(self.progress.epoch, first);
         while let Some(batch) = epoch.next() {
             let batch = batch?;
             run.callbacks.iter_mut().for_each(|callback| callback.on_batch(&batch));
             run.optimizer.set_learning_rate(self.learning_rate(batches));
             let report = run.network.train_step(batch.images.view(), &batch, run.optimizer)?;
-            clock.steps += 1;
             self.progress.add_step(&report, epoch.position(), clock.spent());
             self.follow(run.network);
             if self.notify(run, |callback, moment| callback.on_step(moment, &report))? == Flow::Stop {
                 return Ok(Flow::Stop);
+            }
+        }
+        if let Some(pace) = &mut self.progress.pace {
+            let (made, side) = (batches - first, train.options().preprocess.image_size);
+            // Less than half of an epoch, after an interruption, says little of a whole one.
+            if 2 * made >= batches {
+                let seconds = begun.elapsed().as_secs_f64() * batches as f64 / made.max(1) as f64;
+                pace.times.add_epoch(seconds / (side * side) as f64);
             }
         }
         Ok(Flow::Continue)
@@ -198,40 +235,47 @@ impl Trainer {
         }
     }
 
-    fn evaluate(
-        &self,
-        run: &mut Run<'_, '_>,
-        eval: &Loader,
-        clock: &mut Clock,
-    ) -> Result<Evaluation, TrainError> {
+    /// Evaluates, if there is anything to evaluate on.
+    fn evaluate(&mut self, run: &mut Run<'_, '_>) -> Result<Option<Evaluation>, TrainError> {
+        let Some(eval) = run.eval else { return Ok(None) };
         let begun = Instant::now();
         let network = self.average.as_ref().unwrap_or(run.network);
         let evaluation = evaluate_watched(network, eval, run.callbacks)?;
-        clock.evaluation = begun.elapsed().as_secs_f64();
         self.notify(run, |callback, moment| {
             callback.on_evaluation(moment, &evaluation).map(|()| Flow::Continue)
         })?;
-        Ok(evaluation)
+        if let Some(pace) = &mut self.progress.pace {
+            pace.times.evaluation = Some(begun.elapsed().as_secs_f64());
+        }
+        Ok(Some(evaluation))
     }
 
     /// Of training under a budget, the pace of the next epoch; `None` if the one whose steps are done is the last.
-    fn next_pace(&self, train: &Loader, clock: &Clock) -> Option<Pace> {
-        let (budget, pace) = (self.options.budget?, self.progress.pace?);
-        let full = train.options().preprocess.image_size;
-        let size = self.options.image_size(pace.done).unwrap_or(full);
-        let pixels = |size: f64| size * size;
-        let steps =
-            clock.epoch_begun.elapsed().as_secs_f64() * train.batches() as f64 / clock.steps.max(1) as f64;
-        let rest = self.options.mean_pixels(pace.after(1.0), full) / pixels(size as f64);
-        let epoch_seconds = steps * rest + clock.evaluation / self.options.evaluate_every as f64;
+    fn next_pace(&self, run: &Run<'_, '_>, clock: &Clock) -> Option<Pace> {
+        let (budget, pace) = (self.options.budget?, self.progress.pace.as_ref()?);
+        let full = run.train.options().preprocess.image_size;
+        let steps = pace.times.epoch();
+        let evaluation = match run.eval {
+            // Before it is known, it is taken to be no longer than training on as many photos.
+            Some(eval) => pace.times.evaluation.or(steps.map(|steps| {
+                steps * (full * full) as f64 * eval.batches() as f64 / run.train.batches().max(1) as f64
+            })),
+            None => None,
+        };
+        let evaluation = evaluation.unwrap_or(0.0);
+        let epoch_seconds = steps.map(|steps| {
+            steps * self.options.mean_pixels(pace.after(1.0), full)
+                + evaluation / self.options.evaluate_every as f64
+                + pace.times.callbacks
+        });
         let most = self.options.epochs - self.progress.epoch - 1;
-        let pace = Pace { spent: clock.spent(), ..pace };
-        pace.next(budget.time.as_secs_f64() - clock.evaluation, epoch_seconds, most)
+        let pace = Pace { spent: clock.spent(), ..pace.clone() };
+        pace.next(budget.time.as_secs_f64() - evaluation, epoch_seconds, most)
     }
 
     /// The share of training that is done after `part` of the epoch under way.
     fn share_done(&self, part: f64) -> f64 {
-        match self.progress.pace {
+        match &self.progress.pace {
             Some(pace) => pace.after(part),
             None => (self.progress.epoch as f64 + part) / self.options.epochs as f64,
         }
@@ -240,12 +284,12 @@ impl Trainer {
     /// Whether the best epoch lies too far back. Asked before each epoch, so that a run resumed after its end stays ended.
     fn has_lost_patience(&self) -> bool {
         let lost = |patience| self.progress.epochs_since_best() >= patience;
-        self.progress.epoch > 0 && self.options.patience.is_some_and(lost)
+        self.progress.is_judged() && self.options.patience.is_some_and(lost)
     }
 
     /// The learning rate of the next step, of an epoch of so many batches.
     fn learning_rate(&self, batches: usize) -> f32 {
-        let step = match self.progress.pace {
+        let step = match &self.progress.pace {
             // Where the step would be if there were as many epochs as the schedule is made for.
             Some(pace) => {
                 let share = pace.after(self.progress.batch as f64 / batches as f64);
@@ -287,9 +331,20 @@ fn input(train: &Loader, size: Option<usize>) -> (usize, usize, usize) {
 /// Evaluates over every example of `data`, each once.
 ///
 /// # Errors
-/// Data that can't be read or does not fit the network.
+/// Data that can't be read, does not fit the network, or is [mixed](crate::batch::LoaderOptions::mix): what is of two
+/// classes can't be classified right.
 pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation, TrainError> {
+    require_unmixed(data)?;
     evaluate_watched(network, data, &mut [])
+}
+
+fn require_unmixed(data: &Loader) -> Result<(), TrainError> {
+    match data.options().mix {
+        Some(_) => Err(TrainError::Options(
+            "the photos to evaluate on are mixed with each other: open them with LoaderOptions::for_evaluation".into(),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// [`evaluate`] that shows callbacks each batch.

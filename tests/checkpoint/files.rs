@@ -116,7 +116,23 @@ fn a_changed_file_is_refused_with_what_does_not_fit() {
         let message = load_model(edit(&model, change)).unwrap_err().to_string();
         assert!(message.contains(reason) && message.contains("model.edited"), "{message}");
     }
-    let changes: [(Change, &str); 4] = [
+    let changes: [(Change, &str); 6] = [
+        (
+            |e| {
+                e["progress"]["pace"] = json!({
+                    "done": 0.5, "left": 0, "spent": 1.0, "times": {"steps": [], "evaluation": null, "callbacks": 0.0}
+                })
+            },
+            "is damaged: it tells of 0 epochs left",
+        ),
+        (
+            |e| {
+                e["progress"]["pace"] = json!({
+                    "done": 0.5, "left": 3, "spent": -5.0, "times": {"steps": [], "evaluation": 1.0, "callbacks": 0.0}
+                })
+            },
+            "is damaged: it tells of a time of -5 s",
+        ),
         (|e| e["progress"]["step"] = u64::MAX.into(), "it counts 18446744073709551615 steps"),
         (|e| e["progress"]["epoch"] = (-1).into(), "is damaged: its metadata: invalid value"),
         (|e| e["optimizer"]["common"]["steps"] = u64::MAX.into(), "it counts 18446744073709551615 updates"),

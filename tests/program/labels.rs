@@ -1,4 +1,4 @@
-//! Labels that are likely wrong: found, listed and shown.
+//! Labels that look wrong: found, listed and shown.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +44,7 @@ fn swapped_labels_are_listed_by_train_and_by_report() {
     let trained = succeeds(folder, &train);
     holds(
         &trained,
-        &["The labels:   3 are likely wrong (2 of 24 in train, 1 of 24 in eval): see run/label-errors.csv"],
+        &["The labels:   3 look wrong (2 of 24 in train, 1 of 24 in eval): see run/label-errors.csv"],
     );
 
     let list = folder.join("run/label-errors.csv");
@@ -76,10 +76,7 @@ fn swapped_labels_are_listed_by_train_and_by_report() {
     fs::create_dir(folder.join("elsewhere")).unwrap();
     let told =
         succeeds(folder, &["report", "--run", "run", "--data", "data", "--out", "elsewhere/page.html"]);
-    holds(
-        &told,
-        &["wrote elsewhere/page.html\nlabels: 3 are likely wrong", "see elsewhere/label-errors.csv"],
-    );
+    holds(&told, &["wrote elsewhere/page.html\nlabels: 3 look wrong", "see elsewhere/label-errors.csv"]);
     assert_eq!(fs::read(folder.join("elsewhere/label-errors.csv")).unwrap(), fs::read(list).unwrap());
 }
 
@@ -93,7 +90,7 @@ fn without_augmentation_and_without_evaluation_photos_too() {
         [TRAIN, &["--network", "reference", "--augment", "none", "--out", "run", "--epochs", "8"]].concat();
     holds(
         &succeeds(folder, &train),
-        &["The labels:   1 is likely wrong (1 of 24 in train): see run/label-errors.csv"],
+        &["The labels:   1 looks wrong (1 of 24 in train): see run/label-errors.csv"],
     );
     let list = folder.join("run/label-errors.csv");
     assert_eq!(rows(&list).iter().map(|row| &row[2]).collect::<Vec<_>>(), ["3"]);
@@ -108,7 +105,7 @@ fn where_no_label_is_contradicted_the_list_is_empty() {
     let folder = temporary.path();
     mislabelled(folder, &[], &[]);
     let train = [TRAIN, QUICK, &["--epochs", "8"]].concat();
-    holds(&succeeds(folder, &train), &["The labels:   none is likely wrong\n"]);
+    holds(&succeeds(folder, &train), &["The labels:   none looks wrong\n"]);
     assert_eq!(rows(&folder.join("run/label-errors.csv")).len(), 0);
     let page = Page::read(&fs::read_to_string(folder.join("run/report.html")).unwrap());
     holds(&page.text, &["no photo is taken for another class at 70\u{a0}% or more"]);

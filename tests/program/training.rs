@@ -1,6 +1,8 @@
 //! What training does with its data, its flags and its folder.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use floret::checkpoint::load_training;
 use tempfile::TempDir;
@@ -75,7 +77,7 @@ fn recipes_and_batches_are_put_in_relation() {
     let all = [&train[..7], &["--batch-size", "64", "--out", "all"]].concat();
     let (trained, notes) = prints(folder, &all);
     holds(&trained, &["3 epochs of 1 step of 20 photos"]);
-    holds(&notes, &["20 photos do not fill a batch of 64", "--batch-size 2 would make it 10"]);
+    holds(&notes, &["20 photos do not fill a batch of 64", "--batch-size 8 would make it 3"]);
 }
 
 /// What the state tells of and what lies in the folder must belong together.
@@ -163,7 +165,7 @@ fn a_budget_of_time_is_kept_and_said() {
     succeeds(folder, &["convert", "photos", "data"]);
     let train = ["train", "--data", "data", "--minutes", "0.05", "--threads", "2"];
     let trained = succeeds(folder, &[&train[..], &["--out", "run"]].concat());
-    holds(&trained, &["3.0 s on this machine: about ", " on images of ", ", evaluated at ", "epoch   1/~"]);
+    holds(&trained, &[" s on this machine: about ", " on images of ", ", evaluated at ", "epoch   1/~"]);
     let saved = load_training(folder.join("run/training.safetensors")).unwrap();
     let last = saved.progress.history.last().unwrap();
     assert_eq!(saved.progress.expected_epochs(), Some(last.epoch + 1), "it came to its end");
@@ -174,6 +176,9 @@ fn a_budget_of_time_is_kept_and_said() {
     // What is done is done; another measure of training is another run.
     let resume = [&train[..], &["--out", "run", "--resume"]].concat();
     holds(&succeeds(folder, &resume), &["were done already"]);
+    let longer = ["train", "--data", "data", "--minutes", "1", "--out", "run", "--resume"];
+    let (resumed, notes) = prints(folder, &longer);
+    holds(&(resumed + &notes), &["were done already", "the run is complete", "begin anew in another folder"]);
     let train = ["train", "--data", "data", "--out", "run", "--resume", "--epochs", "3"];
     fails(folder, &train, &["--epochs (it trains for --minutes 0.05)"]);
     let given = ["train", "--data", "data", "--out", "x", "--minutes", "1", "--epochs", "3"];
@@ -234,7 +239,13 @@ fn each_piece_of_the_recipe_can_be_chosen() {
 
     let other = train(&["--out", "run", "--resume", "--cutmix", "0.1", "--class-weights", "none"]);
     fails(folder, &other, &["the flags of its regularization", "--class-weights (they are as they were)"]);
-    fails(folder, &train(&["--out", "x", "--mixup", "0.6", "--cutmix", "0.6"]), &["together not over 1"]);
+    fails(folder, &train(&["--out", "x", "--mixup", "0.6", "--cutmix", "0.6"]), &["over 1 together"]);
+    succeeds(folder, &train(&["--out", "mixed", "--mixup", "0.9"]));
+    let mix = settings("mixed").settings["mix"].clone();
+    let share = |kind: &str| mix[kind].as_f64().unwrap();
+    assert!((share("mixup") - 0.9).abs() < 1e-6 && (share("cutmix") - 0.1).abs() < 1e-6, "{mix}");
+    let idle = ["--out", "x", "--weight-decay", "0.1", "--optimizer", "adam"];
+    fails(folder, &train(&idle), &["--weight-decay does nothing to this --optimizer"]);
     let refused = run(folder, &train(&["--out", "x", "--dropout", "1"]));
     holds(&text(&refused.stderr), &["--dropout", "a number from 0 to under 1 is wanted"]);
 }
@@ -255,4 +266,68 @@ fn a_run_under_a_budget_goes_on_without_the_flags_of_its_records() {
     succeeds(folder, &begin);
     let resume = ["train", "--data", "data", "--resume", "--out", "run"];
     holds(&succeeds(folder, &resume), &["were done already"]);
+}
+
+#[test]
+fn a_run_under_a_budget_is_resumed_with_its_own_classes_and_more_time_alone() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let train = ["train", "--data", "data", "--threads", "2", "--out", "run"];
+    let labels = fs::read(folder.join("data/labels.txt")).unwrap();
+    let mut child = flowers();
+    child.current_dir(folder).args(train).args(["--minutes", "10", "--json"]);
+    let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
+    // Until it has taken more than two seconds.
+    let mut seconds = 0.0;
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        seconds += line["train_seconds"].as_f64().unwrap_or(0.0);
+        if seconds > 2.0 {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let resume = |more: &[&'static str]| [&train[..], &["--resume"], more].concat();
+    fails(
+        folder,
+        &resume(&["--minutes", "0.02"]),
+        &["--minutes 0.02 are over: the run has taken ", "Give it more"],
+    );
+    fs::write(folder.join("data/labels.txt"), [&labels[..], b"green\n"].concat()).unwrap();
+    fails(folder, &resume(&[]), &["the run knows the classes blue, red", "--out"]);
+    fs::write(folder.join("data/labels.txt"), labels).unwrap();
+}
+
+/// The script's recipe is its own network, whatever time it has.
+#[test]
+fn the_script_keeps_its_network_under_a_budget() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let train = ["train", "--data", "data", "--recipe", "script", "--minutes", "0.02", "--out", "run"];
+    succeeds(folder, &train);
+    let settings = load_training(folder.join("run/training.safetensors")).unwrap().settings;
+    assert_eq!((&settings["network"], &settings["image_size"]), (&"reference".into(), &64.into()));
+}
+
+/// Its architecture is known by its weights, and decides how it is trained.
+#[test]
+fn a_model_is_trained_on_as_its_architecture_is() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained_with(folder, &["--network", "reference"]);
+    let on = ["train", "--data", "data", "--batch-size", "8", "--epochs", "1"];
+    let from = ["--start-from", "run/model.safetensors", "--out", "on"];
+    holds(&succeeds(folder, &[&on[..], &from[..]].concat()), &["learning rate 0.02,"]);
+    let settings = load_training(folder.join("on/training.safetensors")).unwrap().settings;
+    assert_eq!((&settings["network"], &settings["image_size"]), (&"reference".into(), &32.into()));
+    for flags in [["--network", "large"], ["--dropout", "0.3"]] {
+        let refused = run(folder, &[&on[..], &from[..], &flags[..]].concat());
+        holds(&text(&refused.stderr), &["cannot be used with", "--start-from"]);
+    }
 }

@@ -10,11 +10,11 @@ use crate::ui::{self, note, say};
 
 /// Write the report of a run as one HTML file, which needs neither other files nor a network.
 ///
-/// It shows curves, the confusion matrix, precision and recall, photos whose labels are likely wrong, the most confident
+/// It shows curves, the confusion matrix, precision and recall, photos whose labels may be wrong, the most confident
 /// mistakes, the most uncertain photos, augmentations, the first layer's filters, and what the run was made of and with.
 /// `train` writes it at its end; this makes it anew, also while a run goes on.
 ///
-/// The photos whose labels are likely wrong, to train on and to evaluate on, are listed beside it in label-errors.csv, the
+/// The photos whose labels may be wrong, to train on and to evaluate on, are listed beside it in label-errors.csv, the
 /// likeliest first: split, file, record (from 0), filename, label, answer, probability, loss.
 #[derive(clap::Args)]
 pub struct Args {

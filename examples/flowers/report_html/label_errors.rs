@@ -1,4 +1,4 @@
-//! Photos whose labels are likely wrong: the network answers confidently with another class.
+//! Photos whose labels may be wrong: the network answers confidently with another class.
 //!
 //! Of training photos that is a strong sign, since the network was told these labels again and again; of photos for
 //! evaluation it may as well be its own mistake.
@@ -24,7 +24,7 @@ pub struct Split<'a> {
     pub answers: &'a Answers,
 }
 
-/// A photo whose label is likely wrong.
+/// A photo whose label may be wrong.
 pub struct LabelError {
     pub split: &'static str,
     /// Where its record stands.
@@ -162,9 +162,9 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.errors() {
-            0 => f.write_str("none is likely wrong"),
-            1 => write!(f, "1 is likely wrong ({}): see {}", self.told(), ui::path(&self.list)),
-            errors => write!(f, "{errors} are likely wrong ({}): see {}", self.told(), ui::path(&self.list)),
+            0 => f.write_str("none looks wrong"),
+            1 => write!(f, "1 looks wrong ({}): see {}", self.told(), ui::path(&self.list)),
+            errors => write!(f, "{errors} look wrong ({}): see {}", self.told(), ui::path(&self.list)),
         }
     }
 }
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!((errors.listed.len(), errors.is_complete()), (KEPT_CONTRADICTIONS, false));
         assert_eq!(
             errors.tally.to_string(),
-            "20014 are likely wrong (10007 of 0 in train, 10007 of 0 in eval): see list.csv"
+            "20014 look wrong (10007 of 0 in train, 10007 of 0 in eval): see list.csv"
         );
     }
 
@@ -267,7 +267,7 @@ mod tests {
         let train = split_of(folder.path(), "train");
         let splits = [Split { name: "train", photos: &train, answers: &answers([]) }];
         let errors = LabelErrors::find(&splits, folder.path().join("list.csv"));
-        assert_eq!(errors.tally.to_string(), "none is likely wrong");
+        assert_eq!(errors.tally.to_string(), "none looks wrong");
         assert_eq!(errors.csv(&[]).unwrap(), format!("{}\n", COLUMNS.join(",")).into_bytes());
     }
 }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | what does a run's folder hold, and where are its data? | `run.rs` |
 //! | which photos are worth a look? | `answers.rs` |
-//! | which labels are likely wrong, and where are their photos? | `label_errors.rs` |
+//! | which labels may be wrong, and where are their photos? | `label_errors.rs` |
 //! | how are photos and numbers drawn? | `photos.rs`, `picture.rs`, `chart.rs` |
 //! | what stands on the page? | `sections/`, `style.css` |
 

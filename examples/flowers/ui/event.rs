@@ -13,8 +13,8 @@ use super::{Level, Mode, mode};
 /// The same for the help of subcommands with `--json`.
 pub const JSON_HELP: &str = "\
 With --json each line is an object; its `kind` tells which fields there are:
-  start       floret data out classes train_photos eval_photos image_size parameters batch_size steps_per_epoch epochs
-              (about, under a budget of) minutes, epochs_done optimizer learning_rate seed threads
+  start       floret data out classes train_photos eval_photos image_size parameters batch_size steps_per_epoch
+              epochs (with --minutes, about so many) minutes epochs_done optimizer learning_rate seed threads
   step        epoch epochs batch batches step loss accuracy (of the epoch so far) learning_rate images_per_second
               epoch_seconds_left seconds_left; at most one a second
   epoch       epoch epochs step train_loss train_accuracy eval_loss eval_accuracy learning_rate best images_per_second

@@ -22,7 +22,7 @@ const MOST: f32 = 10.0;
 
 impl ClassWeights {
     /// The weight of each class, `photos / (classes x photos of the class)` and at most [`MOST`], where there are to be any:
-    /// then all classes count alike (King and Zeng 2001). Of classes without photos, 1.
+    /// but for that limit all classes then count alike (King and Zeng 2001). Of classes without photos, 1.
     pub fn weights(self, census: &Census) -> Option<Vec<f32>> {
         let unbalanced = census.most() >= UNBALANCED * census.fewest() && census.most() > census.fewest();
         if self == ClassWeights::None || (self == ClassWeights::Auto && !unbalanced) {
@@ -43,16 +43,18 @@ pub fn tell(asked: ClassWeights, weights: Option<&[f32]>, census: &Census, class
         .filter(|(_, photos)| **photos == 0)
         .map(|(class, _)| class.clone())
         .collect();
-    if !empty.is_empty() {
+    // Where labels are out of range it is not the photos that are missing: training tells of them.
+    if !empty.is_empty() && !census.has_others {
         note!("note: there are no photos to train on of {}: it will never be the answer", ui::names(&empty));
     }
     let (Some(weights), ClassWeights::Auto) = (weights, asked) else { return };
     let of =
         |photos: u64| census.classes.iter().position(|&of| of == photos).map_or("", |class| &classes[class]);
     let [least, most] = [f32::min, f32::max].map(|pick| weights.iter().copied().reduce(pick).unwrap_or(1.0));
+    let alike = if most < MOST { "alike" } else { "more alike" };
     note!(
         "note: the classes are unbalanced, {} photos of {} and {} of {}: the losses of each class are weighted so that all count \
-         alike ({least:.2} to {most:.2}; --class-weights none leaves them as they are)",
+         {alike} ({least:.2} to {most:.2}; --class-weights none leaves them as they are)",
         census.fewest(),
         ui::escaped(of(census.fewest())),
         census.most(),
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn weights_make_classes_count_alike() {
-        let census = |classes: &[u64]| Census { classes: classes.to_vec(), eval: 0 };
+        let census = |classes: &[u64]| Census { classes: classes.to_vec(), ..Census::default() };
         let unbalanced = census(&[100, 20, 60]);
         let weights = ClassWeights::Auto.weights(&unbalanced).unwrap();
         assert_eq!(weights, [0.6, 3.0, 1.0]);

@@ -44,15 +44,16 @@ pub use self::settings::{Rule, Settings};
 use crate::args::{self, Records, Threads};
 use crate::data::DataFolder;
 use crate::files::MODEL;
-use crate::ui::{self, Output, say};
+use crate::ui::{self, Output, note, say};
 use crate::{Error, Result, messages};
 
 /// Train a network on a data folder.
 ///
 /// By itself it trains for 5 minutes with what learns photos best in that time: docs/recipes.md tells how that was found.
 ///
-/// The network with the best accuracy on the eval shards is saved after each epoch as OUT/model.safetensors, and the
-/// state of training as OUT/training.safetensors: `--resume` goes on from there. With the same
+/// After each epoch the state of training is saved as OUT/training.safetensors: `--resume` goes on from there. After each
+/// evaluation (some twelve of them under --minutes, else one an epoch) the network with the best accuracy on the eval shards is
+/// saved as OUT/model.safetensors. With the same
 /// number of epochs (--epochs) it ends with the very weights that a run without interruption would have ended with; with
 /// another, the curve of the learning rate is another from there on. Under --minutes the time of all parts together counts.
 ///
@@ -74,13 +75,13 @@ pub struct Args {
     /// of its kind [default with --recipe script: 20]
     #[arg(long, value_parser = args::positive, value_name = "N")]
     epochs: Option<usize>,
-    /// Side of the square image that the finished network sees, in pixels; it is trained on smaller ones [default: what there
-    /// is time for; with --epochs 96, with --recipe script 64]
+    /// Side of the square image that the finished network sees, in pixels; small and large networks train on smaller ones, if
+    /// changes are strong [default: what there is time for; with --epochs 96, with --recipe script 64]
     #[arg(long, value_parser = args::image_size, value_name = "PIXELS")]
     image_size: Option<usize>,
     /// The network's architecture [default: small, for images of 128 pixels and more large; with --recipe script
     /// reference]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with = "start_from")]
     network: Option<Architecture>,
     /// Photos in a step [default: 64, fewer where there are few photos]
     #[arg(long, value_parser = args::positive, value_name = "N")]
@@ -106,7 +107,7 @@ pub struct Args {
     /// What the defaults are [default: default]
     #[arg(long, value_enum)]
     recipe: Option<Recipe>,
-    /// Source of all randomness: the same seed gives the same network [default: 1]
+    /// Source of all randomness: with the same --epochs the same seed gives the same network [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     #[command(flatten)]
@@ -134,7 +135,8 @@ pub struct Args {
 
 impl Args {
     fn class_weights(&self) -> ClassWeights {
-        self.class_weights.unwrap_or_default()
+        let usual = if self.recipe == Some(Recipe::Script) { ClassWeights::None } else { ClassWeights::Auto };
+        self.class_weights.unwrap_or(usual)
     }
 }
 
@@ -149,11 +151,16 @@ pub fn run(args: &Args) -> Result<()> {
         Some(saved) => (Settings::resumed(saved, args)?, None),
         None => recipe_for(&data, args).map(|(settings, census)| (settings, Some(census)))?,
     };
-    let begin = match &args.start_from {
-        Some(model) => Begin::Model(Box::new(start::read(model, &mut settings, args, data.classes.names())?)),
-        None => saved.into(),
+    let begin = match (&args.start_from, &census) {
+        (Some(model), Some(census)) => {
+            let start = start::read(model, &mut settings, args, data.classes.names(), census.photos())?;
+            Begin::Model(Box::new(start))
+        }
+        _ => saved.into(),
     };
+    begin.require_classes(data.classes.names())?;
     let deadline = match settings.minutes {
+        Some(_) if begin.is_finished() => Some(Deadline { at: begun, epochs: begin.epochs_done() }),
         Some(minutes) => {
             let census = census.map_or_else(|| Census::of_run(&data, &settings), Ok);
             let census = census.map_err(|error| explained(error, settings.skip_bad))?;
@@ -180,6 +187,7 @@ fn explained(error: Error, skip_bad: bool) -> Error {
 fn recipe_for(data: &DataFolder, args: &Args) -> Result<(Settings, Census)> {
     let census = Census::of(data, args).map_err(|error| explained(error, args.records.skip_bad))?;
     let settings = Settings::new(args, &census);
+    args.chosen.check(settings.optimizer)?;
     if settings.recipe == Recipe::Default {
         let weights = settings.class_weights.as_deref();
         balance::tell(args.class_weights(), weights, &census, data.classes.names());
@@ -198,16 +206,27 @@ fn fit_into(
     begin: &Begin,
 ) -> Result<Deadline> {
     let mut plan = Plan::measure(settings, begin, census)?;
-    let seconds = 60.0 * minutes;
-    if let (Begin::New, None) = (begin, args.image_size) {
-        plan.choose(settings, args.network, seconds);
+    let (seconds, report) = (60.0 * minutes, !args.saving.no_report);
+    // The script is its own network at its own size.
+    if let (Begin::New, None, Recipe::Default) = (begin, args.image_size, settings.recipe) {
+        let training = seconds - begun.elapsed().as_secs_f64() - plan.conclusion(settings, report);
+        plan.choose(settings, args.network, training);
         plan = Plan::measure(settings, begin, census)?;
     }
-    let training = seconds - plan.conclusion(settings);
-    let epochs = plan.epochs(settings, training).clamp(1.0, settings.epochs as f64);
+    let training = seconds * (1.0 - plan::RESERVE) - plan.conclusion(settings, report);
+    let fit = plan.epochs(settings, training - begun.elapsed().as_secs_f64());
+    let epochs = fit.clamp(1.0, settings.epochs as f64);
     if !matches!(begin, Begin::Saved(_)) {
+        let takes = plan.seconds(settings, epochs) + seconds - training;
         settings.evaluate_every = plan::evaluate_every(epochs);
-        plan::tell(settings, minutes, epochs);
+        // Where photos are few or many it is another time.
+        plan::tell(settings, if fit == epochs { seconds } else { takes }, epochs);
+        if fit < 1.0 {
+            note!(
+                "note: that is a single pass over the photos, longer than {}: more --minutes would do more",
+                ui::duration(seconds)
+            );
+        }
     }
     let left = Duration::from_secs_f64((training - begin.spent()).max(0.0));
     Ok(Deadline { at: begun + left, epochs: epochs as u64 })

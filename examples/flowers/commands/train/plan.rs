@@ -6,6 +6,7 @@ use ndarray::Array4;
 
 use super::census::Census;
 use super::recipe::Architecture;
+use super::settings::IMAGE_SIZE;
 use super::{Begin, Settings};
 use crate::Result;
 use crate::ui::{self, say};
@@ -13,9 +14,9 @@ use crate::ui::{self, say};
 /// Sides of images in evaluation that a budget chooses among.
 const SIZES: [usize; 9] = [48, 64, 80, 96, 112, 128, 144, 176, 208];
 
-/// The photos seen in training, and the epochs, that larger images are worth the time from: with less, smaller images and more
-/// epochs gain more (docs/recipes.md).
-const ENOUGH_VIEWS: f64 = 150_000.0;
+/// The photos seen in training for each pixel of an image in evaluation, and the epochs, from which larger images are worth the
+/// time: with less, smaller images and more epochs gain more (docs/recipes.md).
+const ENOUGH_VIEWS: f64 = 16.0;
 const ENOUGH_EPOCHS: f64 = 12.0;
 
 /// Evaluations under a budget, about: with test-time flips on larger images each costs as much as a fifth of an epoch.
@@ -28,8 +29,13 @@ const INFERENCE: f64 = 0.3;
 /// Seconds to decode a photo in the first epoch on one thread.
 const DECODE: f64 = 0.002;
 
-/// Steps that are timed; the fastest counts, since the first ones make room for themselves.
+/// The share of the time that is held back for a machine that grows slower towards the end.
+pub const RESERVE: f64 = 0.01;
+
+/// Steps that are timed, if they take no longer than some seconds; the fastest counts, since the first ones make room for
+/// themselves.
 const STEPS: usize = 4;
+const SECONDS: f64 = 2.0;
 
 /// How long things take on this machine, with these photos.
 #[derive(Debug, Clone, Copy)]
@@ -58,17 +64,22 @@ impl Plan {
         network.set_input((size, size, 3))?;
         // Any values do, as long as they are neither equal nor tiny.
         let noise = |(n, y, x, c)| ((n * 7919 + y * 3571 + x * 1913 + c * 541) % 1024) as f32 / 512.0 - 1.0;
-        let images = Array4::from_shape_fn((settings.batch_size, size, size, 3), noise);
-        let labels: Vec<usize> = (0..settings.batch_size).map(|n| n % classes).collect();
+        let batch_size = settings.batch_size.min(census.photos()).max(1);
+        let images = Array4::from_shape_fn((batch_size, size, size, 3), noise);
+        let labels: Vec<usize> = (0..batch_size).map(|n| n % classes).collect();
         let (mut optimizer, mut fastest) = (settings.optimizer(), f64::INFINITY);
         // A rate of 0 leaves the weights as they are: nothing can go wrong with them.
         optimizer.set_learning_rate(0.0);
-        for _ in 0..STEPS {
+        let all = Instant::now();
+        for step in 0..STEPS {
+            if step > 0 && all.elapsed().as_secs_f64() > SECONDS {
+                break;
+            }
             let begun = Instant::now();
             network.train_step(images.view(), &labels, optimizer.as_mut())?;
             fastest = fastest.min(begun.elapsed().as_secs_f64());
         }
-        let step = fastest / (settings.batch_size * size * size) as f64;
+        let step = fastest / (batch_size * size * size) as f64;
         let (train, eval) = (census.photos(), census.eval);
         let decoding = (train + eval) as f64 * DECODE / rayon::current_num_threads() as f64;
         Ok(Self { classes, train, eval, step, decoding })
@@ -76,31 +87,54 @@ impl Plan {
 
     /// Chooses the image size for a training of so many seconds; the network too, unless it is `given`.
     pub fn choose(&self, settings: &mut Settings, given: Option<Architecture>, seconds: f64) {
-        let enough = ENOUGH_EPOCHS.max(ENOUGH_VIEWS / self.train as f64).min(settings.epochs as f64);
         for size in SIZES {
             let mut larger = settings.clone();
             larger.set_network(given.unwrap_or(Architecture::for_size(size)), size);
-            let worth_it =
-                || self.epochs(&larger, seconds) >= enough && larger.fits_memory(self.classes, self.train);
-            if size == SIZES[0] || worth_it() {
+            let fit = self.epochs(&larger, seconds).min(settings.epochs as f64);
+            let worth_it = fit >= self.enough(settings.epochs, size);
+            if size == SIZES[0] || (worth_it && larger.fits_memory(self.classes, self.train)) {
                 *settings = larger;
             }
         }
     }
 
-    /// Seconds from the end of training to the end of the run: the best network's evaluation, and the report, which asks it
+    /// The epochs that images of this side are worth the time from, where there are at most so many. Few photos take the usual size
+    /// even if they can't be seen often enough for it, but no larger one.
+    fn enough(&self, most: usize, size: usize) -> f64 {
+        let views = ENOUGH_VIEWS * (size * size) as f64 / self.train as f64;
+        let enough = views.max(ENOUGH_EPOCHS);
+        if size <= IMAGE_SIZE { enough.min(most as f64) } else { enough }
+    }
+
+    /// Seconds from the end of training to the end of the run: the best network's evaluation, and a report, which asks it
     /// about the training photos too.
-    pub fn conclusion(&self, settings: &Settings) -> f64 {
-        0.5 + self.inference(settings, self.train + self.eval) + self.decoding
+    pub fn conclusion(&self, settings: &Settings, report: bool) -> f64 {
+        let asked = if report { self.train + self.eval } else { self.eval };
+        0.5 + self.inference(settings, asked) + if report { self.decoding } else { 0.0 }
     }
 
     /// About how many epochs fit into so many seconds.
     pub fn epochs(&self, settings: &Settings, seconds: f64) -> f64 {
+        ((seconds - self.decoding - self.evaluations(settings)) / self.epoch(settings)).max(0.0)
+    }
+
+    /// About how many seconds so many epochs take.
+    pub fn seconds(&self, settings: &Settings, epochs: f64) -> f64 {
+        self.decoding + self.evaluations(settings) + epochs * self.epoch(settings)
+    }
+
+    fn evaluations(&self, settings: &Settings) -> f64 {
+        EVALUATIONS * self.inference(settings, self.eval)
+    }
+
+    /// Seconds of an epoch's steps, the mean over all stages.
+    fn epoch(&self, settings: &Settings) -> f64 {
         let sizes = &settings.train_sizes;
         let pixels = sizes.iter().map(|&size| (size * size) as f64).sum::<f64>() / sizes.len() as f64;
-        let epoch = self.train as f64 * pixels * self.step * (1.0 + PIPELINE);
-        let evaluations = EVALUATIONS * self.inference(settings, self.eval);
-        ((seconds - self.decoding - evaluations) / epoch).max(0.0)
+        let options = settings.loader_options(self.classes);
+        let bytes = 3.0 * (options.source_size * options.source_size * self.train) as f64;
+        let uncached = (1.0 - options.cache_bytes as f64 / bytes).max(0.0);
+        self.train as f64 * pixels * self.step * (1.0 + PIPELINE) + uncached * self.decoding
     }
 
     /// Seconds to ask the network about so many photos.
@@ -115,14 +149,76 @@ pub fn evaluate_every(epochs: f64) -> usize {
     (epochs / EVALUATIONS).round().max(1.0) as usize
 }
 
-/// Says what will be done in the time.
-pub fn tell(settings: &Settings, minutes: f64, epochs: f64) {
+/// Says what will be done in so many seconds.
+pub fn tell(settings: &Settings, seconds: f64, epochs: f64) {
     let sizes: Vec<String> = settings.train_sizes.iter().map(usize::to_string).collect();
     say!(
         "{} on this machine: about {} on images of {} pixels, evaluated at {}",
-        ui::duration(60.0 * minutes),
+        ui::duration(seconds),
         ui::count(epochs as usize, "epoch"),
         sizes.join(", then "),
         settings.image_size
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a machine that trains on some 500 photos of 80 pixels a second.
+    fn plan(train: usize) -> Plan {
+        let step = 1.0 / (500.0 * 80.0 * 80.0);
+        Plan { classes: 5, train, eval: train / 5, step, decoding: train as f64 * DECODE / 2.0 }
+    }
+
+    fn chosen(plan: Plan, given: Option<Architecture>, seconds: f64) -> Settings {
+        let mut settings = Settings { epochs: 300, ..Settings::sample() };
+        plan.choose(&mut settings, given, seconds);
+        settings
+    }
+
+    #[test]
+    fn more_time_makes_larger_images_and_more_epochs() {
+        let plan = plan(2434);
+        let (mut size, mut epochs) = (0, 0.0);
+        for (minutes, wanted) in [(0.1, 48), (5.0, 80), (15.0, 96), (60.0, 144)] {
+            let settings = chosen(plan, None, 60.0 * minutes);
+            assert_eq!(settings.image_size, wanted, "{minutes} minutes");
+            assert_eq!(settings.network, Architecture::for_size(settings.image_size));
+            let fit = plan.epochs(&settings, 60.0 * minutes);
+            assert!(settings.image_size > size && fit > epochs, "{minutes} minutes: {fit}");
+            (size, epochs) = (settings.image_size, fit);
+            let seconds = plan.seconds(&settings, fit);
+            assert!((seconds - 60.0 * minutes).abs() < 1e-6 || fit == 0.0, "{seconds}");
+        }
+        // A faster machine is more time; one that is much slower still trains.
+        assert!(chosen(Plan { step: plan.step / 8.0, ..plan }, None, 300.0).image_size > 80);
+        assert_eq!(chosen(Plan { step: plan.step * 1e3, ..plan }, None, 300.0).image_size, 48);
+        let given = chosen(plan, Some(Architecture::Reference), 300.0);
+        assert_eq!((given.network, given.train_sizes.len()), (Architecture::Reference, 1));
+    }
+
+    /// Which would be learned by heart.
+    #[test]
+    fn few_photos_take_no_larger_images_than_usual_however_much_time_there_is() {
+        assert_eq!(chosen(plan(48), None, 1e5).image_size, IMAGE_SIZE);
+        assert_eq!(chosen(plan(1), None, 1e5).image_size, IMAGE_SIZE);
+    }
+
+    #[test]
+    fn a_report_and_photos_beyond_the_cache_take_their_time() {
+        let (few, many) = (plan(1000), plan(100_000));
+        let settings = Settings::sample();
+        assert!(few.conclusion(&settings, true) > few.conclusion(&settings, false) + few.decoding);
+        // At 70 x 70 and three bytes a pixel a cache of 1 GiB holds 73 % of them.
+        let step =
+            many.train as f64 * many.step * (48.0f64.powi(2) + 40.0f64.powi(2) + 56.0f64.powi(2)) / 3.0;
+        let decoded = (many.epoch(&settings) - step * (1.0 + PIPELINE)) / many.decoding;
+        assert!((decoded - 0.27).abs() < 0.01, "{decoded} {:?}", settings.train_sizes);
+    }
+
+    #[test]
+    fn evaluations_are_a_dozen_or_one_an_epoch() {
+        assert_eq!([0.3, 1.0, 12.0, 30.0, 300.0].map(evaluate_every), [1, 1, 1, 3, 25]);
+    }
 }

@@ -10,8 +10,8 @@ use floret::nn::Init;
 use floret::train::Stage;
 use serde::{Deserialize, Serialize};
 
-use super::census::FEW;
-use crate::args;
+use super::settings::{ADAMW_DECAY, Rule};
+use crate::{Result, args};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,7 +39,7 @@ pub enum Architecture {
     Small,
     /// The same with one stage more: 3.7 million weights, for larger images
     Large,
-    /// The script's five convolutions and three dense layers: 8.6 million weights at 64 pixels
+    /// The script's five convolutions and three dense layers: 5.4 million weights at 64 pixels
     Reference,
 }
 
@@ -98,12 +98,12 @@ pub struct Regularization {
 #[command(next_help_heading = "Regularization, where it is not to be what the number of photos suggests")]
 pub struct Chosen {
     /// Share of the features dropped before the last layer
-    #[arg(long, value_parser = args::share, value_name = "X")]
+    #[arg(long, value_parser = args::share, value_name = "X", conflicts_with = "start_from")]
     dropout: Option<f32>,
     /// Share of each target spread over all classes
     #[arg(long, value_parser = args::share, value_name = "X")]
     label_smoothing: Option<f32>,
-    /// What a step takes of each weight, times the learning rate
+    /// What a step takes of each weight, times the learning rate; of momentum and adamw
     #[arg(long, value_parser = args::not_negative, value_name = "X")]
     weight_decay: Option<f32>,
     /// Share of the photos blended with another one
@@ -120,11 +120,43 @@ pub struct Chosen {
     test_time_flip: Option<bool>,
 }
 
+impl Chosen {
+    /// Fails if it can't be had together, or with this rule.
+    pub fn check(&self, rule: Rule) -> Result<()> {
+        let (mixup, cutmix) = (self.mixup.unwrap_or(0.0), self.cutmix.unwrap_or(0.0));
+        if mixup + cutmix > 1.0 {
+            return Err(format!(
+                "--mixup {mixup} and --cutmix {cutmix} are shares of the photos, and over 1 together: lower one"
+            )
+            .into());
+        }
+        if self.weight_decay.is_some() && !rule.decays() {
+            return Err(
+                "--weight-decay does nothing to this --optimizer: leave it out, or use momentum or adamw"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+}
+
 impl Regularization {
+    /// The same with what this rule takes of the weights by itself.
+    pub fn for_rule(self, rule: Rule) -> Self {
+        let weight_decay = match rule {
+            Rule::Momentum => self.weight_decay,
+            Rule::Adamw => ADAMW_DECAY,
+            Rule::Sgd | Rule::Adam => 0.0,
+        };
+        Self { weight_decay, ..self }
+    }
+
     /// The same with what was chosen.
     pub fn with(self, chosen: &Chosen) -> Self {
         let mix = self.mix.unwrap_or(Mix::new(0.0, 0.0));
-        let (mixup, cutmix) = (chosen.mixup.unwrap_or(mix.mixup), chosen.cutmix.unwrap_or(mix.cutmix));
+        // What was chosen goes first.
+        let mixup = chosen.mixup.unwrap_or(mix.mixup.min(1.0 - chosen.cutmix.unwrap_or(0.0)));
+        let cutmix = chosen.cutmix.unwrap_or(mix.cutmix.min(1.0 - mixup));
         Self {
             dropout: chosen.dropout.unwrap_or(self.dropout),
             label_smoothing: chosen.label_smoothing.unwrap_or(self.label_smoothing),
@@ -145,9 +177,8 @@ impl Regularization {
         test_time_flip: false,
     };
 
-    /// What suits so many photos of the smallest class.
-    pub fn for_photos(fewest: u64) -> Self {
-        let few = fewest < FEW;
+    /// What suits few photos, or enough of them.
+    pub fn for_photos(few: bool) -> Self {
         Self {
             dropout: if few { 0.5 } else { 0.2 },
             label_smoothing: 0.1,
@@ -199,4 +230,43 @@ pub fn stages(sizes: &[usize]) -> Vec<Stage> {
     let parts = sizes.len() as f64;
     let stage = |(part, &image_size): (usize, &usize)| Stage { from: part as f64 / parts, image_size };
     sizes.iter().enumerate().map(stage).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_grow_by_stages_and_stay_under_those_of_evaluation() {
+        assert_eq!(train_sizes(112), [64, 80, 96]);
+        assert_eq!(train_sizes(96), [56, 72, 80]);
+        assert_eq!(train_sizes(32), [24]);
+        let begins: Vec<_> =
+            stages(&[64, 80, 96]).iter().map(|stage| (stage.from, stage.image_size)).collect();
+        assert_eq!(begins, [(0.0, 64), (1.0 / 3.0, 80), (2.0 / 3.0, 96)]);
+    }
+
+    #[test]
+    fn what_is_chosen_takes_the_place_of_what_is_usual() {
+        let usual = Regularization::for_photos(false);
+        assert_eq!(usual.with(&Chosen::default()), usual);
+        let mixup = |share| Chosen { mixup: Some(share), ..Chosen::default() };
+        let mixed = |chosen: &Chosen| usual.with(chosen).mix.map(|mix| (mix.mixup, mix.cutmix));
+        assert_eq!(mixed(&mixup(0.2)), Some((0.2, 0.5)));
+        assert_eq!(mixed(&mixup(0.75)), Some((0.75, 0.25)), "the usual cutmix makes room");
+        assert_eq!(mixed(&Chosen { cutmix: Some(0.0), ..Chosen::default() }), None);
+        assert!(mixup(0.75).check(Rule::Momentum).is_ok());
+        let both = Chosen { cutmix: Some(0.5), ..mixup(0.75) };
+        assert!(both.check(Rule::Momentum).unwrap_err().to_string().contains("over 1 together"));
+        let decay = Chosen { weight_decay: Some(0.1), ..Chosen::default() };
+        assert_eq!(
+            [Rule::Momentum, Rule::Adamw, Rule::Sgd].map(|rule| decay.check(rule).is_ok()),
+            [true, true, false]
+        );
+        assert_eq!(usual.for_rule(Rule::Adamw).with(&decay).weight_decay, 0.1);
+        assert_eq!(
+            [Rule::Adamw, Rule::Adam].map(|rule| usual.for_rule(rule).weight_decay),
+            [ADAMW_DECAY, 0.0]
+        );
+    }
 }

@@ -9,6 +9,7 @@ use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver}
 use floret::train::{Budget, Callback, Ended, Progress, TrainError, Trainer};
 
 use super::recorder::Recorder;
+use super::settings::batch_size as batch_size_for;
 use super::start::Start;
 use super::watch::{View, Watch};
 use super::{Logging, Saving, Settings, conclusion, saving, views};
@@ -46,6 +47,34 @@ pub enum Begin {
 }
 
 impl Begin {
+    /// Fails if it knows other classes than the data has.
+    pub fn require_classes(&self, data: &[String]) -> Result<()> {
+        let Begin::Saved(saved) = self else { return Ok(()) };
+        let run = &saved.info.classes;
+        if run == data {
+            return Ok(());
+        }
+        let (run, data) = (ui::names(run), ui::names(data));
+        Err(format!(
+            "the run knows the classes {run}, but the data has {data}: go on with the data it began with (--data), or begin \
+             a new run in another folder (--out, without --resume)"
+        )
+        .into())
+    }
+
+    /// Whether it is a run under a budget that has come to its end.
+    pub fn is_finished(&self) -> bool {
+        matches!(self, Begin::Saved(saved) if saved.progress.is_finished())
+    }
+
+    /// The epochs that are done.
+    pub fn epochs_done(&self) -> u64 {
+        match self {
+            Begin::Saved(saved) => saved.progress.epoch,
+            Begin::New | Begin::Model(_) => 0,
+        }
+    }
+
     /// Seconds that the run has taken, if it has a deadline.
     pub fn spent(&self) -> f64 {
         match self {
@@ -93,7 +122,6 @@ pub fn train(
             (start.network(settings, train.len())?, Trainer::new(train_options))
         }
         Begin::Saved(mut saved) => {
-            require_classes(&saved.info.classes, classes)?;
             saved.restore(optimizer.as_mut())?;
             run_file = recorded(run.path());
             let (epochs, batches) = (saved.progress.epoch as usize, saved.progress.batch);
@@ -203,7 +231,8 @@ fn no_network(progress: &Progress, out: &Path) -> Error {
     let out = out.display();
     if progress.history.iter().any(|epoch| epoch.best) {
         return format!(
-            "all epochs are done, and the best network is no longer in {out}: go on with more (--epochs)"
+            "all epochs are done, and the best network is no longer in {out}: begin a new run in another folder (--out), or go \
+             on with more --epochs if the run was given that many"
         )
         .into();
     }
@@ -237,15 +266,11 @@ fn describe_data(train: &Loader, eval: Option<&Loader>, classes: &[String]) {
     }
 }
 
-/// The fewest steps of an epoch that a smaller batch is suggested for.
-const FEW_STEPS: usize = 8;
-
 /// Says so if the photos do not fill a single batch: training then makes hardly any steps.
 fn suggest_smaller_batches(train: &Loader) {
     let LoaderOptions { batch_size, .. } = *train.options();
     let photos = train.len();
-    // The largest power of two that makes enough steps.
-    let smaller = 1 << (photos / FEW_STEPS).max(1).ilog2();
+    let smaller = batch_size_for(photos);
     if photos < batch_size && smaller < photos {
         note!(
             "note: {} do not fill a batch of {batch_size}, so each epoch is a single step: --batch-size {smaller} would \
@@ -254,16 +279,4 @@ fn suggest_smaller_batches(train: &Loader) {
             photos.div_ceil(smaller)
         );
     }
-}
-
-fn require_classes(run: &[String], data: &[String]) -> Result<()> {
-    if run == data {
-        return Ok(());
-    }
-    let (run, data) = (ui::names(run), ui::names(data));
-    Err(format!(
-        "the run knows the classes {run}, but the data has {data}: go on with the data it began with (--data), or begin \
-         a new run in another folder (--out, without --resume)"
-    )
-    .into())
 }

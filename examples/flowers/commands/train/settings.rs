@@ -15,7 +15,7 @@ use super::Args;
 use super::census::Census;
 use super::recipe::{self, Architecture, Augmentation, Recipe, Regularization};
 use crate::args::{self, FIRST_LABEL, Keys};
-use crate::ui::note;
+use crate::ui::{self, note};
 use crate::{Result, memory};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -28,15 +28,24 @@ pub enum Rule {
     Adamw,
 }
 
+impl Rule {
+    /// Whether it takes something of the weights in each step.
+    pub fn decays(self) -> bool {
+        matches!(self, Rule::Momentum | Rule::Adamw)
+    }
+}
+
 /// Photos in a step, where there are enough of them.
 const BATCH_SIZE: usize = 64;
 /// Steps that an epoch has at least, if that takes no batches under [`LEAST_BATCH`].
 const LEAST_STEPS: usize = 8;
 /// Batch norm needs some photos to take a mean of.
 const LEAST_BATCH: usize = 8;
+/// The weight decay of AdamW, whose learning rate is so much lower.
+pub const ADAMW_DECAY: f32 = 0.05;
 
-/// What suits so many photos: the largest power of two that leaves an epoch its steps.
-fn batch_size(photos: usize) -> usize {
+/// The batch size that suits so many photos: the largest power of two that leaves an epoch its steps.
+pub fn batch_size(photos: usize) -> usize {
     (1 << (photos / LEAST_STEPS).max(1).ilog2()).clamp(LEAST_BATCH, BATCH_SIZE)
 }
 
@@ -51,7 +60,7 @@ pub const MINUTES: f64 = 5.0;
 /// The most epochs in any time: more would add little.
 const MOST_EPOCHS: usize = 300;
 /// The side in evaluation of training for so many epochs, whose result must not depend on the machine's speed.
-const IMAGE_SIZE: usize = 96;
+pub const IMAGE_SIZE: usize = 96;
 
 /// Kept in the training state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,17 +107,7 @@ impl Settings {
         let image_size = args.image_size.unwrap_or(if script { 64 } else { IMAGE_SIZE });
         let usual = if script { Architecture::Reference } else { Architecture::for_size(image_size) };
         let network = args.network.unwrap_or(usual);
-        let learning_rate = match (optimizer, network) {
-            // The script's own.
-            (Rule::Sgd, _) if script => 0.0005,
-            (Rule::Sgd | Rule::Momentum, Architecture::Reference) => 0.02 / recipe.gradient_scale(batch_size),
-            // A step's noise grows as its batch shrinks (Goyal et al. 2017).
-            (Rule::Sgd | Rule::Momentum, Architecture::Small | Architecture::Large) => {
-                0.05 * batch_size as f32 / BATCH_SIZE as f32
-            }
-            // These divide by the gradients' size themselves.
-            (Rule::Adam | Rule::Adamw, _) => 0.0005,
-        };
+        let learning_rate = learning_rate(recipe, optimizer, network, batch_size.min(census.photos()).max(1));
         let minutes = match (args.minutes, args.epochs) {
             (None, None) if !script => Some(MINUTES),
             (minutes, _) => minutes,
@@ -129,10 +128,11 @@ impl Settings {
             augment,
             regularization: match recipe {
                 Recipe::Script => Regularization::SCRIPT,
-                Recipe::Default => Regularization::for_photos(census.fewest()),
+                Recipe::Default => Regularization::for_photos(census.is_small()),
             }
+            .for_rule(optimizer)
             .with(&args.chosen),
-            class_weights: if script { None } else { args.class_weights().weights(census) },
+            class_weights: args.class_weights().weights(census),
             recipe,
             seed: args.seed.unwrap_or(1),
             label_offset: args.records.label_offset.unwrap_or(FIRST_LABEL),
@@ -200,7 +200,9 @@ impl Settings {
             return Err(format!("--resume goes on with the settings saved; leave out {clashes}").into());
         }
         settings.skip_bad |= args.records.skip_bad;
-        settings.minutes = args.minutes.or(settings.minutes);
+        if let Some(minutes) = args.minutes {
+            settings.change_minutes(minutes, saved)?;
+        }
         if let Some(epochs) = args.epochs.filter(|epochs| *epochs != settings.epochs) {
             settings.change_epochs(epochs);
         }
@@ -232,6 +234,24 @@ impl Settings {
         }
     }
 
+    fn change_minutes(&mut self, minutes: f64, saved: &SavedTraining) -> Result<()> {
+        let spent = saved.progress.seconds();
+        if saved.progress.is_finished() {
+            note!(
+                "note: the run is complete, and more time changes nothing: for a longer one begin anew in another folder (--out)"
+            );
+        } else if 60.0 * minutes <= spent {
+            return Err(format!(
+                "--minutes {minutes} are over: the run has taken {} already. Give it more, or leave --minutes out",
+                ui::duration(spent)
+            )
+            .into());
+        } else {
+            self.minutes = Some(minutes);
+        }
+        Ok(())
+    }
+
     fn change_epochs(&mut self, epochs: usize) {
         if self.recipe == Recipe::Default {
             note!(
@@ -254,7 +274,7 @@ impl Settings {
                 Box::new(Sgd::new(rate).momentum(0.9).nesterov().weight_decay(decay).clip_norm(5.0 * scale))
             }
             Rule::Adam => Box::new(Adam::new(rate)),
-            Rule::Adamw => Box::new(AdamW::new(rate).weight_decay(0.05)),
+            Rule::Adamw => Box::new(AdamW::new(rate).weight_decay(self.regularization.weight_decay)),
         }
     }
 
@@ -327,17 +347,32 @@ impl Settings {
     }
 }
 
+/// The learning rate that suits steps on so many photos.
+pub fn learning_rate(recipe: Recipe, rule: Rule, network: Architecture, photos: usize) -> f32 {
+    let rate = match network {
+        Architecture::Reference => 0.02,
+        // A step's noise grows as its batch shrinks (Goyal et al. 2017).
+        Architecture::Small | Architecture::Large => 0.05 * photos as f32 / BATCH_SIZE as f32,
+    };
+    match (rule, recipe) {
+        // The script's own.
+        (Rule::Sgd, Recipe::Script) => 0.0005,
+        (Rule::Sgd | Rule::Momentum, _) => rate / recipe.gradient_scale(photos),
+        // These divide by the gradients' size themselves.
+        (Rule::Adam | Rule::Adamw, _) => 0.0005,
+    }
+}
+
 /// The name of a choice, as on the command line.
 fn name(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn good() -> Settings {
-        Settings {
+impl Settings {
+    /// Those of a run that nothing is peculiar about.
+    pub fn sample() -> Self {
+        Self {
             network: Architecture::Small,
             image_size: 64,
             train_sizes: recipe::train_sizes(64),
@@ -350,7 +385,7 @@ mod tests {
             learning_rate: 0.02,
             fit: Fit::Resize,
             augment: Augmentation::Standard,
-            regularization: Regularization::for_photos(500),
+            regularization: Regularization::for_photos(false),
             class_weights: None,
             recipe: Recipe::Default,
             seed: 1,
@@ -359,12 +394,34 @@ mod tests {
             keys: Keys::default(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Settings {
+        Settings::sample()
+    }
 
     #[test]
     fn few_photos_make_small_batches() {
         assert_eq!([1, 48, 64, 130, 300, 512, 5000].map(batch_size), [8, 8, 8, 16, 32, 64, 64]);
         assert!(leaves_tiny_batch(2434, 64) && !leaves_tiny_batch(2432, 64) && !leaves_tiny_batch(2440, 64));
         assert!(!leaves_tiny_batch(65, 64));
+    }
+
+    #[test]
+    fn the_learning_rate_is_that_of_the_mean_loss_whatever_the_script_adds_up() {
+        use Architecture::{Reference, Small};
+        let rate = |recipe, rule, network| learning_rate(recipe, rule, network, 32);
+        assert_eq!(rate(Recipe::Script, Rule::Sgd, Reference), 0.0005);
+        for network in [Small, Reference] {
+            let mean = rate(Recipe::Default, Rule::Momentum, network);
+            assert_eq!(rate(Recipe::Script, Rule::Momentum, network), mean / 32.0);
+            assert_eq!(rate(Recipe::Default, Rule::Adam, network), 0.0005);
+        }
+        assert_eq!(rate(Recipe::Default, Rule::Sgd, Small), 0.025);
     }
 
     #[test]

@@ -2,17 +2,27 @@
 
 use std::path::Path;
 
+use clap::ValueEnum;
 use floret::checkpoint::{ModelInfo, load_model};
 use floret::network::{Network, NetworkBuilder};
+use floret::nn::Init;
 
-use super::{Args, Settings};
+use super::settings::learning_rate;
+use super::{Architecture, Args, Settings, recipe};
 use crate::{Result, args, memory, ui};
 
 /// A network to begin with.
 pub struct Start(Network);
 
-/// Reads the model. Its image size and fit are taken where no flag says them; classes must be those of the data.
-pub fn read(path: &Path, settings: &mut Settings, flags: &Args, classes: &[String]) -> Result<Start> {
+/// Reads the model, to be trained on so many photos. Its image size and fit are taken where no flag says them; classes must be
+/// those of the data.
+pub fn read(
+    path: &Path,
+    settings: &mut Settings,
+    flags: &Args,
+    classes: &[String],
+    photos: usize,
+) -> Result<Start> {
     let (network, info) = load_model(path)?;
     let ModelInfo { classes: known, preprocess } = info;
     let path = ui::path(path);
@@ -29,16 +39,34 @@ pub fn read(path: &Path, settings: &mut Settings, flags: &Args, classes: &[Strin
     }
     args::image_size(&side.to_string())
         .map_err(|error| format!("{path} takes images of {side}x{side}: {error}"))?;
-    settings.set_network(settings.network, side);
-    // Only some networks can train on smaller images.
     let mut network = network;
-    let smaller = settings.train_sizes.iter().try_for_each(|&size| network.set_input((size, size, 3)));
-    if smaller.is_err() {
-        settings.train_sizes = vec![side];
-    }
-    network.set_input((side, side, 3))?;
+    let architecture = most_like(&mut network, side)?;
+    settings.set_network(architecture, side);
     settings.fit = flags.fit.unwrap_or(preprocess.fit);
+    if flags.learning_rate.is_none() {
+        let Settings { recipe, optimizer, network, batch_size, .. } = *settings;
+        settings.learning_rate = learning_rate(recipe, optimizer, network, batch_size.min(photos).max(1));
+    }
     Ok(Start(network))
+}
+
+/// The architecture whose weights the network has; of another network, the one that is trained in the way that suits it: as
+/// the reference network if it can't take images of other sizes.
+fn most_like(network: &mut Network, side: usize) -> Result<Architecture> {
+    let shapes = |network: &Network| -> Vec<_> {
+        network.arrays().map(|(param, _)| (param.name.clone(), param.shape.clone())).collect()
+    };
+    let wanted = shapes(network);
+    for &architecture in Architecture::value_variants() {
+        let candidate = architecture.network(side, network.outputs(), 0.0, Init::Constant(0.0));
+        if candidate.build().is_ok_and(|candidate| shapes(&candidate) == wanted) {
+            return Ok(architecture);
+        }
+    }
+    let smaller = recipe::train_sizes(side)[0];
+    let is_sizeless = network.set_input((smaller, smaller, 3)).is_ok();
+    network.set_input((side, side, 3))?;
+    Ok(if is_sizeless { Architecture::for_size(side) } else { Architecture::Reference })
 }
 
 impl Start {

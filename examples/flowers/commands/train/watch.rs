@@ -70,6 +70,8 @@ pub struct Watch {
     /// Photos to evaluate on for each to train on.
     eval_share: f64,
     epochs: usize,
+    /// Sides of the training images, each for an equal part of the epochs.
+    train_sizes: Vec<usize>,
     evaluate_every: u64,
     /// When training is to end.
     deadline: Option<Instant>,
@@ -112,6 +114,7 @@ impl Watch {
             batches: train.batches(),
             eval_share: eval.map_or(0.0, |eval| eval.len() as f64 / train.len() as f64),
             epochs: settings.epochs,
+            train_sizes: settings.train_sizes.clone(),
             evaluate_every: settings.evaluate_every as u64,
             deadline,
             watched: 0,
@@ -136,12 +139,13 @@ impl Watch {
         let epoch_seconds_left = self.batches.saturating_sub(progress.batch) as f64 * seconds_per_step;
         let epochs = self.epochs(progress);
         let epochs_left = (epochs.number as u64).saturating_sub(progress.epoch + 1) as f64;
+        let steps_left = epochs_after(progress.epoch as f64, epochs.number as f64, &self.train_sizes);
         let epoch_seconds = self.batches as f64 * seconds_per_step;
         let eval_seconds = self.eval_seconds(seconds_per_step);
-        let seconds_left = match self.deadline {
-            Some(deadline) => deadline.saturating_duration_since(Instant::now()).as_secs_f64(),
-            None => epoch_seconds_left + eval_seconds + epochs_left * (epoch_seconds + eval_seconds),
-        };
+        let evaluations_left = 1.0 + epochs_left / self.evaluate_every as f64;
+        let all_left = epoch_seconds_left + steps_left * epoch_seconds + evaluations_left * eval_seconds;
+        let until = |deadline: Instant| deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        let seconds_left = self.deadline.map_or(all_left, |deadline| all_left.min(until(deadline)));
         Step {
             epoch: progress.epoch + 1,
             epochs,
@@ -161,6 +165,18 @@ impl Watch {
     fn eval_seconds(&self, seconds_per_step: f64) -> f64 {
         self.batches as f64 * seconds_per_step * self.eval_share / 2.0
     }
+}
+
+/// What the steps of all epochs after number `epoch` of `epochs` take, as multiples of what those of that epoch take.
+fn epochs_after(epoch: f64, epochs: f64, sizes: &[usize]) -> f64 {
+    let stage = epochs / sizes.len() as f64;
+    let pixels = |size: usize| (size * size) as f64;
+    let now = sizes[((epoch / stage) as usize).min(sizes.len() - 1)];
+    let within = |(number, &size): (usize, &usize)| {
+        let (from, to) = (number as f64 * stage, (number + 1) as f64 * stage);
+        (to - from.max(epoch + 1.0)).max(0.0) * pixels(size) / pixels(now)
+    };
+    sizes.iter().enumerate().map(within).sum()
 }
 
 impl Callback for Watch {
@@ -200,5 +216,20 @@ impl Callback for Watch {
         self.watched += 1;
         self.clock = Clock::start();
         Ok(Flow::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_on_larger_images_take_longer() {
+        assert_eq!(epochs_after(0.0, 10.0, &[64]), 9.0);
+        assert_eq!(epochs_after(9.0, 10.0, &[64]), 0.0);
+        // Two more at the size of now, three of four times its pixels, three of nine times.
+        assert_eq!(epochs_after(0.0, 9.0, &[10, 20, 30]), 2.0 + 3.0 * 4.0 + 3.0 * 9.0);
+        assert_eq!(epochs_after(7.0, 9.0, &[10, 20, 30]), 1.0);
+        assert_eq!(epochs_after(3.0, 9.0, &[10, 20, 30]), 2.0 + 3.0 * 9.0 / 4.0);
     }
 }

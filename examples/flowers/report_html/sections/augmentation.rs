@@ -11,11 +11,7 @@ const TITLE: &str = "Augmentation";
 
 pub fn render(report: &Report, seen: &Seen) -> Markup {
     if seen.augmented.is_empty() {
-        return missing(
-            ID,
-            TITLE,
-            "The network sees each training photo as it is, without random changes (--augment none).",
-        );
+        return missing(ID, TITLE, "No training photo is changed by itself (--augment none).");
     }
     let content = html! {
         p { "Training photos at the network's size, and versions of them as epochs change them at random." }

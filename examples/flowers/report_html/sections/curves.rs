@@ -34,8 +34,9 @@ pub fn render(report: &Report) -> Markup {
     let rate = vec![line("learning rate", "train", |epoch| Some(epoch.learning_rate.into()))];
     let content = html! {
         p {
-            "Training numbers are means over an epoch, each photo before the step it was part of, changed at random and with \
-             dropout: they may be worse than those of the evaluation, which sees the network as it is at the epoch's end."
+            "Training numbers are means over an epoch, each photo before the step it was part of, changed at random, mixed with \
+             others and with dropout where the settings say so: they may be worse than those of the evaluation, of the network (or \
+             the average of its weights) at the epoch's end."
         }
         div.charts {
             (chart("Loss", Axis::Amount, loss))

@@ -1,4 +1,4 @@
-//! Photos whose labels are likely wrong.
+//! Photos whose labels may be wrong.
 
 use maud::{Markup, html};
 
