@@ -27,7 +27,7 @@ type Decide = Box<dyn FnMut(&CheckpointError) -> OnSaveError + Send>;
 /// killed leaves a run that can be resumed, and that (but for [budgets of time](crate::train::Budget)) ends with the same bits.
 ///
 /// The training state on the disk never tells of a best network that is not there: the network goes first, and the
-/// state waits for it. A crash between the two repeats steps, and finds the same network again.
+/// state waits for it. A crash between the two repeats steps, and finds the same network again (under a budget, one like it).
 ///
 /// A save that fails leaves the earlier files as they are, and [`on_error`](Self::on_error) decides what follows. A best
 /// network that could not be saved is kept in memory until it can. A failure before the first step or at the end of

@@ -19,32 +19,41 @@ pub(super) struct Pace {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Times {
-    /// The steps of each of the last epochs, for a pixel of each training image; the latest last.
-    steps: Vec<f64>,
-    /// The last evaluation.
-    pub evaluation: Option<f64>,
-    /// What callbacks did at the end of the last epoch, such as saving.
-    pub callbacks: f64,
+    /// The steps of an epoch, for a pixel of each training image.
+    pub steps: Recent,
+    /// An evaluation.
+    pub evaluation: Recent,
+    /// What callbacks do at the end of an epoch, such as saving. The state saved by one does not know its own time yet.
+    pub callbacks: Recent,
 }
 
-/// Epochs whose time is kept.
+/// The last few times of one kind, the latest last.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Recent(Vec<f64>);
+
+/// How many are kept.
 const RECENT: usize = 3;
 
-impl Times {
-    /// Notes the time that the steps of an epoch took, for a pixel.
-    pub fn add_epoch(&mut self, seconds: f64) {
-        if self.steps.len() == RECENT {
-            self.steps.remove(0);
+impl Recent {
+    pub fn add(&mut self, seconds: f64) {
+        if self.0.len() >= RECENT {
+            self.0.remove(0);
         }
-        self.steps.push(seconds);
+        self.0.push(seconds);
     }
 
-    /// What the steps of an epoch take for a pixel, once one is timed: the median, of two the shorter time. The first epoch
-    /// decodes all photos, and now and then the machine does something else.
-    pub fn epoch(&self) -> Option<f64> {
-        let mut steps = self.steps.clone();
-        steps.sort_by(f64::total_cmp);
-        steps.get(steps.len().saturating_sub(1) / 2).copied()
+    /// The median, of two the shorter, once there is one: the first epoch decodes all photos, and now and then the machine does
+    /// something else.
+    pub fn typical(&self) -> Option<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len().saturating_sub(1) / 2).copied()
+    }
+
+    /// Whether it rests on one time alone.
+    pub fn is_single(&self) -> bool {
+        self.0.len() == 1
     }
 }
 
@@ -82,7 +91,9 @@ impl Pace {
     pub fn defect(&self) -> Option<String> {
         const SECONDS: std::ops::RangeInclusive<f64> = 0.0..=1e12;
         let Self { done, left, spent, times } = self;
-        let mut seconds = times.steps.iter().chain(&times.evaluation).chain([spent, &times.callbacks]);
+        let Times { steps, evaluation, callbacks } = times;
+        let mut seconds =
+            [steps, evaluation, callbacks].into_iter().flat_map(|times| &times.0).chain([spent]);
         if !(1..=MAX_EPOCHS).contains(left) {
             Some(format!("{left} epochs left"))
         } else if !(0.0..=1.0).contains(done) {
@@ -104,8 +115,8 @@ mod tests {
             begun.push(pace.done);
             let seconds = epoch(begun.len());
             pace.spent += seconds;
-            pace.times.add_epoch(seconds);
-            match pace.next(budget, pace.times.epoch(), u64::MAX) {
+            pace.times.steps.add(seconds);
+            match pace.next(budget, pace.times.steps.typical(), u64::MAX) {
                 Some(next) => pace = next,
                 None => return (begun, pace.spent, pace),
             }
@@ -158,22 +169,25 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_an_epoch_is_the_median_of_the_last_three() {
-        let mut times = Times::default();
+    fn the_typical_time_is_the_median_of_the_last_three() {
+        let mut times = Recent::default();
+        assert_eq!(times.typical(), None);
         let mut after = |seconds| {
-            times.add_epoch(seconds);
-            times.epoch().unwrap()
+            times.add(seconds);
+            times.typical().unwrap()
         };
         assert_eq!([9.0, 2.0, 4.0, 3.0, 8.0].map(&mut after), [9.0, 2.0, 4.0, 3.0, 4.0]);
-        assert_eq!(Times::default().epoch(), None);
     }
 
     #[test]
     fn impossible_paces_are_told() {
-        let good = Pace { times: Times { evaluation: Some(2.0), ..Times::default() }, ..Pace::first(3) };
+        let times = |evaluation, callbacks| Times {
+            steps: Recent::default(),
+            evaluation: Recent(vec![evaluation]),
+            callbacks: Recent(vec![1.0, callbacks]),
+        };
+        let good = Pace { times: times(2.0, 3.0), ..Pace::first(3) };
         assert_eq!(good.defect(), None);
-        let times =
-            |evaluation, callbacks| Times { evaluation: Some(evaluation), callbacks, ..Times::default() };
         for (pace, defect) in [
             (Pace { left: 0, ..good.clone() }, "0 epochs left"),
             (Pace { left: u64::MAX, ..good.clone() }, "18446744073709551615 epochs left"),

@@ -188,7 +188,7 @@ impl Trainer {
             let (begun, told) =
                 (Instant::now(), self.notify(run, |callback, moment| callback.on_epoch(moment, &record))?);
             if let Some(pace) = &mut self.progress.pace {
-                pace.times.callbacks = begun.elapsed().as_secs_f64();
+                pace.times.callbacks.add(begun.elapsed().as_secs_f64());
             }
             if told == Flow::Stop {
                 return Ok(Ended::Stopped);
@@ -221,7 +221,7 @@ impl Trainer {
             // Less than half of an epoch, after an interruption, says little of a whole one.
             if 2 * made >= batches {
                 let seconds = begun.elapsed().as_secs_f64() * batches as f64 / made.max(1) as f64;
-                pace.times.add_epoch(seconds / (side * side) as f64);
+                pace.times.steps.add(seconds / (side * side) as f64);
             }
         }
         Ok(Flow::Continue)
@@ -245,7 +245,7 @@ impl Trainer {
             callback.on_evaluation(moment, &evaluation).map(|()| Flow::Continue)
         })?;
         if let Some(pace) = &mut self.progress.pace {
-            pace.times.evaluation = Some(begun.elapsed().as_secs_f64());
+            pace.times.evaluation.add(begun.elapsed().as_secs_f64());
         }
         Ok(Some(evaluation))
     }
@@ -253,24 +253,35 @@ impl Trainer {
     /// Of training under a budget, the pace of the next epoch; `None` if the one whose steps are done is the last.
     fn next_pace(&self, run: &Run<'_, '_>, clock: &Clock) -> Option<Pace> {
         let (budget, pace) = (self.options.budget?, self.progress.pace.as_ref()?);
-        let full = run.train.options().preprocess.image_size;
-        let steps = pace.times.epoch();
-        let evaluation = match run.eval {
-            // Before it is known, it is taken to be no longer than training on as many photos.
-            Some(eval) => pace.times.evaluation.or(steps.map(|steps| {
-                steps * (full * full) as f64 * eval.batches() as f64 / run.train.batches().max(1) as f64
-            })),
-            None => None,
-        };
-        let evaluation = evaluation.unwrap_or(0.0);
-        let epoch_seconds = steps.map(|steps| {
-            steps * self.options.mean_pixels(pace.after(1.0), full)
-                + evaluation / self.options.evaluate_every as f64
-                + pace.times.callbacks
-        });
-        let most = self.options.epochs - self.progress.epoch - 1;
         let pace = Pace { spent: clock.spent(), ..pace.clone() };
-        pace.next(budget.time.as_secs_f64() - evaluation, epoch_seconds, most)
+        let pixels = |side: usize| (side * side) as f64;
+        let full = run.train.options().preprocess.image_size;
+        let steps = pace.times.steps.typical();
+        // Before it is known, an evaluation is taken to be no longer than training on as many photos.
+        let stand_in = |eval: &Loader| {
+            let share = eval.batches() as f64 / run.train.batches().max(1) as f64;
+            steps.unwrap_or(0.0) * pixels(full) * share
+        };
+        let evaluation =
+            run.eval.map_or(0.0, |eval| pace.times.evaluation.typical().unwrap_or_else(|| stand_in(eval)));
+        // Those that are due share the epochs' time; the last one is made even where it is not due.
+        let each = evaluation / self.options.evaluate_every as f64;
+        let budget = budget.time.as_secs_f64() - (evaluation - each);
+        let mut epoch_seconds = steps.map(|steps| {
+            let callbacks = pace.times.callbacks.typical().unwrap_or(0.0);
+            steps * self.options.mean_pixels(pace.after(1.0), full) + each + callbacks
+        });
+        if let (Some(seconds), Some(steps), true) = (&mut epoch_seconds, steps, pace.times.steps.is_single())
+        {
+            // The first epoch decodes all photos too. As long as another one like it fits, it ends nothing.
+            let rest = budget - pace.spent;
+            let again = steps * pixels(self.options.image_size(pace.done).unwrap_or(full));
+            if again <= rest {
+                *seconds = seconds.min(rest);
+            }
+        }
+        let most = self.options.epochs - self.progress.epoch - 1;
+        pace.next(budget, epoch_seconds, most)
     }
 
     /// The share of training that is done after `part` of the epoch under way.

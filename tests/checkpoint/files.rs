@@ -120,7 +120,7 @@ fn a_changed_file_is_refused_with_what_does_not_fit() {
         (
             |e| {
                 e["progress"]["pace"] = json!({
-                    "done": 0.5, "left": 0, "spent": 1.0, "times": {"steps": [], "evaluation": null, "callbacks": 0.0}
+                    "done": 0.5, "left": 0, "spent": 1.0, "times": {"steps": [], "evaluation": [], "callbacks": []}
                 })
             },
             "is damaged: it tells of 0 epochs left",
@@ -128,7 +128,7 @@ fn a_changed_file_is_refused_with_what_does_not_fit() {
         (
             |e| {
                 e["progress"]["pace"] = json!({
-                    "done": 0.5, "left": 3, "spent": -5.0, "times": {"steps": [], "evaluation": 1.0, "callbacks": 0.0}
+                    "done": 0.5, "left": 3, "spent": -5.0, "times": {"steps": [], "evaluation": [1.0], "callbacks": []}
                 })
             },
             "is damaged: it tells of a time of -5 s",

@@ -43,9 +43,13 @@ pub fn tell(asked: ClassWeights, weights: Option<&[f32]>, census: &Census, class
         .filter(|(_, photos)| **photos == 0)
         .map(|(class, _)| class.clone())
         .collect();
-    // Where labels are out of range it is not the photos that are missing: training tells of them.
-    if !empty.is_empty() && !census.has_others {
-        note!("note: there are no photos to train on of {}: it will never be the answer", ui::names(&empty));
+    if !empty.is_empty() {
+        // Others may be of it, if they could be read, or had a label in range: training tells of them.
+        let known = if census.has_others { "that can be used " } else { "" };
+        note!(
+            "note: there are no photos to train on {known}of {}: it will never be the answer",
+            ui::names(&empty)
+        );
     }
     let (Some(weights), ClassWeights::Auto) = (weights, asked) else { return };
     let of =

@@ -217,7 +217,7 @@ fn fit_into(
     let fit = plan.epochs(settings, training - begun.elapsed().as_secs_f64());
     let epochs = fit.clamp(1.0, settings.epochs as f64);
     if !matches!(begin, Begin::Saved(_)) {
-        let takes = plan.seconds(settings, epochs) + seconds - training;
+        let takes = begun.elapsed().as_secs_f64() + plan.seconds(settings, epochs) + seconds - training;
         settings.evaluate_every = plan::evaluate_every(epochs);
         // Where photos are few or many it is another time.
         plan::tell(settings, if fit == epochs { seconds } else { takes }, epochs);
@@ -229,5 +229,6 @@ fn fit_into(
         }
     }
     let left = Duration::from_secs_f64((training - begin.spent()).max(0.0));
-    Ok(Deadline { at: begun + left, epochs: epochs as u64 })
+    // The last epoch is begun if it nearly fits.
+    Ok(Deadline { at: begun + left, epochs: (epochs + 0.1) as u64 })
 }

@@ -101,8 +101,8 @@ impl Plan {
     /// The epochs that images of this side are worth the time from, where there are at most so many. Few photos take the usual size
     /// even if they can't be seen often enough for it, but no larger one.
     fn enough(&self, most: usize, size: usize) -> f64 {
-        let views = ENOUGH_VIEWS * (size * size) as f64 / self.train as f64;
-        let enough = views.max(ENOUGH_EPOCHS);
+        let epochs = ENOUGH_VIEWS * (size * size) as f64 / self.train as f64;
+        let enough = epochs.max(ENOUGH_EPOCHS);
         if size <= IMAGE_SIZE { enough.min(most as f64) } else { enough }
     }
 
@@ -115,16 +115,17 @@ impl Plan {
 
     /// About how many epochs fit into so many seconds.
     pub fn epochs(&self, settings: &Settings, seconds: f64) -> f64 {
-        ((seconds - self.decoding - self.evaluations(settings)) / self.epoch(settings)).max(0.0)
+        let (epoch, evaluation) = (self.epoch(settings), self.inference(settings, self.eval));
+        let seconds = (seconds - self.decoding).max(0.0);
+        // Each with an evaluation, where there are no more.
+        let few = seconds / (epoch + evaluation);
+        if few <= EVALUATIONS { few } else { (seconds - EVALUATIONS * evaluation) / epoch }
     }
 
     /// About how many seconds so many epochs take.
     pub fn seconds(&self, settings: &Settings, epochs: f64) -> f64 {
-        self.decoding + self.evaluations(settings) + epochs * self.epoch(settings)
-    }
-
-    fn evaluations(&self, settings: &Settings) -> f64 {
-        EVALUATIONS * self.inference(settings, self.eval)
+        let evaluations = epochs.min(EVALUATIONS) * self.inference(settings, self.eval);
+        self.decoding + evaluations + epochs * self.epoch(settings)
     }
 
     /// Seconds of an epoch's steps, the mean over all stages.
@@ -189,7 +190,7 @@ mod tests {
             assert!(settings.image_size > size && fit > epochs, "{minutes} minutes: {fit}");
             (size, epochs) = (settings.image_size, fit);
             let seconds = plan.seconds(&settings, fit);
-            assert!((seconds - 60.0 * minutes).abs() < 1e-6 || fit == 0.0, "{seconds}");
+            assert!((seconds - 60.0 * minutes).abs() < 1e-6, "{seconds}");
         }
         // A faster machine is more time; one that is much slower still trains.
         assert!(chosen(Plan { step: plan.step / 8.0, ..plan }, None, 300.0).image_size > 80);

@@ -107,7 +107,7 @@ impl Settings {
         let image_size = args.image_size.unwrap_or(if script { 64 } else { IMAGE_SIZE });
         let usual = if script { Architecture::Reference } else { Architecture::for_size(image_size) };
         let network = args.network.unwrap_or(usual);
-        let learning_rate = learning_rate(recipe, optimizer, network, batch_size.min(census.photos()).max(1));
+        let learning_rate = learning_rate(recipe, optimizer, network, batch_size, census.photos());
         let minutes = match (args.minutes, args.epochs) {
             (None, None) if !script => Some(MINUTES),
             (minutes, _) => minutes,
@@ -347,17 +347,23 @@ impl Settings {
     }
 }
 
-/// The learning rate that suits steps on so many photos.
-pub fn learning_rate(recipe: Recipe, rule: Rule, network: Architecture, photos: usize) -> f32 {
+/// The learning rate that suits batches of this size, if there are so many photos.
+pub fn learning_rate(
+    recipe: Recipe,
+    rule: Rule,
+    network: Architecture,
+    batch_size: usize,
+    photos: usize,
+) -> f32 {
     let rate = match network {
         Architecture::Reference => 0.02,
         // A step's noise grows as its batch shrinks (Goyal et al. 2017).
-        Architecture::Small | Architecture::Large => 0.05 * photos as f32 / BATCH_SIZE as f32,
+        Architecture::Small | Architecture::Large => 0.05 * batch_size.min(photos) as f32 / BATCH_SIZE as f32,
     };
     match (rule, recipe) {
         // The script's own.
         (Rule::Sgd, Recipe::Script) => 0.0005,
-        (Rule::Sgd | Rule::Momentum, _) => rate / recipe.gradient_scale(photos),
+        (Rule::Sgd | Rule::Momentum, _) => rate / recipe.gradient_scale(batch_size),
         // These divide by the gradients' size themselves.
         (Rule::Adam | Rule::Adamw, _) => 0.0005,
     }
@@ -414,7 +420,7 @@ mod tests {
     #[test]
     fn the_learning_rate_is_that_of_the_mean_loss_whatever_the_script_adds_up() {
         use Architecture::{Reference, Small};
-        let rate = |recipe, rule, network| learning_rate(recipe, rule, network, 32);
+        let rate = |recipe, rule, network| learning_rate(recipe, rule, network, 32, 1000);
         assert_eq!(rate(Recipe::Script, Rule::Sgd, Reference), 0.0005);
         for network in [Small, Reference] {
             let mean = rate(Recipe::Default, Rule::Momentum, network);
@@ -422,6 +428,8 @@ mod tests {
             assert_eq!(rate(Recipe::Default, Rule::Adam, network), 0.0005);
         }
         assert_eq!(rate(Recipe::Default, Rule::Sgd, Small), 0.025);
+        // A batch has no more photos than there are.
+        assert_eq!(learning_rate(Recipe::Default, Rule::Momentum, Small, 1024, 32), 0.025);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn read(
     settings.fit = flags.fit.unwrap_or(preprocess.fit);
     if flags.learning_rate.is_none() {
         let Settings { recipe, optimizer, network, batch_size, .. } = *settings;
-        settings.learning_rate = learning_rate(recipe, optimizer, network, batch_size.min(photos).max(1));
+        settings.learning_rate = learning_rate(recipe, optimizer, network, batch_size, photos);
     }
     Ok(Start(network))
 }
@@ -59,7 +59,8 @@ fn most_like(network: &mut Network, side: usize) -> Result<Architecture> {
     let wanted = shapes(network);
     for &architecture in Architecture::value_variants() {
         let candidate = architecture.network(side, network.outputs(), 0.0, Init::Constant(0.0));
-        if candidate.build().is_ok_and(|candidate| shapes(&candidate) == wanted) {
+        let fits = memory::require(&candidate, 1, side).is_ok();
+        if fits && candidate.build().is_ok_and(|candidate| shapes(&candidate) == wanted) {
             return Ok(architecture);
         }
     }
