@@ -273,11 +273,11 @@ impl Trainer {
         });
         if let (Some(seconds), Some(steps), true) = (&mut epoch_seconds, steps, pace.times.steps.is_single())
         {
-            // The first epoch decodes all photos too. As long as another one like it fits, it ends nothing.
+            // The first epoch decodes all photos too: as long as another one like it fits, it takes nothing from the plan.
             let rest = budget - pace.spent;
             let again = steps * pixels(self.options.image_size(pace.done).unwrap_or(full));
             if again <= rest {
-                *seconds = seconds.min(rest);
+                *seconds = seconds.min(rest / pace.left.saturating_sub(1).max(1) as f64);
             }
         }
         let most = self.options.epochs - self.progress.epoch - 1;
