@@ -5,10 +5,9 @@ use clap::ValueEnum;
 use super::census::Census;
 use crate::ui::{self, note};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ClassWeights {
     /// Where the largest class has three times the photos of the smallest
-    #[default]
     Auto,
     Balanced,
     None,

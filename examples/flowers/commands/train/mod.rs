@@ -51,11 +51,11 @@ use crate::{Error, Result, messages};
 ///
 /// By itself it trains for 5 minutes with what learns photos best in that time: docs/recipes.md tells how that was found.
 ///
-/// After each epoch the state of training is saved as OUT/training.safetensors: `--resume` goes on from there. After each
-/// evaluation (some twelve of them under --minutes, else one an epoch) the network with the best accuracy on the eval shards is
-/// saved as OUT/model.safetensors. With the same
-/// number of epochs (--epochs) it ends with the very weights that a run without interruption would have ended with; with
-/// another, the curve of the learning rate is another from there on. Under --minutes the time of all parts together counts.
+/// After each evaluation (some twelve of them under --minutes, else one an epoch) the network with the best accuracy on the eval
+/// shards is saved as OUT/model.safetensors, and after each epoch the state of training as OUT/training.safetensors: `--resume`
+/// goes on from there. With the same number of epochs (--epochs) it ends with the very weights that a run without interruption
+/// would have ended with; with another, the curve of the learning rate is another from there on. Under --minutes the time of all
+/// parts together counts.
 ///
 /// Without eval shards the network of the lowest training loss is saved.
 ///

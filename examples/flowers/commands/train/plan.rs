@@ -32,10 +32,10 @@ const DECODE: f64 = 0.002;
 /// The share of the time that is held back for a machine that grows slower towards the end.
 pub const RESERVE: f64 = 0.01;
 
-/// Steps that are timed, if they take no longer than some seconds; the fastest counts, since the first ones make room for
-/// themselves.
+/// Steps that are timed, and the seconds after which no further one is begun; the fastest counts, since the first ones make room
+/// for themselves.
 const STEPS: usize = 4;
-const SECONDS: f64 = 2.0;
+const TIMED: f64 = 2.0;
 
 /// How long things take on this machine, with these photos.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +72,7 @@ impl Plan {
         optimizer.set_learning_rate(0.0);
         let all = Instant::now();
         for step in 0..STEPS {
-            if step > 0 && all.elapsed().as_secs_f64() > SECONDS {
+            if step > 0 && all.elapsed().as_secs_f64() > TIMED {
                 break;
             }
             let begun = Instant::now();
