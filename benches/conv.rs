@@ -2,8 +2,8 @@
 //! counts them. `RAYON_NUM_THREADS=1` for one thread.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use floret::math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
-use floret::math::window::{Padding, Window};
+use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::window::{Padding, Window};
 
 /// Side of the image, channels in and out, side of the kernel.
 const LAYERS: &[(usize, usize, usize, usize)] = &[

@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use floret::math::gemm::{Backend, gemm_with};
+use floret_math::gemm::{Backend, gemm_with};
 #[cfg(target_arch = "x86_64")]
-use floret::math::simd::{Avx2, Avx512};
-use floret::math::simd::{Isa, MatrixMut, PanelLayout, Portable, Simd, Store, multiply_tile};
+use floret_math::simd::{Avx2, Avx512};
+use floret_math::simd::{Isa, MatrixMut, PanelLayout, Portable, Simd, Store, multiply_tile};
 use ndarray::Array2;
 
 /// (m, k, n).

@@ -36,7 +36,8 @@
 //! | TFRecord files: reading, writing, indexing | [`record`] |
 //! | photos: decoding, resizing, augmentation | [`image`] |
 //! | the input pipeline; a folder of photos to shards | [`batch`] |
-//! | the convolution, the matrix product, their `f64` oracles | [`math`] |
+//! | the matrix product; instruction sets | [`math`] |
+//! | the convolution | the crate `floret-math`, which is not public |
 //! | the layers; how to add one | [`nn`] |
 //! | losses, optimizers and schedules | [`loss`], [`optim`] |
 //! | `train_step`, `predict`, `evaluate`, `summary` | [`network::Network`] |

@@ -4,10 +4,10 @@
 //! The kernels' other tests take small shapes and look at single values; here sums are long, tiles many, and every way to cut
 //! the work is met. `cargo test --test accuracy -- --nocapture` prints the errors.
 
-use floret::math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
-use floret::math::reference::{self, Slide};
-use floret::math::window::{Padding, Window};
 use floret::nn::{BatchNorm, NamedLayer, Sequential};
+use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::reference::{self, Slide};
+use floret_math::window::{Padding, Window};
 use ndarray::{Array4, s};
 use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rand::SeedableRng;

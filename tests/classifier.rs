@@ -1,11 +1,9 @@
 //! From a model file to labelled probabilities: one classifier for many threads, and what its answers rest on.
 
-mod common;
-
 use std::sync::Arc;
 use std::thread;
 
-use common::photos::{jpeg, pixels, png};
+use crate::common::photos::{jpeg, pixels, png};
 use floret::batch::Preprocess;
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::classifier::{ClassifyError, Prediction};

@@ -1,14 +1,12 @@
 //! A folder of photos to shards: what is found, how it is split, what is written, and what is refused.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use common::photos::{jpeg, png};
+use crate::common::photos::{jpeg, png};
 use floret::batch::{
     ClassNames, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PlannedPhoto,
     is_unfinished,

@@ -1,11 +1,9 @@
 //! Data at the edge of what makes sense: each gives a right result or a clear error.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 
-use common::photos::{jpeg, payload, png, write_shards};
+use crate::common::photos::{jpeg, payload, png, write_shards};
 use floret::batch::{BatchError, Loader, LoaderOptions, Preprocess};
 use floret::image::{Fit, standardize};
 use floret::models;

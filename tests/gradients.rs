@@ -6,11 +6,11 @@
 //! Inputs are spaced values in random order, at least 2.2e apart and as far from 0, so that no ReLU and no maximum
 //! changes its mind within the difference.
 
-use floret::math::window::{Padding, Window};
 use floret::nn::{
     AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Init, LayerSpec, LeakyRelu,
     MaxPool2d, NamedLayer, Relu, Residual, Sequential, Shape,
 };
+use floret_math::window::{Padding, Window};
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};

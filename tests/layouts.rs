@@ -1,13 +1,11 @@
 //! Photos in other layouts to shards: split already, in a list, in nested class folders, of hundreds of classes.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::ControlFlow::{self, Continue};
 use std::path::Path;
 
-use common::photos::jpeg;
+use crate::common::photos::jpeg;
 use floret::batch::{
     ClassFolders, ClassNames, Conversion, ConvertError, ConvertOptions, ConvertPlan, ListedPhoto, Part,
     PhotoFault,

@@ -1,23 +1,13 @@
-//! Memory is bounded however much data there is. One test, so that the process's peak is its own.
-#![cfg(target_os = "linux")]
-
-mod common;
-
+//! Memory is bounded however much data there is.
 use std::fs;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use common::photos::{jpeg, payload, write_shards};
+use crate::common::photos::{jpeg, payload, write_shards};
+use crate::{alone, peak};
 use floret::batch::{Loader, LoaderOptions, Preprocess};
 use floret::image::DecodeOptions;
 use floret::record::{Compression, ReaderOptions, RecordFetcher, RecordReader, RecordWriter, ShardIndex};
-
-/// The most memory this process ever had resident, in bytes.
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
-}
 
 /// A record over and over, without an end of its own.
 struct Repeated<'a> {
@@ -43,6 +33,7 @@ const TOTAL: u64 = 10 << 30;
 
 #[test]
 fn ten_gigabytes_pass_through_a_few_megabytes() {
+    let _alone = alone();
     let long = record(&vec![7; 8 << 20]);
     let records = TOTAL / long.len() as u64;
     let before = peak();

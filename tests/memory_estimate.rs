@@ -1,21 +1,13 @@
-//! The memory that training is said to take, against what it takes. One test, so that the process's peak is its own.
-#![cfg(target_os = "linux")]
-
-use std::fs;
-
+//! The memory that training is said to take, against what it takes.
 use floret::models;
 use floret::optim::Sgd;
 use ndarray::Array4;
 
-/// The most memory this process ever had resident, in bytes.
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
-}
+use crate::{alone, peak};
 
 #[test]
 fn training_takes_about_what_is_estimated() {
+    let _alone = alone();
     // Each several times what the one before takes: the first is most of all activations, the second of all weights.
     for (side, batch) in [(64, 32), (224, 1)] {
         let builder = models::seed(side, 5, 0.5);

@@ -1,13 +1,11 @@
 //! Saving while training: what stands on the disk at each moment, and what a save that fails costs.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::photos::{payloads, write_shards};
+use crate::common::photos::{payloads, write_shards};
 use floret::batch::{Loader, LoaderOptions, Preprocess};
 use floret::checkpoint::{ModelInfo, OnSaveError, Saver, load_model, load_training};
 use floret::network::{Network, StepReport};

@@ -3,13 +3,11 @@
 //! The fixtures were computed in float64 and rounded to float32, so an error is floret's own: each value is a sum of at
 //! most a few hundred float32 products, whose rounding stays under 1e-5 of the largest value.
 
-mod common;
-
-use common::{Fixtures, assert_close};
+use crate::common::{Fixtures, assert_close};
 use floret::loss::{Loss, SoftmaxCrossEntropy, softmax};
-use floret::math::window::Padding;
 use floret::nn::{AvgPool2d, BatchNorm, Conv2d, Dense, LayerSpec, MaxPool2d, NamedLayer, Sequential, Shape};
 use floret::optim::{Adam, AdamW, Optimizer, RmsProp, Segment, Sgd};
+use floret_math::window::Padding;
 use ndarray::{ArrayD, Ix2};
 use serde_json::Value;
 

@@ -1,12 +1,10 @@
 //! The whole reference network gives TensorFlow's logits, gradients and losses over six steps of training.
 
-mod common;
-
-use common::{Fixtures, assert_close};
-use floret::math::conv::ConvAlgorithm;
+use crate::common::{Fixtures, assert_close};
 use floret::models;
 use floret::network::Network;
 use floret::optim::Sgd;
+use floret_math::conv::ConvAlgorithm;
 use ndarray::{Array4, ArrayD, IxDyn};
 
 /// `w[i] = scale (((i + 1) 2654435761 + layer 40503) mod 2^32 / 2^31 - 1)`, the fixtures' weights and images.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::math::simd::Isa;
+use floret_math::simd::Isa;
 
 /// What the last bits of a result depend on besides seed, settings and data: where any of these differ, sums may be taken in
 /// another order or rounded otherwise, and after many steps a network trained from the same seed is another one of the same

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Network, NetworkError};
 use crate::loss::Loss;
-use crate::math::conv::ConvAlgorithm;
 use crate::nn::chain::Chain;
 use crate::nn::{LayerSpec, NamedLayer, Param, Sequential, Shape, ShapeError};
+use floret_math::conv::ConvAlgorithm;
 
 /// A network as plain data: enough to build it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
-use crate::math::channels::{combine, gradient_sums, moments, scale_and_shift};
+use floret_math::channels::{combine, gradient_sums, moments, scale_and_shift};
 
 /// Per channel (the last axis): `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`.
 ///

@@ -11,8 +11,8 @@ use super::{
     Backward, Forward, Input, Layer, LayerSpec, MaxPool2d, Memory, Mode, NamedLayer, Param, Saved, Shape,
     ShapeError,
 };
-use crate::math::conv::Epilogue;
-use crate::math::reduce::all_finite;
+use floret_math::conv::Epilogue;
+use floret_math::reduce::all_finite;
 
 /// Numbers of one layer for a summary.
 #[derive(Debug, Clone, PartialEq)]

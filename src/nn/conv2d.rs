@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::shape::check_values;
 use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
-use crate::math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
-use crate::math::window::{Padding, Window};
+use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::window::{Padding, Window};
 
 /// `y = x * w + b`: x an image (height, width, in), w HWIO (kernel height, kernel width, in, out), b (out).
 ///

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::shape::check_values;
 use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Param, Shape, ShapeError};
-use crate::math::gemm::{matrix, matrix_mut, par_gemm};
-use crate::math::reduce::{column_sums, column_sums_scratch};
+use floret_math::gemm::{matrix, matrix_mut, par_gemm};
+use floret_math::reduce::{column_sums, column_sums_scratch};
 
 /// `y = x w + b`: x a vector of `in` values, w (in, out), b (out). TensorFlow's `tf.matmul(x, w) + b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

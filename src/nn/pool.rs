@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::shape::check_values;
 use super::spec::Built;
 use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
-use crate::math::pool::{self, PoolShape};
-use crate::math::window::{Padding, Window};
+use floret_math::pool::{self, PoolShape};
+use floret_math::window::{Padding, Window};
 
 /// `y[oy, ox, c] = max of x[.., .., c] over the window`; padding never wins, and of equals the first in row order does.
 ///

@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use super::chain::{Chain, Values};
 use super::workspace::Workspace;
 use super::{CHUNK, Input, NamedLayer, Param, Shape, ShapeError};
-use crate::math::buffer::Aligned;
-use crate::math::reduce::all_finite;
 use crate::optim::{Optimizer, Segment};
+use floret_math::buffer::Aligned;
+use floret_math::reduce::all_finite;
 
 /// The generator's stream that weights are drawn from. Streams 0, 1, ... and, from the last one down, their complements
 /// are those of a loader's epochs: it may have the same seed, and must not shuffle by the numbers that the weights are.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Memory;
 use super::chain::Buffers;
-use crate::math::buffer::sized;
+use floret_math::buffer::sized;
 
 /// Buffers for training and inference. Their content means something only between a forward and its backward pass.
 #[derive(Debug, Default)]

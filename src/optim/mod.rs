@@ -80,7 +80,7 @@ pub trait Optimizer: Send {
             slot.values.resize(weights.len(), 0.0);
         }
         self.common_mut().steps += 1;
-        let norm = self.common().clip_norm.map(|_| crate::math::reduce::sum_of_squares(gradients).sqrt());
+        let norm = self.common().clip_norm.map(|_| floret_math::reduce::sum_of_squares(gradients).sqrt());
         let scale = match (self.common().clip_norm, norm) {
             (Some(limit), Some(norm)) if norm > f64::from(limit) => (f64::from(limit) / norm) as f32,
             _ => 1.0,

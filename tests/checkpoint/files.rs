@@ -6,8 +6,8 @@ use std::path::Path;
 use floret::checkpoint::{Arithmetic, ModelInfo, load_model, load_training, save_model};
 use serde_json::{Value, json};
 
+use super::{bits, edit, edit_entry, edit_header, small_files};
 use crate::common::fixture;
-use crate::{bits, edit, edit_entry, edit_header, small_files};
 
 #[test]
 fn a_training_state_tells_with_what_it_was_computed() {

@@ -5,13 +5,13 @@ use std::fs;
 use floret::batch::Preprocess;
 use floret::checkpoint::{ModelInfo, load_model, save_model};
 use floret::loss::SoftmaxCrossEntropy;
-use floret::math::window::Padding;
 use floret::network::Network;
 use floret::nn::*;
 use floret::optim::Sgd;
+use floret_math::window::Padding;
 use tempfile::tempdir;
 
-use crate::{CLASSES, SIZE, bits, info, random_images};
+use super::{CLASSES, SIZE, bits, info, random_images};
 
 /// Every kind of layer, with hyper-parameters that no decimal fraction is equal to.
 fn every_layer() -> Network {

@@ -15,8 +15,8 @@ use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
+use super::{CLASSES, SIZE, bits, edit, edit_header, info, moment, small_files, small_network};
 use crate::common::photos::{payloads, write_shards};
-use crate::{CLASSES, SIZE, bits, edit, edit_header, info, moment, small_files, small_network};
 
 /// 22 photos to train on, 9 to evaluate on.
 struct Data {

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 use tempfile::{TempDir, tempdir};
 
+use super::error_message as message;
+use super::small_network;
 use crate::common::fixture;
-use crate::error_message as message;
-use crate::small_network;
 
 /// What TensorFlow's `Saver` wrote.
 const FIXTURE: &str = "tf_checkpoint/model.ckpt";

@@ -13,9 +13,9 @@ use ndarray::Array4;
 use safetensors::SafeTensors;
 use tempfile::tempdir;
 
+use super::error_message as message;
+use super::{bits, small_network};
 use crate::common::{assert_close, fixture};
-use crate::error_message as message;
-use crate::{bits, small_network};
 
 fn other_network() -> Network {
     small_network(0.0).seed(9).build().unwrap()

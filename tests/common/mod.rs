@@ -1,11 +1,14 @@
 //! TensorFlow's reference values (made by tests/fixtures/make_fixtures.py) and how they are compared.
-#![allow(dead_code, reason = "each test file uses its own part of the helpers")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part of the helpers")]
 
+mod close;
+pub mod message;
 pub mod photos;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use close::assert_close;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -61,26 +64,5 @@ impl Fixtures {
     /// Labels.
     pub fn labels(&self, name: &str) -> Vec<usize> {
         self.f64(name).iter().map(|&v| v as usize).collect()
-    }
-}
-
-/// Fails unless every value is within `tolerance` of the largest wanted magnitude.
-#[track_caller]
-pub fn assert_close<'a>(
-    what: &str,
-    got: impl IntoIterator<Item = &'a f32>,
-    want: impl IntoIterator<Item = impl std::borrow::Borrow<f64>>,
-    tolerance: f64,
-) {
-    let got: Vec<f64> = got.into_iter().map(|&v| f64::from(v)).collect();
-    let want: Vec<f64> = want.into_iter().map(|v| *v.borrow()).collect();
-    assert_eq!(got.len(), want.len(), "{what}: number of values");
-    let largest = want.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-    for (i, (g, w)) in got.iter().zip(&want).enumerate() {
-        let error = (g - w).abs();
-        assert!(
-            error <= tolerance * largest,
-            "{what}[{i}]: got {g}, want {w}, error {error:e} over {tolerance:e} of {largest:e}"
-        );
     }
 }

@@ -2,8 +2,8 @@
 
 use floret::record::{ImageExample, ImageSchema, list_features};
 
-use crate::message::{field, varint};
-use crate::within_limits;
+use super::within_limits;
+use crate::common::message::{field, varint};
 
 /// An example of one feature, whose list (1 bytes, 2 floats, 3 integers) is encoded already.
 fn example(key: &str, kind: u8, list: &[u8]) -> Vec<u8> {

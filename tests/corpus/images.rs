@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use floret::image::{DecodeOptions, Fit, decode, decode_fitted};
 
-use crate::within_limits;
+use super::within_limits;
 
 /// A JPEG segment: marker, length, data.
 fn segment(marker: u8, data: &[u8]) -> Vec<u8> {

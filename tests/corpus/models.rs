@@ -5,7 +5,7 @@ use std::fs;
 use floret::checkpoint::{load_model, load_training};
 use serde_json::{Value, json};
 
-use crate::{targets, within_limits};
+use super::{targets, within_limits};
 
 /// A model's metadata entry for square images of `side`, with these layers.
 fn model(side: u64, layers: Value) -> Value {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::support::{Fixtures, difference, noise, picture, seeded};
+use super::support::{Fixtures, difference, noise, picture, seeded};
 
 #[test]
 fn colors_equal_tensorflows() {

@@ -7,7 +7,7 @@ use floret::image::{
 use ndarray::s;
 use proptest::prelude::*;
 
-use crate::support::{Fixtures, png_chunk, seeded};
+use super::support::{Fixtures, png_chunk, seeded};
 
 /// A few hundred bytes to 4 KB each, of every coding.
 static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {

@@ -5,7 +5,7 @@ use floret::image::{
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use ndarray::{Array3, Axis, s};
 
-use crate::support::{Difference, Fixtures, difference, picture, png_chunk};
+use super::support::{Difference, Fixtures, difference, picture, png_chunk};
 
 fn decoded(bytes: &[u8]) -> Array3<u8> {
     decode(bytes, &DecodeOptions::default()).unwrap()

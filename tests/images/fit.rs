@@ -3,7 +3,7 @@ use floret::image::{Filter, Fit, ImageError, crop_or_pad, resize, resize_shorter
 use ndarray::{Array3, s};
 use proptest::prelude::*;
 
-use crate::support::{Difference, Fixtures, difference, noise, picture, seeded};
+use super::support::{Difference, Fixtures, difference, noise, picture, seeded};
 
 const FILTERS: [Filter; 4] = [Filter::Nearest, Filter::Bilinear, Filter::Bicubic, Filter::Area];
 

@@ -2,7 +2,7 @@
 use floret::image::{ImageError, standardize, standardize_f32};
 use ndarray::Array3;
 
-use crate::support::{Fixtures, difference, noise};
+use super::support::{Fixtures, difference, noise};
 
 fn standardized(image: &Array3<u8>) -> Array3<f32> {
     // NaN, so that a value that is not overwritten shows

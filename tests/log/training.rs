@@ -17,8 +17,8 @@ use floret::train::{Callback, Ended, Flow, Moment, Progress, TrainError, TrainOp
 use serde_json::{Map, json};
 use tempfile::{TempDir, tempdir};
 
+use super::reading::{files, run, scalar, steps};
 use crate::common::photos::{payloads, write_shards};
-use crate::reading::{files, run, scalar, steps};
 
 const SIZE: usize = 12;
 const CLASSES: usize = 3;

@@ -22,8 +22,8 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use tempfile::tempdir;
 
+use super::reading::{events, files, only_events, run, sizes};
 use crate::common::fixture;
-use crate::reading::{events, files, only_events, run, sizes};
 
 /// The only value of an event.
 fn value(event: &Event) -> (String, SummaryMetadata, TensorProto) {

@@ -5,8 +5,8 @@ use floret::nn::{BatchNorm, Conv2d, Dense, Flatten, MaxPool2d, Relu, Residual};
 use floret::onnx::{ExportOptions, ImportOptions, decode, encode, import};
 use prost::Message;
 
+use super::graphs::{floats, imported, ints, model, node, refused, with_ints};
 use crate::common::fixture;
-use crate::graphs::{floats, imported, ints, model, node, refused, with_ints};
 
 /// A file of some two thousand bytes with most kinds of nodes.
 fn file() -> Vec<u8> {

@@ -6,7 +6,7 @@ use floret::onnx::{ExportOptions, ImportOptions, Layout, Output, decode, encode}
 use floret::proto::onnx::{ModelProto, NodeProto, TensorProto};
 use prost::Message;
 
-use crate::graphs::{imported, node, refused, with_int};
+use super::graphs::{imported, node, refused, with_int};
 
 fn network() -> Network {
     let builder =

@@ -1,11 +1,11 @@
 //! Networks to write: some of every kind of layer.
 
-use floret::math::window::Padding;
 use floret::network::{Network, NetworkBuilder};
 use floret::nn::{
     AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Relu,
     Residual, Shape,
 };
+use floret_math::window::Padding;
 use ndarray::{Array4, ArrayD};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

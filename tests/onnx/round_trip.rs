@@ -10,7 +10,7 @@ use floret::nn::{LayerSpec, NamedLayer};
 use floret::onnx::{ExportOptions, ImportOptions, Layout, Output, decode, encode, export, import};
 use proptest::prelude::*;
 
-use crate::networks;
+use super::networks;
 
 fn options() -> impl Iterator<Item = ExportOptions> {
     let outputs = [Output::Probabilities, Output::Logits, Output::Both];

@@ -1,12 +1,12 @@
 //! What floret has no layer for is named: node, operator, reason. And other forms of what it has.
 
-use floret::math::window::Padding;
 use floret::nn::LayerSpec;
 use floret::onnx::{ImportOptions, decode};
 use floret::proto::onnx::{AttributeProto, AttributeType, NodeProto};
+use floret_math::window::Padding;
 use prost::Message;
 
-use crate::graphs::{floats, imported, ints, model, node, refused, with_int, with_ints};
+use super::graphs::{floats, imported, ints, model, node, refused, with_int, with_ints};
 
 /// Images of 3 channels and 4x4 pixels.
 const INPUT: [i64; 3] = [3, 4, 4];

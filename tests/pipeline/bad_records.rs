@@ -7,9 +7,9 @@ use floret::batch::{BatchError, Loader, LoaderOptions, OnBadRecord, Preprocess, 
 use floret::record::{Compression, ImageExample, ImageSchema};
 use tempfile::{TempDir, tempdir};
 
+use super::{CLASSES, SIZE, augmented, batches, drawn, examples, options, sorted, with_threads};
 use crate::common::fixture;
 use crate::common::photos::{jpeg, payload, payloads, write_shards};
-use crate::{CLASSES, SIZE, augmented, batches, drawn, examples, options, sorted, with_threads};
 
 /// 12 records, of which record 3 of the first of two shards has a damaged payload, and others are bad in their own ways.
 fn with_bad_records() -> (TempDir, Vec<PathBuf>, Vec<(&'static str, &'static str)>) {

@@ -6,8 +6,8 @@ use floret::batch::{Loader, LoaderOptions, OnBadRecord, Shuffle};
 use floret::record::Compression;
 use tempfile::tempdir;
 
+use super::{SIZE, augmented, batches, drawn, options, with_threads};
 use crate::common::photos::{jpeg, payload, write_shards};
-use crate::{SIZE, augmented, batches, drawn, options, with_threads};
 
 #[test]
 fn photos_in_the_cache_need_no_file() {

@@ -6,7 +6,7 @@ use floret::batch::{Batch, BatchError, Loader, LoaderOptions, Mix, Shuffle};
 use floret::record::Compression;
 use ndarray::Axis;
 
-use crate::{CLASSES, SIZE, batches, drawn, options, with_threads};
+use super::{CLASSES, SIZE, batches, drawn, options, with_threads};
 
 /// What mixing does to one image, undone by hand: the two it was made of and the share of the first.
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use floret::batch::{Loader, LoaderOptions, Shuffle};
 use floret::record::Compression;
 
-use crate::{SHUFFLES, augmented, batches, drawn, examples, options, sorted, with_threads};
+use super::{SHUFFLES, augmented, batches, drawn, examples, options, sorted, with_threads};
 
 #[test]
 fn each_epoch_has_every_example_once_in_an_order_of_its_own() {

@@ -3,7 +3,7 @@
 use floret::batch::{BatchError, Loader, LoaderOptions, Mix, Preprocess};
 use floret::record::Compression;
 
-use crate::{Drawn, SIZE, augmented, batches, drawn, options};
+use super::{Drawn, SIZE, augmented, batches, drawn, options};
 
 /// What a loader opened for evaluation serves, from the loader of training.
 #[test]

@@ -4,9 +4,9 @@ use floret::batch::{Loader, LoaderOptions, Preprocess, Shuffle};
 use floret::image::{Fit, Orientation, decode, standardize};
 use floret::record::{Compression, ImageExample, ImageSchema, RecordReader};
 
+use super::{CLASSES, batches, drawn, examples, options, sorted};
 use crate::common::photos::payloads;
 use crate::common::{Fixtures, assert_close, fixture};
-use crate::{CLASSES, batches, drawn, examples, options, sorted};
 
 /// TensorFlow's own chain: decode_jpeg, resize_image_with_crop_or_pad, per_image_standardization. The JPEG decoder's
 /// levels may differ by a few, so pixels are compared by the crop of the decoded image by hand, and TensorFlow's values

@@ -8,7 +8,7 @@ use floret::record::*;
 use proptest::prelude::*;
 use prost::Message;
 
-use crate::message::{field, varint};
+use crate::common::message::{field, varint};
 
 /// Bytes that are nearly a message: fields of all wire types, right and wrong, messages in messages, groups, loose ends.
 fn message(depth: u32) -> BoxedStrategy<Vec<u8>> {

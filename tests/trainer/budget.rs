@@ -6,7 +6,7 @@ use floret::network::StepReport;
 use floret::optim::Schedule;
 use floret::train::{Budget, Callback, Flow, Moment, TrainError, TrainOptions, Trainer};
 
-use crate::{SIZE, Witness, data, loader, network, sgd, train};
+use super::{SIZE, Witness, data, loader, network, sgd, train};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

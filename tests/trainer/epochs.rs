@@ -5,7 +5,7 @@ use floret::network::Network;
 use floret::nn::{Dense, GlobalAvgPool};
 use floret::train::{Callback, Ended, Stage, TrainOptions, Trainer, evaluate};
 
-use crate::{CLASSES, SIZE, Witness, arrays, data, loader, network, sgd, train};
+use super::{CLASSES, SIZE, Witness, arrays, data, loader, network, sgd, train};
 
 /// By hand, in f64: what weights and moving averages were after each step, weighted.
 #[test]

@@ -4,7 +4,7 @@ use floret::network::Network;
 use floret::nn::{Dense, Flatten};
 use ndarray::s;
 
-use crate::{SIZE, arrays, images, network, sgd};
+use super::{SIZE, arrays, images, network, sgd};
 
 #[test]
 fn a_network_set_to_another_size_is_that_of_the_size_with_its_weights() {

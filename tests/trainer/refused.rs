@@ -5,7 +5,7 @@ use floret::network::Network;
 use floret::nn::{Dense, Flatten};
 use floret::train::{Stage, TrainOptions, Trainer, evaluate};
 
-use crate::{CLASSES, SIZE, Witness, arrays, data, loader, network, sgd};
+use super::{CLASSES, SIZE, Witness, arrays, data, loader, network, sgd};
 
 #[test]
 fn options_that_make_no_sense_are_refused() {

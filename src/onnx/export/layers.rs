@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayViewD, IxDyn};
 
 use super::graph::Graph;
-use crate::math::window::{Padding, Window};
 use crate::network::Network;
 use crate::nn::{BatchNorm, Conv2d, LayerSpec, NamedLayer, Residual, Shape};
 use crate::onnx::OnnxError;
+use floret_math::window::{Padding, Window};
 
 /// A value between two layers.
 #[derive(Debug, Clone)]

@@ -1,0 +1,170 @@
+//! Records that others made: what `inspect` finds in them, and that the flags it names read them.
+//!
+//! The shards are TensorFlow's (tests/fixtures/make_foreign_records.py).
+
+use std::fs;
+use std::path::Path;
+
+use floret::record::{Compression, ImageExample, ImageSchema, RecordReader, RecordWriter};
+use tempfile::TempDir;
+
+use crate::support::*;
+
+/// A copy of a fixture's folder, as `data`.
+fn data(name: &str) -> TempDir {
+    let temporary = TempDir::new().unwrap();
+    fs::create_dir(temporary.path().join("data")).unwrap();
+    for entry in fs::read_dir(fixture("foreign").join(name)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), temporary.path().join("data").join(entry.file_name())).unwrap();
+    }
+    temporary
+}
+
+/// The flags that `inspect` names.
+#[track_caller]
+fn flags(inspected: &str) -> Vec<String> {
+    let line = inspected.lines().find_map(|line| line.strip_prefix("flags:")).expect(inspected);
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn train(folder: &Path, flags: &[&str]) -> String {
+    let train = ["train", "--data", "data", "--image-size", "32", "--epochs", "1", "--out", "run"];
+    succeeds(folder, &[&train[..], flags].concat())
+}
+
+#[test]
+fn records_of_tensorflow_datasets_are_read_with_the_flags_that_inspect_names() {
+    let temporary = data("tfds");
+    let folder = temporary.path();
+    let inspected = succeeds(folder, &["inspect", "data/*.tfrecord-*"]);
+    holds(
+        &inspected,
+        &[
+            "in all: 9 records",
+            "0 defects",
+            "JPEG YCbCr: 9",
+            "photos in \"image\", labels from 0 to 2 in \"label\"",
+        ],
+    );
+    let flags = flags(&inspected);
+    assert_eq!(flags, ["--image-key", "image", "--label-key", "label", "--label-offset", "0"]);
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let bare = ["train", "--data", "data", "--image-size", "32", "--epochs", "1", "--out", "bare"];
+    fails(
+        folder,
+        &bare,
+        &[
+            "there is no feature \"image/encoded\"",
+            "flowers inspect data/shapes-train.tfrecord-00000-of-00001",
+        ],
+    );
+    assert!(!text(&run(folder, &bare).stderr).contains("--skip-bad"), "every record is like this");
+    let (trained, notes) = prints(
+        folder,
+        &[&["train", "--data", "data", "--image-size", "32", "--epochs", "1", "--out", "run"], &flags[..]]
+            .concat(),
+    );
+    holds(&trained, &["6 photos to train on, 3 to evaluate on, 3 classes: disc, ring, square"]);
+    holds(&notes, &["reading data/shapes-train.tfrecord-*-of-00001 as the train shards"]);
+    holds(&notes, &["reading data/shapes-test.tfrecord-*-of-00001 as the eval shards"]);
+    let eval = [&["eval", "--data", "data"], &MODEL[..], &flags].concat();
+    holds(&succeeds(folder, &eval), &["3 examples"]);
+    let bench = ["bench", "--pipeline", "--data", "data", "--epochs", "1"];
+    holds(&succeeds(folder, &[&bench[..], &flags].concat()), &["\"images\":6"]);
+    // They are among the settings saved.
+    let resume = ["train", "--data", "data", "--out", "run", "--resume", "--epochs", "2"];
+    let other = [&resume[..], &["--label-key", "image/class/label"]].concat();
+    fails(folder, &other, &["--label-key image/class/label (it was label)"]);
+    succeeds(folder, &[&resume[..], &["--image-key", "image"]].concat());
+}
+
+#[test]
+fn records_of_slim_count_from_0_and_name_no_classes() {
+    let temporary = data("slim");
+    let folder = temporary.path();
+    let inspected = succeeds(folder, &["inspect", "data/*"]);
+    assert_eq!(flags(&inspected), ["--label-offset", "0"]);
+    holds(&inspected, &["data/labels.txt is missing, and the records do not name their classes"]);
+    fails(folder, &["inspect", "data/*", "--write-labels"], &["labels.txt is not written"]);
+    fails(folder, &["train", "--data", "data"], &["data/labels.txt is missing", "flowers inspect"]);
+    fs::write(folder.join("data/labels.txt"), "disc\nring\nsquare\n").unwrap();
+    holds(&train(folder, &["--label-offset", "0"]), &["6 photos to train on, 3 to evaluate on"]);
+    fs::remove_file(folder.join("data/shapes_train_00001-of-00002.tfrecord")).unwrap();
+    fails(folder, &["train", "--data", "data", "--out", "other"], &["1 of the 2 shards", "shard 1"]);
+}
+
+#[test]
+fn class_names_in_records_become_labels() {
+    let temporary = data("keras");
+    let folder = temporary.path();
+    let inspected = succeeds(folder, &["inspect", "data/train"]);
+    assert_eq!(flags(&inspected), ["none", "are", "needed"]);
+    holds(&inspected, &["data/labels.txt is missing: --write-labels"]);
+    holds(
+        &succeeds(folder, &["inspect", "data/train", "--write-labels"]),
+        &["wrote data/labels.txt, 3 class names"],
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("data/labels.txt")).unwrap(),
+        "background\ndisc\nring\nsquare\n"
+    );
+    fails(folder, &["inspect", "data/train", "--write-labels"], &["data/labels.txt is there already"]);
+    holds(&train(folder, &[]), &["3 classes: disc, ring, square"]);
+}
+
+#[test]
+fn a_class_told_by_text_alone_is_said_to_be() {
+    let temporary = data("text");
+    let output = run(temporary.path(), &["inspect", "data/train"]);
+    let found = text(&output.stdout);
+    holds(&found, &["told by text alone, in \"label_name\"", "label_name: 1 bytes value"]);
+    assert!(!found.contains("flags:"), "{found}");
+}
+
+/// Records of features with names of their own, which must be told from heights, identities and thumbnails.
+#[test]
+fn features_are_found_by_what_is_in_them_and_keys_are_quoted() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    fs::create_dir(folder.join("data")).unwrap();
+    let path = folder.join("data/train-00000-of-00001.tfrecord");
+    let schema = ImageSchema {
+        encoded: "the photo".into(),
+        label: "species/label".into(),
+        height: "id".into(),
+        ..ImageSchema::default()
+    };
+    let mut writer = RecordWriter::create(&path, Compression::Gzip).unwrap();
+    for number in 0..8 {
+        let encoded = fs::read(folder.join(format!("photos/red/{number}.jpg"))).unwrap();
+        let height = Some(1_000_000 + number);
+        let example = ImageExample { encoded, label: number % 2 + 1, height, ..ImageExample::default() };
+        writer.write(&example.encode(&schema)).unwrap();
+    }
+    writer.commit().unwrap();
+    let inspected = succeeds(folder, &["inspect", "data/train"]);
+    holds(&inspected, &["flags:  --image-key 'the photo' --label-key species/label\n"]);
+    holds(&inspected, &["data/labels.txt is missing"]);
+    fs::write(folder.join("data/labels.txt"), "a\nb\nc\n").unwrap();
+    holds(&succeeds(folder, &["inspect", "data/train"]), &["is a guess"]);
+    let keys = ["--image-key", "the photo", "--label-key", "species/label"];
+    holds(&train(folder, &keys), &["8 photos to train on"]);
+    // The keys that are asked for are taken, whatever seems right.
+    let named = run(folder, &["inspect", "data/train", "--image-key", "the photo", "--label-key", "id"]);
+    holds(&text(&named.stdout), &["labels from 1000000 to 1000007 in \"id\""]);
+}
+
+/// TensorFlow's own reading of its records, by its names.
+#[test]
+fn the_library_reads_them_with_their_schema() {
+    let records = RecordReader::open(fixture("foreign/tfds/shapes-train.tfrecord-00000-of-00001")).unwrap();
+    for (number, record) in records.enumerate() {
+        let example = ImageExample::parse(&record.unwrap().payload, &ImageSchema::tfds()).unwrap();
+        assert_eq!(example.label, number as i64 % 3);
+        assert_eq!(example.filename, Some(format!("{number}.jpg")));
+        assert!(example.encoded.starts_with(&[0xFF, 0xD8, 0xFF]) && example.height.is_none());
+    }
+}

@@ -1,0 +1,214 @@
+//! The first layer's convolution: 1 or 3 input channels, stride 1. Patches need no copies at all.
+//!
+//! On an image with its border of zeros laid around it, the values that one row of the filter meets are `kernel width x cin`
+//! contiguous floats, and from an output pixel to the next one they begin `cin` floats further on. So a row of the image is a
+//! matrix of overlapping rows, which the register tile reads where they lie; of a filter HWIO each row of taps is the other
+//! operand as it stands.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::epilogue::Epilogue;
+use super::{Bands, ConvShape, sized, tile_columns};
+use crate::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+
+/// Output pixels in a band, at least: a band's rows of input then weigh little more than its rows of output.
+const BAND: usize = 1024;
+
+/// Groups of images that each sum a filter's gradient, at most.
+const GROUPS: usize = 16;
+
+thread_local! {
+    /// A band of the image with its border, and its rows of outputs or gradients, reused from call to call.
+    static BAND_BUFFERS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// Whether this is such a convolution.
+pub fn applies(shape: &ConvShape) -> bool {
+    let steps = [&shape.window.y, &shape.window.x].map(|axis| axis.stride.max(axis.dilation));
+    steps == [1, 1] && matches!(shape.cin, 1 | 3)
+}
+
+/// Floats of one row of the filter or its gradient, filled up to whole tiles.
+fn columns(shape: &ConvShape) -> usize {
+    shape.cout.next_multiple_of(tile_columns())
+}
+
+/// Floats of one row of an image with its border.
+fn padded_row(shape: &ConvShape) -> usize {
+    (shape.window.x.output + shape.window.x.kernel - 1) * shape.cin
+}
+
+/// Floats of the packed filter.
+pub fn forward_scratch(shape: &ConvShape) -> usize {
+    shape.patch() * columns(shape)
+}
+
+/// Forward pass over all images of `x`. Overwrites `y` and `winners`.
+#[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
+pub fn forward(
+    shape: &ConvShape,
+    epilogue: Epilogue,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    winners: &mut [u8],
+    scratch: &mut [f32],
+) {
+    let packed = &mut scratch[..forward_scratch(shape)];
+    for (row, to) in w.chunks_exact(shape.cout).zip(packed.chunks_exact_mut(columns(shape))) {
+        to[..shape.cout].copy_from_slice(row);
+        to[shape.cout..].fill(0.0);
+    }
+    let packed = &*packed;
+    let bands = Bands::new(shape, epilogue, BAND);
+    bands.for_each_mut(x, y, winners, |x, rows, y, winners| {
+        BAND_BUFFERS.with_borrow_mut(|(padded, outputs)| {
+            dispatch!(|simd| forward_band(
+                simd, shape, epilogue, rows, x, packed, bias, y, winners, padded, outputs
+            ));
+        });
+    });
+}
+
+/// The rows of an image that the output rows `rows` read, with a border of zeros.
+fn pad(shape: &ConvShape, x: &[f32], rows: Range<usize>, padded: &mut [f32]) {
+    let (y_axis, x_axis) = (&shape.window.y, &shape.window.x);
+    let row_len = x_axis.input * shape.cin;
+    let before = x_axis.pad_before * shape.cin;
+    for (index, to) in padded.chunks_exact_mut(padded_row(shape)).enumerate() {
+        let row = (rows.start + index).checked_sub(y_axis.pad_before).filter(|&row| row < y_axis.input);
+        let Some(row) = row else {
+            to.fill(0.0);
+            continue;
+        };
+        // With VALID padding the last columns may go unread.
+        let len = row_len.min(to.len() - before);
+        to[..before].fill(0.0);
+        to[before..before + len].copy_from_slice(&x[row * row_len..][..len]);
+        to[before + len..].fill(0.0);
+    }
+}
+
+/// One band of output rows of one image.
+#[allow(clippy::too_many_arguments, reason = "a band's operands and room to work in")]
+#[inline(always)]
+fn forward_band<S: Simd>(
+    simd: S,
+    shape: &ConvShape,
+    epilogue: Epilogue,
+    rows: Range<usize>,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    winners: &mut [u8],
+    padded: &mut Vec<f32>,
+    outputs: &mut Vec<f32>,
+) {
+    let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
+    let (width, n, side) = (shape.window.x.output, shape.cout, epilogue.side());
+    let (row_len, columns) = (padded_row(shape), n.next_multiple_of(nr));
+    let padded = sized(padded, (rows.len() + shape.window.y.kernel - 1) * row_len);
+    pad(shape, x, rows.clone(), padded);
+    let outputs = sized(outputs, side * width * columns);
+    let run = shape.window.x.kernel * shape.cin;
+    let layout = PanelLayout::Runs { stride: shape.cin, run, run_stride: row_len };
+    let stored = epilogue.stored(width) * n;
+    for (index, y) in y.chunks_exact_mut(stored).enumerate() {
+        let count = side.min(rows.len() - index * side);
+        let mut product = MatrixMut::new(outputs, count * width, columns, columns);
+        for row in 0..count {
+            let padded = &padded[(index * side + row) * row_len..];
+            for column in (0..columns).step_by(nr) {
+                for pixel in (0..width).step_by(mr) {
+                    let tile = product.window(row * width + pixel, column, mr.min(width - pixel), nr);
+                    let patches = &padded[pixel * shape.cin..];
+                    let w = &w[column..];
+                    multiply_tile(simd, shape.patch(), patches, layout, w, columns, tile, Store::Overwrite);
+                }
+            }
+        }
+        let winners = if winners.is_empty() { &mut [] } else { &mut winners[index * stored..][..stored] };
+        epilogue.store_row(simd, outputs, count, width, columns, bias, y, winners);
+    }
+}
+
+/// Floats of the sums of [`filter_gradient`].
+pub fn filter_gradient_scratch(shape: &ConvShape, batch: usize) -> usize {
+    batch.div_ceil(batch.div_ceil(GROUPS)) * shape.patch() * columns(shape)
+}
+
+/// The gradient of the filter, summed over all images. Overwrites `dw`.
+pub fn filter_gradient(
+    shape: &ConvShape,
+    epilogue: Epilogue,
+    x: &[f32],
+    dy: &[f32],
+    winners: &[u8],
+    dw: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let batch = x.len() / shape.input_len();
+    let images = batch.div_ceil(GROUPS);
+    let sums = &mut scratch[..filter_gradient_scratch(shape, batch)];
+    let bands = Bands::new(shape, epilogue, BAND);
+    sums.par_chunks_exact_mut(shape.patch() * columns(shape)).enumerate().for_each(|(group, sums)| {
+        sums.fill(0.0);
+        for image in (0..batch).skip(group * images).take(images) {
+            let x = &x[image * shape.input_len()..][..shape.input_len()];
+            bands.for_each(image, dy, winners, |rows, dy, winners| {
+                BAND_BUFFERS.with_borrow_mut(|(padded, gradients)| {
+                    dispatch!(|simd| add_band(
+                        simd, shape, epilogue, rows, x, dy, winners, sums, padded, gradients
+                    ));
+                });
+            });
+        }
+    });
+    super::add_sums(sums, columns(shape), dw, shape.cout);
+}
+
+/// Adds what one band of output rows gives to the filter's gradient.
+#[allow(clippy::too_many_arguments, reason = "a band's operands and room to work in")]
+#[inline(always)]
+fn add_band<S: Simd>(
+    simd: S,
+    shape: &ConvShape,
+    epilogue: Epilogue,
+    rows: Range<usize>,
+    x: &[f32],
+    dy: &[f32],
+    winners: &[u8],
+    sums: &mut [f32],
+    padded: &mut Vec<f32>,
+    gradients: &mut Vec<f32>,
+) {
+    let nr = S::TILE.1 * S::LANES;
+    let (width, n) = (shape.window.x.output, shape.cout);
+    let (row_len, columns) = (padded_row(shape), n.next_multiple_of(nr));
+    let padded = sized(padded, (rows.len() + shape.window.y.kernel - 1) * row_len);
+    pad(shape, x, rows.clone(), padded);
+    let gradients = sized(gradients, rows.len() * width * columns);
+    epilogue.spread_rows(simd, n, width, rows.start, dy, winners, columns, gradients);
+    let run = shape.window.x.kernel * shape.cin;
+    // Tiles of equal height: one of a single row would take as long as one of all.
+    let height = run.div_ceil(run.div_ceil(S::TILE.0));
+    let mut product = MatrixMut::new(sums, shape.patch(), columns, columns);
+    for (row, dy) in gradients.chunks_exact(width * columns).enumerate() {
+        for ky in 0..shape.window.y.kernel {
+            let padded = &padded[(row + ky) * row_len..][..row_len];
+            for first in (0..run).step_by(height) {
+                for column in (0..columns).step_by(nr) {
+                    let tile = product.window(ky * run + first, column, height.min(run - first), nr);
+                    let layout = PanelLayout::Columns { stride: shape.cin };
+                    let (a, b) = (&padded[first..], &dy[column..]);
+                    multiply_tile(simd, width, a, layout, b, columns, tile, Store::Add);
+                }
+            }
+        }
+    }
+}

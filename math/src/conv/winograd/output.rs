@@ -1,0 +1,107 @@
+//! Where the outputs of tiles go.
+
+use crate::conv::epilogue::Epilogue;
+use crate::simd::{MatrixMut, Simd};
+
+use super::tiles::Tiling;
+use super::transform::TileOf;
+
+/// The stored values of some rows of tiles and some channels, which one task writes.
+#[derive(Debug)]
+pub struct Output<'a> {
+    /// What becomes of the outputs.
+    pub epilogue: Epilogue,
+    /// One value a channel, or none at all.
+    pub bias: &'a [f32],
+    /// The values: a row for each pixel of these rows, a column for each of these channels.
+    pub y: MatrixMut<'a>,
+    /// Their codes, where they are kept.
+    pub winners: Option<MatrixMut<'a, u8>>,
+    /// Columns of the convolution's outputs.
+    pub width: usize,
+    /// The first row of tiles, counted through all images.
+    pub first: usize,
+}
+
+impl Output<'_> {
+    /// Rows of stored values that the rows of tiles before row `row` give. No window of the pool straddles two tiles.
+    #[inline(always)]
+    fn rows_before(&self, tiling: &Tiling, row: usize) -> usize {
+        let epilogue = self.epilogue;
+        row / tiling.rows * epilogue.stored(tiling.height) + row % tiling.rows * tiling.m.0 / epilogue.side()
+    }
+
+    /// Channels.
+    pub fn channels(&self) -> usize {
+        self.y.columns()
+    }
+
+    /// The rows of tiles before row `at`, and the rest.
+    pub fn split_rows(self, tiling: &Tiling, at: usize) -> (Self, Self) {
+        let rows = self.rows_before(tiling, at) - self.rows_before(tiling, self.first);
+        let pixels = rows * self.epilogue.stored(self.width);
+        let (y, y_after) = self.y.split_rows(pixels);
+        let (winners, winners_after) = self.winners.map(|w| w.split_rows(pixels)).unzip();
+        (Self { y, winners, ..self }, Self { y: y_after, winners: winners_after, first: at, ..self })
+    }
+
+    /// The first `channels` channels, and the rest.
+    pub fn split_channels(self, channels: usize) -> (Self, Self) {
+        let (bias, bias_after) = self.bias.split_at(channels.min(self.bias.len()));
+        let (y, y_after) = self.y.split_columns(channels);
+        let (winners, winners_after) = self.winners.map(|w| w.split_columns(channels)).unzip();
+        (
+            Self { bias, y, winners, ..self },
+            Self { bias: bias_after, y: y_after, winners: winners_after, ..self },
+        )
+    }
+
+    /// Stores what the tile at row of tiles `row` and column `column` gives for `channel` and the lanes behind it.
+    #[inline(always)]
+    pub fn put<S: Simd>(
+        &mut self,
+        simd: S,
+        tiling: &Tiling,
+        tile: &TileOf<S::V>,
+        row: usize,
+        column: usize,
+        channel: usize,
+    ) {
+        let (left, side) = (self.channels() - channel, self.epilogue.side());
+        let width = self.width;
+        let y = self.rows_before(tiling, row) - self.rows_before(tiling, self.first);
+        let x = column * tiling.m.1;
+        let rows = tiling.m.0.min(tiling.height - row % tiling.rows * tiling.m.0);
+        let columns = tiling.m.1.min(width - x);
+        let bias = match self.bias {
+            [] => simd.splat(0.0),
+            bias => simd.load_up_to(&bias[channel..], left),
+        };
+        for i in (0..rows).step_by(side) {
+            for j in (0..columns).step_by(side) {
+                let mut window = [Some(tile[i][j]), None, None, None];
+                if side == 2 {
+                    let (down, right) = (i + 1 < rows, j + 1 < columns);
+                    window[1] = right.then(
+                        #[inline(always)]
+                        || tile[i][j + 1],
+                    );
+                    window[2] = down.then(
+                        #[inline(always)]
+                        || tile[i + 1][j],
+                    );
+                    window[3] = (down && right).then(
+                        #[inline(always)]
+                        || tile[i + 1][j + 1],
+                    );
+                }
+                let (value, code) = self.epilogue.store(simd, window, bias);
+                let pixel = (y + i / side) * self.epilogue.stored(width) + (x + j) / side;
+                simd.store_up_to(value, &mut self.y.row(pixel)[channel..], left);
+                if let Some(winners) = &mut self.winners {
+                    simd.store_codes(code, &mut winners.row(pixel)[channel..], left);
+                }
+            }
+        }
+    }
+}

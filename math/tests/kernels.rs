@@ -1,0 +1,390 @@
+//! The kernels agree with the obvious loops in `f64` (`floret_math::reference`), for every backend and shape.
+//!
+//! Outputs that must be overwritten hold NaN beforehand. Tolerances: a sum of K float32 products of values in [-1, 1]
+//! errs by about sqrt(K) 6e-8; 1e-5 of the largest value leaves an order of magnitude. Winograd's transforms add and cancel
+//! values several times larger: three times that for the largest error of thousands.
+
+#[path = "../../tests/common/close.rs"]
+mod close;
+
+use close::assert_close;
+use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::gemm::{Backend, gemm_with, par_gemm};
+use floret_math::pool::{self, PoolShape};
+use floret_math::reference::{self, Slide};
+use floret_math::simd::Isa;
+use floret_math::window::{Padding, Window};
+use ndarray::{Array2, Array4, ArrayView2, Axis, s};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const TOLERANCE: f64 = 1e-5;
+
+fn random(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
+}
+
+fn random2(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
+    Array2::from_shape_vec((rows, columns), random(rows * columns, rng)).unwrap()
+}
+
+fn wide(a: ArrayView2<f32>) -> Array2<f64> {
+    a.mapv(f64::from)
+}
+
+/// One case through every backend: plain and transposed operands, C a window of a larger array, every beta.
+fn check_gemm(m: usize, k: usize, n: usize, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (a, at) = (random2(m, k, &mut rng), random2(k, m, &mut rng));
+    let (b, bt) = (random2(k, n, &mut rng), random2(n, k, &mut rng));
+    let sparse = random2(m, 2 * k, &mut rng);
+    let old = random2(m + 2, n + 3, &mut rng);
+    let operands_a = [a.view(), at.t(), sparse.slice(s![.., ..;2])];
+    let operands_b = [b.view(), bt.t()];
+    for backend in Backend::ALL {
+        for a in &operands_a {
+            for b in &operands_b {
+                for (alpha, beta) in [(1.0, 0.0), (1.0, 1.0), (0.5, -2.0)] {
+                    let inside = s![1..m + 1, 2..n + 2];
+                    let mut c = old.clone();
+                    if beta == 0.0 {
+                        c.slice_mut(inside).fill(f32::NAN);
+                    }
+                    gemm_with(*backend, alpha, *a, *b, beta, c.slice_mut(inside));
+                    let mut want = reference::matmul(wide(*a).view(), wide(*b).view()) * f64::from(alpha);
+                    if beta != 0.0 {
+                        want = want + wide(old.slice(inside)) * f64::from(beta);
+                    }
+                    let what = format!("{backend:?} {m}x{k}x{n} alpha {alpha} beta {beta}");
+                    assert_close(&what, c.slice(inside), &want, TOLERANCE);
+                    c.slice_mut(inside).assign(&old.slice(inside));
+                    assert_eq!(c, old, "{what}: wrote outside of C");
+                }
+            }
+        }
+    }
+    let mut c = Array2::from_elem((m, n), f32::NAN);
+    par_gemm(1.0, a.view(), b.view(), 0.0, c.view_mut());
+    let want = reference::matmul(wide(a.view()).view(), wide(b.view()).view());
+    assert_close("par_gemm", &c, &want, TOLERANCE);
+}
+
+#[test]
+fn gemm_of_any_size() {
+    for m in [0, 1, 2, 7, 33] {
+        for k in [0, 1, 3, 65] {
+            for n in [0, 1, 5, 40] {
+                check_gemm(m, k, n, 1);
+            }
+        }
+    }
+    check_gemm(130, 300, 70, 2);
+    check_gemm(70, 300, 200, 3);
+}
+
+/// With `FLORET_ISA` set, the kernels under test are those: a processor without the instruction set fails here instead of
+/// passing the other tests on a lesser one.
+#[test]
+fn the_instruction_set_asked_for_is_the_one_tested() {
+    let best = Isa::best();
+    match std::env::var("FLORET_ISA") {
+        Ok(wanted) => {
+            assert_eq!(best.name(), wanted, "this processor does not have what FLORET_ISA asks for")
+        }
+        Err(_) => assert!(Isa::ALL.iter().all(|isa| !isa.is_available() || *isa <= best)),
+    }
+}
+
+/// A convolution case: shape, and a batch of data in both precisions.
+struct Case {
+    shape: ConvShape,
+    slide: Slide,
+    x: Array4<f64>,
+    w: Array4<f64>,
+    dy: Array4<f64>,
+}
+
+fn narrow(a: &Array4<f64>) -> Vec<f32> {
+    a.iter().map(|&v| v as f32).collect()
+}
+
+impl Case {
+    #[allow(clippy::too_many_arguments, reason = "the parameters of a convolution")]
+    fn new(
+        batch: usize,
+        (h, w, cin): (usize, usize, usize),
+        cout: usize,
+        kernel: (usize, usize),
+        stride: (usize, usize),
+        dilation: (usize, usize),
+        padding: Padding,
+        seed: u64,
+    ) -> Option<Self> {
+        let window = Window::new((h, w), kernel, stride, dilation, padding)?;
+        let slide = Slide { stride, dilation, same: padding == Padding::Same };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut array = |shape: (usize, usize, usize, usize)| {
+            Array4::from_shape_fn(shape, |_| f64::from(rng.random_range(-1.0f32..1.0)))
+        };
+        let (oh, ow) = slide.output((h, w), kernel);
+        Some(Self {
+            shape: ConvShape { window, cin, cout },
+            slide,
+            x: array((batch, h, w, cin)),
+            w: array((kernel.0, kernel.1, cin, cout)),
+            dy: array((batch, oh, ow, cout)),
+        })
+    }
+
+    fn check(&self) {
+        for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
+            for epilogue in [Epilogue::Bias, Epilogue::Relu, Epilogue::ReluPool] {
+                self.check_with(algorithm, epilogue);
+            }
+        }
+    }
+
+    fn check_with(&self, algorithm: ConvAlgorithm, epilogue: Epilogue) {
+        let what = |pass: &str| format!("{algorithm:?} {epilogue:?} {pass}");
+        let plan = ConvPlan::new(self.shape, epilogue, algorithm);
+        let tolerance = if algorithm == ConvAlgorithm::Im2col { TOLERANCE } else { 3.0 * TOLERANCE };
+        let (batch, cout) = (self.x.dim().0, self.shape.cout);
+        let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
+        let (x, w) = (narrow(&self.x), narrow(&self.w));
+        let bias: Vec<f32> = (0..cout).map(|c| c as f32 / 4.0 - 0.5).collect();
+        let outputs = reference::conv2d(self.x.view(), self.w.view(), self.slide)
+            + ndarray::Array1::from_iter(bias.iter().map(|&b| f64::from(b)));
+        let scale = outputs.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        let (height, width, _) = plan.output();
+
+        let len = batch * height * width * cout;
+        let mut y = vec![f32::NAN; len];
+        let mut winners = vec![77; batch * plan.winners_len()];
+        plan.forward(&x, &w, &bias, &mut y, &mut winners, &mut scratch);
+        let mut infer = vec![f32::NAN; len];
+        plan.forward(&x, &w, &bias, &mut infer, &mut [], &mut scratch);
+        assert_eq!(y, infer, "{}", what("inference"));
+        let want = match epilogue {
+            Epilogue::Bias => outputs.clone(),
+            Epilogue::Relu => outputs.mapv(|v| v.max(0.0)),
+            Epilogue::ReluPool => {
+                let slide = Slide { stride: (2, 2), dilation: (1, 1), same: true };
+                reference::max_pool(outputs.mapv(|v| v.max(0.0)).view(), 2, slide, None).0
+            }
+        };
+        assert_close(&what("forward"), &y, &want, tolerance);
+        if plan.prepared_len() > 0 {
+            let mut prepared = vec![f32::NAN; plan.prepared_len()];
+            plan.prepare(&w, &mut prepared);
+            infer.fill(f32::NAN);
+            scratch.fill(f32::NAN);
+            plan.forward_prepared(&x, &prepared, &bias, &mut infer, &mut scratch);
+            assert_close(&what("forward, prepared"), &infer, &want, tolerance);
+        }
+
+        // Near a tie rounding decides who wins: the gradient is that of the winners told, which must be nearly the largest.
+        let dy: Vec<f32> = narrow(&self.dy)[..len].to_vec();
+        let mut gradient = Array4::zeros(outputs.dim());
+        for (((n, i, j, c), &best), (index, &dy)) in want.indexed_iter().zip(dy.iter().enumerate()) {
+            let place = match (epilogue, winners.get(index)) {
+                (Epilogue::Bias, None) => Some((i, j)),
+                (_, Some(4)) => None,
+                (Epilogue::Relu, Some(0)) => Some((i, j)),
+                (Epilogue::ReluPool, Some(&code @ 0..4)) => {
+                    Some((2 * i + usize::from(code) / 2, 2 * j + usize::from(code) % 2))
+                }
+                (_, code) => panic!("{}: code {code:?}", what("winners")),
+            };
+            let won = place.map_or(0.0, |(i, j)| outputs[[n, i, j, c]]);
+            let error = (won - best).abs();
+            assert!(error <= tolerance * scale, "{}: {won} won, largest {best}", what("winners"));
+            if let Some((i, j)) = place {
+                gradient[[n, i, j, c]] = f64::from(dy);
+            }
+        }
+        let (want_dx, want_dw) =
+            reference::conv2d_gradients(self.x.view(), self.w.view(), gradient.view(), self.slide);
+        let want_db = gradient.sum_axis(Axis(0)).sum_axis(Axis(0)).sum_axis(Axis(0));
+        let (mut dx, mut dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
+        let (mut dy, mut db) = (dy, vec![f32::NAN; cout]);
+        plan.mask(&mut dy, &winners, &mut db, &mut scratch);
+        assert_close(&what("bias gradient"), &db, &want_db, tolerance);
+        scratch.fill(f32::NAN);
+        plan.filter_gradient(&x, &dy, &winners, &mut dw, &mut scratch);
+        assert_close(&what("filter gradient"), &dw, &want_dw, tolerance);
+        scratch.fill(f32::NAN);
+        plan.data_gradient(&dy, &winners, &w, &mut dx, &mut scratch);
+        assert_close(&what("data gradient"), &dx, &want_dx, tolerance);
+    }
+}
+
+/// More pixels and more patch columns than one block holds.
+#[test]
+fn convolution_over_several_blocks() {
+    let same = Padding::Same;
+    Case::new(3, (40, 44, 16), 8, (5, 5), (1, 1), (1, 1), same, 4).unwrap().check();
+    Case::new(2, (12, 12, 96), 20, (5, 5), (1, 1), (1, 1), same, 5).unwrap().check();
+    // A network's first layer: several bands, and rows that fill no tile.
+    Case::new(2, (50, 37, 3), 33, (5, 5), (1, 1), (1, 1), same, 6).unwrap().check();
+    Case::new(17, (9, 11, 1), 4, (3, 7), (1, 1), (1, 1), Padding::Valid, 7).unwrap().check();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolution(
+        batch in 1usize..4, input in (1usize..12, 1usize..12, 1usize..7), cout in 1usize..9,
+        kernel in (1usize..6, 1usize..6), stride in (1usize..4, 1usize..4), dilation in (1usize..3, 1usize..3),
+        same: bool, seed: u64,
+    ) {
+        let padding = if same { Padding::Same } else { Padding::Valid };
+        if let Some(case) = Case::new(batch, input, cout, kernel, stride, dilation, padding, seed) {
+            case.check();
+        }
+    }
+
+    #[test]
+    fn pools(
+        batch in 1usize..4, (h, w, c) in (1usize..12, 1usize..12, 1usize..20), size in 1usize..5, stride in 1usize..4,
+        same: bool, seed: u64,
+    ) {
+        let padding = if same { Padding::Same } else { Padding::Valid };
+        let Some(window) = Window::new((h, w), (size, size), (stride, stride), (1, 1), padding) else { return Ok(()) };
+        let slide = Slide { stride: (stride, stride), dilation: (1, 1), same };
+        let shape = PoolShape { window, channels: c };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // Few different values: ties are common, and all may be negative.
+        let x = Array4::from_shape_fn((batch, h, w, c), |_| f64::from(rng.random_range(-9i8..2)));
+        let (oh, ow) = slide.output((h, w), (size, size));
+        let dy = Array4::from_shape_fn((batch, oh, ow, c), |_| f64::from(rng.random_range(-1.0f32..1.0)));
+        let (want_y, want_dx) = reference::max_pool(x.view(), size, slide, Some(dy.view()));
+        let (mut y, mut winners) = (vec![f32::NAN; dy.len()], vec![255; dy.len()]);
+        let mut dx = vec![f32::NAN; x.len()];
+        pool::max_forward(&shape, &narrow(&x), &mut y, Some(&mut winners));
+        assert_close("max", &y, &want_y, 0.0);
+        pool::max_backward(&shape, &narrow(&dy), &winners, &mut dx);
+        assert_close("max dx", &dx, &want_dx, 1e-6);
+        y.fill(f32::NAN);
+        pool::max_forward(&shape, &narrow(&x), &mut y, None);
+        assert_close("max without winners", &y, &want_y, 0.0);
+
+        let (want_y, want_dx) = reference::avg_pool(x.view(), size, slide, Some(dy.view()));
+        pool::avg_forward(&shape, &narrow(&x), &mut y);
+        assert_close("mean", &y, &want_y, 1e-6);
+        pool::avg_backward(&shape, &narrow(&dy), &mut dx);
+        assert_close("mean dx", &dx, &want_dx, 1e-6);
+    }
+}
+
+/// `value` around the images of a batch.
+fn padded(
+    x: &Array4<f64>,
+    (top, bottom): (usize, usize),
+    (left, right): (usize, usize),
+    value: f64,
+) -> Array4<f64> {
+    let (n, h, w, c) = x.dim();
+    let mut padded = Array4::from_elem((n, top + h + bottom, left + w + right, c), value);
+    padded.slice_mut(s![.., top..top + h, left..left + w, ..]).assign(x);
+    padded
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Explicit padding is VALID on an image that was padded before.
+    #[test]
+    fn explicit_padding(
+        batch in 1usize..4, (h, w, cin) in (1usize..12, 1usize..12, 1usize..7), cout in 1usize..9,
+        kernel in (1usize..6, 1usize..6), stride in (1usize..4, 1usize..4), dilation in (1usize..3, 1usize..3),
+        y_pads in (0usize..6, 0usize..6), x_pads in (0usize..6, 0usize..6), seed: u64,
+    ) {
+        let padding = Padding::Explicit { top: y_pads.0, bottom: y_pads.1, left: x_pads.0, right: x_pads.1 };
+        let Some(window) = Window::new((h, w), kernel, stride, dilation, padding) else { return Ok(()) };
+        let slide = Slide { stride, dilation, same: false };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut array = |shape| Array4::from_shape_fn(shape, |_| f64::from(rng.random_range(-1.0f32..1.0)));
+        let x = array((batch, h, w, cin));
+        let filter = array((kernel.0, kernel.1, cin, cout));
+        let dy = array((batch, window.y.output, window.x.output, cout));
+        let around = padded(&x, y_pads, x_pads, 0.0);
+        let want = reference::conv2d(around.view(), filter.view(), slide);
+        let (want_dx, want_dw) = reference::conv2d_gradients(around.view(), filter.view(), dy.view(), slide);
+        let inside = s![.., y_pads.0..y_pads.0 + h, x_pads.0..x_pads.0 + w, ..];
+        for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
+            let plan = ConvPlan::new(ConvShape { window, cin, cout }, Epilogue::Bias, algorithm);
+            let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
+            let (x, filter, mut dy) = (narrow(&x), narrow(&filter), narrow(&dy));
+            let mut y = vec![f32::NAN; dy.len()];
+            plan.forward(&x, &filter, &[], &mut y, &mut [], &mut scratch);
+            assert_close("forward", &y, &want, 3.0 * TOLERANCE);
+            let (mut dx, mut dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; filter.len()]);
+            plan.mask(&mut dy, &[], &mut [], &mut scratch);
+            plan.filter_gradient(&x, &dy, &[], &mut dw, &mut scratch);
+            assert_close("filter gradient", &dw, &want_dw, 3.0 * TOLERANCE);
+            plan.data_gradient(&dy, &[], &filter, &mut dx, &mut scratch);
+            assert_close("data gradient", &dx, want_dx.slice(inside), 3.0 * TOLERANCE);
+        }
+    }
+
+    /// No padding wins, and none is counted in a mean.
+    #[test]
+    fn pools_with_explicit_padding(
+        batch in 1usize..3, (h, w, c) in (1usize..9, 1usize..9, 1usize..5), size in 1usize..5, stride in 1usize..4,
+        y_pads in (0usize..5, 0usize..5), x_pads in (0usize..5, 0usize..5), seed: u64,
+    ) {
+        let padding = Padding::Explicit { top: y_pads.0, bottom: y_pads.1, left: x_pads.0, right: x_pads.1 };
+        let Some(window) = Window::new((h, w), (size, size), (stride, stride), (1, 1), padding) else { return Ok(()) };
+        let slide = Slide { stride: (stride, stride), dilation: (1, 1), same: false };
+        let shape = PoolShape { window, channels: c };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let x = Array4::from_shape_fn((batch, h, w, c), |_| f64::from(rng.random_range(-9i8..2)));
+        let around = |x: &Array4<f64>, value| padded(x, y_pads, x_pads, value);
+        let (want, _) = reference::max_pool(around(&x, f64::NEG_INFINITY).view(), size, slide, None);
+        let mut y = vec![f32::NAN; batch * shape.output_len()];
+        pool::max_forward(&shape, &narrow(&x), &mut y, None);
+        assert_close("max", &y, &want, 0.0);
+        let mean = |x: &Array4<f64>| reference::avg_pool(around(x, 0.0).view(), size, slide, None).0;
+        pool::avg_forward(&shape, &narrow(&x), &mut y);
+        assert_close("mean", &y, &(mean(&x) / mean(&Array4::ones(x.dim()))), 1e-6);
+    }
+}
+
+/// A NaN is not hidden by a maximum: training must notice it.
+#[test]
+fn max_pool_passes_nan_on() {
+    let window = Window::new((2, 2), (2, 2), (2, 2), (1, 1), Padding::Same).unwrap();
+    let shape = PoolShape { window, channels: 1 };
+    for place in 0..4 {
+        let mut x = [1.0, 2.0, 3.0, 4.0];
+        x[place] = f32::NAN;
+        let (mut y, mut winners) = ([0.0], [9]);
+        pool::max_forward(&shape, &x, &mut y, Some(&mut winners));
+        assert!(y[0].is_nan() && winners[0] as usize == place);
+        y = [0.0];
+        pool::max_forward(&shape, &x, &mut y, None);
+        assert!(y[0].is_nan());
+    }
+}
+
+/// The same of a pool computed together with its convolution, here one that copies its input.
+#[test]
+fn fused_pools_pass_nan_on() {
+    let window = Window::new((2, 2), (1, 1), (1, 1), (1, 1), Padding::Same).unwrap();
+    for channels in [1, 2, 16, 33] {
+        let shape = ConvShape { window, cin: channels, cout: channels };
+        let plan = ConvPlan::new(shape, Epilogue::ReluPool, ConvAlgorithm::Auto);
+        let identity = Array2::<f32>::eye(channels);
+        let mut scratch = vec![0.0; plan.forward_scratch()];
+        for place in 0..4 {
+            let mut x = vec![1.0; 4 * channels];
+            // A product of 0 and NaN is NaN: one channel reaches all.
+            x[place * channels] = f32::NAN;
+            let mut y = vec![0.0; channels];
+            plan.forward(&x, identity.as_slice().unwrap(), &[], &mut y, &mut [], &mut scratch);
+            assert!(y.iter().all(|y| y.is_nan()), "{channels} channels, place {place}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! ONNX files: what is written, what comes back, what others wrote, and what nobody should have.
+
+mod foreign;
+mod graphs;
+mod hostile;
+mod mirror;
+mod networks;
+mod round_trip;
+mod structure;
+mod unsupported;

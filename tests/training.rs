@@ -1,0 +1,11 @@
+//! Networks and their training: layers and losses against others' values, gradients, the trainer, the classifier.
+
+mod accuracy;
+mod classifier;
+mod common;
+mod determinism;
+mod divergence;
+mod gradients;
+mod tensorflow_layers;
+mod tensorflow_network;
+mod trainer;
