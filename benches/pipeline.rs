@@ -6,7 +6,7 @@
 mod photos;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use floret::batch::{Loader, LoaderOptions, Preprocess};
+use floret::data::{Loader, LoaderOptions, Preprocess};
 use floret::image::Fit;
 use floret::record::Compression;
 

@@ -18,7 +18,7 @@ use ndarray::{Array2, Array3, ArrayView1, ArrayView3, Axis};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
-use crate::batch::Preprocess;
+use crate::data::Preprocess;
 use crate::checkpoint::{CheckpointError, ModelInfo, load_model};
 use crate::explain::Occlusion;
 use crate::image::{DecodeOptions, ImageError, PhotoError, read_photo};

@@ -1,7 +1,7 @@
 //! One error for programs that use several modules.
 
 use crate::atomic_file::FileError;
-use crate::batch::{BatchError, ConvertError};
+use crate::data::{BatchError, ConvertError};
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::tensorflow::TensorFlowError;
 use crate::classifier::ClassifyError;

@@ -21,7 +21,7 @@
 //!     .build()?;
 //! let mut optimizer = Sgd::new(0.01).momentum(0.9);
 //!
-//! // A batch of four images, NHWC, with the class of each; `batch::Loader` reads such from shards.
+//! // A batch of four images, NHWC, with the class of each; `data::Loader` reads such from shards.
 //! let images = Array4::from_shape_fn((4, 32, 32, 3), |(n, y, x, c)| ((n * y + x * c) % 7) as f32 - 3.0);
 //! let first = network.train_step(images.view(), &[0, 1, 2, 3], &mut optimizer)?;
 //! let second = network.train_step(images.view(), &[0, 1, 2, 3], &mut optimizer)?;
@@ -35,7 +35,7 @@
 //! | --- | --- |
 //! | TFRecord files: reading, writing, indexing | [`record`] |
 //! | photos: decoding, resizing, augmentation | [`image`] |
-//! | the input pipeline; a folder of photos to shards | [`batch`] |
+//! | the input pipeline; a folder of photos to shards | [`data`] |
 //! | the matrix product; instruction sets | [`math`] |
 //! | the convolution | the crate `floret-math`, which is not public |
 //! | the layers; how to add one | [`nn`] |
@@ -71,7 +71,7 @@ pub mod record;
 
 pub mod image;
 
-pub mod batch;
+pub mod data;
 
 pub mod math;
 

@@ -3,7 +3,7 @@
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Batch;
+use crate::data::Batch;
 
 /// What a network's outputs should have been.
 #[derive(Debug, Clone, Copy)]

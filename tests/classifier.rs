@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::common::photos::{jpeg, pixels, png};
-use floret::batch::Preprocess;
+use floret::data::Preprocess;
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::classifier::{ClassifyError, Prediction};
 use floret::explain::Occlusion;

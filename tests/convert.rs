@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::common::photos::{jpeg, png};
-use floret::batch::{
+use floret::data::{
     ClassNames, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PlannedPhoto,
     is_unfinished,
 };

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::common::photos::{jpeg, payload, png, write_shards};
-use floret::batch::{BatchError, Loader, LoaderOptions, Preprocess};
+use floret::data::{BatchError, Loader, LoaderOptions, Preprocess};
 use floret::image::{Fit, standardize};
 use floret::models;
 use floret::network::Network;

@@ -6,7 +6,7 @@ use std::ops::ControlFlow::{self, Continue};
 use std::path::Path;
 
 use crate::common::photos::jpeg;
-use floret::batch::{
+use floret::data::{
     ClassFolders, ClassNames, Conversion, ConvertError, ConvertOptions, ConvertPlan, ListedPhoto, Part,
     PhotoFault,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::common::photos::{jpeg, payload, write_shards};
 use crate::{alone, peak};
-use floret::batch::{Loader, LoaderOptions, Preprocess};
+use floret::data::{Loader, LoaderOptions, Preprocess};
 use floret::image::DecodeOptions;
 use floret::record::{Compression, ReaderOptions, RecordFetcher, RecordReader, RecordWriter, ShardIndex};
 

@@ -1,6 +1,6 @@
 //! Arguments that several subcommands have, and how numbers are read.
 
-use floret::batch::{LoaderOptions, OnBadRecord};
+use floret::data::{LoaderOptions, OnBadRecord};
 use floret::record::ImageSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use floret::atomic_file::FileError;
-use floret::batch::{ClassNames, Loader, LoaderOptions, is_unfinished};
+use floret::data::{ClassNames, Loader, LoaderOptions, is_unfinished};
 use floret::record::find_shards;
 
 use crate::files::{LABELS, TFDS_LABELS};

@@ -1,6 +1,6 @@
 //! An evaluation, shown while it is under way.
 
-use floret::batch::{Batch, Loader, Skipped};
+use floret::data::{Batch, Loader, Skipped};
 use floret::metrics::Evaluation;
 use floret::network::Network;
 use floret::train::TrainError;

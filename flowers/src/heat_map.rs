@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use floret::atomic_file::write_atomically;
-use floret::batch::Preprocess;
+use floret::data::Preprocess;
 use floret::image::{DecodeOptions, Fit};
 use ndarray::{Array2, Array3, Axis, concatenate};
 

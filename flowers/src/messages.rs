@@ -4,7 +4,7 @@
 use std::error::Error as StdError;
 use std::io::ErrorKind;
 
-use floret::batch::{BadPhoto, BatchError, ConvertError, PhotoFault};
+use floret::data::{BadPhoto, BatchError, ConvertError, PhotoFault};
 use floret::checkpoint::CheckpointError;
 use floret::held_folder::HoldError;
 use floret::image::{ImageError, PhotoError};

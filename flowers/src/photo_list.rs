@@ -7,7 +7,7 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 use floret::atomic_file::FileError;
-use floret::batch::{ClassNames, ListedPhoto, MAX_CLASSES, Part};
+use floret::data::{ClassNames, ListedPhoto, MAX_CLASSES, Part};
 
 use crate::ui;
 use crate::{Error, Result};

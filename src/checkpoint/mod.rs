@@ -52,7 +52,7 @@ pub use saver::{OnSaveError, Saver};
 use serde::{Deserialize, Serialize};
 pub use training::{SavedTraining, load_training, save_training};
 
-use crate::batch::Preprocess;
+use crate::data::Preprocess;
 /// A run's folder.
 pub use crate::held_folder::HeldFolder as RunFolder;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};

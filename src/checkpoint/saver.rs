@@ -80,7 +80,7 @@ impl Saver {
     ///
     /// ```
     /// use floret::checkpoint::{OnSaveError, Saver};
-    /// # use floret::{batch::Preprocess, checkpoint::ModelInfo};
+    /// # use floret::{data::Preprocess, checkpoint::ModelInfo};
     /// # let info = ModelInfo { classes: Vec::new(), preprocess: Preprocess::new(32) };
     ///
     /// let saver = Saver::new("run", info, serde_json::Value::Null).on_error(|error| {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::picture::{confusion_matrix, filters};
 use super::watched::{Mistakes, Steps, batch_picture};
 use super::{LogError, SummaryWriter};
-use crate::batch::Batch;
+use crate::data::Batch;
 use crate::metrics::Evaluation;
 use crate::network::{Network, StepReport};
 use crate::train::{Callback, Ended, EpochRecord, Flow, Moment, TrainError};

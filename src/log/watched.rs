@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 
 use super::picture::{captioned, enlarged, from_standardized, grid};
-use crate::batch::Batch;
+use crate::data::Batch;
 use crate::loss::softmax;
 use crate::metrics::predicted;
 use crate::network::StepReport;
@@ -103,7 +103,7 @@ impl Mistakes {
     }
 }
 
-/// A grid of the first photos of a batch as the network sees them, with their classes; of [mixed](crate::batch::Mix) ones, both
+/// A grid of the first photos of a batch as the network sees them, with their classes; of [mixed](crate::data::Mix) ones, both
 /// with their shares.
 pub(super) fn batch_picture(batch: &Batch, classes: &[String]) -> Option<Array3<u8>> {
     let images = batch.images.axis_iter(Axis(0)).enumerate().take(PHOTOS);

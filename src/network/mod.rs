@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub use builder::{NetworkBuilder, NetworkSpec};
 use ndarray::{Array2, ArrayView2, ArrayView4, ArrayViewD, Axis, s};
 
-use crate::batch::Batch;
+use crate::data::Batch;
 use crate::loss::{Loss, LossError, Reduction, Targets, softmax};
 use crate::metrics::{Evaluation, predicted};
 use crate::nn::chain::mix;

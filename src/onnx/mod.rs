@@ -35,7 +35,7 @@
 //! # Inputs
 //!
 //! Files of other programs do not say how photos become inputs. floret standardizes each photo by its own mean and deviation
-//! ([`Preprocess`](crate::batch::Preprocess)). A network that was trained on inputs normalised otherwise, by fixed numbers for
+//! ([`Preprocess`](crate::data::Preprocess)). A network that was trained on inputs normalised otherwise, by fixed numbers for
 //! each channel (ImageNet's) or by a division by 255, sees other inputs then and answers worse; no change of its weights makes
 //! up for that, as the photo's own mean is gone. [`Network::forward`](crate::network::Network::forward) takes inputs that were
 //! normalised in any way.

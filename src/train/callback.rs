@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::{EpochRecord, Progress, TrainError};
-use crate::batch::Batch;
+use crate::data::Batch;
 use crate::metrics::Evaluation;
 use crate::network::{Network, StepReport};
 use crate::optim::Optimizer;

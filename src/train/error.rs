@@ -1,6 +1,6 @@
 //! Why training ended early.
 
-use crate::batch::BatchError;
+use crate::data::BatchError;
 use crate::network::NetworkError;
 
 /// What can end training early.

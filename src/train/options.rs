@@ -59,7 +59,7 @@ pub struct Budget {
 pub struct Stage {
     /// The share of training, from 0 to 1, after which the part begins, with the next epoch.
     pub from: f64,
-    /// Side of its images in pixels: one that the loader [can make](crate::batch::Loader::at_size), which takes augmentation.
+    /// Side of its images in pixels: one that the loader [can make](crate::data::Loader::at_size), which takes augmentation.
     pub image_size: usize,
 }
 

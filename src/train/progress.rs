@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::pace::Pace;
-use crate::batch::{Fingerprint, Loader};
+use crate::data::{Fingerprint, Loader};
 use crate::metrics::Evaluation;
 use crate::network::StepReport;
 use crate::optim::ReduceOnPlateau;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::callback::{Callback, Ended, Flow, Moment};
 use super::pace::Pace;
 use super::{Progress, TrainError, TrainOptions};
-use crate::batch::{Batch, Loader};
+use crate::data::{Batch, Loader};
 use crate::metrics::Evaluation;
 use crate::network::{Network, NetworkError};
 use crate::nn::Shape;
@@ -342,7 +342,7 @@ fn input(train: &Loader, size: Option<usize>) -> (usize, usize, usize) {
 /// Evaluates over every example of `data`, each once.
 ///
 /// # Errors
-/// Data that can't be read, does not fit the network, or is [mixed](crate::batch::LoaderOptions::mix): what is of two
+/// Data that can't be read, does not fit the network, or is [mixed](crate::data::LoaderOptions::mix): what is of two
 /// classes can't be classified right.
 pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation, TrainError> {
     require_unmixed(data)?;

@@ -10,7 +10,7 @@ mod tensorflow_networks;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floret::batch::Preprocess;
+use floret::data::Preprocess;
 use floret::checkpoint::{ModelInfo, save_model, save_training};
 use floret::network::{Network, NetworkBuilder};
 use floret::nn::{BatchNorm, Conv2d, Dense, Dropout, Flatten, Init, MaxPool2d, Relu};

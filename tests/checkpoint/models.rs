@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use floret::batch::Preprocess;
+use floret::data::Preprocess;
 use floret::checkpoint::{ModelInfo, load_model, save_model};
 use floret::loss::SoftmaxCrossEntropy;
 use floret::network::Network;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floret::batch::{Loader, LoaderOptions, Mix, OnBadRecord, Preprocess};
+use floret::data::{Loader, LoaderOptions, Mix, OnBadRecord, Preprocess};
 use floret::checkpoint::{CheckpointError, Saver, load_model, load_training, save_model, save_training};
 use floret::image::Augment;
 use floret::network::{Network, NetworkBuilder, StepReport};

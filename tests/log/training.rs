@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use floret::batch::{Loader, LoaderOptions, Preprocess};
+use floret::data::{Loader, LoaderOptions, Preprocess};
 use floret::image::{DecodeOptions, decode};
 use floret::log::TensorBoard;
 use floret::network::{Network, StepReport};

@@ -1,6 +1,6 @@
 //! What is written is read again: every weight to the bit, and the same function.
 
-use floret::batch::Preprocess;
+use floret::data::Preprocess;
 use floret::checkpoint::ModelInfo;
 use floret::image::Fit;
 use floret::loss::{Loss, Reduction};

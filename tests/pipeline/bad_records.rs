@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use floret::batch::{BatchError, Loader, LoaderOptions, OnBadRecord, Preprocess, Shuffle, Skipped};
+use floret::data::{BatchError, Loader, LoaderOptions, OnBadRecord, Preprocess, Shuffle, Skipped};
 use floret::record::{Compression, ImageExample, ImageSchema};
 use tempfile::{TempDir, tempdir};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use floret::batch::{Loader, LoaderOptions, OnBadRecord, Shuffle};
+use floret::data::{Loader, LoaderOptions, OnBadRecord, Shuffle};
 use floret::record::Compression;
 use tempfile::tempdir;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use floret::batch::{Batch, BatchError, Loader, LoaderOptions, Mix, Shuffle};
+use floret::data::{Batch, BatchError, Loader, LoaderOptions, Mix, Shuffle};
 use floret::record::Compression;
 use ndarray::Axis;
 

@@ -10,7 +10,7 @@ mod values;
 use std::path::PathBuf;
 
 use crate::common::photos::{payloads, write_shards};
-use floret::batch::{Batch, Loader, LoaderOptions, Preprocess, Shuffle};
+use floret::data::{Batch, Loader, LoaderOptions, Preprocess, Shuffle};
 use floret::image::Augment;
 use floret::record::Compression;
 use ndarray::Axis;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use floret::batch::{Loader, LoaderOptions, Shuffle};
+use floret::data::{Loader, LoaderOptions, Shuffle};
 use floret::record::Compression;
 
 use super::{SHUFFLES, augmented, batches, drawn, examples, options, sorted, with_threads};

@@ -1,6 +1,6 @@
 //! Loaders at another size, or for evaluation, from one that is open.
 
-use floret::batch::{BatchError, Loader, LoaderOptions, Mix, Preprocess};
+use floret::data::{BatchError, Loader, LoaderOptions, Mix, Preprocess};
 use floret::record::Compression;
 
 use super::{Drawn, SIZE, augmented, batches, drawn, options};

@@ -1,6 +1,6 @@
 //! What batches hold, and the records that it came from.
 
-use floret::batch::{Loader, LoaderOptions, Preprocess, Shuffle};
+use floret::data::{Loader, LoaderOptions, Preprocess, Shuffle};
 use floret::image::{Fit, Orientation, decode, standardize};
 use floret::record::{Compression, ImageExample, ImageSchema, RecordReader};
 

@@ -1,6 +1,6 @@
 //! What happens in which epoch, and what is averaged over them.
 
-use floret::batch::{Loader, LoaderOptions, Mix};
+use floret::data::{Loader, LoaderOptions, Mix};
 use floret::network::Network;
 use floret::nn::{Dense, GlobalAvgPool};
 use floret::train::{Callback, Ended, Stage, TrainOptions, Trainer, evaluate};

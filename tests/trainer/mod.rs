@@ -8,7 +8,7 @@ mod refused;
 use std::path::PathBuf;
 
 use crate::common::photos::{payloads, write_shards};
-use floret::batch::{Batch, Loader, LoaderOptions, Preprocess};
+use floret::data::{Batch, Loader, LoaderOptions, Preprocess};
 use floret::image::Augment;
 use floret::network::{Network, NetworkBuilder, StepReport};
 use floret::nn::{BatchNorm, Conv2d, Dense, GlobalAvgPool, Init, MaxPool2d, Relu};

@@ -1,6 +1,6 @@
 //! What training does not begin with.
 
-use floret::batch::{Loader, LoaderOptions, Mix};
+use floret::data::{Loader, LoaderOptions, Mix};
 use floret::network::Network;
 use floret::nn::{Dense, Flatten};
 use floret::train::{Stage, TrainOptions, Trainer, evaluate};

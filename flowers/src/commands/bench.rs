@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use floret::batch::{LoaderOptions, Preprocess};
+use floret::data::{LoaderOptions, Preprocess};
 use floret::image::Fit;
 use floret::models;
 use floret::network::NetworkBuilder;

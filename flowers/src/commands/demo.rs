@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use floret::atomic_file::create_folder;
-use floret::batch::ClassNames;
+use floret::data::ClassNames;
 use floret::checkpoint::{SavedTraining, load_training};
 use floret::image::Fit;
 use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_shards};

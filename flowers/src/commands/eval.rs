@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use floret::batch::LoaderOptions;
+use floret::data::LoaderOptions;
 use floret::checkpoint::load_model;
 
 use crate::args::{self, Records, Threads};

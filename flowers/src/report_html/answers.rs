@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use floret::batch::{Batch, Loader};
+use floret::data::{Batch, Loader};
 use floret::loss::softmax;
 use floret::metrics::Evaluation;
 use floret::network::Network;

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use floret::atomic_file::write_atomically;
-use floret::batch::Loader;
+use floret::data::Loader;
 use floret::record::RecordLocation;
 
 use super::answers::{Answer, Answers, KEPT_CONTRADICTIONS};
@@ -173,7 +173,7 @@ impl fmt::Display for Tally {
 mod tests {
     use std::path::Path;
 
-    use floret::batch::{LoaderOptions, Preprocess};
+    use floret::data::{LoaderOptions, Preprocess};
     use floret::metrics::Evaluation;
     use floret::network::{Network, NetworkError};
     use floret::nn::{Dense, Flatten};

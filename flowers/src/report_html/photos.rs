@@ -1,6 +1,6 @@
 //! The photos that the report shows, and how many there are.
 
-use floret::batch::{Loader, LoaderOptions};
+use floret::data::{Loader, LoaderOptions};
 use floret::image::{Augment, DecodeOptions, Orientation, decode};
 use floret::record::ImageExample;
 use ndarray::Array3;

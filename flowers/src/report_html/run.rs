@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::batch::{Loader, Preprocess};
+use floret::data::{Loader, Preprocess};
 use floret::checkpoint::{ModelInfo, SavedTraining, load_model, load_training};
 use floret::network::Network;
 
@@ -27,7 +27,7 @@ pub struct Run {
 
 /// A run's data.
 ///
-/// Both splits come unchanged and in order, as [`LoaderOptions::for_evaluation`](floret::batch::LoaderOptions::for_evaluation)
+/// Both splits come unchanged and in order, as [`LoaderOptions::for_evaluation`](floret::data::LoaderOptions::for_evaluation)
 /// has them.
 pub struct RunData {
     pub path: PathBuf,

@@ -205,7 +205,7 @@ pub fn message(level: Level, message: &str) -> Event<'_> {
 
 #[cfg(test)]
 mod tests {
-    use floret::batch::Batch;
+    use floret::data::Batch;
     use floret::network::{Network, NetworkError};
     use floret::nn::{Dense, Flatten};
     use ndarray::Array4;

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use crate::photos::{jpeg, png};
-use floret::batch::Preprocess;
+use floret::data::Preprocess;
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::{Classifier, models};
 use serde_json::Value;

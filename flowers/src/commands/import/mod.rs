@@ -7,7 +7,7 @@ mod tensorflow;
 
 use std::path::{Path, PathBuf};
 
-use floret::batch::{ClassNames, Preprocess};
+use floret::data::{ClassNames, Preprocess};
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::image::Fit;
 use floret::network::Network;

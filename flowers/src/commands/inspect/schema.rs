@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use floret::batch::{ClassNames, MAX_CLASSES};
+use floret::data::{ClassNames, MAX_CLASSES};
 use floret::record::ImageSchema;
 
 use crate::Result;

@@ -1,6 +1,6 @@
 //! What photos there are.
 
-use floret::batch::{Loader, LoaderOptions, Preprocess};
+use floret::data::{Loader, LoaderOptions, Preprocess};
 
 use super::{Args, Settings};
 use crate::data::DataFolder;

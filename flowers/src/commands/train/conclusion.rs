@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::batch::Loader;
+use floret::data::Loader;
 use floret::checkpoint::load_model;
 use floret::train::Best;
 

@@ -1,7 +1,7 @@
 //! How to train, where no flag says: what learns photos well, by how many there are. docs/recipes.md has the experiments.
 
 use clap::ValueEnum;
-use floret::batch::Mix;
+use floret::data::Mix;
 use floret::image::Augment;
 use floret::image::augment::RandomCrop;
 use floret::models;

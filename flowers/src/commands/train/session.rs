@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use floret::batch::{Loader, LoaderOptions};
+use floret::data::{Loader, LoaderOptions};
 use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver};
 use floret::train::{Budget, Callback, Ended, Progress, TrainError, Trainer};
 

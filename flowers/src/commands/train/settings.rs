@@ -1,7 +1,7 @@
 //! What decides a run's result besides its data: from flags, or as the run was saved.
 
 use clap::ValueEnum;
-use floret::batch::{LoaderOptions, Preprocess};
+use floret::data::{LoaderOptions, Preprocess};
 use floret::checkpoint::SavedTraining;
 use floret::image::Fit;
 use floret::loss::SoftmaxCrossEntropy;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use floret::batch::Loader;
+use floret::data::Loader;
 use floret::metrics::Evaluation;
 use floret::network::StepReport;
 use floret::train::{Callback, EpochRecord, Flow, Moment, Progress, Score, TrainError};

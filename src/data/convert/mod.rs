@@ -85,14 +85,14 @@ impl Default for ConvertOptions {
 /// ```no_run
 /// use std::ops::ControlFlow::Continue;
 ///
-/// use floret::batch::{Conversion, ConvertOptions};
+/// use floret::data::{Conversion, ConvertOptions};
 ///
 /// let conversion = Conversion::new("photos", "data", ConvertOptions::default())?;
 /// let report = conversion.check(|_| Continue(()))?.write(|_| Continue(()))?;
 /// for bad in &report.bad {
 ///     println!("skipped {bad}");
 /// }
-/// # Ok::<(), floret::batch::ConvertError>(())
+/// # Ok::<(), floret::data::ConvertError>(())
 /// ```
 #[derive(Debug)]
 pub struct Conversion {

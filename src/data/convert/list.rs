@@ -8,7 +8,7 @@ use super::error::{BadPhoto, ConvertError, PhotoFault};
 use super::folders::FoundFiles;
 use super::photos::FoundFile;
 use super::split::Part;
-use crate::batch::{ClassNames, classes};
+use crate::data::{ClassNames, classes};
 
 /// A photo of a list, to be converted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,7 +54,7 @@ impl Skipped {
 /// the cache.
 ///
 /// ```no_run
-/// use floret::batch::{Loader, LoaderOptions, Preprocess};
+/// use floret::data::{Loader, LoaderOptions, Preprocess};
 /// use floret::record::find_shards;
 ///
 /// let options = LoaderOptions::new(Preprocess::new(64), 5);

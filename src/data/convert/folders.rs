@@ -17,7 +17,7 @@ use super::error::{BadPhoto, ConvertError, PhotoFault};
 use super::photos::FoundFile;
 use super::split::Part;
 use crate::atomic_file::FileError;
-use crate::batch::classes;
+use crate::data::classes;
 use crate::image::{PhotoError, is_photo};
 
 /// Which folders are classes.

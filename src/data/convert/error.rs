@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file::FileError;
-use crate::batch::BatchError;
+use crate::data::BatchError;
 use crate::held_folder::HoldError;
 use crate::image::PhotoError;
 
