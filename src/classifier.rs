@@ -18,8 +18,8 @@ use ndarray::{Array2, Array3, ArrayView1, ArrayView3, Axis};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
-use crate::data::Preprocess;
 use crate::checkpoint::{CheckpointError, ModelInfo, load_model};
+use crate::data::Preprocess;
 use crate::explain::Occlusion;
 use crate::image::{DecodeOptions, ImageError, PhotoError, read_photo};
 use crate::metrics::predicted;

@@ -1,10 +1,10 @@
 //! One error for programs that use several modules.
 
 use crate::atomic_file::FileError;
-use crate::data::{BatchError, ConvertError};
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::tensorflow::TensorFlowError;
 use crate::classifier::ClassifyError;
+use crate::data::{BatchError, ConvertError};
 use crate::held_folder::HoldError;
 use crate::image::ImageError;
 use crate::log::LogError;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::common::photos::{jpeg, pixels, png};
-use floret::data::Preprocess;
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::classifier::{ClassifyError, Prediction};
+use floret::data::Preprocess;
 use floret::explain::Occlusion;
 use floret::image::{DecodeOptions, Fit};
 use floret::network::{Network, NetworkError};

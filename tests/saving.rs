@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::photos::{payloads, write_shards};
-use floret::data::{Loader, LoaderOptions, Preprocess};
 use floret::checkpoint::{ModelInfo, OnSaveError, Saver, load_model, load_training};
+use floret::data::{Loader, LoaderOptions, Preprocess};
 use floret::network::{Network, StepReport};
 use floret::nn::{Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, Relu};
 use floret::optim::{Optimizer, Sgd};

@@ -4,8 +4,8 @@
 use std::error::Error as StdError;
 use std::io::ErrorKind;
 
-use floret::data::{BadPhoto, BatchError, ConvertError, PhotoFault};
 use floret::checkpoint::CheckpointError;
+use floret::data::{BadPhoto, BatchError, ConvertError, PhotoFault};
 use floret::held_folder::HoldError;
 use floret::image::{ImageError, PhotoError};
 use floret::network::NetworkError;

@@ -10,8 +10,8 @@ mod tensorflow_networks;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floret::data::Preprocess;
 use floret::checkpoint::{ModelInfo, save_model, save_training};
+use floret::data::Preprocess;
 use floret::network::{Network, NetworkBuilder};
 use floret::nn::{BatchNorm, Conv2d, Dense, Dropout, Flatten, Init, MaxPool2d, Relu};
 use floret::optim::{Optimizer, Sgd};

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use floret::data::Preprocess;
 use floret::checkpoint::{ModelInfo, load_model, save_model};
+use floret::data::Preprocess;
 use floret::loss::SoftmaxCrossEntropy;
 use floret::network::Network;
 use floret::nn::*;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floret::data::{Loader, LoaderOptions, Mix, OnBadRecord, Preprocess};
 use floret::checkpoint::{CheckpointError, Saver, load_model, load_training, save_model, save_training};
+use floret::data::{Loader, LoaderOptions, Mix, OnBadRecord, Preprocess};
 use floret::image::Augment;
 use floret::network::{Network, NetworkBuilder, StepReport};
 use floret::nn::{BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Init, MaxPool2d, Relu};

@@ -1,7 +1,7 @@
 //! What is written is read again: every weight to the bit, and the same function.
 
-use floret::data::Preprocess;
 use floret::checkpoint::ModelInfo;
+use floret::data::Preprocess;
 use floret::image::Fit;
 use floret::loss::{Loss, Reduction};
 use floret::models;

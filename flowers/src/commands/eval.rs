@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use floret::data::LoaderOptions;
 use floret::checkpoint::load_model;
+use floret::data::LoaderOptions;
 
 use crate::args::{self, Records, Threads};
 use crate::data::DataFolder;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::data::{Loader, Preprocess};
 use floret::checkpoint::{ModelInfo, SavedTraining, load_model, load_training};
+use floret::data::{Loader, Preprocess};
 use floret::network::Network;
 
 use crate::commands::train::Settings;

@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use crate::photos::{jpeg, png};
-use floret::data::Preprocess;
 use floret::checkpoint::{ModelInfo, save_model};
+use floret::data::Preprocess;
 use floret::{Classifier, models};
 use serde_json::Value;
 use tempfile::TempDir;

@@ -7,8 +7,8 @@ mod tensorflow;
 
 use std::path::{Path, PathBuf};
 
-use floret::data::{ClassNames, Preprocess};
 use floret::checkpoint::{ModelInfo, save_model};
+use floret::data::{ClassNames, Preprocess};
 use floret::image::Fit;
 use floret::network::Network;
 use floret::nn::Shape;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::data::Loader;
 use floret::checkpoint::load_model;
+use floret::data::Loader;
 use floret::train::Best;
 
 use crate::data::DataFolder;

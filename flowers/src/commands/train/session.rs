@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use floret::data::{Loader, LoaderOptions};
 use floret::checkpoint::{Arithmetic, ModelInfo, RunFolder, SavedTraining, Saver};
+use floret::data::{Loader, LoaderOptions};
 use floret::train::{Budget, Callback, Ended, Progress, TrainError, Trainer};
 
 use super::recorder::Recorder;

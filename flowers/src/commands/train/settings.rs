@@ -1,8 +1,8 @@
 //! What decides a run's result besides its data: from flags, or as the run was saved.
 
 use clap::ValueEnum;
-use floret::data::{LoaderOptions, Preprocess};
 use floret::checkpoint::SavedTraining;
+use floret::data::{LoaderOptions, Preprocess};
 use floret::image::Fit;
 use floret::loss::SoftmaxCrossEntropy;
 use floret::network::{Network, NetworkBuilder};
