@@ -2,7 +2,7 @@
 //! networks.
 //!
 //! The kernels' other tests take small shapes and look at single values; here sums are long, tiles many, and every way to cut
-//! the work is met. `cargo test --test accuracy -- --nocapture` prints the errors.
+//! the work is met. `cargo test --test training accuracy -- --nocapture` prints the errors.
 
 use floret::nn::{BatchNorm, NamedLayer, Sequential};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};

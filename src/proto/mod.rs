@@ -1,7 +1,7 @@
 //! Protocol buffer messages of the formats floret reads and writes.
 //!
 //! `proto/NAME.proto` declares the package `NAME`, and `NAME.rs` here is generated from it. To add or change
-//! a message, edit the `.proto` file and run `FLORET_REGENERATE=1 cargo test --test proto` (no `protoc` is
+//! a message, edit the `.proto` file and run `FLORET_REGENERATE=1 cargo test -p floret-proto-check` (no `protoc` is
 //! needed); declare a new file's module below. Without the variable the same test checks that the committed
 //! code is what the `.proto` files give.
 
