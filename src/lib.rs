@@ -71,13 +71,13 @@ pub mod record;
 
 pub mod image;
 
-pub mod data;
-
 pub mod math;
 
 pub mod loss;
 pub mod metrics;
 pub mod optim;
+
+pub mod data;
 
 pub mod nn;
 

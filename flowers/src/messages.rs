@@ -5,7 +5,8 @@ use std::error::Error as StdError;
 use std::io::ErrorKind;
 
 use floret::checkpoint::CheckpointError;
-use floret::data::{BadPhoto, BatchError, ConvertError, PhotoFault};
+use floret::data::BatchError;
+use floret::data::convert::{BadPhoto, ConvertError, PhotoFault};
 use floret::held_folder::HoldError;
 use floret::image::{ImageError, PhotoError};
 use floret::network::NetworkError;

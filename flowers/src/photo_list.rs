@@ -7,7 +7,8 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 use floret::atomic_file::FileError;
-use floret::data::{ClassNames, ListedPhoto, MAX_CLASSES, Part};
+use floret::data::convert::{ListedPhoto, Part};
+use floret::data::{ClassNames, MAX_CLASSES};
 
 use crate::ui;
 use crate::{Error, Result};

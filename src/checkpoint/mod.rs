@@ -38,6 +38,7 @@
 
 mod arithmetic;
 mod arrays;
+mod checksum;
 mod error;
 mod file;
 mod saver;

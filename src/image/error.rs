@@ -1,5 +1,5 @@
 //! What can go wrong with an image.
-use super::header::Format;
+use super::format::Format;
 use super::sniff::FileKind;
 
 /// An error of this module. Each message says what is wrong and what to do; the caller adds the file or

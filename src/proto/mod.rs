@@ -29,3 +29,5 @@ pub mod tensor_bundle;
 #[allow(missing_docs)]
 #[rustfmt::skip]
 pub mod trackable_object_graph;
+
+pub(crate) mod wire;

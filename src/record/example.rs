@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use prost::Message;
 
-use super::error::{RecordError, RecordLocation};
-use super::features::{FeatureKind, FeatureMap, for_each_feature};
-use super::wire::WireError;
+use super::example_error::ExampleError;
+use super::features::{FeatureMap, for_each_feature};
 use crate::proto::example::feature::Kind;
 use crate::proto::example::{self as proto, BytesList, Example, Features, Int64List};
+use crate::proto::wire::WireError;
 
 /// How many of an example's keys an error lists.
 const LISTED_KEYS: usize = 20;
@@ -171,59 +171,4 @@ fn missing(key: &str, payload: &[u8]) -> Result<ExampleError, WireError> {
     })?;
     let present = present.into_iter().map(|key| key.chars().take(LISTED_CHARS).collect()).collect();
     Ok(ExampleError::Missing { key: key.to_string(), present, more })
-}
-
-/// Why a payload is not the example that was wanted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExampleError {
-    /// The payload is not a `tf.train.Example`.
-    #[error("the payload is no tf.train.Example: {0}")]
-    Decode(#[from] WireError),
-    /// A feature that must be there is not.
-    #[error("there is no feature {key:?}: the record has {}", listed(present, *more))]
-    Missing {
-        /// The feature's key.
-        key: String,
-        /// The keys of the features that are there: the first of them in order, if they are many.
-        present: Vec<String>,
-        /// How many more there are.
-        more: usize,
-    },
-    /// A feature's values are of another type.
-    #[error("feature {key:?} has {got} values: {wanted} is wanted")]
-    Mistyped {
-        /// The feature's key.
-        key: String,
-        /// The type wanted.
-        wanted: FeatureKind,
-        /// The type found.
-        got: FeatureKind,
-    },
-    /// A feature has no value, or several.
-    #[error("feature {key:?} has {got} values: 1 is wanted")]
-    Count {
-        /// The feature's key.
-        key: String,
-        /// The number of values found.
-        got: usize,
-    },
-}
-
-impl ExampleError {
-    /// Adds the place of the record the payload came from.
-    pub fn at(self, at: RecordLocation) -> RecordError {
-        RecordError::Example { at: Box::new(at), error: Box::new(self) }
-    }
-}
-
-fn listed(keys: &[String], more: usize) -> String {
-    if keys.is_empty() {
-        return "none at all".to_string();
-    }
-    let named = keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
-    match more {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
 }

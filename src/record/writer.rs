@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::compression::{Compression, Encoder};
+use super::compression::Compression;
 use super::frame;
+use super::stream::Encoder;
 use crate::atomic_file::{AtomicFile, FileError, SyncedFile};
 
 /// Writes records one after another.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use floret::atomic_file::create_folder;
-use floret::data::is_unfinished;
+use floret::data::convert::is_unfinished;
 use floret::held_folder::HeldFolder;
 
 use super::convert::{self, Shares};

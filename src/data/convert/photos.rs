@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::{BadPhoto, ConvertError};
-use super::split::Part;
+use super::part::Part;
 use crate::atomic_file::FileError;
 use crate::image::{DecodeOptions, Format, PhotoError, decode, read_header, read_photo};
 use crate::record::ImageExample;

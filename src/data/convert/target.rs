@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::ConvertError;
-use super::split::Part;
+use super::part::Part;
 use crate::atomic_file::{FileError, open_regular, write_atomically};
 use crate::data::ClassNames;
 use crate::record::{SyncedShards, remove_stale_shards, shards_in};

@@ -7,7 +7,8 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::error::ImageError;
-use super::header::{self, Format, ImageHeader, Parsed};
+use super::format::Format;
+use super::header::{self, ImageHeader, Parsed};
 use super::resize::Source;
 
 /// How [`decode`] treats a file. The default is TensorFlow's way.

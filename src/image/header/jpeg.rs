@@ -1,6 +1,7 @@
 //! JPEG header: the marker segments up to the first scan (ITU-T T.81, annex B).
-use super::{ColorModel, Format, ImageHeader, exif};
+use super::{ColorModel, ImageHeader, exif};
 use crate::image::error::ImageError;
+use crate::image::format::Format;
 
 /// Start-of-image marker, and the byte that begins the next marker.
 pub(super) const START: [u8; 2] = [0xFF, SOI];

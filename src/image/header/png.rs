@@ -1,6 +1,7 @@
 //! PNG header: the chunks before the image data, of which IHDR, PLTE and eXIf matter.
-use super::{ColorModel, Format, ImageHeader, exif};
+use super::{ColorModel, ImageHeader, exif};
 use crate::image::error::ImageError;
+use crate::image::format::Format;
 
 pub(super) const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n'];
 

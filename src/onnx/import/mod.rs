@@ -2,14 +2,18 @@
 
 mod constants;
 mod files;
+mod importer;
+mod input;
 mod mirror;
 mod model;
-mod nodes;
+mod node;
 mod operators;
 mod sizes;
 mod slide;
 mod steps;
+mod value;
 mod views;
+mod walk;
 
 use std::io::Read;
 use std::path::Path;
@@ -22,9 +26,10 @@ use crate::checkpoint::ModelInfo;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::sniff::{ONNX, looks_like};
 use files::Files;
+use importer::Importer;
 use model::Model;
-use nodes::{Importer, Layers};
 use steps::Emitted;
+use walk::Layers;
 
 /// The largest file that is read: protocol buffer messages end there.
 const MAX_BYTES: u64 = i32::MAX as u64;
