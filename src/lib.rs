@@ -63,8 +63,8 @@
 
 pub mod atomic_file;
 mod error;
+mod file_kind;
 pub mod held_folder;
-mod sniff;
 
 pub mod proto;
 pub mod record;

@@ -16,10 +16,10 @@ use super::CheckpointError;
 use super::arrays::{Arrays, missing};
 use super::checksum::checksum;
 use crate::atomic_file::{FileError, open_regular, write_atomically};
+use crate::file_kind::{FileKind, SNIFFED_BYTES};
 use crate::network::Network;
 use crate::nn::Param;
 use crate::record::begins_record;
-use crate::sniff::{SNIFFED_BYTES, looks_like};
 
 /// The metadata entry that holds everything but the arrays.
 const ENTRY: &str = "floret";
@@ -304,5 +304,5 @@ fn other_kind(begin: &[u8]) -> Option<&'static str> {
     if begin.get(LENGTH_BYTES) == Some(&b'{') {
         return None;
     }
-    if begins_record(begin) { Some("a TFRecord file") } else { looks_like(begin) }
+    if begins_record(begin) { Some("a TFRecord file") } else { FileKind::of(begin).name() }
 }

@@ -30,7 +30,6 @@ mod format;
 pub mod geometry;
 mod header;
 mod resize;
-mod sniff;
 mod standardize;
 
 pub use augment::Augment;
@@ -43,5 +42,6 @@ pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_sid
 pub use format::Format;
 pub use header::{ColorModel, ImageHeader, read_header};
 pub use resize::{Filter, resize};
-pub use sniff::FileKind;
 pub use standardize::{standardize, standardize_f32};
+
+pub use crate::file_kind::FileKind;

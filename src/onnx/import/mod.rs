@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 use super::{ImportError, OnnxError, metadata};
 use crate::atomic_file::{FileError, folder_of, open_regular};
 use crate::checkpoint::ModelInfo;
+use crate::file_kind::FileKind;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
-use crate::sniff::{ONNX, looks_like};
 use files::Files;
 use importer::Importer;
 use model::Model;
@@ -88,9 +88,9 @@ pub fn decode(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportE
 }
 
 fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let model = Model::parse(bytes).map_err(|error| match looks_like(bytes) {
-        Some(other) if other != ONNX => ImportError::OtherKind(other),
-        _ => error,
+    let model = Model::parse(bytes).map_err(|error| match FileKind::of(bytes) {
+        FileKind::Onnx => error,
+        other => other.name().map_or(error, ImportError::OtherKind),
     })?;
     if model.opset < OLDEST_OPSET {
         return Err(ImportError::Model(format!(
