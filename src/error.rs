@@ -1,12 +1,11 @@
 //! One error for programs that use several modules.
 
-use crate::atomic_file::FileError;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::tensorflow::TensorFlowError;
 use crate::classifier::ClassifyError;
 use crate::data::BatchError;
 use crate::data::convert::ConvertError;
-use crate::held_folder::HoldError;
+use crate::files::{FileError, HoldError};
 use crate::image::ImageError;
 use crate::log::LogError;
 use crate::loss::LossError;

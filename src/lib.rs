@@ -61,12 +61,11 @@
 #![deny(unsafe_code, missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
-pub mod atomic_file;
 mod error;
-mod file_kind;
-pub mod held_folder;
 
-pub mod proto;
+pub mod files;
+
+mod proto;
 pub mod record;
 
 pub mod image;

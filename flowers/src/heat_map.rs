@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use floret::atomic_file::write_atomically;
 use floret::data::Preprocess;
+use floret::files::write_atomically;
 use floret::image::{DecodeOptions, Fit};
 use ndarray::{Array2, Array3, Axis, concatenate};
 

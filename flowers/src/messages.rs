@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use floret::checkpoint::CheckpointError;
 use floret::data::BatchError;
 use floret::data::convert::{BadPhoto, ConvertError, PhotoFault};
-use floret::held_folder::HoldError;
+use floret::files::HoldError;
 use floret::image::{ImageError, PhotoError};
 use floret::network::NetworkError;
 use floret::record::{ExampleError, RecordDefect, RecordError};

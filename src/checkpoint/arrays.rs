@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::CheckpointError;
 use super::checksum::{Crc, checksum};
-use crate::atomic_file::FileError;
+use crate::files::FileError;
 use crate::network::Network;
 
 /// Bytes of values that are read at a time.

@@ -55,7 +55,7 @@ pub use training::{SavedTraining, load_training, save_training};
 
 use crate::data::Preprocess;
 /// A run's folder.
-pub use crate::held_folder::HeldFolder as RunFolder;
+pub use crate::files::HeldFolder as RunFolder;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::nn::Shape;
 use arrays::network_places;

@@ -1,6 +1,6 @@
 //! What can go wrong with an image.
 use super::format::Format;
-use crate::file_kind::FileKind;
+use crate::files::FileKind;
 
 /// An error of this module. Each message says what is wrong and what to do; the caller adds the file or
 /// record.

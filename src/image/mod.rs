@@ -43,5 +43,3 @@ pub use format::Format;
 pub use header::{ColorModel, ImageHeader, read_header};
 pub use resize::{Filter, resize};
 pub use standardize::{standardize, standardize_f32};
-
-pub use crate::file_kind::FileKind;

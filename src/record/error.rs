@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::compression::{Compression, DecompressionFault};
 use super::example_error::ExampleError;
-use crate::atomic_file::FileError;
+use crate::files::FileError;
 
 /// A record's place within its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::crc::masked_crc32c;
 use super::error::{CrcMismatch, RecordDefect, RecordPart};
-use crate::file_kind::{FileKind, SNIFFED_BYTES};
+use crate::files::{FileKind, SNIFFED_BYTES};
 
 /// Length and its CRC.
 pub(super) const HEADER_BYTES: u64 = 12;

@@ -12,7 +12,7 @@ use super::error::{RecordDefect, RecordError, RecordLocation, RecordPart, Record
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, StoredCrc};
 use super::reader::{BUFFER_BYTES, ReaderOptions, RecordReader};
 use super::stream::{self, Decoder};
-use crate::atomic_file::{FileError, open_regular};
+use crate::files::{FileError, open_regular};
 
 /// The bytes read around each header of a plain file: a page, as little of the payloads as the system reads
 /// anyway.

@@ -10,7 +10,7 @@ use super::frame::{self, FOOTER_BYTES, HEADER_BYTES};
 use super::search::{self, Patience};
 use super::stream::{self, Decoder, Peeked};
 use super::tape::Tape;
-use crate::atomic_file::open_regular;
+use crate::files::open_regular;
 
 /// The default of [`ReaderOptions::max_record_bytes`]: 256 MiB.
 pub const DEFAULT_MAX_RECORD_BYTES: u64 = 256 << 20;

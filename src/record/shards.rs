@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::expand::{expand, is_glob};
-use crate::atomic_file::{FileError, as_named, folder_of, remove_stale};
+use crate::files::{FileError, as_named, folder_of, remove_stale};
 
 /// The digits a shard's number is padded to.
 const DIGITS: usize = 5;

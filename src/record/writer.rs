@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::compression::Compression;
 use super::frame;
 use super::stream::Encoder;
-use crate::atomic_file::{AtomicFile, FileError, SyncedFile};
+use crate::files::{AtomicFile, FileError, SyncedFile};
 
 /// Writes records one after another.
 ///

@@ -4,6 +4,7 @@
 mod close;
 pub mod message;
 pub mod photos;
+pub mod proto;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use crate::common::proto::tensor_bundle::BundleEntryProto;
 use floret::checkpoint::tensorflow::{Checkpoint, CheckpointWriter, guess_names, load_network};
 use floret::network::Network;
 use floret::nn::{Dense, Flatten};
-use floret::proto::tensor_bundle::BundleEntryProto;
 use floret::record::crc::{mask, masked_crc32c};
 use prost::Message;
 

@@ -1,9 +1,8 @@
 //! Files that are cut off, damaged, of another kind, or hostile: always an error that helps, never a panic.
 use std::sync::LazyLock;
 
-use floret::image::{
-    DecodeOptions, FileKind, Format, ImageError, Orientation, Truncated, decode, read_header,
-};
+use floret::files::FileKind;
+use floret::image::{DecodeOptions, Format, ImageError, Orientation, Truncated, decode, read_header};
 use ndarray::s;
 use proptest::prelude::*;
 

@@ -19,7 +19,7 @@ mod sections;
 use std::io::Write;
 use std::path::Path;
 
-use floret::atomic_file::write_atomically;
+use floret::files::write_atomically;
 use floret::metrics::{ClassMetrics, Evaluation};
 use floret::network::Network;
 use floret::train::EpochRecord;

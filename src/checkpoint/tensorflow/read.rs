@@ -11,8 +11,7 @@ use super::shards::Shards;
 use super::table::{self, MAX_FILE_BYTES, TableDefect};
 use super::tensor::{self, Tensor};
 use super::{DataType, GRAPH_KEY, TensorFlowError, graph, place};
-use crate::atomic_file::{FileError, open_regular};
-use crate::file_kind::{FileKind, SNIFFED_BYTES};
+use crate::files::{FileError, FileKind, SNIFFED_BYTES, open_regular};
 use crate::record::begins_record;
 
 /// How many names an error lists.

@@ -31,8 +31,7 @@ pub use list::ListedPhoto;
 use rayon::prelude::*;
 
 use super::ClassNames;
-use crate::atomic_file::create_folder;
-use crate::held_folder::HeldFolder;
+use crate::files::{HeldFolder, create_folder};
 use crate::image::DecodeOptions;
 use crate::record::{Compression, ImageSchema, ShardWriter};
 pub use part::Part;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::{BadPhoto, ConvertError};
 use super::part::Part;
-use crate::atomic_file::FileError;
+use crate::files::FileError;
 use crate::image::{DecodeOptions, Format, PhotoError, decode, read_header, read_photo};
 use crate::record::ImageExample;
 use crate::record::crc::masked_crc32c;

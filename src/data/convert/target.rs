@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConvertError;
 use super::part::Part;
-use crate::atomic_file::{FileError, open_regular, write_atomically};
 use crate::data::ClassNames;
+use crate::files::{FileError, open_regular, write_atomically};
 use crate::record::{SyncedShards, remove_stale_shards, shards_in};
 
 /// The file of class names.

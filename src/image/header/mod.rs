@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::error::ImageError;
 use super::format::Format;
-use crate::file_kind::{self, FileKind};
+use crate::files::{FileKind, PNG};
 use jpeg::JpegHeader;
 
 /// How a file stores colours. Decoding makes RGB of each.
@@ -115,7 +115,7 @@ pub(super) enum Parsed {
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ImageError> {
     if bytes.starts_with(&jpeg::START) {
         jpeg::parse(bytes).map(Parsed::Jpeg)
-    } else if bytes.starts_with(&file_kind::PNG) {
+    } else if bytes.starts_with(&PNG) {
         png::parse(bytes).map(Parsed::Png)
     } else {
         Err(ImageError::NotAnImage { found: FileKind::of(bytes) })

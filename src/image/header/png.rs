@@ -1,6 +1,6 @@
 //! PNG header: the chunks before the image data, of which IHDR, PLTE and eXIf matter.
 use super::{ColorModel, ImageHeader, exif};
-use crate::file_kind::PNG;
+use crate::files::PNG;
 use crate::image::error::ImageError;
 use crate::image::format::Format;
 

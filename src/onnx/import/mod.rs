@@ -21,9 +21,8 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::{ImportError, OnnxError, metadata};
-use crate::atomic_file::{FileError, folder_of, open_regular};
 use crate::checkpoint::ModelInfo;
-use crate::file_kind::FileKind;
+use crate::files::{FileError, FileKind, folder_of, open_regular};
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use files::Files;
 use importer::Importer;
