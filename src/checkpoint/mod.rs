@@ -42,6 +42,7 @@ mod checksum;
 mod error;
 mod file;
 mod saver;
+#[cfg(feature = "tensorflow")]
 pub mod tensorflow;
 mod training;
 

@@ -46,6 +46,7 @@ macro_rules! layer_specs {
             }
 
             /// The shape of the output for an input of shape `input`.
+            #[cfg(any(feature = "onnx", feature = "tensorboard"))]
             pub(crate) fn output(&self, input: Shape) -> Result<Shape, ShapeError> {
                 Ok(match self.build(input)? {
                     Built::Layer(layer) => layer.output(),

@@ -18,6 +18,3 @@ pub mod onnx;
 #[path = "../../src/proto/tensor.rs"]
 #[rustfmt::skip]
 pub mod tensor;
-#[path = "../../src/proto/tensor_bundle.rs"]
-#[rustfmt::skip]
-pub mod tensor_bundle;

@@ -1,9 +1,15 @@
 //! The fuzz target of TensorFlow checkpoints, and the tables it makes of less than whole files.
 
+#[path = "../../src/proto/tensor.rs"]
+#[rustfmt::skip]
+mod tensor;
+#[path = "../../src/proto/tensor_bundle.rs"]
+#[rustfmt::skip]
+mod tensor_bundle;
+
 use std::fs;
 use std::path::Path;
 
-use crate::common::proto::tensor_bundle::BundleEntryProto;
 use floret::checkpoint::tensorflow::{Checkpoint, CheckpointWriter, guess_names, load_network};
 use floret::network::Network;
 use floret::nn::{Dense, Flatten};
@@ -11,6 +17,7 @@ use floret::record::crc::{mask, masked_crc32c};
 use prost::Message;
 
 use super::in_memory;
+use tensor_bundle::BundleEntryProto;
 
 /// A TensorFlow checkpoint. The first byte tells what follows:
 ///
