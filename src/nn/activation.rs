@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::spec::Built;
+use super::built::Built;
 use super::{Backward, CHUNK, Forward, Input, Layer, Shape, ShapeError};
 
 /// `y = max(x, 0)`, `dx = dy where x > 0, else 0`. A NaN stays NaN.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::Built;
+use super::built::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
 use floret_math::channels::{combine, gradient_sums, moments, scale_and_shift};
 

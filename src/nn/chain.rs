@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::spec::Built;
+use super::built::Built;
 use super::{
     Backward, Forward, Input, Layer, LayerSpec, MaxPool2d, Memory, Mode, NamedLayer, Param, Saved, Shape,
     ShapeError,

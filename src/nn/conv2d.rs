@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::shape::check_values;
-use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret_math::window::{Padding, Window};

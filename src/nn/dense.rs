@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::shape::check_values;
-use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Param, Shape, ShapeError};
 use floret_math::gemm::{matrix, matrix_mut, par_gemm};
 use floret_math::reduce::{column_sums, column_sums_scratch};

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::spec::Built;
+use super::built::Built;
 use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
 
 /// In training `y = x / (1 - rate)` with probability `1 - rate`, else 0; in inference `y = x`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::Built;
+use super::built::Built;
 use super::{Shape, ShapeError};
 
 /// The same values as a vector, in row-major order (height, width, channels). Costs nothing.

@@ -13,6 +13,7 @@
 
 pub mod activation;
 pub mod batch_norm;
+mod built;
 pub(crate) mod chain;
 pub mod conv2d;
 pub mod dense;

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::shape::check_values;
-use super::spec::Built;
 use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
 use floret_math::pool::{self, PoolShape};
 use floret_math::window::{Padding, Window};

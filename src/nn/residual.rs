@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::chain::{Buffers, Chain, Values};
-use super::spec::Built;
 use super::{
     Backward, CHUNK, Forward, Input, Layer, LayerSpec, Memory, Mode, NamedLayer, Param, Shape, ShapeError,
 };

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Layer, LeakyRelu, MaxPool2d, Relu,
+    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Relu,
     Residual, Shape, ShapeError,
 };
 
@@ -15,14 +16,6 @@ pub struct NamedLayer {
     /// What it is.
     #[serde(flatten)]
     pub layer: LayerSpec,
-}
-
-/// What building a layer gives.
-pub(crate) enum Built {
-    /// Something to compute.
-    Layer(Box<dyn Layer>),
-    /// The same values under another shape.
-    Reshape(Shape),
 }
 
 macro_rules! layer_specs {

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::{Pattern, PatternError};
 
-use super::ShardError;
+use super::shard_error::ShardError;
 use crate::files::{FileError, as_named};
 
 /// The component that stands for any folders, however deep.

@@ -37,6 +37,7 @@ mod frame;
 mod index;
 mod reader;
 mod search;
+mod shard_error;
 mod shard_writer;
 mod shards;
 mod stream;
@@ -53,8 +54,9 @@ pub use fetch::{DEFAULT_STASH_BYTES, RecordFetcher};
 pub(crate) use frame::begins_record;
 pub use index::{IndexedRecord, IndexedShard, ShardIndex};
 pub use reader::{DEFAULT_MAX_RECORD_BYTES, ReaderOptions, Record, RecordReader};
+pub use shard_error::ShardError;
 pub use shard_writer::{ShardWriter, SyncedShards};
-pub use shards::{ShardError, ShardName, find_shards, shard_name};
+pub use shards::{ShardName, find_shards, shard_name};
 pub(crate) use shards::{remove_stale_shards, shards_in};
 pub use writer::RecordWriter;
 
