@@ -12,7 +12,9 @@ pub fn transpose<S: Simd>(simd: S, from: Matrix<'_>, to: &mut [f32], to_stride: 
     if rows == 0 || columns == 0 {
         return;
     }
-    assert!((rows <= to_stride || columns == 1) && (columns - 1) * to_stride + rows <= to.len());
+    let end = (columns - 1).checked_mul(to_stride).and_then(|last| last.checked_add(rows));
+    assert!(rows <= to_stride || columns == 1, "rows that don't overlap");
+    assert!(end.is_some_and(|end| end <= to.len()), "a transposed matrix within its slice");
     for i in (0..rows).step_by(S::LANES) {
         for j in (0..columns).step_by(S::LANES) {
             let (height, width) = (S::LANES.min(rows - i), S::LANES.min(columns - j));

@@ -4,8 +4,9 @@
 //! errs by about sqrt(K) 6e-8; 1e-5 of the largest value leaves an order of magnitude. Winograd's transforms add and cancel
 //! values several times larger: three times that for the largest error of thousands.
 
-#[path = "../../tests/common/close.rs"]
+#[path = "../../../tests/common/close.rs"]
 mod close;
+mod soundness;
 
 use close::assert_close;
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
