@@ -5,6 +5,7 @@ mod classifier;
 mod common;
 mod determinism;
 mod divergence;
+mod environment;
 mod gradients;
 mod tensorflow_layers;
 mod tensorflow_network;

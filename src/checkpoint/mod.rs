@@ -133,7 +133,7 @@ impl ModelHeader {
             network: spec,
             seed: network.seed(),
             steps: network.steps(),
-            arithmetic: Some(Arithmetic::here()),
+            arithmetic: Some(Arithmetic::with(network.isa())),
             info: info.clone(),
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::built::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
 use floret_math::channels::{combine, gradient_sums, moments, scale_and_shift};
+use floret_math::simd::Isa;
 
 /// Per channel (the last axis): `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`.
 ///
@@ -36,14 +37,14 @@ impl BatchNorm {
         self
     }
 
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+    pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
         if !(0.0..=1.0).contains(&self.momentum) || self.epsilon.is_nan() || self.epsilon <= 0.0 {
             return Err(ShapeError::new(format!(
                 "batch norm needs a momentum in [0, 1] and an epsilon over 0, got {} and {}",
                 self.momentum, self.epsilon
             )));
         }
-        Ok(Built::Layer(Box::new(BatchNormLayer { spec: *self, shape: input })))
+        Ok(Built::Layer(Box::new(BatchNormLayer { spec: *self, shape: input, isa })))
     }
 }
 
@@ -51,6 +52,7 @@ impl BatchNorm {
 struct BatchNormLayer {
     spec: BatchNorm,
     shape: Shape,
+    isa: Isa,
 }
 
 impl BatchNormLayer {
@@ -97,13 +99,13 @@ impl Layer for BatchNormLayer {
             Mode::Infer { state, .. } => {
                 let (mean, variance) = state.split_at(c);
                 let (scale, shift) = self.factors(w, mean, variance.iter().copied());
-                return scale_and_shift(x, &scale, &shift, y);
+                return scale_and_shift(self.isa, x, &scale, &shift, y);
             }
             Mode::Train { state, saved, .. } => (state, saved),
         };
         let n = (x.len() / c) as f64;
         let pivot = sampled_mean(x, c);
-        let sums = moments(x, &pivot);
+        let sums = moments(self.isa, x, &pivot);
         let (first, second) = sums.split_at(c);
         let (saved_mean, saved_rstd) = saved.floats.split_at_mut(c);
         let (moving_mean, moving_variance) = state.split_at_mut(c);
@@ -122,7 +124,7 @@ impl Layer for BatchNormLayer {
             moving_variance[i] = momentum * moving_variance[i] + (1.0 - momentum) * variance as f32;
         }
         let (scale, shift) = self.factors(w, saved_mean, variances.into_iter());
-        scale_and_shift(x, &scale, &shift, y);
+        scale_and_shift(self.isa, x, &scale, &shift, y);
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
@@ -130,7 +132,7 @@ impl Layer for BatchNormLayer {
         let (gamma, _) = w.split_at(c);
         let (mean, rstd) = pass.saved.floats.split_at(c);
         // y = gamma xhat + beta, xhat = (x - mean) rstd
-        let sums = gradient_sums(x.values(), dy, mean);
+        let sums = gradient_sums(self.isa, x.values(), dy, mean);
         let (centred, plain) = sums.split_at(c);
         let (dgamma, dbeta) = dw.split_at_mut(c);
         for i in 0..c {
@@ -143,7 +145,7 @@ impl Layer for BatchNormLayer {
         let of_dy: Vec<f32> = gamma.iter().zip(rstd).map(|(g, r)| g * r).collect();
         let of_x: Vec<f32> = (0..c).map(|i| -of_dy[i] * rstd[i] * dgamma[i] / n).collect();
         let constant: Vec<f32> = (0..c).map(|i| -of_dy[i] * dbeta[i] / n).collect();
-        combine(dx, dy, mean, [&of_dy, &of_x, &constant]);
+        combine(self.isa, dx, dy, mean, [&of_dy, &of_x, &constant]);
     }
 }
 

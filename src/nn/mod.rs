@@ -6,8 +6,8 @@
 //! memory is planned once and one set of weights can serve several threads.
 //!
 //! # How to add a layer
-//! 1. Write `nn/my_layer.rs`: a `serde` struct with the hyper-parameters, `build(&self, input: Shape)` that returns the
-//!    output shape or a [`ShapeError`], and a private struct that implements [`Layer`].
+//! 1. Write `nn/my_layer.rs`: a `serde` struct with the hyper-parameters, `build(&self, input: Shape, isa: Isa)` that returns
+//!    the output shape or a [`ShapeError`], and a private struct that implements [`Layer`].
 //! 2. Name it in [`LayerSpec`]: one line in the `layer_specs!` of `spec.rs`.
 //! 3. Give it one line in `tests/gradients.rs`: the numeric gradient check over random shapes.
 

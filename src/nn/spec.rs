@@ -1,5 +1,6 @@
 //! Every kind of layer as plain data: what a network is built from, and what its file holds.
 
+use floret_math::simd::Isa;
 use serde::{Deserialize, Serialize};
 
 use super::built::Built;
@@ -34,14 +35,16 @@ macro_rules! layer_specs {
                 match self { $(LayerSpec::$variant(_) => $kind,)+ }
             }
 
-            pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
-                match self { $(LayerSpec::$variant(layer) => layer.build(input),)+ }
+            /// Builds the layer for inputs of shape `input`, with kernels of instruction set `isa`.
+            pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
+                match self { $(LayerSpec::$variant(layer) => layer.build(input, isa),)+ }
             }
 
             /// The shape of the output for an input of shape `input`.
             #[cfg(any(feature = "onnx", feature = "tensorboard"))]
             pub(crate) fn output(&self, input: Shape) -> Result<Shape, ShapeError> {
-                Ok(match self.build(input)? {
+                // Every processor has this one, and shapes are the same with each.
+                Ok(match self.build(input, Isa::Portable)? {
                     Built::Layer(layer) => layer.output(),
                     Built::Reshape(shape) => shape,
                 })

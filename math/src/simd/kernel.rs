@@ -186,7 +186,8 @@ unsafe fn run_rows<S: Simd>(
     macro_rules! by_rows {
         ($($n:literal)+) => {
             match rows {
-                $($n if $n <= S::TILE.0 => simd.call(
+                // A constant: kernels of more rows than the tile has are not compiled.
+                $($n if const { $n <= S::TILE.0 } => simd.call(
                     #[inline(always)]
                     // SAFETY: the caller's duties are the same.
                     || unsafe { run::<S, $n>(simd, k, a, layout, b, b_stride, c, c_stride, store) },

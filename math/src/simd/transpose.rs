@@ -37,24 +37,3 @@ pub fn transpose<S: Simd>(simd: S, from: Matrix<'_>, to: &mut [f32], to_stride: 
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Matrix, dispatch};
-
-    #[test]
-    fn every_value_changes_row_for_column_and_nothing_else_is_touched() {
-        for (rows, columns) in [(1, 1), (3, 40), (16, 16), (33, 17), (48, 8), (0, 5), (5, 0)] {
-            let (from_stride, to_stride) = (columns + 3, rows + 2);
-            let from: Vec<f32> = (0..rows * from_stride).map(|v| v as f32).collect();
-            let mut to = vec![-1.0; columns * to_stride];
-            let matrix = Matrix::new(&from, rows, columns, from_stride);
-            dispatch!(|simd| super::transpose(simd, matrix, &mut to, to_stride));
-            for (at, &value) in to.iter().enumerate() {
-                let (j, i) = (at / to_stride, at % to_stride);
-                let want = if i < rows { from[i * from_stride + j] } else { -1.0 };
-                assert_eq!(value, want, "{rows}x{columns}: row {j}, column {i}");
-            }
-        }
-    }
-}
