@@ -6,7 +6,6 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::color::{Color, rgb};
-use super::species::Species;
 
 pub const CREAM: Color = rgb(0xf7e8b0);
 pub const YELLOW: Color = rgb(0xf9d130);
@@ -35,13 +34,10 @@ pub struct FlowerColors {
 }
 
 impl FlowerColors {
-    pub fn of(species: &Species, rng: &mut ChaCha8Rng) -> FlowerColors {
-        let petals = if chance(0.5, rng) { species.usual_petals } else { &PETALS };
-        FlowerColors {
-            petal: any_of(petals, rng),
-            heart: any_of(species.hearts, rng),
-            leaf: any_of(&LEAVES, rng),
-        }
+    /// The petals are as often of the `usual` colors as of all.
+    pub fn draw(usual: &[Color], hearts: &[Color], rng: &mut ChaCha8Rng) -> FlowerColors {
+        let petals = if chance(0.5, rng) { usual } else { &PETALS };
+        FlowerColors { petal: any_of(petals, rng), heart: any_of(hearts, rng), leaf: any_of(&LEAVES, rng) }
     }
 
     /// As another flower of the same plant has them.

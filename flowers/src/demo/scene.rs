@@ -14,7 +14,7 @@ use super::species::Species;
 pub fn draw(canvas: &mut Canvas, species: &Species, rng: &mut ChaCha8Rng) {
     background::draw(canvas, rng);
     let side = canvas.shorter_side();
-    let colors = FlowerColors::of(species, rng);
+    let colors = FlowerColors::draw(species.usual_petals, species.hearts, rng);
     if chance(0.15, rng) {
         for _ in 0..rng.random_range(1..5) {
             let radius = rng.random_range(0.08..0.16) * side;
