@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Format {
     /// JPEG: baseline, extended sequential or progressive, Huffman-coded, 8 bits a sample.
     Jpeg,
-    /// PNG: every colour type and bit depth.
+    /// PNG: every color type and bit depth.
     Png,
 }
 

@@ -13,11 +13,11 @@
 //! | JPEG or PNG file to RGB | [`decode`] | `tf.io.decode_jpeg`, `tf.io.decode_png` |
 //! | RGB to PNG file | [`encode_png`] | `tf.io.encode_png` |
 //! | a photo's file, no further than it can be one | [`read_photo`] | `tf.io.read_file` |
-//! | size and colours of a file, without decoding | [`read_header`] | |
+//! | size and colors of a file, without decoding | [`read_header`] | |
 //! | centre crop, or pad with black | [`crop_or_pad`] | `tf.image.resize_with_crop_or_pad` |
 //! | resize | [`resize`] | `tf.image.resize` |
 //! | the ways to bring photos to one size | [`Fit`], [`decode_fitted`] | |
-//! | random crop, flip, rotation, colours | [`Augment`] | `tf.image.adjust_*`, `random_*` |
+//! | random crop, flip, rotation, colors | [`Augment`] | `tf.image.adjust_*`, `random_*` |
 //! | zero mean, unit variance | [`standardize`] | `tf.image.per_image_standardization` |
 pub mod augment;
 pub mod color;

@@ -6,6 +6,7 @@
 //! files give.
 //!
 //! Records know only [`wire`]: a message from anywhere is looked at field by field.
+#![allow(clippy::enum_variant_names, reason = "the messages name their fields so")]
 
 #[cfg(feature = "tensorboard")]
 #[rustfmt::skip]

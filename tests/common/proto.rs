@@ -1,4 +1,5 @@
 //! The messages of floret's files, which are no part of its interface.
+#![allow(clippy::enum_variant_names, reason = "the messages name their fields so")]
 
 #[path = "../../src/proto/events.rs"]
 #[rustfmt::skip]

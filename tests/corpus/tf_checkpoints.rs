@@ -1,6 +1,7 @@
 //! The fuzz target of TensorFlow checkpoints, and the tables it makes of less than whole files.
 
 #[path = "../../src/proto/tensor.rs"]
+#[allow(clippy::duplicate_mod, reason = "a fuzz target takes this file without the other tests")]
 #[rustfmt::skip]
 mod tensor;
 #[path = "../../src/proto/tensor_bundle.rs"]

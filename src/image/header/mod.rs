@@ -1,4 +1,4 @@
-//! Size and colours of an image file, from its header alone.
+//! Size and colors of an image file, from its header alone.
 mod exif;
 pub(super) mod jpeg;
 mod png;
@@ -10,7 +10,7 @@ use super::format::Format;
 use crate::files::{FileKind, PNG};
 use jpeg::JpegHeader;
 
-/// How a file stores colours. Decoding makes RGB of each.
+/// How a file stores colors. Decoding makes RGB of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColorModel {
     /// Grey levels.
@@ -21,7 +21,7 @@ pub enum ColorModel {
     Rgb,
     /// Red, green, blue and opacity (PNG).
     Rgba,
-    /// Indices into a table of colours (PNG).
+    /// Indices into a table of colors (PNG).
     Palette,
     /// Luma and two chroma planes: the usual JPEG.
     YCbCr,
@@ -67,7 +67,7 @@ pub struct ImageHeader {
     pub width: usize,
     /// Height in pixels, as stored; at least 1.
     pub height: usize,
-    /// How colours are stored.
+    /// How colors are stored.
     pub color: ColorModel,
     /// Bits of each stored sample (8 for every JPEG read here; 1, 2, 4, 8 or 16 for PNG).
     pub bit_depth: u8,

@@ -31,7 +31,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
         (3, 1 | 2 | 4 | 8) => ColorModel::Palette,
         (4, 8 | 16) => ColorModel::GrayAlpha,
         (6, 8 | 16) => ColorModel::Rgba,
-        _ => return Err(corrupt(format!("colour type {color_type} with {bit_depth} bits does not exist"))),
+        _ => return Err(corrupt(format!("color type {color_type} with {bit_depth} bits does not exist"))),
     };
     let mut exif_orientation = 1;
     for (name, data) in chunks.take_while(|(name, _)| *name != b"IDAT") {
