@@ -15,6 +15,7 @@ use crate::network::NetworkError;
 use crate::nn::ShapeError;
 #[cfg(feature = "onnx")]
 use crate::onnx::OnnxError;
+use crate::recipe::RecipeError;
 use crate::record::{RecordError, ShardError};
 use crate::train::TrainError;
 
@@ -58,6 +59,8 @@ pub enum Error {
     /// A TensorFlow checkpoint.
     #[cfg(feature = "tensorflow")]
     TensorFlow(#[from] TensorFlowError),
+    /// Training by a recipe.
+    Recipe(#[from] RecipeError),
 }
 
 /// A result of floret.

@@ -49,6 +49,7 @@
 //! | ONNX files: for other programs, and from them | [`onnx`] |
 //! | a photo's bytes to labelled probabilities, on any thread | [`Classifier`] |
 //! | which part of a photo an answer rests on | [`explain`] |
+//! | how to train what: from a folder and a budget of time to a trained network | [`fit()`], [`recipe`] |
 //! | the program | `examples/flowers` |
 //!
 //! The modules below stand in the order of the flow, and a module uses only what stands above it (`error` aside);
@@ -109,5 +110,8 @@ pub mod explain;
 
 pub mod classifier;
 
+pub mod recipe;
+
 pub use classifier::Classifier;
 pub use error::{Error, Result};
+pub use recipe::fit;

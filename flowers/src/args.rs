@@ -1,8 +1,12 @@
 //! Arguments that several subcommands have, and how numbers are read.
+//!
+//! The flags of training's settings are made of the library's table of them.
 
-use floret::data::{LoaderOptions, OnBadRecord};
-use floret::record::ImageSchema;
-use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use floret::recipe::{Choices, Keys, SETTINGS, Setting};
 
 use crate::Result;
 
@@ -25,111 +29,125 @@ impl Threads {
     }
 }
 
-#[derive(clap::Args)]
-pub struct Records {
-    #[command(flatten)]
-    pub keys: Keys,
-    /// The label of the first class in the records: 1 as `flowers convert` writes them, 0 in data that counts from 0
-    /// [default: 1]
-    #[arg(long, value_parser = label, value_name = "N")]
-    pub label_offset: Option<i64>,
-    /// Leave out and count records that are damaged, have no usable photo or a label of no class
-    #[arg(long)]
-    pub skip_bad: bool,
+/// Which of the library's settings a subcommand has flags for.
+pub trait Selection {
+    fn has(name: &str) -> bool;
 }
 
-/// The features of records that others made; `inspect` finds them. Saved with a run's settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
-pub struct Keys {
-    /// The feature that holds a record's photo, such as `image` in TensorFlow Datasets' records [default: image/encoded]
-    #[arg(long, value_name = "KEY")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_key: Option<String>,
-    /// The feature that holds its label, such as `label` [default: image/class/label]
-    #[arg(long, value_name = "KEY")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label_key: Option<String>,
-}
+/// All of them.
+pub struct Everything;
 
-impl Keys {
-    /// The names of all features, where the others are as their makers have them.
-    pub fn schema(&self) -> ImageSchema {
-        let tfds = ImageSchema::tfds();
-        let mut schema = match &self.image_key {
-            Some(key) if *key == tfds.encoded => tfds,
-            _ => ImageSchema::default(),
-        };
-        schema.label = self.label_key.clone().unwrap_or(ImageSchema::default().label);
-        if let Some(key) = &self.image_key {
-            schema.encoded.clone_from(key);
-        }
-        schema
+impl Selection for Everything {
+    fn has(_: &str) -> bool {
+        true
     }
 }
 
-/// What the first class's label is unless a flag says otherwise: labels count from 1 in TensorFlow's image data sets and
-/// in `convert`'s. It is not guessed from `labels.txt`, whose `background` line others leave out; a wrong one is an error
-/// that names the flag.
-pub const FIRST_LABEL: i64 = 1;
+/// How records are read.
+pub struct OfRecords;
 
-/// Sets how `options` read records.
-pub fn read_records(options: &mut LoaderOptions, keys: &Keys, label_offset: Option<i64>, skip_bad: bool) {
-    options.schema = keys.schema();
-    options.label_offset = label_offset.unwrap_or(FIRST_LABEL);
-    options.on_bad_record = if skip_bad { OnBadRecord::Skip } else { OnBadRecord::Error };
+impl Selection for OfRecords {
+    fn has(name: &str) -> bool {
+        OfKeys::has(name) || ["label-offset", "skip-bad"].contains(&name)
+    }
+}
+
+/// Under which names their features are.
+pub struct OfKeys;
+
+impl Selection for OfKeys {
+    fn has(name: &str) -> bool {
+        ["image-key", "label-key"].contains(&name)
+    }
+}
+
+/// The values of those flags.
+pub struct Flags<S> {
+    pub choices: Choices,
+    selection: PhantomData<S>,
+}
+
+impl<S> Flags<S> {
+    /// The features of records.
+    pub fn keys(&self) -> Keys {
+        Keys { image_key: self.choices.image_key.clone(), label_key: self.choices.label_key.clone() }
+    }
+}
+
+impl<S: Selection> clap::Args for Flags<S> {
+    fn augment_args(command: Command) -> Command {
+        let selected = SETTINGS.iter().filter(|setting| S::has(setting.name));
+        command.args(selected.map(argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<S: Selection> FromArgMatches for Flags<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let mut flags = Self { choices: Choices::default(), selection: PhantomData };
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        for setting in SETTINGS.iter().filter(|setting| S::has(setting.name)) {
+            let text = match setting.is_switch() {
+                true => matches.get_flag(setting.name).then(|| true.to_string()),
+                false => matches.get_one::<String>(setting.name).cloned(),
+            };
+            let Some(text) = text else { continue };
+            let chosen = setting.choose(&mut self.choices, &text);
+            chosen.map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The flag of a setting.
+fn argument(setting: &'static Setting) -> Arg {
+    let argument = Arg::new(setting.name).long(setting.name).help(setting.help);
+    let argument = argument.help_heading(setting.group.heading()).conflicts_with_all(setting.excludes);
+    if setting.is_switch() {
+        return argument.action(ArgAction::SetTrue);
+    }
+    let argument = match setting.alone {
+        Some(value) => argument.num_args(0..=1).default_missing_value(value),
+        None => argument,
+    };
+    let argument = argument.value_name(setting.value);
+    let values = setting.values();
+    if values.is_empty() {
+        let check = |text: String| setting.choose(&mut Choices::default(), &text).map(|()| text);
+        return argument.value_parser(StringValueParser::new().try_map(check));
+    }
+    let values = values.into_iter().map(|(name, about)| PossibleValue::new(name).help(about));
+    argument.value_parser(PossibleValuesParser::new(values))
+}
+
+/// A value read as the setting `name` is.
+fn as_setting<T>(name: &str, text: &str, chosen: fn(Choices) -> Option<T>) -> std::result::Result<T, String> {
+    let mut choices = Choices::default();
+    let setting = Setting::named(name).ok_or("there is no such setting")?;
+    setting.choose(&mut choices, text)?;
+    chosen(choices).ok_or_else(|| "a value is wanted".into())
 }
 
 /// A label in a record.
 pub fn label(text: &str) -> std::result::Result<i64, String> {
-    in_range(text, 0, 1 << 20).map(|label| label as i64)
+    as_setting("label-offset", text, |choices| choices.label_offset)
 }
 
-/// An image side: the reference network halves it five times, so under 32 little would be left.
+/// An image side.
 pub fn image_size(text: &str) -> std::result::Result<usize, String> {
-    in_range(text, 32, 1024)
-}
-
-/// A time: from a second to a week.
-pub fn minutes(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(minutes) if (1.0 / 60.0..=7.0 * 24.0 * 60.0).contains(&minutes) => Ok(minutes),
-        _ => Err("a number of minutes from 0.02 to 10080 is wanted".into()),
-    }
+    as_setting("image-size", text, |choices| choices.image_size)
 }
 
 /// A count of at least one.
 pub fn positive(text: &str) -> std::result::Result<usize, String> {
-    in_range(text, 1, 1 << 20)
-}
-
-fn in_range(text: &str, least: usize, most: usize) -> std::result::Result<usize, String> {
-    let value: usize = text.parse().map_err(|_| "a whole number is wanted".to_string())?;
-    if (least..=most).contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!("a number from {least} to {most} is wanted"))
-    }
-}
-
-/// A number over 0.
-pub fn positive_float(text: &str) -> std::result::Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
-        _ => Err("a number over 0 is wanted".into()),
-    }
-}
-
-/// The same for shares that are multiplied with.
-pub fn share(text: &str) -> std::result::Result<f32, String> {
-    Ok(fraction(text)? as f32)
-}
-
-/// A number of at least 0.
-pub fn not_negative(text: &str) -> std::result::Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
-        _ => Err("a number of at least 0 is wanted".into()),
-    }
+    as_setting("epochs", text, |choices| choices.epochs)
 }
 
 /// A number from 0 to under 1.

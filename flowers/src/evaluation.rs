@@ -3,35 +3,37 @@
 use floret::data::{Batch, Loader, Skipped};
 use floret::metrics::Evaluation;
 use floret::network::Network;
+use floret::recipe::Answers;
 use floret::train::TrainError;
-use ndarray::ArrayView2;
 
 use crate::Result;
 use crate::messages;
 use crate::ui::{self, Progress, Unit, note};
 
 /// Evaluates over every example of `data`, each once.
-pub fn evaluate(network: &mut Network, data: &Loader) -> Result<Evaluation> {
-    evaluate_each(network, data, "evaluating", |_, _| {})
+pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation> {
+    Ok(network.evaluate(batches(data, "evaluating"))?)
 }
 
-/// The same, with a look at each batch and its outputs (logits; examples, outputs); `what` is shown while it is under way.
-pub fn evaluate_each(
-    network: &Network,
-    data: &Loader,
+/// The same, with the answers worth a look; `what` is shown while it is under way.
+pub fn answers(network: &Network, data: &Loader, what: &str) -> Result<Answers> {
+    Ok(Answers::gather(network, batches(data, what))?)
+}
+
+/// Every batch of `data` once; `what` is shown while they are asked for.
+fn batches<'a>(
+    data: &'a Loader,
     what: &str,
-    look: impl FnMut(&Batch, ArrayView2<f32>),
-) -> Result<Evaluation> {
+) -> impl Iterator<Item = std::result::Result<Batch, TrainError>> + 'a {
     let progress = Progress::new(what, data.len() as u64, Unit::Photos);
     let mut done = 0;
-    let batches = data.epoch(0).map(|batch| {
+    data.epoch(0).map(move |batch| {
         // Asked for when the batches before it are done.
         progress.set(done);
         let batch = batch?;
         done += batch.labels.len() as u64;
-        Ok::<_, TrainError>(batch)
-    });
-    Ok(network.evaluate_each(batches, look)?)
+        Ok(batch)
+    })
 }
 
 /// Says how many bad records of a split were left out, and what is wrong with them, as far as the loader keeps it. `told`

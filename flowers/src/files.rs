@@ -1,13 +1,7 @@
 //! The names of the files that the program reads and writes, as the library's `Conversion` and `Saver` give them.
 
-/// Prefix of the shards to train on.
-pub const TRAIN: &str = "train";
-/// Prefix of the shards to evaluate on.
-pub const EVAL: &str = "eval";
-/// The class names of a data folder.
-pub const LABELS: &str = "labels.txt";
-/// The class names beside the shards of TensorFlow Datasets.
-pub const TFDS_LABELS: &str = "label.labels.txt";
+pub use floret::recipe::{EVAL, LABELS, TRAIN};
+
 /// The best network of a run.
 pub const MODEL: &str = "model.safetensors";
 /// The state of a run, to go on from.

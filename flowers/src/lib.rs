@@ -10,11 +10,9 @@ mod download;
 mod evaluation;
 mod files;
 mod folder;
-mod foreign;
 mod heat_map;
 mod interrupt;
 mod machine;
-mod memory;
 mod messages;
 mod photo_list;
 mod report_html;
@@ -22,6 +20,7 @@ mod run_file;
 mod survey;
 mod tables;
 mod ui;
+mod words;
 
 use std::process::ExitCode;
 

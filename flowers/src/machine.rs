@@ -3,9 +3,8 @@
 use std::{fs, thread};
 
 use floret::checkpoint::Arithmetic;
+use floret::recipe::available_memory;
 use serde::{Deserialize, Serialize};
-
-use crate::memory;
 
 /// What a run's speed depends on besides its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +24,7 @@ impl Machine {
         Self {
             cpu: fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model_name(&text)),
             cores: thread::available_parallelism().ok().map(usize::from),
-            memory: memory::available(),
+            memory: available_memory(),
             arithmetic: Arithmetic::here(),
         }
     }

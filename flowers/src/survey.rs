@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use floret::image::{ImageError, read_header};
+use floret::recipe::{FIRST_LABEL, Keys};
 use floret::record::{ExampleError, FeatureValue, FeatureView, ImageSchema, visit_features};
-
-use crate::args::{FIRST_LABEL, Keys};
 
 /// How many keys are looked at: records of millions of features must not fill the memory.
 const MAX_KEYS: usize = 100;

@@ -24,7 +24,7 @@ type Decide = Box<dyn FnMut(&CheckpointError) -> OnSaveError + Send>;
 /// The training state is saved before the first step, after each epoch and [every so many steps](Self::every_steps), and
 /// where a callback stops training or the data can't be read on; the network after each epoch that is the best so far, or the
 /// [average](crate::train::TrainOptions::average) of its weights if one is kept. So from the first step on, a process that is
-/// killed leaves a run that can be resumed, and that (but for [budgets of time](crate::train::Budget)) ends with the same bits.
+/// killed leaves a run that can be resumed, and that (but for [budgets of time](crate::train::TimeBudget)) ends with the same bits.
 ///
 /// The training state on the disk never tells of a best network that is not there: the network goes first, and the
 /// state waits for it. A crash between the two repeats steps, and finds the same network again (under a budget, one like it).

@@ -9,6 +9,7 @@
 //! | how long, and how? | `options.rs` |
 //! | what happens when? | `trainer.rs` |
 //! | where is it? | `progress.rs`; under a budget of time, `pace.rs` |
+//! | how long does it take? | `time.rs` |
 //! | who looks on? | `callback.rs` |
 
 mod callback;
@@ -16,10 +17,12 @@ mod error;
 mod options;
 mod pace;
 mod progress;
+mod time;
 mod trainer;
 
 pub use callback::{Callback, Ended, Flow, Moment};
 pub use error::TrainError;
-pub use options::{Budget, Stage, TrainOptions};
+pub use options::{Stage, TimeBudget, TrainOptions};
 pub use progress::{Best, EpochRecord, Progress, Score};
+pub use time::Estimate;
 pub use trainer::{Trainer, evaluate};

@@ -28,7 +28,7 @@ pub struct TrainOptions {
     /// Sides of the training images while training goes on; none for the loader's size all along.
     pub stages: Vec<Stage>,
     /// Ends training when its time is up.
-    pub budget: Option<Budget>,
+    pub budget: Option<TimeBudget>,
 }
 
 /// Time that training may take: it ends with the last epoch that fits, evaluations and saves included.
@@ -41,7 +41,7 @@ pub struct TrainOptions {
 /// What was decided is in the [`Progress`](super::Progress), but another run decides by its own clock: only training without a
 /// budget comes to the same bits again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
+pub struct TimeBudget {
     /// From the beginning of [`Trainer::run`](super::Trainer::run) to its end; of a resumed run, all its parts together.
     pub time: Duration,
     /// About how many epochs that will be. It decides how far the first one goes through the schedule.
@@ -80,13 +80,13 @@ impl TrainOptions {
     }
 
     /// Side of the training images once a share `done` of training is, if it is not the loader's.
-    pub(super) fn image_size(&self, done: f64) -> Option<usize> {
+    pub fn image_size(&self, done: f64) -> Option<usize> {
         self.stages.iter().rfind(|stage| stage.from <= done).map(|stage| stage.image_size)
     }
 
     /// Mean pixels of a training image over what remains after a share `done` of training, where the loader's have the
     /// side `full`.
-    pub(super) fn mean_pixels(&self, done: f64, full: usize) -> f64 {
+    pub fn mean_pixels(&self, done: f64, full: usize) -> f64 {
         let ends = self.stages.iter().skip(1).map(|stage| stage.from).chain([1.0]);
         let first = self.stages.first().map_or(1.0, |stage| stage.from);
         let parts = [(0.0, first, full)];

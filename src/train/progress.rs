@@ -144,6 +144,15 @@ impl Progress {
         self.pace.as_ref().map_or(0.0, |pace| pace.spent)
     }
 
+    /// The share of training that is done after `part` of the epoch under way: under a budget by its schedule, else of
+    /// `epochs` epochs.
+    pub fn share_done(&self, part: f64, epochs: u64) -> f64 {
+        match &self.pace {
+            Some(pace) => pace.after(part),
+            None => (self.epoch as f64 + part) / epochs as f64,
+        }
+    }
+
     /// Whether nothing was done yet.
     pub(super) fn is_at_beginning(&self) -> bool {
         self.epoch == 0 && self.batch == 0 && self.step == 0

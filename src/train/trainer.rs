@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::callback::{Callback, Ended, Flow, Moment};
 use super::pace::Pace;
-use super::{Progress, TrainError, TrainOptions};
+use super::{Estimate, Progress, TrainError, TrainOptions};
 use crate::data::{Batch, Loader};
 use crate::metrics::Evaluation;
 use crate::network::{Network, NetworkError};
@@ -61,6 +61,11 @@ impl Trainer {
     pub fn with_average(mut self, average: Option<Network>) -> Self {
         self.average = average;
         self
+    }
+
+    /// How it goes through the epochs.
+    pub fn options(&self) -> &TrainOptions {
+        &self.options
     }
 
     /// Where training is.
@@ -199,7 +204,7 @@ impl Trainer {
 
     /// The steps of the epoch under way, up to its end or where a callback stops it.
     fn run_steps(&mut self, run: &mut Run<'_, '_>, clock: &mut Clock) -> Result<Flow, TrainError> {
-        let size = self.options.image_size(self.share_done(0.0));
+        let size = self.options.image_size(self.progress.share_done(0.0, self.options.epochs));
         run.network.set_input(input(run.train, size))?;
         let train = size.map_or_else(|| Ok(run.train.clone()), |size| run.train.at_size(size))?;
         let batches = train.batches();
@@ -265,11 +270,12 @@ impl Trainer {
         let evaluation =
             run.eval.map_or(0.0, |eval| pace.times.evaluation.typical().unwrap_or_else(|| stand_in(eval)));
         // Those that are due share the epochs' time; the last one is made even where it is not due.
-        let each = evaluation / self.options.evaluate_every as f64;
-        let budget = budget.time.as_secs_f64() - (evaluation - each);
+        let share = 1.0 / self.options.evaluate_every as f64;
+        let budget = budget.time.as_secs_f64() - evaluation * (1.0 - share);
         let mut epoch_seconds = steps.map(|steps| {
-            let callbacks = pace.times.callbacks.typical().unwrap_or(0.0);
-            steps * self.options.mean_pixels(pace.after(1.0), full) + each + callbacks
+            let overhead = pace.times.callbacks.typical().unwrap_or(0.0);
+            let remaining = self.options.mean_pixels(pace.after(1.0), full);
+            Estimate { steps, overhead, evaluation }.seconds(1.0, remaining, share)
         });
         if let (Some(seconds), Some(steps), true) = (&mut epoch_seconds, steps, pace.times.steps.is_single())
         {
@@ -282,14 +288,6 @@ impl Trainer {
         }
         let most = self.options.epochs - self.progress.epoch - 1;
         pace.next(budget, epoch_seconds, most)
-    }
-
-    /// The share of training that is done after `part` of the epoch under way.
-    fn share_done(&self, part: f64) -> f64 {
-        match &self.progress.pace {
-            Some(pace) => pace.after(part),
-            None => (self.progress.epoch as f64 + part) / self.options.epochs as f64,
-        }
     }
 
     /// Whether the best epoch lies too far back. Asked before each epoch, so that a run resumed after its end stays ended.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use floret::network::StepReport;
 use floret::optim::Schedule;
-use floret::train::{Budget, Callback, Flow, Moment, TrainError, TrainOptions, Trainer};
+use floret::train::{Callback, Flow, Moment, TimeBudget, TrainError, TrainOptions, Trainer};
 
 use super::{SIZE, Witness, data, loader, network, sgd, train};
 
@@ -18,7 +18,7 @@ fn a_budget_goes_through_the_whole_schedule() {
         ..TrainOptions::new(epochs, 0.1)
     };
     // Many epochs fit, so that there are as many as allowed.
-    let (witness, ..) = train(options(Budget { time: HOUR, epochs: 2 }, 5), true);
+    let (witness, ..) = train(options(TimeBudget { time: HOUR, epochs: 2 }, 5), true);
     assert_eq!((witness.epochs.len(), witness.evaluated), (5, 5));
     assert_eq!(witness.expected[0], Some(2), "before the first epoch's time is known");
     assert_eq!(witness.expected[19], Some(5));
@@ -39,7 +39,7 @@ fn a_budget_goes_through_the_whole_schedule() {
     }
     // One epoch is the least, with the whole schedule where it was expected to be the only one.
     let none = Duration::from_nanos(1);
-    let (witness, _, trainer) = train(options(Budget { time: none, epochs: 1 }, 5), true);
+    let (witness, _, trainer) = train(options(TimeBudget { time: none, epochs: 1 }, 5), true);
     assert_eq!((witness.epochs.len(), witness.evaluated), (1, 1));
     assert!(witness.rates[3] < 0.02, "{:?}", witness.rates);
     assert_eq!(trainer.progress().expected_epochs(), Some(1));
@@ -50,7 +50,7 @@ fn training_whose_time_is_up_is_done() {
     let (_folder, shards) = data();
     let (train, mut network, mut witness) =
         (loader(&shards), network(SIZE).build().unwrap(), Witness::default());
-    let budget = Some(Budget { time: Duration::from_nanos(1), epochs: 9 });
+    let budget = Some(TimeBudget { time: Duration::from_nanos(1), epochs: 9 });
     let options = TrainOptions { budget, ..TrainOptions::new(50, 0.1) };
     let mut trainer = Trainer::new(options.clone());
     trainer.run(&mut network, &mut sgd(), &train, None, &mut []).unwrap();
@@ -76,7 +76,7 @@ impl Callback for StopAt {
 fn training_stopped_in_an_epoch_goes_on_by_the_plan() {
     let options = TrainOptions {
         schedule: Schedule::Cosine { total: 4 * 50, warmup: 0, floor: 0.0 },
-        budget: Some(Budget { time: HOUR, epochs: 4 }),
+        budget: Some(TimeBudget { time: HOUR, epochs: 4 }),
         ..TrainOptions::new(50, 0.1)
     };
     let whole = train(options.clone(), true).0;
@@ -109,7 +109,7 @@ fn a_budget_is_there_from_the_beginning_or_not_at_all() {
     let (_folder, shards) = data();
     let train = loader(&shards);
     let without = TrainOptions::new(5, 0.1);
-    let with = TrainOptions { budget: Some(Budget { time: HOUR, epochs: 5 }), ..without.clone() };
+    let with = TrainOptions { budget: Some(TimeBudget { time: HOUR, epochs: 5 }), ..without.clone() };
     for (first, then, message) in [
         (&with, &without, "it began under a budget of time, and needs one to go on"),
         (&without, &with, "it began without a budget of time, and can't go on under one"),

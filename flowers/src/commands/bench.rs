@@ -9,16 +9,16 @@ use floret::image::Fit;
 use floret::models;
 use floret::network::NetworkBuilder;
 use floret::optim::Sgd;
+use floret::recipe::{Choices, DataFolder, require_memory};
 use ndarray::Array4;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use crate::args::{self, Keys, Threads};
-use crate::data::DataFolder;
+use crate::args::{self, Threads};
 use crate::files::TRAIN;
 use crate::ui::say;
-use crate::{Result, memory};
+use crate::{Result, data, words};
 
 /// Measure a training step and a forward pass of a network on random data, or the input pipeline.
 ///
@@ -85,7 +85,7 @@ const PEER: &str = concat!("floret ", env!("CARGO_PKG_VERSION"));
 pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
     match &args.data {
-        Some(folder) => pipeline(args, &DataFolder::open(folder)?),
+        Some(folder) => pipeline(args, &data::open(folder)?),
         None => step(args),
     }
 }
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn step(args: &Args) -> Result<()> {
     let (size, batch) = (args.image_size, args.batch_size);
     let builder = network(args, 5);
-    memory::require(&builder, batch, size)?;
+    require_memory(&builder, batch, size).map_err(words::error)?;
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let images = Array4::from_shape_simple_fn((batch, size, size, 3), || rng.random_range(-1.7f32..1.7));
     let labels: Vec<usize> = (0..batch).map(|i| i % 5).collect();
@@ -129,15 +129,17 @@ fn network(args: &Args, classes: usize) -> NetworkBuilder {
 fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     let preprocess = Preprocess::new(args.image_size).fit(args.fit);
     let mut options = LoaderOptions::new(preprocess, data.classes.len());
-    let keys = Keys { image_key: args.image_key.clone(), label_key: args.label_key.clone() };
-    args::read_records(&mut options, &keys, args.label_offset, false);
+    let (image_key, label_key) = (args.image_key.clone(), args.label_key.clone());
+    let records = Choices { image_key, label_key, label_offset: args.label_offset, ..Choices::default() };
+    records.read_records(&mut options);
     options.batch_size = args.batch_size;
     options.cache_bytes = if args.cache { u64::MAX } else { 0 };
-    let loader = data.loader(TRAIN, options)?;
+    let loader = data::loader(data, TRAIN, options)?;
     let mut trained = None;
     if args.train {
         let builder = network(args, data.classes.len());
-        memory::require(&builder, args.batch_size.min(loader.len()), args.image_size)?;
+        let batch_size = args.batch_size.min(loader.len());
+        require_memory(&builder, batch_size, args.image_size).map_err(words::error)?;
         trained = Some((builder.build()?, Sgd::new(5e-4)));
     }
     for epoch in 0..args.epochs {

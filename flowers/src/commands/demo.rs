@@ -7,14 +7,14 @@ use floret::checkpoint::{SavedTraining, load_training};
 use floret::data::ClassNames;
 use floret::files::create_folder;
 use floret::image::Fit;
+use floret::recipe::{
+    Architecture, Augmentation, FIRST_LABEL, Keys, Recipe, Regularization, Rule, Settings, Training,
+};
 use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_shards};
 
-use super::train::{
-    self, Architecture, Augmentation, Logging, Recipe, Regularization, Rule, Saving, Settings,
-};
+use super::train::{self, Logging, Saving};
 use crate::Result;
-use crate::args::{FIRST_LABEL, Keys, Threads};
-use crate::data::DataFolder;
+use crate::args::Threads;
 use crate::demo::{self, DemoPhoto};
 use crate::files::{EVAL, LABELS, MODEL, REPORT, TRAIN, TRAINING};
 use crate::ui::{self, say};
@@ -63,11 +63,12 @@ pub fn run(args: &Args) -> Result<()> {
     }
 
     say!("\n== 2. Training");
-    let data = DataFolder::open(&data_path)?;
     let run = train::claim(&run_path)?;
     let settings = settings(args.seed);
     let saved = earlier(&run_path, &settings)?;
-    train::train(&data, &settings, None, saved.into(), run, Saving::default(), &Logging::default())?;
+    let training = Training::new(&data_path).settings(settings);
+    let training = saved.into_iter().fold(training, Training::resume);
+    train::train(training, run, Saving::default(), &Logging::default())?;
 
     let model = run_path.join(MODEL);
     say!("== 3. What next (the whole took {})", ui::duration(started.elapsed().as_secs_f64()));

@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use floret::checkpoint::load_model;
 use floret::data::LoaderOptions;
 
-use crate::args::{self, Records, Threads};
-use crate::data::DataFolder;
+use crate::args::{Flags, OfRecords, Threads};
 use crate::evaluation::{evaluate, note_skipped};
 use crate::files::{EVAL, LABELS};
 use crate::ui::{self, Event, Output, say};
-use crate::{Result, messages, tables};
+use crate::{Result, data, messages, tables};
 
 /// Evaluate a model on the eval shards of a data folder: accuracy, per class, confusion matrix.
 #[derive(clap::Args)]
-#[command(after_long_help = ui::JSON_HELP)]
+#[command(after_long_help = ui::json_help())]
 pub struct Args {
     /// Folder with eval-* and labels.txt
     #[arg(long, value_name = "DIR")]
@@ -26,7 +25,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = EVAL)]
     split: String,
     #[command(flatten)]
-    records: Records,
+    records: Flags<OfRecords>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -36,8 +35,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     args.output.apply();
     args.threads.apply()?;
-    let (mut network, info) = load_model(&args.model)?;
-    let data = DataFolder::open(&args.data)?;
+    let (network, info) = load_model(&args.model)?;
+    let data = data::open(&args.data)?;
     if data.classes.names() != info.classes {
         let (model, classes) = (ui::names(&info.classes), ui::names(data.classes.names()));
         let labels = args.data.join(LABELS);
@@ -49,13 +48,12 @@ pub fn run(args: &Args) -> Result<()> {
         .into());
     }
     let mut options = LoaderOptions::new(info.preprocess, info.classes.len()).for_evaluation();
-    let Records { keys, label_offset, skip_bad } = &args.records;
-    args::read_records(&mut options, keys, *label_offset, *skip_bad);
-    let evaluated = data.loader_if_any(&args.split, options).and_then(|loader| {
+    args.records.choices.read_records(&mut options);
+    let evaluated = data::loader_if_any(&data, &args.split, options).and_then(|loader| {
         let Some(loader) = loader else {
             return Err(nothing_to_evaluate_on(args).into());
         };
-        let evaluation = evaluate(&mut network, &loader)?;
+        let evaluation = evaluate(&network, &loader)?;
         note_skipped(&args.split, &loader, 0);
         Ok(evaluation)
     });

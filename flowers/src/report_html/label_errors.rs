@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use floret::data::Loader;
 use floret::files::write_atomically;
+use floret::recipe::{Answer, Answers, MOST_CONTRADICTIONS};
 use floret::record::RecordLocation;
 
-use super::answers::{Answer, Answers, KEPT_CONTRADICTIONS};
 use super::photos::{Shown, thumbnail};
 use crate::Result;
 use crate::ui;
@@ -125,7 +125,7 @@ fn ranked(splits: &[Split]) -> Vec<LabelError> {
     };
     let mut listed: Vec<_> = splits.iter().flat_map(of_split).collect();
     listed.sort_by(|a, b| b.photo.answer.loss.total_cmp(&a.photo.answer.loss));
-    listed.truncate(KEPT_CONTRADICTIONS);
+    listed.truncate(MOST_CONTRADICTIONS);
     listed
 }
 
@@ -250,11 +250,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let train = split_of(folder.path(), "train");
         let mut many = answers([(1, 3.0)]);
-        many.contradictions = vec![many.contradictions[0].clone(); KEPT_CONTRADICTIONS];
-        many.contradicting = KEPT_CONTRADICTIONS as u64 + 7;
+        many.contradictions = vec![many.contradictions[0].clone(); MOST_CONTRADICTIONS];
+        many.contradicting = MOST_CONTRADICTIONS as u64 + 7;
         let splits = ["train", "eval"].map(|name| Split { name, photos: &train, answers: &many });
         let errors = LabelErrors::find(&splits, "list.csv".into());
-        assert_eq!((errors.listed.len(), errors.is_complete()), (KEPT_CONTRADICTIONS, false));
+        assert_eq!((errors.listed.len(), errors.is_complete()), (MOST_CONTRADICTIONS, false));
         assert_eq!(
             errors.tally.to_string(),
             "20014 look wrong (10007 of 0 in train, 10007 of 0 in eval): see list.csv"

@@ -3,12 +3,10 @@
 //! | question | file |
 //! | --- | --- |
 //! | what does a run's folder hold, and where are its data? | `run.rs` |
-//! | which photos are worth a look? | `answers.rs` |
 //! | which labels may be wrong, and where are their photos? | `label_errors.rs` |
 //! | how are photos and numbers drawn? | `photos.rs`, `picture.rs`, `chart.rs` |
 //! | what stands on the page? | `sections/`, `style.css` |
 
-mod answers;
 mod chart;
 mod label_errors;
 mod photos;
@@ -22,11 +20,11 @@ use std::path::Path;
 use floret::files::write_atomically;
 use floret::metrics::{ClassMetrics, Evaluation};
 use floret::network::Network;
+use floret::recipe::Answers;
 use floret::train::EpochRecord;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ndarray::Ix4;
 
-pub use answers::Answers;
 pub use label_errors::Tally;
 use label_errors::{LabelErrors, Split};
 use photos::{Augmented, Shown};
@@ -34,9 +32,9 @@ use picture::Picture;
 pub use run::{Run, RunData};
 use sections::{augmentation, classes, curves, details, epochs, filters, gallery, labels, overview};
 
-use crate::Result;
 use crate::files::{EVAL, LABEL_ERRORS, TRAIN};
 use crate::run_file::{EpochTime, Session};
+use crate::{Result, evaluation};
 
 /// All that the page tells.
 struct Report {
@@ -147,10 +145,10 @@ impl Seen {
     fn new(run: &Run, best: &Network, data: &RunData, eval: Option<Answers>, page: &Path) -> Result<Self> {
         let RunData { path, train, eval: eval_photos } = data;
         let eval_answers = match (eval, eval_photos) {
-            (None, Some(photos)) => Some(Answers::gather(best, photos, "evaluating")?),
+            (None, Some(photos)) => Some(evaluation::answers(best, photos, "evaluating")?),
             (known, _) => known,
         };
-        let train_answers = Answers::gather(best, train, "looking at the labels")?;
+        let train_answers = evaluation::answers(best, train, "looking at the labels")?;
         let train_split = Split { name: TRAIN, photos: train, answers: &train_answers };
         let eval_split = eval_photos.as_ref().zip(eval_answers.as_ref());
         let eval_split = eval_split.map(|(photos, answers)| Split { name: EVAL, photos, answers });

@@ -2,13 +2,13 @@
 
 use floret::data::{Loader, LoaderOptions};
 use floret::image::{Augment, DecodeOptions, Orientation, decode};
+use floret::recipe::Answer;
 use floret::record::ImageExample;
 use ndarray::Array3;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::answers::Answer;
 use super::picture::{self, PHOTO_SIDE, Picture};
 
 /// An example and what the network says of it.

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use floret::checkpoint::{ModelInfo, SavedTraining, load_model, load_training};
 use floret::data::{Loader, Preprocess};
 use floret::network::Network;
+use floret::recipe::{DataFolder, Settings};
 
-use crate::commands::train::Settings;
-use crate::data::DataFolder;
 use crate::files::{EVAL, MODEL, TRAIN, TRAINING};
 use crate::run_file::RunFile;
 use crate::ui::{self, warning};
-use crate::{Result, messages};
+use crate::{Result, data, messages, words};
 
 /// What a run's folder holds.
 pub struct Run {
@@ -58,7 +57,7 @@ impl Run {
             .into());
         }
         let mut state = load_training(&path)?;
-        let settings = Settings::of(&state)?;
+        let settings = Settings::of(&state).map_err(words::error)?;
         let model = folder.join(MODEL);
         state.confirm_best(&model)?;
         let best = match state.progress.best {
@@ -90,7 +89,7 @@ impl Run {
     }
 
     fn open(&self, path: &Path) -> Result<RunData> {
-        let folder = DataFolder::open(path)?;
+        let folder = data::open(path)?;
         if folder.classes.names() != self.info.classes {
             let [run, data] = [&self.info.classes[..], folder.classes.names()].map(ui::names);
             return Err(format!("the run knows the classes {run}, but the data has {data}").into());
@@ -98,8 +97,8 @@ impl Run {
         let mut options = self.settings.loader_options(self.info.classes.len()).for_evaluation();
         // Each photo is asked for once.
         options.cache_bytes = 0;
-        let train = folder.loader(TRAIN, options.clone())?;
-        let eval = folder.loader_if_any(EVAL, options)?;
+        let train = data::loader(&folder, TRAIN, options.clone())?;
+        let eval = data::loader_if_any(&folder, EVAL, options)?;
         self.state.progress.clone().check_data(&train, eval.as_ref())?;
         RunData::new(&folder, &train, eval, self.info.preprocess)
     }

@@ -4,17 +4,52 @@
 //! batches count from 1, losses are means over examples, accuracies and other shares lie in 0 to 1, times are seconds. A
 //! number that is not finite, and what there is not, is `null`.
 
+use std::collections::BTreeMap;
+
 use floret::metrics::Evaluation;
+use floret::recipe::{SETTINGS, Setting, Settings};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::text::is_not_for_lines;
 use super::{Level, Mode, mode};
 
 /// The same for the help of subcommands with `--json`.
-pub const JSON_HELP: &str = "\
+pub fn json_help() -> String {
+    let names: Vec<_> = settings_in_start().map(field).collect();
+    let mut settings = String::new();
+    for line in names.chunks(7) {
+        settings += &format!("\n              {}", line.join(" "));
+    }
+    JSON_HELP.replace("{settings}", &settings)
+}
+
+/// The settings that the start of training tells, each as a field. It tells the optimizer and the epochs in its own way, and
+/// weights of classes have no name.
+fn settings_in_start() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| !["optimizer", "epochs", "class-weights"].contains(&setting.name))
+}
+
+/// The name of a setting's field.
+fn field(setting: &Setting) -> String {
+    setting.name.replace('-', "_")
+}
+
+/// Those fields, of a run with these settings.
+pub fn settings_fields(settings: &Settings) -> BTreeMap<String, Value> {
+    let value = |setting: &Setting| match setting.saved(settings) {
+        // Names of features and choices are text, whatever they are made of.
+        Some(text) if setting.value == "KEY" => Value::String(text),
+        Some(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        None => Value::Null,
+    };
+    settings_in_start().map(|setting| (field(setting), value(setting))).collect()
+}
+
+const JSON_HELP: &str = "\
 With --json each line is an object; its `kind` tells which fields there are:
-  start       floret data out classes train_photos eval_photos image_size parameters batch_size steps_per_epoch
-              epochs (with --minutes, about so many) minutes epochs_done optimizer learning_rate seed threads
+  start       floret data out classes train_photos eval_photos parameters steps_per_epoch
+              epochs (with --minutes, about so many) epochs_done optimizer threads, and the settings:{settings}
   step        epoch epochs batch batches step loss accuracy (of the epoch so far) learning_rate images_per_second
               epoch_seconds_left seconds_left; at most one a second
   epoch       epoch epochs step train_loss train_accuracy eval_loss eval_accuracy learning_rate best images_per_second
@@ -33,25 +68,21 @@ pub enum Event<'a> {
     /// Training begins, or goes on.
     Start {
         floret: &'a str,
-        data: &'a str,
-        out: &'a str,
+        data: String,
+        out: String,
         classes: &'a [String],
         train_photos: usize,
         eval_photos: usize,
-        image_size: usize,
         parameters: usize,
-        batch_size: usize,
         steps_per_epoch: usize,
         /// Under a budget, about.
         epochs: usize,
-        /// The budget.
-        minutes: Option<f64>,
         /// Done before, in a run that goes on.
         epochs_done: u64,
-        optimizer: &'a str,
-        learning_rate: f32,
-        seed: u64,
+        optimizer: String,
         threads: usize,
+        #[serde(flatten)]
+        settings: BTreeMap<String, Value>,
     },
     /// Training under way: at most one a second.
     Step {
@@ -208,6 +239,7 @@ mod tests {
     use floret::data::Batch;
     use floret::network::{Network, NetworkError};
     use floret::nn::{Dense, Flatten};
+    use floret::recipe::{Census, Choices};
     use ndarray::Array4;
 
     use super::*;
@@ -237,7 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_told_as_numbers_and_words() {
+        let census = Census { classes: vec![1000; 2], ..Census::default() };
+        let choices =
+            Choices { image_key: Some("7".into()), learning_rate: Some(0.05), ..Choices::default() };
+        let told = settings_fields(&Settings::new(&choices, &census).unwrap());
+        let field = |name: &str| told[name].to_string();
+        assert_eq!(
+            ["image_size", "learning_rate", "image_key", "network", "minutes", "skip_bad"].map(field),
+            ["96", "0.05", "\"7\"", "\"small\"", "5", "false"]
+        );
+        assert!(!told.contains_key("epochs") && !told.contains_key("optimizer"));
+    }
+
+    #[test]
     fn the_help_names_every_field() {
+        let census = Census { classes: vec![10, 10], ..Census::default() };
+        let settings = Settings::new(&Choices::default(), &census).unwrap();
         let (names, no) = (["a".to_owned(), "b".to_owned()], None);
         let evaluation = Network::builder((1, 1, 3)).add(Flatten {}).add(Dense::new(2)).build().unwrap();
         let images = Array4::zeros((1, 1, 1, 3));
@@ -247,22 +295,18 @@ mod tests {
             Event::evaluation("eval", &evaluation, &names),
             Event::Start {
                 floret: "",
-                data: "",
-                out: "",
+                data: String::new(),
+                out: String::new(),
                 classes: &names,
                 train_photos: 0,
                 eval_photos: 0,
-                image_size: 0,
                 parameters: 0,
-                batch_size: 0,
                 steps_per_epoch: 0,
                 epochs: 0,
-                minutes: None,
                 epochs_done: 0,
-                optimizer: "",
-                learning_rate: 0.0,
-                seed: 0,
+                optimizer: String::new(),
                 threads: 0,
+                settings: settings_fields(&settings),
             },
             Event::Step {
                 epoch: 0,
@@ -297,7 +341,9 @@ mod tests {
             Event::Error { message: "" },
             Event::Interrupted { message: "" },
         ];
-        let known = words(JSON_HELP);
+        let help = json_help();
+        assert!(help.lines().all(|line| line.len() <= 120), "{help}");
+        let known = words(&help);
         for event in events {
             let line: serde_json::Value = serde_json::from_str(&event.line()).unwrap();
             assert!(known.contains(&line["kind"].as_str().unwrap()), "{line}");

@@ -22,7 +22,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use color::{Style, When};
-pub use event::{Event, JSON_HELP, json_line};
+pub use event::{Event, json_help, json_line, settings_fields};
 pub use mode::{Mode, Output, mode};
 pub use progress::{Busy, Live, PLAIN_INTERVAL, Progress, Unit, Watched};
 pub use sparkline::sparkline;

@@ -155,6 +155,20 @@ fn an_ignored_signal_stays_ignored() {
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
 }
 
+/// The tests of signals hold wherever they are run.
+#[test]
+fn a_test_in_the_background_interrupts_what_it_starts() {
+    let temporary = fast_folder();
+    let folder = temporary.path();
+    data(folder);
+    let train = [TRAIN, EPOCHS, &["--out", "run"]].concat();
+    let mut running = Running::start_from_background(folder, &train);
+    running.wait_for("epoch   1/12");
+    running.send(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+}
+
 /// Two runs would write into one folder, if the path of a run that goes on led to another's.
 #[test]
 fn a_run_whose_folder_was_replaced_saves_nothing_there() {

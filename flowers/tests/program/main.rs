@@ -13,6 +13,7 @@ mod foreign;
 mod html;
 mod journey;
 mod labels;
+mod library;
 #[cfg(target_os = "linux")]
 mod logs;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! The program while it runs: its lines as they come, signals and limits.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::support::flowers;
+use crate::support::{flowers, heeding_signals};
 
 /// Far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,16 +37,25 @@ pub struct Ended {
 }
 
 impl Running {
+    /// Starts the program, which takes SIGINT and SIGTERM whether or not this process ignores them.
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = flowers();
+        let mut command = heeding_signals(flowers().get_program());
         command.args(arguments);
         Self::spawn(folder, command)
     }
 
+    /// [`start`](Self::start) from a process that ignores SIGINT, as `cargo test &` in a script does.
+    pub fn start_from_background(folder: &Path, arguments: &[&str]) -> Self {
+        let heeding = heeding_signals(flowers().get_program());
+        let mut shell = ignoring_interrupts(heeding.get_program());
+        shell.args(heeding.get_args()).args(arguments);
+        Self::spawn(folder, shell)
+    }
+
     /// As a shell without job control begins what goes on beside it.
     pub fn start_ignoring_interrupts(folder: &Path, arguments: &[&str]) -> Self {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", r#"trap "" INT; exec "$0" "$@""#]).arg(flowers().get_program()).args(arguments);
+        let mut shell = ignoring_interrupts(flowers().get_program());
+        shell.args(arguments);
         Self::spawn(folder, shell)
     }
 
@@ -131,6 +141,13 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs `program` with SIGINT ignored.
+fn ignoring_interrupts(program: &OsStr) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"trap "" INT; exec "$0" "$@""#]).arg(program);
+    shell
 }
 
 /// Whether a folder without permission to write keeps this process out: not the administrator.

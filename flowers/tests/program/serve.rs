@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use crate::photos::{jpeg, png};
+use crate::support::heeding_signals;
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::data::Preprocess;
 use floret::{Classifier, models};
@@ -35,7 +36,7 @@ impl Server {
         save_model(folder.path().join("model"), &models::seed(32, 3, 0.0).build().unwrap(), &info).unwrap();
         let tests = std::env::current_exe().unwrap();
         let program = tests.parent().unwrap().parent().unwrap().join("examples/serve");
-        let mut process = Command::new(&program)
+        let mut process = heeding_signals(program.as_os_str())
             .args(["--address", "127.0.0.1:0", "--timeout", timeout, "--model"])
             .arg(folder.path().join("model"))
             .stdout(Stdio::piped())

@@ -1,5 +1,7 @@
 //! The program as a process, and the data it is run on.
 
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,6 +12,18 @@ use rand_chacha::ChaCha8Rng;
 
 pub fn flowers() -> Command {
     Command::new(env!("CARGO_BIN_EXE_flowers"))
+}
+
+/// Runs `program` with the default action of SIGINT and SIGTERM, which would stay ignored in it if this process ignores them, as
+/// `cargo test &` in a script does. Signals are sent to it on Linux alone.
+#[cfg(unix)]
+pub fn heeding_signals(program: &OsStr) -> Command {
+    if !cfg!(target_os = "linux") {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT,TERM").arg(program);
+    command
 }
 
 /// A fixture of the library's tests.

@@ -238,7 +238,7 @@ fn each_piece_of_the_recipe_can_be_chosen() {
     assert!(plain.settings["mix"].is_null() && !plain.network.summary().contains("dropout"));
 
     let other = train(&["--out", "run", "--resume", "--cutmix", "0.1", "--class-weights", "none"]);
-    fails(folder, &other, &["the flags of its regularization", "--class-weights (they are as they were)"]);
+    fails(folder, &other, &["--cutmix 0.1 (it was 0.8)", "--class-weights (they are as they were)"]);
     fails(folder, &train(&["--out", "x", "--mixup", "0.6", "--cutmix", "0.6"]), &["over 1 together"]);
     succeeds(folder, &train(&["--out", "mixed", "--mixup", "0.9"]));
     let mix = settings("mixed").settings["mix"].clone();
@@ -331,4 +331,46 @@ fn a_model_is_trained_on_as_its_architecture_is() {
         let refused = run(folder, &[&on[..], &from[..], &flags[..]].concat());
         holds(&text(&refused.stderr), &["cannot be used with", "--start-from"]);
     }
+}
+
+/// Each flag stands under the heading where it is looked for.
+#[test]
+fn the_help_of_training_has_headings() {
+    let temporary = TempDir::new().unwrap();
+    let help = succeeds(temporary.path(), &["train", "--help"]);
+    let mut heading = "";
+    let mut found = Vec::new();
+    for line in help.lines() {
+        if let Some(name) = line.strip_suffix(':').filter(|name| !name.contains(' ')) {
+            heading = name;
+        }
+        if let Some(flag) = line.trim_start().strip_prefix("--") {
+            found.push((heading, flag.split([' ', '[']).next().unwrap()));
+        }
+    }
+    for wanted in [
+        ("Data", "data"),
+        ("Data", "skip-bad"),
+        ("Time", "minutes"),
+        ("Time", "epochs"),
+        ("Network", "image-size"),
+        ("Network", "start-from"),
+        ("Optimization", "learning-rate"),
+        ("Augmentation", "augment"),
+        ("Regularization", "dropout"),
+        ("Output", "out"),
+        ("Output", "resume"),
+        ("Output", "save-every"),
+        ("Output", "log-dir"),
+        ("Output", "json"),
+        ("Options", "threads"),
+    ] {
+        assert!(found.contains(&wanted), "{wanted:?}: {found:?}");
+    }
+    let mut headings: Vec<_> = found.iter().map(|(heading, _)| *heading).collect();
+    headings.dedup();
+    let count = headings.len();
+    headings.sort_unstable();
+    headings.dedup();
+    assert_eq!(count, headings.len(), "each heading once: {found:?}");
 }

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use floret::files::FileError;
 use floret::image::{ImageHeader, read_header};
+use floret::recipe::Keys;
 use floret::record::{
     ExampleError, FeatureSummary, FeatureView, ImageExample, ImageSchema, ReaderOptions, RecordError,
     RecordReader, find_shards, visit_features,
 };
 use rayon::prelude::*;
 
-use crate::args::Keys;
+use crate::args::{Flags, OfKeys};
 use crate::survey::Survey;
 use crate::ui::{self, Progress, Unit, Watched, say};
 use crate::{Result, messages};
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    keys: Keys,
+    keys: Flags<OfKeys>,
     /// Write labels.txt beside the files, where it is missing and the records name the class of each label
     #[arg(long)]
     write_labels: bool,
@@ -44,7 +45,7 @@ pub fn run(args: &Args) -> Result<()> {
     let files = find_shards(&args.files)?;
     let bytes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
     let progress = Progress::new("inspecting", bytes, Unit::Bytes);
-    let schema = (args.keys != Keys::default()).then(|| args.keys.schema());
+    let schema = (args.keys.keys() != Keys::default()).then(|| args.keys.keys().schema());
     let report = |file: &PathBuf| Report::of(file, schema.clone(), &progress);
     let reports: Vec<Report> = files.par_iter().map(report).collect();
     drop(progress);

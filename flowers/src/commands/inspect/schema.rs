@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use floret::data::{ClassNames, MAX_CLASSES};
+use floret::recipe::{FIRST_LABEL, LABELS, TFDS_LABELS};
 use floret::record::ImageSchema;
 
 use crate::Result;
-use crate::args::FIRST_LABEL;
-use crate::files::{LABELS, TFDS_LABELS};
 use crate::survey::{Lacking, Reading, Survey};
 use crate::ui::{self, say};
 

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use floret::checkpoint::load_model;
 use floret::data::Loader;
+use floret::recipe::DataFolder;
 use floret::train::Best;
 
-use crate::data::DataFolder;
 use crate::files::{EVAL, MODEL, REPORT};
-use crate::report_html::{self, Answers, Run, RunData, Tally};
+use crate::report_html::{self, Run, RunData, Tally};
 use crate::ui::{self, Event, say, warning};
-use crate::{Result, messages, tables};
+use crate::{Result, evaluation, messages, tables};
 
 /// Shows how good the best network of the run in `out` is, and writes its report if `report` says so; the report's path, if it
 /// was written.
@@ -28,7 +28,7 @@ pub fn show_best(
             // The best network is the one on disk.
             let (network, info) = load_model(&path)?;
             say!("\nepoch {epoch} was the best; loaded back from {}:", path.display());
-            let answers = Answers::gather(&network, eval, "evaluating")?;
+            let answers = evaluation::answers(&network, eval, "evaluating")?;
             Event::evaluation(EVAL, &answers.evaluation, &info.classes).print();
             say!("{}", tables::evaluation(&answers.evaluation, &info.classes));
             Some(answers)

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::data::Loader;
 use floret::log::TensorBoard;
+use floret::recipe::Prepared;
 use floret::train::Flow;
 
-use super::Settings;
 use crate::Result;
 use crate::ui::{self, say, warning};
 
@@ -25,19 +24,14 @@ const MOST_STEPS: usize = 10;
 
 impl Logging {
     /// The callback that logs a run in the folder `out`, if one is wanted; says how to look at the log.
-    pub fn callback(
-        &self,
-        out: &Path,
-        settings: &Settings,
-        classes: &[String],
-        train: &Loader,
-    ) -> Result<Option<TensorBoard>> {
+    pub fn callback(&self, out: &Path, prepared: &Prepared) -> Result<Option<TensorBoard>> {
         let Some(folder) = self.folder(out) else { return Ok(None) };
+        let Prepared { settings, train, info, .. } = prepared;
         let serde_json::Value::Object(settings) = serde_json::to_value(settings)? else {
             return Err("the settings are no list of names and values".into());
         };
         say!("logging:  tensorboard --logdir {}", ui::shell(&folder));
-        let log = TensorBoard::new(folder, classes)
+        let log = TensorBoard::new(folder, &info.classes)
             .every_steps((train.batches() / POINTS).clamp(1, MOST_STEPS) as u64)
             .hyper_parameters(settings)
             .on_error(|error| {

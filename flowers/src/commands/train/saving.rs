@@ -23,7 +23,7 @@ pub struct Saving {
     on_save_error: OnFailure,
     /// Write no OUT/report.html at the end
     #[arg(long)]
-    pub no_report: bool,
+    no_report: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -42,6 +42,11 @@ impl Default for Saving {
 }
 
 impl Saving {
+    /// Whether there is to be a report.
+    pub fn report(self) -> bool {
+        !self.no_report
+    }
+
     pub fn apply(self, saver: Saver) -> Saver {
         let saver = saver.every_steps(self.save_every as u64);
         match self.on_save_error {

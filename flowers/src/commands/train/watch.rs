@@ -6,9 +6,11 @@ use std::time::Instant;
 use floret::data::Loader;
 use floret::metrics::Evaluation;
 use floret::network::StepReport;
-use floret::train::{Callback, EpochRecord, Flow, Moment, Progress, Score, TrainError};
+use floret::recipe::Prepared;
+use floret::train::{
+    Callback, EpochRecord, Estimate, Flow, Moment, Progress, Score, TrainError, TrainOptions,
+};
 
-use super::Settings;
 use crate::evaluation::note_skipped;
 use crate::files::{EVAL, TRAIN};
 use crate::run_file::EpochTime;
@@ -69,12 +71,13 @@ pub struct Watch {
     batches: usize,
     /// Photos to evaluate on for each to train on.
     eval_share: f64,
-    epochs: usize,
-    /// Sides of the training images, each for an equal part of the epochs.
-    train_sizes: Vec<usize>,
-    evaluate_every: u64,
+    options: TrainOptions,
+    /// Side of the images that the network is evaluated with.
+    image_size: usize,
     /// When training is to end.
     deadline: Option<Instant>,
+    /// Seconds of the last evaluation.
+    evaluation: Option<f64>,
     watched: usize,
     clock: Clock,
 }
@@ -100,23 +103,18 @@ impl Clock {
 }
 
 impl Watch {
-    pub fn new(
-        train: &Loader,
-        eval: Option<&Loader>,
-        settings: &Settings,
-        deadline: Option<Instant>,
-        views: Vec<Box<dyn View>>,
-    ) -> Self {
-        let data = [(TRAIN, Some(train)), (EVAL, eval)].into_iter();
+    pub fn new(prepared: &Prepared, views: Vec<Box<dyn View>>) -> Self {
+        let Prepared { settings, train, eval, deadline, .. } = prepared;
+        let data = [(TRAIN, Some(train)), (EVAL, eval.as_ref())].into_iter();
         Self {
             views,
             data: data.filter_map(|(split, loader)| Some((split, loader?.clone(), 0))).collect(),
             batches: train.batches(),
-            eval_share: eval.map_or(0.0, |eval| eval.len() as f64 / train.len() as f64),
-            epochs: settings.epochs,
-            train_sizes: settings.train_sizes.clone(),
-            evaluate_every: settings.evaluate_every as u64,
-            deadline,
+            eval_share: eval.as_ref().map_or(0.0, |eval| eval.len() as f64 / train.len() as f64),
+            options: prepared.options().clone(),
+            image_size: settings.image_size,
+            deadline: deadline.map(|deadline| deadline.at),
+            evaluation: None,
             watched: 0,
             clock: Clock::start(),
         }
@@ -129,26 +127,18 @@ impl Watch {
 
     fn epochs(&self, progress: &Progress) -> Epochs {
         let expected = progress.expected_epochs();
-        Epochs { number: expected.map_or(self.epochs, |epochs| epochs as usize), guessed: expected.is_some() }
+        Epochs { number: expected.unwrap_or(self.options.epochs) as usize, guessed: expected.is_some() }
     }
 
     fn step(&self, moment: &Moment<'_>, report: &StepReport) -> Step {
         let progress = moment.progress;
-        let Clock { steps, photos, train_seconds, .. } = self.clock;
-        let seconds_per_step = train_seconds / steps as f64;
-        let epoch_seconds_left = self.batches.saturating_sub(progress.batch) as f64 * seconds_per_step;
-        let epochs = self.epochs(progress);
-        let epochs_left = (epochs.number as u64).saturating_sub(progress.epoch + 1) as f64;
-        let steps_left = epochs_after(progress.epoch as f64, epochs.number as f64, &self.train_sizes);
-        let epoch_seconds = self.batches as f64 * seconds_per_step;
-        let eval_seconds = self.eval_seconds(seconds_per_step);
-        let evaluations_left = 1.0 + epochs_left / self.evaluate_every as f64;
-        let all_left = epoch_seconds_left + steps_left * epoch_seconds + evaluations_left * eval_seconds;
+        let Clock { photos, train_seconds, .. } = self.clock;
+        let estimate = self.estimate(progress);
+        let left = estimate.left(progress, &self.options, self.batches, self.image_size);
         let until = |deadline: Instant| deadline.saturating_duration_since(Instant::now()).as_secs_f64();
-        let seconds_left = self.deadline.map_or(all_left, |deadline| all_left.min(until(deadline)));
         Step {
             epoch: progress.epoch + 1,
-            epochs,
+            epochs: self.epochs(progress),
             batch: progress.batch,
             batches: self.batches,
             step: progress.step,
@@ -156,27 +146,21 @@ impl Watch {
             running: progress.running(),
             learning_rate: report.learning_rate,
             images_per_second: photos as f64 / train_seconds.max(1e-9),
-            epoch_seconds_left,
-            seconds_left,
+            epoch_seconds_left: estimate.epoch_left(progress, &self.options, self.batches, self.image_size),
+            seconds_left: self.deadline.map_or(left, |deadline| left.min(until(deadline))),
         }
     }
 
-    /// How long an evaluation may take: it is the cheaper part of a step.
-    fn eval_seconds(&self, seconds_per_step: f64) -> f64 {
-        self.batches as f64 * seconds_per_step * self.eval_share / 2.0
+    /// What the parts of training take, by the steps of this epoch.
+    fn estimate(&self, progress: &Progress) -> Estimate {
+        let Clock { steps, train_seconds, .. } = self.clock;
+        let epoch = self.batches as f64 * train_seconds / steps.max(1) as f64;
+        let done = progress.share_done(0.0, self.options.epochs);
+        let side = self.options.image_size(done).unwrap_or(self.image_size);
+        // Before there was one: it is the cheaper part of a step.
+        let evaluation = self.evaluation.unwrap_or(epoch * self.eval_share / 2.0);
+        Estimate { steps: epoch / (side * side) as f64, overhead: 0.0, evaluation }
     }
-}
-
-/// What the steps of all epochs after number `epoch` of `epochs` take, as multiples of what those of that epoch take.
-fn epochs_after(epoch: f64, epochs: f64, sizes: &[usize]) -> f64 {
-    let stage = epochs / sizes.len() as f64;
-    let pixels = |size: usize| (size * size) as f64;
-    let now = sizes[((epoch / stage) as usize).min(sizes.len() - 1)];
-    let within = |(number, &size): (usize, &usize)| {
-        let (from, to) = (number as f64 * stage, (number + 1) as f64 * stage);
-        (to - from.max(epoch + 1.0)).max(0.0) * pixels(size) / pixels(now)
-    };
-    sizes.iter().enumerate().map(within).sum()
 }
 
 impl Callback for Watch {
@@ -192,16 +176,17 @@ impl Callback for Watch {
         let step = self.step(&moment, report);
         self.views.iter_mut().for_each(|view| view.step(&step));
         let evaluates =
-            step.epoch.is_multiple_of(self.evaluate_every) || step.epoch == step.epochs.number as u64;
+            step.epoch.is_multiple_of(self.options.evaluate_every) || step.epoch == step.epochs.number as u64;
         if step.batch == step.batches && self.eval_share > 0.0 && evaluates {
-            let seconds = self.eval_seconds(self.clock.train_seconds / self.clock.steps as f64);
+            let seconds = self.estimate(moment.progress).evaluation;
             self.views.iter_mut().for_each(|view| view.evaluation_begins(&step, seconds));
         }
         Ok(Flow::Continue)
     }
 
     fn on_evaluation(&mut self, _: Moment<'_>, _: &Evaluation) -> Result<(), TrainError> {
-        self.clock.eval_seconds = Some(self.clock.elapsed() - self.clock.train_seconds);
+        self.evaluation = Some(self.clock.elapsed() - self.clock.train_seconds);
+        self.clock.eval_seconds = self.evaluation;
         Ok(())
     }
 
@@ -216,20 +201,5 @@ impl Callback for Watch {
         self.watched += 1;
         self.clock = Clock::start();
         Ok(Flow::Continue)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn epochs_on_larger_images_take_longer() {
-        assert_eq!(epochs_after(0.0, 10.0, &[64]), 9.0);
-        assert_eq!(epochs_after(9.0, 10.0, &[64]), 0.0);
-        // Two more at the size of now, three of four times its pixels, three of nine times.
-        assert_eq!(epochs_after(0.0, 9.0, &[10, 20, 30]), 2.0 + 3.0 * 4.0 + 3.0 * 9.0);
-        assert_eq!(epochs_after(7.0, 9.0, &[10, 20, 30]), 1.0);
-        assert_eq!(epochs_after(3.0, 9.0, &[10, 20, 30]), 2.0 + 3.0 * 9.0 / 4.0);
     }
 }

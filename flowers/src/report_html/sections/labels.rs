@@ -1,9 +1,9 @@
 //! Photos whose labels may be wrong.
 
+use floret::recipe::CONFIDENT;
 use maud::{Markup, html};
 
 use super::{gallery, missing, name, section, unbroken};
-use crate::report_html::answers::CONFIDENT;
 use crate::report_html::label_errors::{LabelError, ON_PAGE};
 use crate::report_html::{Report, Seen};
 

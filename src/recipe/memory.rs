@@ -2,29 +2,30 @@
 
 use std::fs;
 
-use floret::network::NetworkBuilder;
-use indicatif::DecimalBytes;
+use super::RecipeError;
+use crate::network::NetworkBuilder;
 
-use crate::Result;
-
-/// Fails if training the network on such batches takes more memory than this process may have.
-pub fn require(network: &NetworkBuilder, batch_size: usize, image_size: usize) -> Result<()> {
+/// Fails if training the network on such batches takes more memory than this process [may have](available_memory).
+///
+/// # Errors
+/// [`RecipeError::Memory`]; layers that do not fit each other.
+pub fn require_memory(
+    network: &NetworkBuilder,
+    batch_size: usize,
+    image_size: usize,
+) -> Result<(), RecipeError> {
     let needed = network.training_memory(batch_size)?;
-    match available() {
-        Some(available) if needed > available => Err(format!(
-            "--batch-size {batch_size} at --image-size {image_size} needs about {} of memory, and there are {} for this \
-             program: use smaller ones",
-            DecimalBytes(needed),
-            DecimalBytes(available)
-        )
-        .into()),
+    match available_memory() {
+        Some(available) if needed > available => {
+            Err(RecipeError::Memory { batch_size, image_size, needed, available })
+        }
         _ => Ok(()),
     }
 }
 
-/// The memory that this process may have: of the machine, of its control group, within its own limit. `None` where the
-/// system tells none of them (it does on Linux).
-pub fn available() -> Option<u64> {
+/// The memory that this process may have, in bytes: of the machine, of its control group, within its own limit. `None` where
+/// the system tells none of them (it does on Linux).
+pub fn available_memory() -> Option<u64> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let machine = number_after(&read("/proc/meminfo"), "MemTotal:").map(|kilobytes| kilobytes << 10);
     let group = read("/sys/fs/cgroup/memory.max").trim().parse().ok();

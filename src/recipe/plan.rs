@@ -4,12 +4,9 @@ use std::time::Instant;
 
 use ndarray::Array4;
 
-use super::census::Census;
-use super::recipe::Architecture;
-use super::settings::IMAGE_SIZE;
-use super::{Begin, Settings};
-use crate::Result;
-use crate::ui::{self, say};
+use super::{Architecture, Census, IMAGE_SIZE, RecipeError, Settings};
+use crate::network::Network;
+use crate::train::Estimate;
 
 /// Sides of images in evaluation that a budget chooses among.
 const SIZES: [usize; 9] = [48, 64, 80, 96, 112, 128, 144, 176, 208];
@@ -30,7 +27,7 @@ const INFERENCE: f64 = 0.3;
 const DECODE: f64 = 0.002;
 
 /// The share of the time that is held back for a machine that grows slower towards the end.
-pub const RESERVE: f64 = 0.01;
+pub(super) const RESERVE: f64 = 0.01;
 
 /// Steps that are timed, and the seconds after which no further one is begun; the fastest counts, since the first ones make room
 /// for themselves.
@@ -51,16 +48,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Measures some steps on images of noise. It takes a second or two.
-    pub fn measure(settings: &Settings, begin: &Begin, census: &Census) -> Result<Self> {
-        // The largest images take most of the time.
+    /// Measures some training steps of `network` on images of noise, of the largest size that is trained on: they take most of
+    /// the time. It takes a second or two.
+    ///
+    /// # Errors
+    /// A network that can't take images of this size.
+    pub fn measure(settings: &Settings, mut network: Network, census: &Census) -> Result<Self, RecipeError> {
         let size = settings.train_sizes.iter().copied().max().unwrap_or(settings.image_size);
         let classes = census.classes.len();
-        let mut network = match begin {
-            Begin::New => settings.network(classes, census.photos())?,
-            Begin::Model(start) => start.network(settings, census.photos())?,
-            Begin::Saved(saved) => saved.network.clone(),
-        };
         network.set_input((size, size, 3))?;
         // Any values do, as long as they are neither equal nor tiny.
         let noise = |(n, y, x, c)| ((n * 7919 + y * 3571 + x * 1913 + c * 541) % 1024) as f32 / 512.0 - 1.0;
@@ -79,10 +74,14 @@ impl Plan {
             network.train_step(images.view(), &labels, optimizer.as_mut())?;
             fastest = fastest.min(begun.elapsed().as_secs_f64());
         }
-        let step = fastest / (batch_size * size * size) as f64;
+        Ok(Self::with(fastest / (batch_size * size * size) as f64, census))
+    }
+
+    /// A plan for a machine that takes `step` seconds to train on a pixel.
+    fn with(step: f64, census: &Census) -> Self {
         let (train, eval) = (census.photos(), census.eval);
         let decoding = (train + eval) as f64 * DECODE / rayon::current_num_threads() as f64;
-        Ok(Self { classes, train, eval, step, decoding })
+        Self { classes: census.classes.len(), train, eval, step, decoding }
     }
 
     /// Chooses the image size for a training of so many seconds; the network too, unless it is `given`.
@@ -106,36 +105,36 @@ impl Plan {
         if size <= IMAGE_SIZE { enough.min(most as f64) } else { enough }
     }
 
-    /// Seconds from the end of training to the end of the run: the best network's evaluation, and a report, which asks it
-    /// about the training photos too.
+    /// Seconds from the end of training to the end of the run: the best network's evaluation, and if there is a `report`, its
+    /// answers to the training photos too.
     pub fn conclusion(&self, settings: &Settings, report: bool) -> f64 {
         let asked = if report { self.train + self.eval } else { self.eval };
         0.5 + self.inference(settings, asked) + if report { self.decoding } else { 0.0 }
     }
 
+    /// What the parts of training will take, once all photos are decoded.
+    pub fn estimate(&self, settings: &Settings) -> Estimate {
+        let options = settings.loader_options(self.classes);
+        let bytes = 3.0 * (options.source_size * options.source_size * self.train) as f64;
+        let uncached = (1.0 - options.cache_bytes as f64 / bytes).max(0.0);
+        Estimate {
+            steps: self.train as f64 * self.step * (1.0 + PIPELINE),
+            overhead: uncached * self.decoding,
+            evaluation: self.inference(settings, self.eval),
+        }
+    }
+
     /// About how many epochs fit into so many seconds.
     pub fn epochs(&self, settings: &Settings, seconds: f64) -> f64 {
-        let (epoch, evaluation) = (self.epoch(settings), self.inference(settings, self.eval));
         let seconds = (seconds - self.decoding).max(0.0);
-        // Each with an evaluation, where there are no more.
-        let few = seconds / (epoch + evaluation);
-        if few <= EVALUATIONS { few } else { (seconds - EVALUATIONS * evaluation) / epoch }
+        self.estimate(settings).epochs(seconds, mean_pixels(settings), EVALUATIONS)
     }
 
     /// About how many seconds so many epochs take.
     pub fn seconds(&self, settings: &Settings, epochs: f64) -> f64 {
-        let evaluations = epochs.min(EVALUATIONS) * self.inference(settings, self.eval);
-        self.decoding + evaluations + epochs * self.epoch(settings)
-    }
-
-    /// Seconds of an epoch's steps, the mean over all stages.
-    fn epoch(&self, settings: &Settings) -> f64 {
-        let sizes = &settings.train_sizes;
-        let pixels = sizes.iter().map(|&size| (size * size) as f64).sum::<f64>() / sizes.len() as f64;
-        let options = settings.loader_options(self.classes);
-        let bytes = 3.0 * (options.source_size * options.source_size * self.train) as f64;
-        let uncached = (1.0 - options.cache_bytes as f64 / bytes).max(0.0);
-        self.train as f64 * pixels * self.step * (1.0 + PIPELINE) + uncached * self.decoding
+        let training =
+            self.estimate(settings).seconds(epochs, mean_pixels(settings), epochs.min(EVALUATIONS));
+        self.decoding + training
     }
 
     /// Seconds to ask the network about so many photos.
@@ -145,28 +144,21 @@ impl Plan {
     }
 }
 
-/// How often to evaluate where there are about so many epochs.
-pub fn evaluate_every(epochs: f64) -> usize {
-    (epochs / EVALUATIONS).round().max(1.0) as usize
+/// Mean pixels of a training image over all stages.
+fn mean_pixels(settings: &Settings) -> f64 {
+    settings.train_options(1, None).mean_pixels(0.0, settings.image_size)
 }
 
-/// Says what will be done in so many seconds.
-pub fn tell(settings: &Settings, seconds: f64, epochs: f64) {
-    let sizes: Vec<String> = settings.train_sizes.iter().map(usize::to_string).collect();
-    say!(
-        "{} on this machine: about {} on images of {} pixels, evaluated at {}",
-        ui::duration(seconds),
-        ui::count(epochs as usize, "epoch"),
-        sizes.join(", then "),
-        settings.image_size
-    );
+/// How often to evaluate where there are about so many epochs.
+pub(super) fn evaluate_every(epochs: f64) -> usize {
+    (epochs / EVALUATIONS).round().max(1.0) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Of a machine that trains on some 500 photos of 80 pixels a second.
+    /// A machine that trains on some 500 photos of 80 pixels a second.
     fn plan(train: usize) -> Plan {
         let step = 1.0 / (500.0 * 80.0 * 80.0);
         Plan { classes: 5, train, eval: train / 5, step, decoding: train as f64 * DECODE / 2.0 }
@@ -212,9 +204,7 @@ mod tests {
         let settings = Settings::sample();
         assert!(few.conclusion(&settings, true) > few.conclusion(&settings, false) + few.decoding);
         // At 70 x 70 and three bytes a pixel a cache of 1 GiB holds 73 % of them.
-        let step =
-            many.train as f64 * many.step * (48.0f64.powi(2) + 40.0f64.powi(2) + 56.0f64.powi(2)) / 3.0;
-        let decoded = (many.epoch(&settings) - step * (1.0 + PIPELINE)) / many.decoding;
+        let decoded = many.estimate(&settings).overhead / many.decoding;
         assert!((decoded - 0.27).abs() < 0.01, "{decoded} {:?}", settings.train_sizes);
     }
 

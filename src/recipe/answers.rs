@@ -1,21 +1,20 @@
-//! What the network says of each example of a split, and those worth a look.
+//! What a network answers to each example, and the answers worth a look: mistakes, doubts, and labels that may be wrong.
 
 use std::cmp::Ordering;
 
-use floret::data::{Batch, Loader};
-use floret::loss::softmax;
-use floret::metrics::Evaluation;
-use floret::network::Network;
 use ndarray::{ArrayView1, ArrayView2};
 
-use crate::Result;
-use crate::evaluation::evaluate_each;
+use crate::data::Batch;
+use crate::loss::softmax;
+use crate::metrics::Evaluation;
+use crate::network::{Network, NetworkError};
 
-/// What the network says of one example.
+/// A network's answer to one example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// Its record, of [`Batch::records`].
     pub record: usize,
+    /// The class that its record tells.
     pub label: usize,
     /// The most probable classes, at most three.
     pub top: Vec<(usize, f32)>,
@@ -33,12 +32,16 @@ impl Answer {
     }
 }
 
-/// The least probability of a confident answer.
+/// The least probability of a confident answer: a record whose label is contradicted by one may be labelled wrong.
+///
+/// A contradicted training label is a strong sign, since the network learnt these labels again and again; on evaluation data it
+/// may as well be the network's own mistake.
 pub const CONFIDENT: f32 = 0.7;
 
 /// An evaluation, and the examples worth a look.
 #[derive(Debug, Clone)]
 pub struct Answers {
+    /// The evaluation.
     pub evaluation: Evaluation,
     /// Taken for another class, the most confident first.
     pub mistakes: Vec<Answer>,
@@ -54,20 +57,26 @@ pub struct Answers {
 const KEPT: usize = 18;
 
 /// How many contradictions are kept at most: some megabytes.
-pub const KEPT_CONTRADICTIONS: usize = 10_000;
+pub const MOST_CONTRADICTIONS: usize = 10_000;
 
 /// Classes told of each example.
 const TOLD: usize = 3;
 
 impl Answers {
-    /// Evaluates over every example of `data`, each once; `what` is shown while it is under way.
-    pub fn gather(network: &Network, data: &Loader, what: &str) -> Result<Self> {
+    /// Asks the network about each example of `batches`, such as those of [`Loader::epoch`](crate::data::Loader::epoch).
+    ///
+    /// # Errors
+    /// The first batch that is an error; images that the network can't take.
+    pub fn gather<E: From<NetworkError>>(
+        network: &Network,
+        batches: impl IntoIterator<Item = Result<Batch, E>>,
+    ) -> Result<Self, E> {
         let mut mistakes = Ranking::new(KEPT, |answer| answer.top[0].1);
         let mut uncertain =
             Ranking::new(KEPT, |answer| answer.top.get(1).map_or(-1.0, |(_, p)| p - answer.top[0].1));
-        let mut contradictions = Ranking::new(KEPT_CONTRADICTIONS, |answer| answer.loss);
+        let mut contradictions = Ranking::new(MOST_CONTRADICTIONS, |answer| answer.loss);
         let mut contradicting = 0;
-        let evaluation = evaluate_each(network, data, what, |batch, logits| {
+        let evaluation = network.evaluate_each(batches, |batch, logits| {
             for answer in answers(batch, logits) {
                 if answer.contradicts_label() {
                     contradicting += 1;

@@ -1,0 +1,197 @@
+//! Why training can't be set up, or gave nothing.
+
+use std::path::PathBuf;
+
+use super::FolderFault;
+use crate::files::FileError;
+use crate::checkpoint::CheckpointError;
+use crate::data::BatchError;
+use crate::network::NetworkError;
+use crate::record::ShardError;
+use crate::train::TrainError;
+
+/// What can keep a [`Training`](super::Training) from its result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// A folder that is no data folder.
+    #[error("{}: {fault}", path.display())]
+    Folder {
+        /// The folder, or the name of its shards.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: FolderFault,
+    },
+    /// A value that a setting can't have.
+    #[error("{setting} can't be {value}: {reason}")]
+    Value {
+        /// The name of the setting.
+        setting: &'static str,
+        /// What was wanted.
+        value: String,
+        /// What it can be.
+        reason: String,
+    },
+    /// Choices that can't be had together.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// Settings that were saved with a value that they can't have.
+    #[error("the training state has an impossible {setting}: {reason}")]
+    Saved {
+        /// The name of the setting.
+        setting: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A training state that another program saved.
+    #[error("the training state was not saved by this program: {0}")]
+    Foreign(serde_json::Error),
+    /// Choices for a run that goes on, which has other settings.
+    #[error("a run goes on with the settings saved; leave out {}", clashes.iter().map(Clash::to_string).collect::<Vec<_>>().join(", "))]
+    Clashes {
+        /// Each of them.
+        clashes: Vec<Clash>,
+    },
+    /// A run that goes on has taken its time already.
+    #[error("{minutes} minutes are over: the run has taken {seconds:.0} seconds already")]
+    TimeIsUp {
+        /// The time asked for.
+        minutes: f64,
+        /// What it has taken.
+        seconds: f64,
+    },
+    /// A run that goes on with data of other classes.
+    #[error("the run knows the classes {}, but the data has {}", run.join(", "), data.join(", "))]
+    RunClasses {
+        /// Those of the run.
+        run: Vec<String>,
+        /// Those of the data.
+        data: Vec<String>,
+    },
+    /// A model to begin with that does not suit the data or the choices.
+    #[error("{}: {reason}", path.display())]
+    Model {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: ModelFault,
+    },
+    /// Training would take more memory than there is.
+    #[error(
+        "training on batches of {batch_size} images of {image_size} pixels needs about {needed} bytes of memory, and there are {available}: use smaller ones"
+    )]
+    Memory {
+        /// Images in a step.
+        batch_size: usize,
+        /// Their side.
+        image_size: usize,
+        /// Bytes that training takes.
+        needed: u64,
+        /// Bytes that there are.
+        available: u64,
+    },
+    /// No epoch was good enough to keep its network: no loss was a number, or the best epoch was before a run that went on.
+    #[error(
+        "no epoch ended with a loss that is a number and better than those before: train again with a lower learning rate"
+    )]
+    NoNetwork,
+    /// A file or folder.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The list of shards.
+    #[error(transparent)]
+    Shards(#[from] ShardError),
+    /// The data.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A model or training file.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// Choices that can't be had together.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// A run lasts so many minutes or so many epochs.
+    #[error("training lasts so many minutes or so many epochs, not both")]
+    Budgets,
+    /// The shares of mixed photos are over 1 together.
+    #[error("mixup {mixup} and cutmix {cutmix} are shares of the photos, and over 1 together: lower one")]
+    Mix {
+        /// Share of photos blended.
+        mixup: f32,
+        /// Share of photos that get a rectangle.
+        cutmix: f32,
+    },
+    /// The rule applies no weight decay.
+    #[error("weight decay does nothing to this optimizer: leave it out, or use momentum or adamw")]
+    Decay,
+    /// The model decides what was chosen too.
+    #[error("the model that training begins with decides the {0}")]
+    StartFrom(&'static str),
+}
+
+/// A choice that a run which goes on can't follow.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Clash {
+    /// The run has another value.
+    #[error("{setting} {given} (it was {saved})")]
+    Other {
+        /// The name of the setting.
+        setting: &'static str,
+        /// The value chosen.
+        given: String,
+        /// The run's.
+        saved: String,
+    },
+    /// The run's value has no name.
+    #[error("{setting} (they are as they were)")]
+    Unnamed {
+        /// The name of the setting.
+        setting: &'static str,
+    },
+    /// The run's length is measured in minutes.
+    #[error("epochs (it trains for {0} minutes)")]
+    Minutes(f64),
+    /// The run's length is measured in epochs.
+    #[error("minutes (it has {0} epochs)")]
+    Epochs(usize),
+}
+
+/// Why training can't begin with a model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelFault {
+    /// It knows other classes.
+    #[error("it knows the classes {}, but the data has {}", model.join(", "), data.join(", "))]
+    Classes {
+        /// The model's.
+        model: Vec<String>,
+        /// The data's.
+        data: Vec<String>,
+    },
+    /// It takes images of another size than was chosen.
+    #[error("it takes images of {side}x{side}: leave out the image size {chosen}")]
+    ImageSize {
+        /// The model's.
+        side: usize,
+        /// The chosen one.
+        chosen: usize,
+    },
+    /// It takes images of a size that can't be trained on.
+    #[error("it takes images of {side}x{side}: {reason}")]
+    Untrainable {
+        /// The model's.
+        side: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

@@ -1,0 +1,276 @@
+//! A data folder: shards of one or more splits, and the names of the classes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::RecipeError;
+use crate::files::FileError;
+use crate::data::convert::is_unfinished;
+use crate::data::{ClassNames, Loader, LoaderOptions};
+use crate::record::{ShardError, ShardName, find_shards};
+
+/// The split to train on: shards named `train-*`.
+pub const TRAIN: &str = "train";
+/// The split to evaluate on: shards named `eval-*`.
+pub const EVAL: &str = "eval";
+/// The file of class names, as [`Conversion`](crate::data::convert::Conversion) writes it.
+pub const LABELS: &str = "labels.txt";
+/// The file of class names beside the shards of TensorFlow Datasets.
+pub const TFDS_LABELS: &str = "label.labels.txt";
+
+/// A folder of shards with `labels.txt`.
+///
+/// It may have been written by [`Conversion`](crate::data::convert::Conversion), by TensorFlow Datasets or by TensorFlow's slim, which
+/// name shards in other ways.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// The names of its classes.
+    pub classes: ClassNames,
+}
+
+impl DataFolder {
+    /// Reads the names of the classes.
+    ///
+    /// # Errors
+    /// [`RecipeError::Folder`]; a file of class names that makes no sense.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, RecipeError> {
+        let path = path.as_ref();
+        let exists = |path: &Path| path.try_exists().map_err(|error| FileError::new(path, "open", error));
+        let fault = |fault| Err(RecipeError::Folder { path: path.into(), fault });
+        if !exists(path)? {
+            return fault(FolderFault::Missing);
+        }
+        if !path.is_dir() {
+            return fault(FolderFault::NotAFolder);
+        }
+        let mut labels = path.join(LABELS);
+        if is_unfinished(path) {
+            return fault(FolderFault::Unfinished { labelled: exists(&labels)? });
+        }
+        if !exists(&labels)? && exists(&path.join(TFDS_LABELS))? {
+            labels = path.join(TFDS_LABELS);
+        }
+        if !exists(&labels)? {
+            return fault(FolderFault::Unlabelled);
+        }
+        Ok(Self { path: path.into(), classes: ClassNames::read(labels)? })
+    }
+
+    /// The examples to train on, in batches.
+    ///
+    /// # Errors
+    /// A folder without such shards; shards or options that make no sense.
+    pub fn train(&self, options: LoaderOptions) -> Result<Loader, RecipeError> {
+        self.split(TRAIN, options)
+    }
+
+    /// The examples to evaluate on; `None` where the folder has no such shards.
+    ///
+    /// # Errors
+    /// Shards or options that make no sense.
+    pub fn eval(&self, options: LoaderOptions) -> Result<Option<Loader>, RecipeError> {
+        self.split_if_any(EVAL, options)
+    }
+
+    /// The examples of any split, in batches.
+    ///
+    /// # Errors
+    /// A folder without such shards; shards or options that make no sense.
+    pub fn split(&self, split: &str, options: LoaderOptions) -> Result<Loader, RecipeError> {
+        let files = match self.shards(split)? {
+            Some(shards) => shards.files,
+            // Its error says what was looked for.
+            None => find_shards(&[self.path.join(split)])?,
+        };
+        Ok(Loader::open(&files, options)?)
+    }
+
+    /// The same, but `None` where the folder has no shards of the split.
+    ///
+    /// # Errors
+    /// Shards or options that make no sense.
+    pub fn split_if_any(&self, split: &str, options: LoaderOptions) -> Result<Option<Loader>, RecipeError> {
+        match self.shards(split)? {
+            Some(shards) => Ok(Some(Loader::open(&shards.files, options)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The shards of a split: those that [`find_shards`] finds by this name or, without any, the set whose name has such a
+    /// word (`tf_flowers-train.tfrecord-00000-of-00002`, `flowers_validation_00000-of-00005.tfrecord`); `None` if there are
+    /// none.
+    ///
+    /// # Errors
+    /// A set that is not whole; several that the name could mean.
+    pub fn shards(&self, split: &str) -> Result<Option<Shards>, RecipeError> {
+        let folder = &self.path;
+        match find_shards(&[folder.join(split)]) {
+            Ok(files) => return Ok(Some(Shards { files, set: None })),
+            Err(ShardError::NoMatch { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for word in words_for(split) {
+            let mut sets = sets(folder, word)?;
+            let Some((name, set)) = sets.pop_first() else { continue };
+            if let Some((other, _)) = sets.pop_first() {
+                let fault = FolderFault::Ambiguous { split: split.into(), sets: [name, other] };
+                return Err(RecipeError::Folder { path: folder.clone(), fault });
+            }
+            let name = folder.join(name);
+            return Ok(Some(Shards { files: set.whole(&name)?, set: Some(name) }));
+        }
+        Ok(None)
+    }
+}
+
+/// The shards of a split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shards {
+    /// In the order of their numbers.
+    pub files: Vec<PathBuf>,
+    /// Their name, with `*` for the number, if it is another than the split's.
+    pub set: Option<PathBuf>,
+}
+
+/// Why a folder is no data folder.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderFault {
+    /// There is nothing of this name.
+    #[error("there is no such data folder; `floret::data::convert::Conversion` makes one from photos")]
+    Missing,
+    /// It is a file.
+    #[error("it is no folder")]
+    NotAFolder,
+    /// A conversion into it did not end.
+    #[error(
+        "the conversion that wrote this data did not come to its end, so a part of it may be missing: convert again"
+    )]
+    Unfinished {
+        /// Whether it has class names all the same.
+        labelled: bool,
+    },
+    /// It has no class names.
+    #[error(
+        "{LABELS} is missing: write the names of the classes into it, one a line in the order of their labels"
+    )]
+    Unlabelled,
+    /// Several sets of shards could be those of a split.
+    #[error("there are no shards named {split}-*, and more than one set that could be meant: {}, {}", sets[0], sets[1])]
+    Ambiguous {
+        /// The split.
+        split: String,
+        /// Two of the sets.
+        sets: [String; 2],
+    },
+    /// Shards of a set are missing.
+    #[error("{missing} of the {count} shards are missing, the first of them shard {first}")]
+    Incomplete {
+        /// How many there are by their names.
+        count: u32,
+        /// How many are missing.
+        missing: usize,
+        /// The first that is.
+        first: u32,
+    },
+}
+
+/// The words that say which part of the data a file holds, the first choice first.
+fn words_for(split: &str) -> &[&str] {
+    match split {
+        TRAIN => &["train", "training"],
+        EVAL => &["eval", "validation", "val", "valid", "test"],
+        _ => &[],
+    }
+}
+
+/// Files of a name with the shard's number left out.
+#[derive(Default)]
+struct Set {
+    shards: BTreeMap<u32, PathBuf>,
+    /// How many there are by their names.
+    count: u32,
+}
+
+impl Set {
+    fn whole(self, name: &Path) -> Result<Vec<PathBuf>, RecipeError> {
+        match (0..self.count).find(|shard| !self.shards.contains_key(shard)) {
+            Some(first) => {
+                let missing = self.count as usize - self.shards.len();
+                let fault = FolderFault::Incomplete { count: self.count, missing, first };
+                Err(RecipeError::Folder { path: name.into(), fault })
+            }
+            None => Ok(self.shards.into_values().collect()),
+        }
+    }
+}
+
+/// The sets of shards in a folder whose name has this word.
+fn sets(folder: &Path, word: &str) -> Result<BTreeMap<String, Set>, FileError> {
+    let failed = |error| FileError::new(folder, "list the folder", error);
+    let mut sets: BTreeMap<String, Set> = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let os_name = entry.map_err(failed)?.file_name();
+        let Some((name, shard, count)) = os_name.to_str().and_then(numbered) else { continue };
+        if name.split(|c: char| !c.is_alphanumeric()).any(|part| part == word) {
+            let set = sets.entry(name).or_default();
+            set.count = count;
+            set.shards.insert(shard, folder.join(os_name));
+        }
+    }
+    Ok(sets)
+}
+
+/// A shard's name with `*` for its number, the number, and how many shards there are.
+///
+/// Beside `NAME-00000-of-00002` there is `NAME_00000-of-00002`, as TensorFlow's slim has it.
+fn numbered(file: &str) -> Option<(String, u32, u32)> {
+    let (left, right) = file.rsplit_once("-of-")?;
+    let (stem, digits) = left.rsplit_once(['-', '_'])?;
+    let separator = &left[stem.len()..=stem.len()];
+    let parsed = ShardName::parse(&format!("{stem}-{digits}-of-{right}"))?;
+    Some((format!("{stem}{separator}*-of-{right}"), parsed.shard, parsed.shards))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shards(folder: &Path, split: &str) -> Result<Option<Vec<PathBuf>>, RecipeError> {
+        let folder = DataFolder { path: folder.into(), classes: ClassNames::new(Vec::new()) };
+        Ok(folder.shards(split)?.map(|shards| shards.files))
+    }
+
+    #[test]
+    fn sets_of_others_are_found_by_a_word_in_their_name() {
+        for (files, split, found) in [
+            (&["tf_flowers-train.tfrecord-00000-of-00001"][..], TRAIN, Ok(Some(1))),
+            (&["f_train_00000-of-00002.tfrecord", "f_train_00001-of-00002.tfrecord"], TRAIN, Ok(Some(2))),
+            (&["f_train_00001-of-00002.tfrecord"], TRAIN, Err("1 of the 2 shards")),
+            (&["a-test.tfrecord-00000-of-00001", "a-validation.tfrecord-00000-of-00001"], EVAL, Ok(Some(1))),
+            (&["a-train-00000-of-00001", "b-train-00000-of-00001"], TRAIN, Err("more than one set")),
+            (&["train-00000-of-00001", "b-train-00000-of-00001"], TRAIN, Ok(Some(1))),
+            (&["trains-00000-of-00001", "train.txt", "train_-1-of-00001"], TRAIN, Ok(None)),
+            (&["a-test-00000-of-00001"], "test", Ok(None)),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            files.iter().for_each(|file| fs::write(folder.path().join(file), "").unwrap());
+            match (shards(folder.path(), split), found) {
+                (Ok(shards), Ok(wanted)) => {
+                    assert_eq!(shards.map(|shards| shards.len()), wanted, "{files:?}")
+                }
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (got, _) => panic!("{files:?}: {got:?}"),
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["a-test.tfrecord-00000-of-00001", "a-validation.tfrecord-00000-of-00001"] {
+            fs::write(folder.path().join(file), "").unwrap();
+        }
+        let found = shards(folder.path(), EVAL).unwrap().unwrap();
+        assert!(found[0].ends_with("a-validation.tfrecord-00000-of-00001"), "validation before test");
+    }
+}

@@ -1,0 +1,55 @@
+//! How to train what: from photos and a budget to a trained network.
+//!
+//! ```no_run
+//! use floret::recipe::Budget;
+//!
+//! let trained = floret::fit("data", Budget::minutes(5.0))?;
+//! trained.save("model.safetensors")?;
+//! # Ok::<(), floret::Error>(())
+//! ```
+//!
+//! [`Training`] counts the photos ([`Census`]), chooses the [`Settings`] that suit them, fits image size and epochs to the time
+//! there is ([`Plan`]), and trains. What the user chose ([`Choices`]) stays; [`SETTINGS`] is the one table of what can be chosen.
+//! What is worth knowing comes as a [`Note`]. The experiments behind the constants are in docs/recipes.md.
+//!
+//! | question | file |
+//! | --- | --- |
+//! | what are the data? | `folder.rs`, `census.rs` |
+//! | what can be chosen? | `choices.rs`, `table.rs` |
+//! | what decides the result? | `settings.rs`, by `rules.rs` and `regularization.rs` |
+//! | what fits into the time and the memory? | `plan.rs`, `memory.rs` |
+//! | what does training begin with? | `start.rs` (a model), `resume.rs` (a run) |
+//! | who does it all? | `training.rs` |
+//! | what is worth knowing, what went wrong? | `note.rs`, `error.rs` |
+//! | which labels may be wrong? | `answers.rs` |
+
+mod answers;
+mod census;
+mod choices;
+mod error;
+mod folder;
+mod memory;
+mod note;
+mod plan;
+mod regularization;
+mod resume;
+mod rules;
+mod settings;
+mod start;
+mod table;
+mod training;
+
+pub use answers::{Answer, Answers, CONFIDENT, MOST_CONTRADICTIONS};
+pub use census::{Census, FEW_PHOTOS};
+pub use choices::{Architecture, Augmentation, Choices, ClassWeights, Named, ParseNameError, Recipe, Rule};
+pub use error::{Clash, Conflict, ModelFault, RecipeError};
+pub use folder::{DataFolder, EVAL, FolderFault, LABELS, Shards, TFDS_LABELS, TRAIN};
+pub use memory::{available_memory, require_memory};
+pub use note::Note;
+pub use plan::Plan;
+pub use regularization::Regularization;
+pub use rules::{IMAGE_SIZE, MINUTES, batch_size, learning_rate, train_sizes};
+pub use settings::{FIRST_LABEL, Keys, Settings};
+pub use start::most_like;
+pub use table::{Group, SETTINGS, Setting};
+pub use training::{Budget, Deadline, Prepared, Trained, Training, fit};

@@ -1,0 +1,488 @@
+//! From a data folder to a trained network.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::start::Start;
+use super::{
+    Census, Choices, DataFolder, EVAL, Note, Plan, Recipe, RecipeError, Settings, TRAIN, note, plan, rules,
+};
+use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
+use crate::data::{Loader, LoaderOptions, Preprocess};
+use crate::metrics::Evaluation;
+use crate::network::Network;
+use crate::optim::Optimizer;
+use crate::train::{
+    Best, Callback, Ended, EpochRecord, Flow, Moment, Progress, TimeBudget, TrainError, TrainOptions,
+    Trainer, evaluate,
+};
+
+/// How long training may take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Budget {
+    /// So many minutes, the evaluation of the best network included. Image size and epochs are fitted to the speed of this
+    /// machine.
+    Minutes(f64),
+    /// So many passes over the training photos, however long they take. The same seed then gives the same network.
+    Epochs(usize),
+}
+
+impl Budget {
+    /// [`Budget::Minutes`].
+    pub fn minutes(minutes: f64) -> Self {
+        Budget::Minutes(minutes)
+    }
+
+    /// [`Budget::Epochs`].
+    pub fn epochs(epochs: usize) -> Self {
+        Budget::Epochs(epochs)
+    }
+}
+
+/// Trains a network on a [data folder](DataFolder) by the recipe that learns photos best in the time there is.
+///
+/// ```no_run
+/// use floret::recipe::Budget;
+///
+/// let trained = floret::fit("data", Budget::minutes(5.0))?;
+/// if let Some(evaluation) = &trained.evaluation {
+///     println!("{:.1} % right", 100.0 * evaluation.accuracy());
+/// }
+/// trained.save("model.safetensors")?;
+/// # Ok::<(), floret::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Training::run`].
+pub fn fit(data: impl Into<PathBuf>, budget: Budget) -> Result<Trained, RecipeError> {
+    Training::new(data).budget(budget).run()
+}
+
+/// Training by a recipe: what was chosen, and the rest as suits the photos and the time.
+///
+/// [`run`](Self::run) does it all. [`prepare`](Self::prepare) stops before the first step, for programs that show, save and
+/// interrupt by [callbacks](Callback).
+///
+/// ```no_run
+/// use floret::recipe::{Choices, Training};
+///
+/// let choices = Choices { image_size: Some(64), ..Choices::default() };
+/// let trained = Training::new("data").choose(choices).epochs(20).seed(1).run()?;
+/// # Ok::<(), floret::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Training {
+    data: PathBuf,
+    begun: Instant,
+    choices: Choices,
+    settings: Option<Settings>,
+    begin: Begin,
+    reports: bool,
+}
+
+/// What training begins with.
+#[derive(Debug)]
+enum Begin {
+    /// A new network.
+    New,
+    /// That of a model.
+    Model(PathBuf),
+    /// Where a run was.
+    Saved(Box<SavedTraining>),
+}
+
+impl Training {
+    /// Training on the data folder `data`. Under a budget of time, the time begins now.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            begun: Instant::now(),
+            choices: Choices::default(),
+            settings: None,
+            begin: Begin::New,
+            reports: false,
+        }
+    }
+
+    /// Takes these choices instead of those before.
+    pub fn choose(mut self, choices: Choices) -> Self {
+        self.choices = choices;
+        self
+    }
+
+    /// Sets how long it may take.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        (self.choices.minutes, self.choices.epochs) = match budget {
+            Budget::Minutes(minutes) => (Some(minutes), None),
+            Budget::Epochs(epochs) => (None, Some(epochs)),
+        };
+        self
+    }
+
+    /// [`budget`](Self::budget) of so many minutes.
+    pub fn minutes(self, minutes: f64) -> Self {
+        self.budget(Budget::Minutes(minutes))
+    }
+
+    /// [`budget`](Self::budget) of so many epochs.
+    pub fn epochs(self, epochs: usize) -> Self {
+        self.budget(Budget::Epochs(epochs))
+    }
+
+    /// Sets the source of all randomness, 1 by default.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.choices.seed = Some(seed);
+        self
+    }
+
+    /// Trains with exactly these settings, whatever was chosen.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = Some(settings);
+        self
+    }
+
+    /// Begins with the network of this model file, whose classes must be those of the data.
+    pub fn start_from(mut self, model: impl Into<PathBuf>) -> Self {
+        self.begin = Begin::Model(model.into());
+        self
+    }
+
+    /// Goes on where a run was, with its settings.
+    pub fn resume(mut self, saved: SavedTraining) -> Self {
+        self.begin = Begin::Saved(Box::new(saved));
+        self
+    }
+
+    /// Whether a budget of time is to leave time for the best network's answers to the training photos too, as for a report.
+    pub fn with_report(mut self, reports: bool) -> Self {
+        self.reports = reports;
+        self
+    }
+
+    /// Counts the photos, chooses the settings, plans the time, and makes the network; `tell` hears what is worth knowing, as
+    /// it is found.
+    ///
+    /// # Errors
+    /// Choices that can't be had; data, a model or a saved run that can't be read or don't fit each other; too little memory.
+    pub fn prepare(self, tell: &mut dyn FnMut(Note)) -> Result<Prepared, RecipeError> {
+        let data = DataFolder::open(&self.data)?;
+        for split in [TRAIN, EVAL] {
+            if let Some(set) = data.shards(split)?.and_then(|shards| shards.set) {
+                tell(Note::OtherShards { split: split.into(), set });
+            }
+        }
+        let classes = data.classes.names();
+        let (mut settings, mut census) = match (&self.begin, self.settings) {
+            (_, Some(settings)) => (settings, None),
+            (Begin::Saved(saved), None) => (Settings::resumed(saved, &self.choices, tell)?, None),
+            (_, None) => new_settings(&data, &self.choices, tell).map(|(s, census)| (s, Some(census)))?,
+        };
+        let origin = match self.begin {
+            Begin::New => Origin::New,
+            Begin::Model(path) => {
+                let census = match &mut census {
+                    Some(census) => census,
+                    none => none.insert(Census::of(&data, settings.loader_options(classes.len()))?),
+                };
+                let photos = census.photos();
+                let start = Start::read(&path, &mut settings, &self.choices, classes, photos)?;
+                Origin::Model(Box::new(start))
+            }
+            Begin::Saved(saved) => {
+                let run = &saved.info.classes;
+                if run != classes {
+                    return Err(RecipeError::RunClasses { run: run.clone(), data: classes.into() });
+                }
+                Origin::Saved(saved)
+            }
+        };
+        let deadline = match settings.minutes {
+            Some(_) if origin.is_finished() => {
+                Some(Deadline { at: self.begun, epochs: origin.epochs_done() })
+            }
+            Some(minutes) => {
+                let census = match census {
+                    Some(census) => census,
+                    None => Census::of(&data, settings.loader_options(classes.len()))?,
+                };
+                let time = Time { begun: self.begun, seconds: 60.0 * minutes, reports: self.reports };
+                Some(time.fit(&mut settings, &self.choices, &origin, &census, tell)?)
+            }
+            None => None,
+        };
+        Prepared::new(data, settings, deadline, origin, tell)
+    }
+
+    /// Trains, and gives the best network.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare); whatever ends training; [`RecipeError::NoNetwork`].
+    pub fn run(self) -> Result<Trained, RecipeError> {
+        let mut notes = Vec::new();
+        let mut prepared = self.prepare(&mut |note| notes.push(note))?;
+        let mut kept = KeepBest::default();
+        let ended = prepared.run(&mut [&mut kept])?;
+        let (Some(network), Some(best)) = (kept.network, prepared.progress().best) else {
+            return Err(RecipeError::NoNetwork);
+        };
+        let evaluation = prepared.eval.as_ref().map(|eval| evaluate(&network, eval)).transpose()?;
+        let Prepared { settings, info, trainer, .. } = prepared;
+        let progress = trainer.progress().clone();
+        Ok(Trained { network, info, evaluation, best, ended, progress, settings, notes })
+    }
+}
+
+/// The settings of a new run, by what was chosen and its photos, which are counted.
+fn new_settings(
+    data: &DataFolder,
+    choices: &Choices,
+    tell: &mut dyn FnMut(Note),
+) -> Result<(Settings, Census), RecipeError> {
+    choices.check()?;
+    let classes = data.classes.names();
+    let mut options = LoaderOptions::new(Preprocess::new(1), classes.len());
+    choices.read_records(&mut options);
+    let census = Census::of(data, options)?;
+    let settings = Settings::new(choices, &census)?;
+    if settings.recipe == Recipe::Default {
+        note::of_photos(&census, choices.class_weights(), &settings, classes).into_iter().for_each(tell);
+    }
+    Ok((settings, census))
+}
+
+/// What training begins with, read.
+enum Origin {
+    New,
+    Model(Box<Start>),
+    Saved(Box<SavedTraining>),
+}
+
+impl Origin {
+    /// A network as training will have it, to measure.
+    fn network(&self, settings: &Settings, census: &Census) -> Result<Network, RecipeError> {
+        match self {
+            Origin::New => settings.network(census.classes.len(), census.photos()),
+            Origin::Model(start) => start.network(settings, census.photos()),
+            Origin::Saved(saved) => Ok(saved.network.clone()),
+        }
+    }
+
+    /// Whether it is a run under a budget that has come to its end.
+    fn is_finished(&self) -> bool {
+        matches!(self, Origin::Saved(saved) if saved.progress.is_finished())
+    }
+
+    /// The epochs that are done.
+    fn epochs_done(&self) -> u64 {
+        if let Origin::Saved(saved) = self { saved.progress.epoch } else { 0 }
+    }
+
+    /// Seconds that the run has taken, if it has a deadline.
+    fn spent(&self) -> f64 {
+        if let Origin::Saved(saved) = self { saved.progress.seconds() } else { 0.0 }
+    }
+}
+
+/// The time there is, from `begun` to the end of everything.
+struct Time {
+    begun: Instant,
+    seconds: f64,
+    reports: bool,
+}
+
+impl Time {
+    fn elapsed(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
+    /// Fits the settings to the time, and says what will be done in it.
+    fn fit(
+        &self,
+        settings: &mut Settings,
+        choices: &Choices,
+        origin: &Origin,
+        census: &Census,
+        tell: &mut dyn FnMut(Note),
+    ) -> Result<Deadline, RecipeError> {
+        let mut plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
+        // The script is its own network at its own size.
+        if let (Origin::New, None, Recipe::Default) = (origin, choices.image_size, settings.recipe) {
+            let training = self.seconds - self.elapsed() - plan.conclusion(settings, self.reports);
+            plan.choose(settings, choices.network, training);
+            plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
+        }
+        let training = self.seconds * (1.0 - plan::RESERVE) - plan.conclusion(settings, self.reports);
+        let fit = plan.epochs(settings, training - self.elapsed());
+        let epochs = fit.clamp(1.0, settings.epochs as f64);
+        if !matches!(origin, Origin::Saved(_)) {
+            let takes = self.elapsed() + plan.seconds(settings, epochs) + self.seconds - training;
+            settings.evaluate_every = plan::evaluate_every(epochs);
+            tell(Note::Planned {
+                // Where photos are few or many it is another time.
+                seconds: if fit == epochs { self.seconds } else { takes },
+                epochs: epochs as usize,
+                train_sizes: settings.train_sizes.clone(),
+                image_size: settings.image_size,
+            });
+            if fit < 1.0 {
+                tell(Note::SinglePass { seconds: self.seconds });
+            }
+        }
+        let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
+        // The last epoch is begun if it nearly fits.
+        Ok(Deadline { at: self.begun + left, epochs: (epochs + 0.1) as u64 })
+    }
+}
+
+/// When training is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// When its steps are to be done.
+    pub at: Instant,
+    /// About how many epochs the run has, from its very beginning.
+    pub epochs: u64,
+}
+
+impl Deadline {
+    /// The budget of a run that has taken `spent` seconds until now.
+    fn budget(self, spent: f64) -> TimeBudget {
+        let left = self.at.saturating_duration_since(Instant::now());
+        TimeBudget { time: Duration::from_secs_f64(spent) + left, epochs: self.epochs }
+    }
+}
+
+/// Training that is ready for its first step, or for its next.
+#[non_exhaustive]
+pub struct Prepared {
+    /// The data folder.
+    pub data: DataFolder,
+    /// What decides the result.
+    pub settings: Settings,
+    /// When training is to end, under a budget of time.
+    pub deadline: Option<Deadline>,
+    /// The photos to train on.
+    pub train: Loader,
+    /// The photos to evaluate on, if there are any.
+    pub eval: Option<Loader>,
+    /// The network.
+    pub network: Network,
+    /// The optimizer.
+    pub optimizer: Box<dyn Optimizer>,
+    /// What prediction needs besides the network.
+    pub info: ModelInfo,
+    trainer: Trainer,
+}
+
+impl Prepared {
+    fn new(
+        data: DataFolder,
+        settings: Settings,
+        deadline: Option<Deadline>,
+        origin: Origin,
+        tell: &mut dyn FnMut(Note),
+    ) -> Result<Self, RecipeError> {
+        let classes = data.classes.names();
+        let options = settings.loader_options(classes.len());
+        let train = data.train(options.clone())?;
+        let eval = data.eval(options.clone().for_evaluation())?;
+        if eval.is_none() {
+            tell(Note::NoEvaluation);
+        }
+        let budget = deadline.map(|deadline| deadline.budget(origin.spent()));
+        let train_options = settings.train_options(train.batches(), budget);
+        let mut optimizer = settings.optimizer();
+        let (photos, batch_size) = (train.len(), settings.batch_size);
+        let smaller = rules::batch_size(photos);
+        if !matches!(origin, Origin::Saved(_)) && photos < batch_size && smaller < photos {
+            tell(Note::SmallerBatches { photos, batch_size, smaller });
+        }
+        let (network, trainer) = match origin {
+            Origin::New => (settings.network(classes.len(), photos)?, Trainer::new(train_options)),
+            Origin::Model(start) => (start.network(&settings, photos)?, Trainer::new(train_options)),
+            Origin::Saved(mut saved) => {
+                saved.restore(optimizer.as_mut())?;
+                tell(Note::GoingOn { epochs: saved.progress.epoch, batches: saved.progress.batch });
+                let now = Arithmetic::here();
+                if let Some(before) = saved.arithmetic.take().filter(|before| *before != now) {
+                    tell(Note::OtherArithmetic { before, now });
+                }
+                let trainer = Trainer::resume(train_options, saved.progress).with_average(saved.average);
+                (saved.network, trainer)
+            }
+        };
+        let info = ModelInfo { classes: classes.to_vec(), preprocess: options.preprocess };
+        Ok(Self { data, settings, deadline, train, eval, network, optimizer, info, trainer })
+    }
+
+    /// Where training is.
+    pub fn progress(&self) -> &Progress {
+        self.trainer.progress()
+    }
+
+    /// How the trainer goes through the epochs.
+    pub fn options(&self) -> &TrainOptions {
+        self.trainer.options()
+    }
+
+    /// About how many epochs the run has, from its very beginning, under a budget of time.
+    pub fn expected_epochs(&self) -> Option<u64> {
+        let planned = self.deadline.map(|deadline| deadline.epochs);
+        self.progress().expected_epochs().or(planned)
+    }
+
+    /// Trains to the end, or until a callback stops it.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn run(&mut self, callbacks: &mut [&mut dyn Callback]) -> Result<Ended, TrainError> {
+        let Self { network, optimizer, train, eval, trainer, .. } = self;
+        trainer.run(network, optimizer.as_mut(), train, eval.as_ref(), callbacks)
+    }
+}
+
+/// What training gave.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Trained {
+    /// The best network.
+    pub network: Network,
+    /// What prediction needs besides the network: class names, and the way from a photo to its input.
+    pub info: ModelInfo,
+    /// Its evaluation, if there are photos to evaluate on.
+    pub evaluation: Option<Evaluation>,
+    /// Its epoch.
+    pub best: Best,
+    /// Why training ended.
+    pub ended: Ended,
+    /// What each epoch gave.
+    pub progress: Progress,
+    /// What was chosen.
+    pub settings: Settings,
+    /// What is worth knowing of the photos and the choices.
+    pub notes: Vec<Note>,
+}
+
+impl Trained {
+    /// Saves the network as a model file, for [`Classifier`](crate::Classifier) and the program.
+    ///
+    /// # Errors
+    /// A file that can't be written.
+    pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), CheckpointError> {
+        save_model(path, &self.network, &self.info)
+    }
+}
+
+/// Keeps the best network.
+#[derive(Default)]
+struct KeepBest {
+    network: Option<Network>,
+}
+
+impl Callback for KeepBest {
+    fn on_epoch(&mut self, moment: Moment<'_>, record: &EpochRecord) -> Result<Flow, TrainError> {
+        if record.best {
+            self.network = Some(moment.outcome().clone());
+        }
+        Ok(Flow::Continue)
+    }
+}
