@@ -31,6 +31,9 @@ impl Threads {
 
 /// Which of the library's settings a subcommand has flags for.
 pub trait Selection {
+    /// Whether they are so many that the help needs headings.
+    const HEADINGS: bool = false;
+
     fn has(name: &str) -> bool;
 }
 
@@ -38,6 +41,8 @@ pub trait Selection {
 pub struct Everything;
 
 impl Selection for Everything {
+    const HEADINGS: bool = true;
+
     fn has(_: &str) -> bool {
         true
     }
@@ -77,7 +82,10 @@ impl<S> Flags<S> {
 impl<S: Selection> clap::Args for Flags<S> {
     fn augment_args(command: Command) -> Command {
         let selected = SETTINGS.iter().filter(|setting| S::has(setting.name));
-        command.args(selected.map(argument))
+        command.args(selected.map(|setting| {
+            let heading = S::HEADINGS.then(|| setting.group.heading());
+            argument(setting).help_heading(heading)
+        }))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -109,7 +117,7 @@ impl<S: Selection> FromArgMatches for Flags<S> {
 /// The flag of a setting.
 fn argument(setting: &'static Setting) -> Arg {
     let argument = Arg::new(setting.name).long(setting.name).help(setting.help);
-    let argument = argument.help_heading(setting.group.heading()).conflicts_with_all(setting.excludes);
+    let argument = argument.conflicts_with_all(setting.excludes);
     if setting.is_switch() {
         return argument.action(ArgAction::SetTrue);
     }

@@ -226,7 +226,7 @@ pub enum Augmentation {
     None,
     /// Mirroring and small shifts.
     Light,
-    /// Random crops, mirroring, rotation, colours: [`Augment::standard`].
+    /// Random crops, mirroring, rotation, colors: [`Augment::standard`].
     Standard,
     /// The same with smaller crops.
     Strong,
@@ -249,7 +249,7 @@ impl Named for Augmentation {
         match self {
             Augmentation::None => "No changes",
             Augmentation::Light => "Mirroring and small shifts",
-            Augmentation::Standard => "Random crops, mirroring, rotation, colours",
+            Augmentation::Standard => "Random crops, mirroring, rotation, colors",
             Augmentation::Strong => "The same with smaller crops",
         }
     }

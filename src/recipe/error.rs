@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::FolderFault;
-use crate::files::FileError;
 use crate::checkpoint::CheckpointError;
 use crate::data::BatchError;
+use crate::files::FileError;
 use crate::network::NetworkError;
 use crate::record::ShardError;
 use crate::train::TrainError;
@@ -113,6 +112,49 @@ pub enum RecipeError {
     /// A model or training file.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+}
+
+/// Why a folder is no data folder.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderFault {
+    /// There is nothing of this name.
+    #[error("there is no such data folder; `floret::data::convert::Conversion` makes one from photos")]
+    Missing,
+    /// It is a file.
+    #[error("it is no folder")]
+    NotAFolder,
+    /// A conversion into it did not end.
+    #[error(
+        "the conversion that wrote this data did not come to its end, so a part of it may be missing: convert again"
+    )]
+    Unfinished {
+        /// Whether it has class names all the same.
+        labelled: bool,
+    },
+    /// It has no class names.
+    #[error(
+        "labels.txt is missing: write the names of the classes into it, one a line in the order of their labels"
+    )]
+    Unlabelled,
+    /// Several sets of shards could be those of a split.
+    #[error("there are no shards named {split}-*, and more than one set that could be meant: {}, {}", sets[0], sets[1])]
+    Ambiguous {
+        /// The split.
+        split: String,
+        /// Two of the sets.
+        sets: [String; 2],
+    },
+    /// Shards of a set are missing.
+    #[error("{missing} of the {count} shards are missing, the first of them shard {first}")]
+    Incomplete {
+        /// How many there are by their names.
+        count: u32,
+        /// How many are missing.
+        missing: usize,
+        /// The first that is.
+        first: u32,
+    },
 }
 
 /// Choices that can't be had together.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::RecipeError;
-use crate::files::FileError;
+use super::{FolderFault, RecipeError};
 use crate::data::convert::is_unfinished;
 use crate::data::{ClassNames, Loader, LoaderOptions};
+use crate::files::FileError;
 use crate::record::{ShardError, ShardName, find_shards};
 
 /// The split to train on: shards named `train-*`.
@@ -133,49 +133,6 @@ pub struct Shards {
     pub files: Vec<PathBuf>,
     /// Their name, with `*` for the number, if it is another than the split's.
     pub set: Option<PathBuf>,
-}
-
-/// Why a folder is no data folder.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FolderFault {
-    /// There is nothing of this name.
-    #[error("there is no such data folder; `floret::data::convert::Conversion` makes one from photos")]
-    Missing,
-    /// It is a file.
-    #[error("it is no folder")]
-    NotAFolder,
-    /// A conversion into it did not end.
-    #[error(
-        "the conversion that wrote this data did not come to its end, so a part of it may be missing: convert again"
-    )]
-    Unfinished {
-        /// Whether it has class names all the same.
-        labelled: bool,
-    },
-    /// It has no class names.
-    #[error(
-        "{LABELS} is missing: write the names of the classes into it, one a line in the order of their labels"
-    )]
-    Unlabelled,
-    /// Several sets of shards could be those of a split.
-    #[error("there are no shards named {split}-*, and more than one set that could be meant: {}, {}", sets[0], sets[1])]
-    Ambiguous {
-        /// The split.
-        split: String,
-        /// Two of the sets.
-        sets: [String; 2],
-    },
-    /// Shards of a set are missing.
-    #[error("{missing} of the {count} shards are missing, the first of them shard {first}")]
-    Incomplete {
-        /// How many there are by their names.
-        count: u32,
-        /// How many are missing.
-        missing: usize,
-        /// The first that is.
-        first: u32,
-    },
 }
 
 /// The words that say which part of the data a file holds, the first choice first.

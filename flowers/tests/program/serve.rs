@@ -36,12 +36,13 @@ impl Server {
         save_model(folder.path().join("model"), &models::seed(32, 3, 0.0).build().unwrap(), &info).unwrap();
         let tests = std::env::current_exe().unwrap();
         let program = tests.parent().unwrap().parent().unwrap().join("examples/serve");
+        assert!(program.exists(), "{} is missing: run `cargo test`", program.display());
         let mut process = heeding_signals(program.as_os_str())
             .args(["--address", "127.0.0.1:0", "--timeout", timeout, "--model"])
             .arg(folder.path().join("model"))
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}: run `cargo test`", program.display()));
+            .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();

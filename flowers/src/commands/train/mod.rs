@@ -38,8 +38,8 @@ use crate::{Result, messages};
 ///
 /// By itself it trains for 5 minutes with what learns photos best in that time: docs/recipes.md tells how that was found.
 ///
-/// The network with the best accuracy on the eval shards is saved as OUT/model.safetensors. It is looked for after each epoch, and
-/// under --minutes some twelve times in all. Without eval shards the network of the lowest training loss is saved.
+/// The network is evaluated on the eval shards after each epoch, under --minutes some twelve times in all, and the one with the best
+/// accuracy is saved as OUT/model.safetensors. Without eval shards it is the one with the lowest training loss.
 ///
 /// The state of training is saved as OUT/training.safetensors after each epoch: `--resume` goes on from there. With the same number
 /// of epochs (--epochs) it ends with the very weights that a run without interruption would have ended with; changing --epochs
