@@ -186,7 +186,7 @@ pub fn checkpoint(error: &CheckpointError) -> String {
         CheckpointError::File(file) | CheckpointError::Held(HoldError::File(file)) => file,
         _ => return error.to_string(),
     };
-    let hint = match file.source.kind() {
+    let hint = match file.cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on its disk",
         ErrorKind::FileTooLarge => "raise the limit on the size of files (ulimit -f)",
         ErrorKind::NotFound => "its folder is gone: bring it back",

@@ -35,7 +35,7 @@ pub enum ImportError {
     OtherKind(&'static str),
     /// Bytes that are no message, or not this one.
     #[error("it is no whole ONNX model ({0}): export it again")]
-    Wire(#[from] WireError),
+    Wire(WireError),
     /// A model without what every model has, or over a limit.
     #[error("it is no ONNX model that can be read: {0}")]
     Model(String),
@@ -69,4 +69,10 @@ pub enum ImportError {
     /// Layers that do not make a network.
     #[error(transparent)]
     Network(#[from] NetworkError),
+}
+
+impl From<WireError> for ImportError {
+    fn from(error: WireError) -> Self {
+        ImportError::Wire(error)
+    }
 }

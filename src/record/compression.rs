@@ -28,8 +28,8 @@ impl fmt::Display for Compression {
 
 /// Compressed data that does not decompress.
 #[derive(Debug, thiserror::Error)]
-#[error("the {format} data is damaged: {source}")]
+#[error("the {format} data is damaged: {cause}")]
 pub(super) struct DecompressionFault {
     pub format: Compression,
-    pub source: io::Error,
+    pub cause: io::Error,
 }

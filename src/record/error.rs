@@ -113,12 +113,12 @@ pub enum RecordDefect {
         limit: u64,
     },
     /// The compressed stream around the record is damaged or ends early.
-    #[error("the {format} data is damaged: {source}")]
+    #[error("the {format} data is damaged: {cause}")]
     Decompression {
         /// The stream's format.
         format: Compression,
         /// What the decoder says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file is not the one that was indexed.
     #[error("the file has changed since it was indexed ({what} was {indexed}, is {found}): index it again")]
@@ -132,7 +132,7 @@ pub enum RecordDefect {
     },
     /// Reading failed.
     #[error("cannot read: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
 }
 
 impl RecordDefect {
@@ -146,7 +146,7 @@ impl RecordDefect {
 impl From<io::Error> for RecordDefect {
     fn from(error: io::Error) -> Self {
         match error.downcast::<DecompressionFault>() {
-            Ok(DecompressionFault { format, source }) => RecordDefect::Decompression { format, source },
+            Ok(DecompressionFault { format, cause }) => RecordDefect::Decompression { format, cause },
             Err(error) => RecordDefect::Io(error),
         }
     }
@@ -185,7 +185,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// An error of reading records. Its message is whole, causes included.
+/// An error of reading records.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
@@ -200,7 +200,6 @@ pub enum RecordError {
         /// What can't be read because of it.
         lost: Lost,
         /// What is wrong with it.
-        #[source]
         defect: Box<RecordDefect>,
     },
     /// A record's payload is not the example that was wanted.
@@ -209,7 +208,6 @@ pub enum RecordError {
         /// The record.
         at: Box<RecordLocation>,
         /// What is wrong with its payload.
-        #[source]
         error: Box<ExampleError>,
     },
     /// A record number beyond the end of the index.
