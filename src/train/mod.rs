@@ -19,7 +19,7 @@ mod progress;
 mod trainer;
 
 pub use callback::{Callback, Ended, Flow, Moment};
-pub use error::TrainError;
+pub use error::{TrainError, TrainOptionsError};
 pub use options::{Budget, Stage, TrainOptions};
 pub use progress::{Best, EpochRecord, Progress, Score};
 pub use trainer::{Trainer, evaluate};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::data::BatchError;
+use crate::data::{BatchError, ClassNamesError};
 use crate::files::{FileError, HoldError};
 use crate::image::PhotoError;
 
@@ -52,8 +52,17 @@ pub enum ConvertError {
     #[error(transparent)]
     Labels(BatchError),
     /// Options that make no sense.
-    #[error("{0}")]
-    Options(String),
+    #[error(transparent)]
+    Options(#[from] ConvertOptionsError),
+    /// Classes of a list that `labels.txt` can't hold.
+    #[error("the list of classes can't be used: {0}")]
+    ListedClasses(ClassNamesError),
+    /// A list of photos of a single class: there is nothing to tell apart.
+    #[error("the list has only the class `{class}`: a classifier needs at least two")]
+    OneListedClass {
+        /// The class.
+        class: String,
+    },
     /// A folder without class folders.
     #[error(
         "{0} has no class folders: put the photos of each class into a folder of its name, such as {0}/roses",
@@ -162,6 +171,18 @@ pub enum ConvertError {
     /// A conversion that its progress broke off.
     #[error("the conversion was broken off, and nothing was written: start again")]
     Interrupted,
+}
+
+/// Options that photos can't be converted with.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConvertOptionsError {
+    /// [`ConvertOptions::shards`](super::ConvertOptions::shards) of 0.
+    #[error("the number of shards must be at least 1, got 0")]
+    Shards,
+    /// A [`ConvertOptions::eval_fraction`](super::ConvertOptions::eval_fraction) that leaves nothing to train on, or is no share.
+    #[error("the evaluation fraction must be at least 0 and under 1, got {0}")]
+    EvalFraction(f64),
 }
 
 fn named(classes: &[String]) -> String {
