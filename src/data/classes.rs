@@ -124,7 +124,7 @@ pub(super) fn is_a_line(name: &str) -> bool {
 
 /// Whether a character does something to the terminal or the line it is printed in: control characters, the separators of
 /// lines and paragraphs, and those that turn the direction of what follows.
-fn is_control(character: char) -> bool {
+pub(super) fn is_control(character: char) -> bool {
     let is_format = matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || is_format
 }

@@ -28,10 +28,11 @@ pub enum BatchError {
         /// What is wrong with it.
         error: ImageError,
     },
-    /// A label outside the classes.
+    /// A label outside the classes. Just outside of them, another
+    /// [`LoaderOptions::label_offset`](super::LoaderOptions::label_offset) [may fit](Self::fitting_label_offset).
     #[error(
         "{at}: label {label} is out of range: {classes} classes with labels from {first} to {last} are expected{}",
-        hint(*label, *first, *last)
+        hint(fitting_offset(*label, *first, *last))
     )]
     Label {
         /// The record it is in.
@@ -65,6 +66,15 @@ pub enum BatchError {
 }
 
 impl BatchError {
+    /// The [`LoaderOptions::label_offset`](super::LoaderOptions::label_offset) that a label just outside of the classes suggests:
+    /// 0 or 1, when the other was used.
+    pub fn fitting_label_offset(&self) -> Option<i64> {
+        match *self {
+            BatchError::Label { label, first, last, .. } => fitting_offset(label, first, last),
+            _ => None,
+        }
+    }
+
     /// Whether one record is to blame, and the others can still be used.
     pub(super) fn is_about_a_record(&self) -> bool {
         match self {
@@ -75,14 +85,21 @@ impl BatchError {
     }
 }
 
-/// What a label just outside of the range suggests.
-fn hint(label: i64, first: i64, last: i64) -> &'static str {
-    if first == 0 && Some(label) == last.checked_add(1) {
-        "; labels that count from 1 need a label offset of 1"
-    } else if first == 1 && label == 0 {
-        "; 0 is the background in TensorFlow's data sets; labels that count from 0 need a label offset of 0"
-    } else {
-        ""
+fn fitting_offset(label: i64, first: i64, last: i64) -> Option<i64> {
+    match first {
+        0 if Some(label) == last.checked_add(1) => Some(1),
+        1 if label == 0 => Some(0),
+        _ => None,
+    }
+}
+
+fn hint(offset: Option<i64>) -> &'static str {
+    match offset {
+        Some(0) => {
+            "; 0 is the background in TensorFlow's data sets; labels that count from 0 need a label offset of 0"
+        }
+        Some(_) => "; labels that count from 1 need a label offset of 1",
+        None => "",
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 
 /// How a TFRecord file's bytes are compressed, all records together in one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Compression {
     /// Not at all.
     #[default]

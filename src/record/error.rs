@@ -105,7 +105,7 @@ pub enum RecordDefect {
         got: u64,
     },
     /// A record is longer than [`ReaderOptions::max_record_bytes`](super::ReaderOptions::max_record_bytes).
-    #[error("the record has {length} bytes, over the limit of {limit}: raise `max_record_bytes` to read it")]
+    #[error("the record has {length} bytes, over the limit of {limit} for one record")]
     TooLong {
         /// The payload's length by its (undamaged) header.
         length: u64,
@@ -120,8 +120,8 @@ pub enum RecordDefect {
         /// What the decoder says.
         cause: io::Error,
     },
-    /// The file is not the one that was indexed.
-    #[error("the file has changed since it was indexed ({what} was {indexed}, is {found}): index it again")]
+    /// The file is not the one that was [indexed](super::ShardIndex::open); indexed again it can be read.
+    #[error("the file has changed since it was opened ({what} was {indexed}, is {found})")]
     Changed {
         /// What differs, such as `its length in bytes`.
         what: &'static str,
@@ -218,11 +218,12 @@ pub enum RecordError {
         /// How many records the index has.
         records: usize,
     },
-    /// The records of a compressed file that were passed over exceed what may be kept of them.
+    /// The records of a compressed file that were passed over exceed what may be kept of them: less is passed over under a
+    /// smaller [`Shuffle::Buffer`](crate::data::Shuffle::Buffer), and
+    /// [`LoaderOptions::stash_bytes`](crate::data::LoaderOptions::stash_bytes) allows for more.
     #[error(
         "{at}: this {} file can only be read in order, and the records passed over on the way to this one \
-         exceed the {limit} bytes set aside for them: use a smaller shuffle buffer, set more aside, or \
-         store the records uncompressed",
+         exceed the {limit} bytes set aside for them: decompress the shards first",
         at.compression
     )]
     StashFull {

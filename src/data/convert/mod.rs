@@ -128,6 +128,7 @@ pub struct PlannedPhoto<'a> {
 
 /// What was written.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ConvertReport {
     /// The classes, in the order of their labels.
     pub classes: ClassNames,

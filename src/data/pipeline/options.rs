@@ -8,6 +8,7 @@ use crate::record::{DEFAULT_STASH_BYTES, ImageSchema, ReaderOptions};
 /// What to do with a record that is damaged, is no image example, has a label out of range, or whose photo can't be
 /// decoded. A file that is gone or can't be read is an error either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnBadRecord {
     /// End with an error that names it.
     #[default]

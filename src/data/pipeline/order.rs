@@ -10,6 +10,7 @@ use crate::data::LoaderOptionsError;
 /// How records are shuffled. Every epoch has another order, the same for the same seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Shuffle {
     /// As they stand in the shards.
     None,
