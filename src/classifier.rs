@@ -18,7 +18,7 @@ use ndarray::{Array2, Array3, ArrayView1, ArrayView3, Axis};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
-use crate::checkpoint::{CheckpointError, ModelInfo, load_model};
+use crate::checkpoint::{CheckpointError, ModelInfo, ModelInfoError, load_model};
 use crate::data::Preprocess;
 use crate::explain::Occlusion;
 use crate::image::{DecodeOptions, ImageError, PhotoError, read_photo};
@@ -39,7 +39,7 @@ pub enum ClassifyError {
     #[error("this is no classifier: {reason}")]
     Info {
         /// What does not fit.
-        reason: String,
+        reason: ModelInfoError,
     },
 }
 
@@ -82,10 +82,8 @@ impl Classifier {
     /// # Errors
     /// Class names that do not fit the network's outputs, or preprocessing its input.
     pub fn new(network: Network, info: ModelInfo) -> Result<Self, ClassifyError> {
-        match info.defect(&network) {
-            Some(reason) => Err(ClassifyError::Info { reason }),
-            None => Ok(Self::of(network, info)),
-        }
+        info.check(&network).map_err(|reason| ClassifyError::Info { reason })?;
+        Ok(Self::of(network, info))
     }
 
     fn of(network: Network, ModelInfo { classes, preprocess }: ModelInfo) -> Self {

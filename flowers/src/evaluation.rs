@@ -39,7 +39,7 @@ fn batches<'a>(
 /// Says how many bad records of a split were left out, and what is wrong with them, as far as the loader keeps it. `told`
 /// is how many had been left out when it was last said; returns how many are now.
 pub fn note_skipped(split: &str, data: &Loader, told: usize) -> usize {
-    let Skipped { count, errors } = data.skipped();
+    let Skipped { count, errors, .. } = data.skipped();
     if count > told {
         let mut told = format!("note: left out {} of the {split} shards:", ui::count(count, "bad record"));
         for error in &errors {

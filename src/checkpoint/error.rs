@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{FileError, HoldError};
 use crate::network::NetworkError;
+use crate::nn::Shape;
 
 /// An error of this module.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A file that is something else.
+    ///
+    /// Hundreds of defects make files foreign or damaged. No caller handles them apart, so the reason is text here and in
+    /// [`Damaged`](Self::Damaged).
     #[error("{} is not a {want} of floret: {reason}", path.display())]
     WrongKind {
         /// The file.
@@ -59,7 +63,30 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
         /// What does not fit.
-        reason: String,
+        reason: ModelInfoError,
+    },
+    /// A description of arrays and settings that is longer than any is read.
+    #[error(
+        "{} can't be saved: the description of its arrays and settings has {bytes} bytes, over the limit of {limit}",
+        path.display()
+    )]
+    LongDescription {
+        /// The file.
+        path: PathBuf,
+        /// The description's bytes.
+        bytes: usize,
+        /// The limit.
+        limit: u64,
+    },
+    /// An optimizer of more arrays than are read.
+    #[error("{} can't be saved: the optimizer has {slots} arrays, over the limit of {limit}", path.display())]
+    ManySlots {
+        /// The file.
+        path: PathBuf,
+        /// The optimizer's arrays.
+        slots: usize,
+        /// The limit.
+        limit: usize,
     },
     /// Training that would go on with another optimizer.
     #[error(
@@ -74,6 +101,28 @@ pub enum CheckpointError {
         saved: String,
         /// The optimizer now.
         wanted: String,
+    },
+}
+
+/// A [`ModelInfo`](super::ModelInfo) that is not its network's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelInfoError {
+    /// Another number of class names than the network has outputs.
+    #[error("the network has {outputs} outputs, but there are {classes} class names")]
+    Classes {
+        /// Outputs of the network.
+        outputs: usize,
+        /// Class names.
+        classes: usize,
+    },
+    /// Preprocessing to other images than the network takes.
+    #[error("the network takes images of {input}, but preprocessing makes {made}")]
+    Images {
+        /// What the network takes.
+        input: Shape,
+        /// What preprocessing makes.
+        made: Shape,
     },
 }
 

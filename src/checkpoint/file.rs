@@ -112,11 +112,8 @@ pub(super) fn write<T: Serialize>(
     // The format wants the values aligned to 8 bytes.
     described.resize(described.len().next_multiple_of(8), b' ');
     if described.len() as u64 > MAX_DESCRIPTION_BYTES {
-        let reason = format!(
-            "the description of its arrays and settings has {} bytes, over the limit of {MAX_DESCRIPTION_BYTES}",
-            described.len()
-        );
-        return Err(CheckpointError::Info { path: path.into(), reason });
+        let (bytes, limit) = (described.len(), MAX_DESCRIPTION_BYTES);
+        return Err(CheckpointError::LongDescription { path: path.into(), bytes, limit });
     }
     write_atomically(path, |file| {
         file.write_all(&(described.len() as u64).to_le_bytes())?;

@@ -49,7 +49,7 @@ mod training;
 use std::path::Path;
 
 pub use arithmetic::Arithmetic;
-pub use error::CheckpointError;
+pub use error::{CheckpointError, ModelInfoError};
 pub use saver::{OnSaveError, Saver};
 use serde::{Deserialize, Serialize};
 pub use training::{SavedTraining, load_training, save_training};
@@ -72,19 +72,16 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    /// Why this does not fit `network`, if so.
-    pub(crate) fn defect(&self, network: &Network) -> Option<String> {
-        let (wanted, made) = (network.input(), self.input());
-        self.defect_of_classes(network).or_else(|| {
-            (wanted != made)
-                .then(|| format!("the network takes images of {wanted}, but preprocessing makes {made}"))
-        })
+    /// Fails if this does not fit `network`.
+    pub(crate) fn check(&self, network: &Network) -> Result<(), ModelInfoError> {
+        self.check_classes(network)?;
+        let (input, made) = (network.input(), self.input());
+        if input == made { Ok(()) } else { Err(ModelInfoError::Images { input, made }) }
     }
 
-    fn defect_of_classes(&self, network: &Network) -> Option<String> {
+    fn check_classes(&self, network: &Network) -> Result<(), ModelInfoError> {
         let (outputs, classes) = (network.outputs(), self.classes.len());
-        (outputs != classes)
-            .then(|| format!("the network has {outputs} outputs, but there are {classes} class names"))
+        if outputs == classes { Ok(()) } else { Err(ModelInfoError::Classes { outputs, classes }) }
     }
 
     /// What preprocessing makes.
@@ -109,17 +106,13 @@ struct ModelHeader {
 
 impl ModelHeader {
     fn of(path: &Path, network: &Network, info: &ModelInfo) -> Result<Self, CheckpointError> {
-        match info.defect(network) {
-            Some(reason) => Err(CheckpointError::Info { path: path.into(), reason }),
-            None => Ok(Self::with(network.spec().clone(), network, info)),
-        }
+        info.check(network).map_err(|reason| CheckpointError::Info { path: path.into(), reason })?;
+        Ok(Self::with(network.spec().clone(), network, info))
     }
 
     /// That of a network in training: it may be at work on [smaller images](crate::train::Stage), but is described as it will be.
     fn in_training(path: &Path, network: &Network, info: &ModelInfo) -> Result<Self, CheckpointError> {
-        if let Some(reason) = info.defect_of_classes(network) {
-            return Err(CheckpointError::Info { path: path.into(), reason });
-        }
+        info.check_classes(network).map_err(|reason| CheckpointError::Info { path: path.into(), reason })?;
         let spec = NetworkSpec { input: info.input(), ..network.spec().clone() };
         let params = network.arrays().map(|(param, _)| param);
         match spec.params() {
@@ -143,9 +136,7 @@ impl ModelHeader {
         check_count(path, "steps", self.steps)?;
         let network = NetworkBuilder::from_spec(self.network).seed(self.seed).build_zeros();
         let mut network = network.map_err(|error| CheckpointError::network(path, error))?;
-        if let Some(reason) = self.info.defect(&network) {
-            return Err(CheckpointError::damaged(path, reason));
-        }
+        self.info.check(&network).map_err(|reason| CheckpointError::damaged(path, reason.to_string()))?;
         network.resume_at(self.steps, self.seed);
         Ok((network, self.info))
     }

@@ -156,7 +156,7 @@ fn failed(error: CheckpointError) -> TrainError {
 impl Callback for Saver {
     fn on_start(&mut self, moment: Moment<'_>) -> Result<Flow, TrainError> {
         // Now the network has the size that it is used with, so that this is no later surprise.
-        if let Some(reason) = self.info.defect(moment.network) {
+        if let Err(reason) = self.info.check(moment.network) {
             return Err(failed(CheckpointError::Info { path: self.model_path(), reason }));
         }
         self.save(moment).map_err(failed)?;

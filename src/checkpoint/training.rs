@@ -76,8 +76,8 @@ pub fn save_training(
     arrays.extend(average.into_iter().flat_map(|average| arrays_under(AVERAGE, average)));
     let slots = optimizer.slots();
     if slots.len() > MAX_SLOTS {
-        let reason = format!("the optimizer has {} arrays, over the limit of {MAX_SLOTS}", slots.len());
-        return Err(CheckpointError::Info { path: path.into(), reason });
+        let (slots, limit) = (slots.len(), MAX_SLOTS);
+        return Err(CheckpointError::ManySlots { path: path.into(), slots, limit });
     }
     arrays.extend(
         slots.iter().map(|slot| {

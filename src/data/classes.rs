@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::BatchError;
+use super::{BatchError, ClassNamesError};
 use crate::files::{FileError, open_regular, write_atomically};
 
 /// The largest file of class names that is read. Half of what a model file may hold beside its arrays: names found too long
@@ -38,37 +38,30 @@ impl ClassNames {
     /// [`MAX_CLASSES`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, BatchError> {
         let path = path.as_ref();
-        let fault = |reason: String| BatchError::ClassNames { path: path.into(), reason };
+        let fault = |reason| BatchError::ClassNames { path: path.into(), reason };
         let mut bytes = Vec::new();
         let (file, _) = open_regular(path)?;
         file.take(MAX_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| FileError::new(path, "read", error))?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(fault(format!("it is longer than a list of class names can be ({MAX_BYTES} bytes)")));
+            return Err(fault(ClassNamesError::TooLong { limit: MAX_BYTES }));
         }
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|error| fault(format!("it is not UTF-8 text ({error}): save it as UTF-8")))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| fault(ClassNamesError::NotText(error)))?;
         // Some editors begin a file with a mark that says it is UTF-8.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut names = Vec::new();
         for (number, line) in text.lines().enumerate() {
             if let Some(character) = line.chars().find(|&c| is_control(c)) {
-                return Err(fault(format!(
-                    "line {} holds the control character {}, which no class name may: remove it",
-                    number + 1,
-                    character.escape_unicode()
-                )));
+                return Err(fault(ClassNamesError::ControlCharacter { line: number + 1, character }));
             }
             names.extend(Some(line.trim()).filter(|name| !name.is_empty()).map(String::from));
         }
         if names.first().is_some_and(|name| name == BACKGROUND) {
             names.remove(0);
         }
-        match defect(&names) {
-            Some(reason) => Err(fault(reason)),
-            None => Ok(Self { names }),
-        }
+        check(&names).map_err(fault)?;
+        Ok(Self { names })
     }
 
     /// Writes `labels.txt` for labels that count from 1: `background`, then a name a line.
@@ -77,9 +70,7 @@ impl ClassNames {
     /// A file that can't be written; names that [`read`](Self::read) would not give back.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), BatchError> {
         let path = path.as_ref();
-        if let Some(reason) = defect(&self.names) {
-            return Err(BatchError::ClassNames { path: path.into(), reason });
-        }
+        check(&self.names).map_err(|reason| BatchError::ClassNames { path: path.into(), reason })?;
         let text = format!("{BACKGROUND}\n{}\n", self.names.join("\n"));
         Ok(write_atomically(path, |file| file.write_all(text.as_bytes()))?)
     }
@@ -106,26 +97,24 @@ impl From<ClassNames> for Vec<String> {
     }
 }
 
-/// Why a file of these names would not give them back, if so.
-pub(super) fn defect(names: &[String]) -> Option<String> {
+/// Fails if a file of these names would not give them back.
+pub(super) fn check(names: &[String]) -> Result<(), ClassNamesError> {
     if names.is_empty() {
-        return Some("it names no class; write one name a line, in the order of the labels".into());
+        return Err(ClassNamesError::Empty);
     }
     if names.len() > MAX_CLASSES {
-        return Some(format!("it names {} classes, over the limit of {MAX_CLASSES}", names.len()));
+        return Err(ClassNamesError::TooMany { classes: names.len() });
     }
     let mut seen = BTreeSet::new();
     for name in names {
         if !is_a_line(name) {
-            return Some(format!(
-                "{name:?} can't be a class name: it must be one line without control characters and without space around it"
-            ));
+            return Err(ClassNamesError::Name(name.clone()));
         }
         if !seen.insert(name) {
-            return Some(format!("it names the class `{}` twice", name.escape_debug()));
+            return Err(ClassNamesError::Twice(name.clone()));
         }
     }
-    None
+    Ok(())
 }
 
 /// Whether a name is read back as it was written.
@@ -135,7 +124,7 @@ pub(super) fn is_a_line(name: &str) -> bool {
 
 /// Whether a character does something to the terminal or the line it is printed in: control characters, the separators of
 /// lines and paragraphs, and those that turn the direction of what follows.
-fn is_control(character: char) -> bool {
+pub(super) fn is_control(character: char) -> bool {
     let is_format = matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || is_format
 }

@@ -12,7 +12,7 @@ mod error;
 mod pipeline;
 
 pub use classes::{ClassNames, MAX_CLASSES};
-pub use error::BatchError;
+pub use error::{BatchError, ClassNamesError, LoaderOptionsError};
 pub use pipeline::{
     Batch, Epoch, Fingerprint, Loader, LoaderOptions, Mix, OnBadRecord, Preprocess, Shuffle, Skipped,
 };

@@ -210,8 +210,8 @@ mod tests {
         let error = AtomicFile::create(folder.path().join("none/model")).unwrap_err();
         assert_eq!(error.action, "create");
         assert!(error.path.ends_with("none/model"));
-        assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
-        assert_eq!(AtomicFile::create("/").unwrap_err().source.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(error.cause.kind(), io::ErrorKind::NotFound);
+        assert_eq!(AtomicFile::create("/").unwrap_err().cause.kind(), io::ErrorKind::InvalidInput);
     }
 
     #[cfg(target_os = "linux")]

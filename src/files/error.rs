@@ -5,17 +5,16 @@ use std::path::PathBuf;
 
 /// An operation on a file that the system refused.
 ///
-/// The message is whole (`cannot open data/train.tfrecord: No such file or directory (os error 2)`): print
-/// the error alone, without its [source](std::error::Error::source), which the message ends with.
+/// The message ends with what the system answered: `cannot open data/train.tfrecord: No such file or directory (os error 2)`.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}: {source}", path.display())]
+#[error("cannot {action} {}: {cause}", path.display())]
 pub struct FileError {
     /// The file or folder, as the caller named it.
     pub path: PathBuf,
     /// What was tried, as a verb: `open`, `read`, `write`, `rename`, ...
     pub action: &'static str,
     /// What the system answered.
-    pub source: io::Error,
+    pub cause: io::Error,
 }
 
 impl FileError {
@@ -23,17 +22,13 @@ impl FileError {
     ///
     /// An `io::Error` that already carries a `FileError` (as those of [`AtomicFile`](super::AtomicFile)'s [`Write`](io::Write) do) is
     /// unwrapped to it, so that a message never names two files for one fault.
-    pub fn new(path: impl Into<PathBuf>, action: &'static str, source: io::Error) -> Self {
-        source.downcast::<FileError>().unwrap_or_else(|source| FileError {
-            path: path.into(),
-            action,
-            source,
-        })
+    pub fn new(path: impl Into<PathBuf>, action: &'static str, cause: io::Error) -> Self {
+        cause.downcast::<FileError>().unwrap_or_else(|cause| FileError { path: path.into(), action, cause })
     }
 
     /// The same error for a caller that speaks `io::Error`; the kind is kept, and so is the message.
     pub(super) fn into_io(self) -> io::Error {
-        io::Error::new(self.source.kind(), self)
+        io::Error::new(self.cause.kind(), self)
     }
 }
 

@@ -14,11 +14,9 @@ pub enum ImageError {
         found: FileKind,
     },
 
-    /// The file ends before the image does.
+    /// The file ends before the image does. [`Truncated::Recover`](super::Truncated::Recover) decodes what there is of a JPEG.
     #[error(
-        "{format} is cut off: the image data ends at byte {offset}, before the end of the image; \
-         fetch the file again{}",
-        recovery(*format)
+        "{format} is cut off: the image data ends at byte {offset}, before the end of the image; fetch the file again"
     )]
     Truncated {
         /// The file's format.
@@ -47,11 +45,9 @@ pub enum ImageError {
         feature: String,
     },
 
-    /// The image has more pixels than `DecodeOptions::max_pixels` allows. Found before anything is allocated.
-    #[error(
-        "image of {width}x{height} pixels is over the limit of {max_pixels} pixels; \
-         shrink it, or raise `max_pixels`"
-    )]
+    /// The image has more pixels than [`DecodeOptions::max_pixels`](super::DecodeOptions::max_pixels) allows. Found before
+    /// anything is allocated.
+    #[error("image of {width}x{height} pixels is over the limit of {max_pixels} pixels; shrink it")]
     TooLarge {
         /// Width in pixels.
         width: usize,
@@ -89,13 +85,6 @@ fn advice(kind: FileKind) -> &'static str {
             "take the photos out of it, or remove the file"
         }
         _ => "fetch the photo again, or remove the file",
-    }
-}
-
-fn recovery(format: Format) -> &'static str {
-    match format {
-        Format::Jpeg => ", or decode what there is with `Truncated::Recover`",
-        Format::Png => "",
     }
 }
 

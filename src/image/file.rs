@@ -19,7 +19,7 @@ const HEAD_BYTES: u64 = 1 << 10;
 pub enum PhotoError {
     /// It can't be read.
     #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// It is a folder, a device, a pipe or a socket.
     #[error("not a regular file")]
     NotAFile,
@@ -34,6 +34,12 @@ pub enum PhotoError {
     /// It is no image, or one that can't be decoded.
     #[error(transparent)]
     Image(#[from] ImageError),
+}
+
+impl From<io::Error> for PhotoError {
+    fn from(error: io::Error) -> Self {
+        PhotoError::Io(error)
+    }
 }
 
 /// The bytes of a file that begins as a JPEG or PNG does, to be [decoded](super::decode()).

@@ -13,6 +13,7 @@ use super::resize::{Filter, Source, Taps, check_image, check_size, resample, rou
 /// line and in saved models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Fit {
     /// [`crop_or_pad`]: the middle at full resolution, black where the photo is smaller. Most of a large
     /// photo is lost.

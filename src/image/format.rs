@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A file format that [`decode`](super::decode()) reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// JPEG: baseline, extended sequential or progressive, Huffman-coded, 8 bits a sample.
     Jpeg,

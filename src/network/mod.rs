@@ -22,10 +22,10 @@ use crate::optim::Optimizer;
 pub enum NetworkError {
     /// Layers that do not fit each other.
     #[error("building the network: {0}")]
-    Shape(#[from] ShapeError),
+    Shape(ShapeError),
     /// An instruction set that this processor does not have.
     #[error("building the network: {0}")]
-    Unavailable(#[from] Unavailable),
+    Unavailable(Unavailable),
     /// An environment variable about how to compute that can't be followed.
     #[error(transparent)]
     Environment(#[from] EnvError),
@@ -112,6 +112,18 @@ pub enum NetworkError {
         /// What came.
         got: Vec<usize>,
     },
+}
+
+impl From<ShapeError> for NetworkError {
+    fn from(error: ShapeError) -> Self {
+        NetworkError::Shape(error)
+    }
+}
+
+impl From<Unavailable> for NetworkError {
+    fn from(error: Unavailable) -> Self {
+        NetworkError::Unavailable(error)
+    }
 }
 
 /// What a training step did.

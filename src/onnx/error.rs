@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::files::FileError;
 use crate::network::NetworkError;
+use crate::nn::ShapeError;
 use crate::record::WireError;
 
 /// An error of writing or reading an ONNX file.
@@ -15,7 +16,7 @@ pub enum OnnxError {
     File(#[from] FileError),
     /// A network that can't be written.
     #[error("the network can't be exported: {0}")]
-    Export(String),
+    Export(ExportError),
     /// A file that no network can be made of.
     #[error("{}: {error}", path.display())]
     Import {
@@ -24,6 +25,40 @@ pub enum OnnxError {
         /// Why.
         error: Box<ImportError>,
     },
+}
+
+/// Why a network can't be written.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// A network of vectors.
+    #[error("its input is a vector, and images are wanted")]
+    VectorInput,
+    /// Layers that do not fit their input.
+    #[error(transparent)]
+    Layer(#[from] ShapeError),
+    /// A network that is too large for the format.
+    #[error("it takes {bytes} bytes, and ONNX files end at {limit}")]
+    TooLong {
+        /// The bytes of its file.
+        bytes: usize,
+        /// The format's limit.
+        limit: usize,
+    },
+    /// What the file tells of the network besides its graph.
+    #[error("`{key}` can't be written as JSON: {reason}")]
+    Metadata {
+        /// The entry.
+        key: String,
+        /// What JSON can't hold.
+        reason: String,
+    },
+}
+
+impl From<ExportError> for OnnxError {
+    fn from(error: ExportError) -> Self {
+        OnnxError::Export(error)
+    }
 }
 
 /// Why no network can be made of an ONNX model.
@@ -35,8 +70,11 @@ pub enum ImportError {
     OtherKind(&'static str),
     /// Bytes that are no message, or not this one.
     #[error("it is no whole ONNX model ({0}): export it again")]
-    Wire(#[from] WireError),
+    Wire(WireError),
     /// A model without what every model has, or over a limit.
+    ///
+    /// Hundreds of defects make models foreign or damaged. No caller handles them apart, so the reason is text here and in
+    /// [`Node`](Self::Node) and [`Tensor`](Self::Tensor).
     #[error("it is no ONNX model that can be read: {0}")]
     Model(String),
     /// A graph that leaves the size of images open.
@@ -69,4 +107,10 @@ pub enum ImportError {
     /// Layers that do not make a network.
     #[error(transparent)]
     Network(#[from] NetworkError),
+}
+
+impl From<WireError> for ImportError {
+    fn from(error: WireError) -> Self {
+        ImportError::Wire(error)
+    }
 }

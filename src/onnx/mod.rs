@@ -49,7 +49,7 @@ mod error;
 mod export;
 mod import;
 
-pub use error::{ImportError, OnnxError};
+pub use error::{ExportError, ImportError, OnnxError};
 pub use export::{ExportOptions, Layout, Output, encode, export};
 pub use import::{ImportOptions, Imported, decode, import};
 

@@ -5,6 +5,7 @@ use std::io;
 
 /// How a TFRecord file's bytes are compressed, all records together in one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Compression {
     /// Not at all.
     #[default]
@@ -28,8 +29,8 @@ impl fmt::Display for Compression {
 
 /// Compressed data that does not decompress.
 #[derive(Debug, thiserror::Error)]
-#[error("the {format} data is damaged: {source}")]
+#[error("the {format} data is damaged: {cause}")]
 pub(super) struct DecompressionFault {
     pub format: Compression,
-    pub source: io::Error,
+    pub cause: io::Error,
 }

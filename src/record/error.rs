@@ -105,7 +105,7 @@ pub enum RecordDefect {
         got: u64,
     },
     /// A record is longer than [`ReaderOptions::max_record_bytes`](super::ReaderOptions::max_record_bytes).
-    #[error("the record has {length} bytes, over the limit of {limit}: raise `max_record_bytes` to read it")]
+    #[error("the record has {length} bytes, over the limit of {limit} for one record")]
     TooLong {
         /// The payload's length by its (undamaged) header.
         length: u64,
@@ -113,15 +113,15 @@ pub enum RecordDefect {
         limit: u64,
     },
     /// The compressed stream around the record is damaged or ends early.
-    #[error("the {format} data is damaged: {source}")]
+    #[error("the {format} data is damaged: {cause}")]
     Decompression {
         /// The stream's format.
         format: Compression,
         /// What the decoder says.
-        source: io::Error,
+        cause: io::Error,
     },
-    /// The file is not the one that was indexed.
-    #[error("the file has changed since it was indexed ({what} was {indexed}, is {found}): index it again")]
+    /// The file is not the one that was [indexed](super::ShardIndex::open); indexed again it can be read.
+    #[error("the file has changed since it was opened ({what} was {indexed}, is {found})")]
     Changed {
         /// What differs, such as `its length in bytes`.
         what: &'static str,
@@ -132,7 +132,7 @@ pub enum RecordDefect {
     },
     /// Reading failed.
     #[error("cannot read: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
 }
 
 impl RecordDefect {
@@ -146,7 +146,7 @@ impl RecordDefect {
 impl From<io::Error> for RecordDefect {
     fn from(error: io::Error) -> Self {
         match error.downcast::<DecompressionFault>() {
-            Ok(DecompressionFault { format, source }) => RecordDefect::Decompression { format, source },
+            Ok(DecompressionFault { format, cause }) => RecordDefect::Decompression { format, cause },
             Err(error) => RecordDefect::Io(error),
         }
     }
@@ -185,7 +185,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// An error of reading records. Its message is whole, causes included.
+/// An error of reading records.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
@@ -200,7 +200,6 @@ pub enum RecordError {
         /// What can't be read because of it.
         lost: Lost,
         /// What is wrong with it.
-        #[source]
         defect: Box<RecordDefect>,
     },
     /// A record's payload is not the example that was wanted.
@@ -209,7 +208,6 @@ pub enum RecordError {
         /// The record.
         at: Box<RecordLocation>,
         /// What is wrong with its payload.
-        #[source]
         error: Box<ExampleError>,
     },
     /// A record number beyond the end of the index.
@@ -220,11 +218,12 @@ pub enum RecordError {
         /// How many records the index has.
         records: usize,
     },
-    /// The records of a compressed file that were passed over exceed what may be kept of them.
+    /// The records of a compressed file that were passed over exceed what may be kept of them: less is passed over under a
+    /// smaller [`Shuffle::Buffer`](crate::data::Shuffle::Buffer), and
+    /// [`LoaderOptions::stash_bytes`](crate::data::LoaderOptions::stash_bytes) allows for more.
     #[error(
         "{at}: this {} file can only be read in order, and the records passed over on the way to this one \
-         exceed the {limit} bytes set aside for them: use a smaller shuffle buffer, set more aside, or \
-         store the records uncompressed",
+         exceed the {limit} bytes set aside for them: decompress the shards first",
         at.compression
     )]
     StashFull {

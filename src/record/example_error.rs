@@ -9,7 +9,7 @@ use crate::proto::wire::WireError;
 pub enum ExampleError {
     /// The payload is not a `tf.train.Example`.
     #[error("the payload is no tf.train.Example: {0}")]
-    Decode(#[from] WireError),
+    Decode(WireError),
     /// A feature that must be there is not.
     #[error("there is no feature {key:?}: the record has {}", listed(present, *more))]
     Missing {
@@ -38,6 +38,12 @@ pub enum ExampleError {
         /// The number of values found.
         got: usize,
     },
+}
+
+impl From<WireError> for ExampleError {
+    fn from(error: WireError) -> Self {
+        ExampleError::Decode(error)
+    }
 }
 
 fn listed(keys: &[String], more: usize) -> String {

@@ -103,13 +103,13 @@ fn read_zlib<R: BufRead>(decoder: &mut ZlibDecoder<R>, buffer: &mut [u8]) -> io:
 }
 
 /// Tells the decoder's complaints about the data, which have these kinds, from failures to read it.
-fn fault(format: Compression, source: io::Error) -> io::Error {
+fn fault(format: Compression, cause: io::Error) -> io::Error {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    match source.kind() {
+    match cause.kind() {
         InvalidData | InvalidInput | UnexpectedEof => {
-            io::Error::new(InvalidData, DecompressionFault { format, source })
+            io::Error::new(InvalidData, DecompressionFault { format, cause })
         }
-        _ => source,
+        _ => cause,
     }
 }
 

@@ -16,9 +16,9 @@ pub enum TrainError {
     /// A callback failed, such as one that saves.
     #[error(transparent)]
     Callback(Box<dyn std::error::Error + Send + Sync>),
-    /// Options that make no sense.
+    /// Options that make no sense, here or where training goes on.
     #[error("training can't begin: {0}")]
-    Options(String),
+    Options(TrainOptionsError),
     /// Training that would go on with other data.
     #[error(
         "the {part} data are not those that training began with: {difference}; resume with the same shards"
@@ -39,4 +39,47 @@ pub enum TrainError {
         /// Batches of an epoch.
         batches: usize,
     },
+}
+
+impl From<TrainOptionsError> for TrainError {
+    fn from(error: TrainOptionsError) -> Self {
+        TrainError::Options(error)
+    }
+}
+
+/// Options that training can't begin with.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainOptionsError {
+    /// A decay of [`TrainOptions::average`](super::TrainOptions::average) outside [0, 1).
+    #[error("the decay of the average must be at least 0 and under 1, got {0}")]
+    AverageDecay(f32),
+    /// A [`TrainOptions::evaluate_every`](super::TrainOptions::evaluate_every) of 0.
+    #[error("the epochs from one evaluation to the next must be at least 1, got 0")]
+    EvaluateEvery,
+    /// A [`Stage`](super::Stage) that begins outside of training.
+    #[error("a stage must begin after a share of training from 0 to 1, got {0}")]
+    StageStart(f64),
+    /// A [`Stage`](super::Stage) that does not begin after the one before it.
+    #[error("the stages must begin one after the other, but one from {from} on follows one from {before} on")]
+    StageOrder {
+        /// The share of training after which the stage before it begins.
+        before: f64,
+        /// The share of training after which it begins itself.
+        from: f64,
+    },
+    /// [`Trainer::with_average`](super::Trainer::with_average) was given the weights of another network.
+    #[error("the average of the weights is that of another network")]
+    OtherAverage,
+    /// Training began under a [`TrainOptions::budget`](super::TrainOptions::budget), and is to go on without one.
+    #[error("it began under a budget of time, and needs one to go on")]
+    NoBudget,
+    /// Training began without a [`TrainOptions::budget`](super::TrainOptions::budget), and is to go on under one.
+    #[error("it began without a budget of time, and can't go on under one")]
+    NewBudget,
+    /// Photos to evaluate on that are [mixed](crate::data::LoaderOptions::mix): what is of two classes can't be classified right.
+    #[error(
+        "the photos to evaluate on are mixed with each other: open them with LoaderOptions::for_evaluation"
+    )]
+    MixedEvaluation,
 }

@@ -21,7 +21,7 @@ mod time;
 mod trainer;
 
 pub use callback::{Callback, Ended, Flow, Moment};
-pub use error::TrainError;
+pub use error::{TrainError, TrainOptionsError};
 pub use options::{Stage, TimeBudget, TrainOptions};
 pub use progress::{Best, EpochRecord, Progress, Score};
 pub use time::Estimate;

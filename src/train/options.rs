@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::TrainError;
+use super::TrainOptionsError;
 use crate::optim::{ReduceOnPlateau, Schedule};
 
 /// How long to train and how the learning rate moves.
@@ -102,19 +102,20 @@ impl TrainOptions {
         if shares > 0.0 { pixels / shares } else { (last * last) as f64 }
     }
 
-    pub(super) fn check(&self) -> Result<(), TrainError> {
-        let defect = if self.average.is_some_and(|decay| !(0.0..1.0).contains(&decay)) {
-            format!("the decay of the average must be at least 0 and under 1, got {:?}", self.average)
-        } else if self.evaluate_every == 0 {
-            "evaluate_every must be at least 1, got 0".into()
-        } else if !self.stages.iter().all(|stage| (0.0..=1.0).contains(&stage.from)) {
-            format!("a stage must begin after a share of training from 0 to 1, got {:?}", self.stages)
-        } else if !self.stages.is_sorted_by(|a, b| a.from < b.from) {
-            format!("the stages must begin one after the other, got {:?}", self.stages)
-        } else {
-            return Ok(());
-        };
-        Err(TrainError::Options(defect))
+    pub(super) fn check(&self) -> Result<(), TrainOptionsError> {
+        if let Some(decay) = self.average.filter(|decay| !(0.0..1.0).contains(decay)) {
+            return Err(TrainOptionsError::AverageDecay(decay));
+        }
+        if self.evaluate_every == 0 {
+            return Err(TrainOptionsError::EvaluateEvery);
+        }
+        if let Some(stage) = self.stages.iter().find(|stage| !(0.0..=1.0).contains(&stage.from)) {
+            return Err(TrainOptionsError::StageStart(stage.from));
+        }
+        match self.stages.windows(2).find(|pair| pair[0].from >= pair[1].from) {
+            Some(pair) => Err(TrainOptionsError::StageOrder { before: pair[0].from, from: pair[1].from }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -138,6 +139,6 @@ mod tests {
         assert_eq!(options(Vec::new()).mean_pixels(0.3, 64), 64.0 * 64.0);
         two.check().unwrap();
         let error = options(vec![stage(0.5, 48), stage(0.5, 56)]).check().unwrap_err();
-        assert!(error.to_string().contains("the stages must begin one after the other"), "{error}");
+        assert_eq!(error, TrainOptionsError::StageOrder { before: 0.5, from: 0.5 });
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::callback::{Callback, Ended, Flow, Moment};
 use super::pace::Pace;
-use super::{Estimate, Progress, TrainError, TrainOptions};
+use super::{Estimate, Progress, TrainError, TrainOptions, TrainOptionsError};
 use crate::data::{Batch, Loader};
 use crate::metrics::Evaluation;
 use crate::network::{Network, NetworkError};
@@ -143,8 +143,7 @@ impl Trainer {
         if self.options.average.is_none() {
             self.average = None;
         } else if self.average.get_or_insert_with(|| network.clone()).spec() != network.spec() {
-            let reason = "the average of the weights is that of another network".to_owned();
-            return Err(TrainError::Options(reason));
+            return Err(TrainOptionsError::OtherAverage.into());
         }
         Ok(())
     }
@@ -156,12 +155,8 @@ impl Trainer {
             progress.pace = options.budget.map(|budget| Pace::first(budget.epochs.min(options.epochs)));
         }
         match (progress.pace.is_some(), options.budget.is_some()) {
-            (true, false) => {
-                Err(TrainError::Options("it began under a budget of time, and needs one to go on".into()))
-            }
-            (false, true) => Err(TrainError::Options(
-                "it began without a budget of time, and can't go on under one".into(),
-            )),
+            (true, false) => Err(TrainOptionsError::NoBudget.into()),
+            (false, true) => Err(TrainOptionsError::NewBudget.into()),
             _ => Ok(()),
         }
     }
@@ -349,9 +344,7 @@ pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation, TrainErr
 
 fn require_unmixed(data: &Loader) -> Result<(), TrainError> {
     match data.options().mix {
-        Some(_) => Err(TrainError::Options(
-            "the photos to evaluate on are mixed with each other: open them with LoaderOptions::for_evaluation".into(),
-        )),
+        Some(_) => Err(TrainOptionsError::MixedEvaluation.into()),
         None => Ok(()),
     }
 }

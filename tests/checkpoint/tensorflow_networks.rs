@@ -3,7 +3,7 @@
 use std::fs;
 
 use floret::checkpoint::tensorflow::{
-    Checkpoint, CheckpointWriter, Guess, NameMap, SlotOptimizer, guess_names, load_network,
+    Checkpoint, CheckpointWriter, Guess, NameMap, SlotOptimizer, TensorFlowError, guess_names, load_network,
     load_network_and_slots, save_network, save_network_and_slots,
 };
 use floret::network::Network;
@@ -98,7 +98,8 @@ fn maps_of_names_that_do_not_fit_are_refused() {
         let mut pairs: Vec<_> =
             same.iter().map(|(array, tensor)| (array.to_owned(), tensor.to_owned())).collect();
         change(&mut pairs);
-        message(NameMap::new(pairs).and_then(|names| load_network(&mut loaded, &checkpoint, &names)))
+        let names = NameMap::new(pairs).map_err(TensorFlowError::from);
+        message(names.and_then(|names| load_network(&mut loaded, &checkpoint, &names)))
     };
     let changes: [(Change, &str); 7] = [
         (|pairs| drop(pairs.remove(0)), "the map names no tensor for `conv2d_1/kernel`"),

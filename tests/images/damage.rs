@@ -101,7 +101,7 @@ fn a_size_over_the_limit_is_refused_before_anything_is_allocated() {
     assert_eq!(error, ImageError::TooLarge { width: 65_535, height: 65_535, max_pixels: 64_000_000 });
     assert_eq!(
         error.to_string(),
-        "image of 65535x65535 pixels is over the limit of 64000000 pixels; shrink it, or raise `max_pixels`"
+        "image of 65535x65535 pixels is over the limit of 64000000 pixels; shrink it"
     );
     let mut bytes = Fixtures::formats().bytes("png/rgb_8/file");
     bytes[16..24].copy_from_slice(&[0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF]);
@@ -187,8 +187,7 @@ fn damage_is_an_error_that_says_what_to_do() {
 
     let message = decode(&bytes[..bytes.len() - 40], &small()).unwrap_err().to_string();
     let wanted = format!(
-        "JPEG is cut off: the image data ends at byte {}, before the end of the image; fetch the file again, \
-         or decode what there is with `Truncated::Recover`",
+        "JPEG is cut off: the image data ends at byte {}, before the end of the image; fetch the file again",
         bytes.len() - 40
     );
     assert_eq!(message, wanted);

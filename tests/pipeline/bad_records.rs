@@ -79,7 +79,7 @@ fn skipped_records_are_counted_once_and_the_rest_is_served() {
             assert!(got.iter().all(|batch| !batch.labels.is_empty()));
             assert_eq!(got.iter().map(|batch| batch.labels.len()).sum::<usize>(), 6);
         }
-        let Skipped { count, errors } = loader.skipped();
+        let Skipped { count, errors, .. } = loader.skipped();
         assert_eq!((count, errors.len()), (6, 6));
         let messages = sorted(errors.iter().map(|error| error.to_string()).collect());
         for (message, (bad, reason)) in messages.iter().zip(&wanted) {
@@ -126,7 +126,7 @@ fn nothing_but_bad_records_is_an_error_in_each_epoch() {
         assert!(matches!(epoch.next(), Some(Err(BatchError::AllSkipped(25)))));
         assert!(epoch.next().is_none());
     }
-    let Skipped { count, errors } = loader.skipped();
+    let Skipped { count, errors, .. } = loader.skipped();
     assert_eq!((count, errors.len()), (25, 20), "all are counted, the first are kept");
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use floret::data::{Batch, BatchError, Loader, LoaderOptions, Mix, Shuffle};
+use floret::data::{Batch, BatchError, Loader, LoaderOptions, LoaderOptionsError, Mix, Shuffle};
 use floret::record::Compression;
 use ndarray::Axis;
 
@@ -96,9 +96,15 @@ fn mixing_depends_on_the_seed_the_epoch_and_the_place_alone() {
 fn mixing_that_makes_no_sense_is_refused() {
     let data = drawn(4, Compression::Plain);
     let alpha = |alpha| Mix { alpha, ..Mix::new(0.5, 0.5) };
-    for mix in [Mix::new(-0.1, 0.0), Mix::new(0.6, 0.6), Mix::new(f32::NAN, 0.0), alpha(0.0), alpha(f32::NAN)]
-    {
-        let error = Loader::open(&data.shards, LoaderOptions { mix: Some(mix), ..options() }).unwrap_err();
-        assert!(matches!(error, BatchError::Options(_)), "{error}");
+    let refused = |mix| {
+        let opened = Loader::open(&data.shards, LoaderOptions { mix: Some(mix), ..options() });
+        let Err(BatchError::Options(error)) = opened else { panic!("{opened:?}") };
+        error
+    };
+    for mix in [Mix::new(-0.1, 0.0), Mix::new(0.6, 0.6), Mix::new(f32::NAN, 0.0)] {
+        let error = refused(mix);
+        assert!(matches!(error, LoaderOptionsError::MixShares { .. }), "{error}");
     }
+    assert_eq!(refused(alpha(0.0)), LoaderOptionsError::MixAlpha(0.0));
+    assert!(matches!(refused(alpha(f32::NAN)), LoaderOptionsError::MixAlpha(_)));
 }

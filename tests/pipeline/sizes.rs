@@ -1,6 +1,6 @@
 //! Loaders at another size, or for evaluation, from one that is open.
 
-use floret::data::{BatchError, Loader, LoaderOptions, Mix, Preprocess};
+use floret::data::{BatchError, Loader, LoaderOptions, LoaderOptionsError, Mix, Preprocess};
 use floret::record::Compression;
 
 use super::{Drawn, SIZE, augmented, batches, drawn, options};
@@ -24,7 +24,7 @@ fn a_training_loader_serves_evaluation_without_decoding_anew_where_it_can() {
         wanted[0],
         "fitted to another size than the cached ones"
     );
-    assert!(matches!(evaluation(0), Err(BatchError::Options(_))));
+    assert!(matches!(evaluation(0), Err(BatchError::Options(LoaderOptionsError::ImageSize))));
     folder.close().unwrap();
     assert_eq!(batches(&evaluation(SIZE + 3).unwrap(), 0), wanted[1], "from the cache");
     assert!(evaluation(SIZE).unwrap().epoch(0).next().unwrap().is_err(), "nothing is cached");

@@ -131,7 +131,7 @@ fn records_passed_over_are_kept_within_the_budget() {
         let message = error.to_string();
         assert!(message.contains("record 7 at byte 322 of the decompressed data: "), "{message}");
         assert!(
-            message.contains("exceed the 100 bytes") && message.contains("smaller shuffle buffer"),
+            message.contains("exceed the 100 bytes") && message.contains("decompress the shards"),
             "{message}"
         );
         // What fits the budget is still there for the asking.
@@ -266,8 +266,8 @@ fn a_file_changed_since_it_was_indexed_is_an_error() {
             }
         };
         let longer = [before.clone(), before.clone()].concat();
-        all_fail(Some(longer), "has changed since it was indexed (its length in bytes was");
-        all_fail(Some(before[..before.len() - 1].to_vec()), "has changed since it was indexed");
+        all_fail(Some(longer), "has changed since it was opened (its length in bytes was");
+        all_fail(Some(before[..before.len() - 1].to_vec()), "has changed since it was opened");
         all_fail(
             Some(vec![0; before.len()]),
             if compression == Compression::Plain { "CRC" } else { "damaged" },

@@ -23,7 +23,10 @@ fn options_that_make_no_sense_are_refused() {
             "the decay of the average must be at least 0 and under 1",
         ),
         (TrainOptions { average: Some(f32::NAN), ..new() }, "the decay of the average"),
-        (TrainOptions { evaluate_every: 0, ..new() }, "evaluate_every must be at least 1"),
+        (
+            TrainOptions { evaluate_every: 0, ..new() },
+            "the epochs from one evaluation to the next must be at least 1",
+        ),
         (TrainOptions { stages: stage(SIZE + 5), ..new() }, "the source size (20) must not be under"),
         (TrainOptions { stages: stage(0), ..new() }, "the image size must be at least 1"),
         (TrainOptions { stages: vec![Stage { from: f64::NAN, image_size: 12 }], ..new() }, "from 0 to 1"),

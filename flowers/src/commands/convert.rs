@@ -11,7 +11,7 @@ use crate::args::{self, Threads};
 use crate::interrupt::Interrupt;
 use crate::photo_list::PhotoList;
 use crate::ui::{self, Progress, Unit, note, say};
-use crate::{Error, Result, messages};
+use crate::{Error, Result};
 
 /// Turn a folder of photos, one sub-folder a class, or a CSV list of photos into TFRecord shards.
 ///
@@ -153,7 +153,8 @@ fn print_report(report: &ConvertReport) {
     }
     if !report.bad.is_empty() {
         let files = ui::count(report.bad.len(), "file");
-        say!("\nleft out {files} that can't be used:{}", messages::bad_photos(&report.bad));
+        let lines: String = report.bad.iter().map(|bad| format!("\n  {bad}")).collect();
+        say!("\nleft out {files} that can't be used:{lines}");
     }
     if eval == 0 {
         say!(

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::folder::Folder;
 use crate::ui::{self, Progress, Unit, note, say};
-use crate::{Result, args, heat_map, messages};
+use crate::{Result, args, heat_map};
 
 /// Classify photos: the most probable classes of each, with probabilities.
 ///
@@ -171,13 +171,13 @@ impl Predictor {
                     Err(error @ ClassifyError::Photo(PhotoError::Image(ImageError::NotAnImage { .. })))
                         if !named =>
                     {
-                        note!("note: passed over {}: {}", ui::path(path), message(&error));
+                        note!("note: passed over {}: {error}", ui::path(path));
                         passed_over += 1;
                     }
                     Err(error) => {
-                        ui::error!("{}: {}", ui::path(path), message(&error));
+                        ui::error!("{}: {error}", ui::path(path));
                         if let Form::Json = self.form {
-                            Line::Fault { file: &path.to_string_lossy(), error: message(&error) }.print();
+                            Line::Fault { file: &path.to_string_lossy(), error: error.to_string() }.print();
                         }
                         bad += 1;
                     }
@@ -202,12 +202,5 @@ impl Predictor {
                 say!("{}: {}", ui::path(path), answers.collect::<Vec<_>>().join(", "));
             }
         }
-    }
-}
-
-fn message(error: &ClassifyError) -> String {
-    match error {
-        ClassifyError::Photo(error) => messages::photo(error),
-        _ => error.to_string(),
     }
 }

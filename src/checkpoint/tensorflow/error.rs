@@ -23,6 +23,8 @@ pub enum TensorFlowError {
         reason: String,
     },
     /// A file that is something else.
+    ///
+    /// Hundreds of defects make files foreign or damaged. No caller handles them apart, so the reason is text, here and below.
     #[error("{} is not the index of a TensorFlow checkpoint: {reason}", path.display())]
     WrongKind {
         /// The file.
@@ -84,9 +86,41 @@ pub enum TensorFlowError {
         /// Its shape.
         got: Vec<usize>,
     },
-    /// Names that do not fit the network, or each other.
-    #[error("{0}")]
-    Names(String),
+    /// A map of names that does not fit the network, or itself.
+    #[error(transparent)]
+    Names(#[from] NamesError),
+    /// A file that is no map of names.
+    #[error("{}: {reason}", path.display())]
+    NamesFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// Tensors that are not plainly those of the network's arrays.
+    #[error(
+        "it is not plain which tensors of {} the network's arrays are ({}): give a map of names",
+        path.display(), reasons.join("; ")
+    )]
+    Ambiguous {
+        /// The checkpoint's index.
+        path: PathBuf,
+        /// What each way of finding them lacks.
+        reasons: Vec<String>,
+    },
+    /// An optimizer's memory that can't be saved or loaded.
+    #[error(transparent)]
+    Slots(#[from] SlotsError),
+    /// A tensor of another number of values than its shape has.
+    #[error("the tensor `{}` of the shape {shape:?} is given {values} values", name.escape_debug())]
+    Values {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The values given.
+        values: usize,
+    },
     /// Names or values that no checkpoint can hold.
     #[error("{} can't be written: {reason}", path.display())]
     Unwritable {
@@ -98,6 +132,72 @@ pub enum TensorFlowError {
     /// A network that can't take the values.
     #[error(transparent)]
     Network(#[from] Box<NetworkError>),
+}
+
+/// What is wrong with a [`NameMap`](super::NameMap).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NamesError {
+    /// An array or a tensor without a name.
+    #[error("a map of names holds an empty one")]
+    Empty,
+    /// An array or a tensor that is named twice.
+    #[error("the map of names has `{}` twice", .0.escape_debug())]
+    Twice(String),
+    /// Names of no array.
+    #[error("the map names {}, but the network has {}", listed(unknown), listed(arrays))]
+    Unknown {
+        /// The names.
+        unknown: Vec<String>,
+        /// The network's arrays.
+        arrays: Vec<String>,
+    },
+    /// Arrays that have no tensor.
+    #[error("the map names no tensor for {}", listed(.0))]
+    Missing(Vec<String>),
+}
+
+/// Why an optimizer's memory can't be saved or loaded.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SlotsError {
+    /// A learning rate by which momentum can't be converted: floret's is multiplied by it, TensorFlow's is not.
+    #[error("momentum can't be converted at the learning rate {0}")]
+    LearningRate(f32),
+    /// An optimizer without momentum.
+    #[error("plain gradient descent has no momentum to save or to load")]
+    NoMomentum,
+    /// The memory of another network's optimizer.
+    #[error("the optimizer has {values} values for the network's {weights} weights")]
+    Length {
+        /// The optimizer's values.
+        values: usize,
+        /// The network's weights.
+        weights: usize,
+    },
+    /// A slot of another shape than its variable.
+    #[error("the slot `{}` has the shape {slot:?}, its variable {variable:?}", name.escape_debug())]
+    Shape {
+        /// The slot.
+        name: String,
+        /// Its shape.
+        slot: Vec<usize>,
+        /// Its variable's.
+        variable: Vec<usize>,
+    },
+}
+
+/// How many names an error lists.
+const LISTED_NAMES: usize = 40;
+
+/// Names in a line, the first of many.
+fn listed(names: &[String]) -> String {
+    let first = names.iter().take(LISTED_NAMES).map(|name| format!("`{}`", name.escape_debug()));
+    let listed = first.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED_NAMES) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
 }
 
 impl TensorFlowError {

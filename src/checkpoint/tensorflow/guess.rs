@@ -53,11 +53,7 @@ pub fn guess_names(network: &Network, checkpoint: &Checkpoint) -> Result<(NameMa
             Err(reason) => reasons.push(reason),
         }
     }
-    Err(TensorFlowError::Names(format!(
-        "it is not plain which tensors of {} the network's arrays are ({}): give a map of names",
-        checkpoint.index_path().display(),
-        reasons.join("; ")
-    )))
+    Err(TensorFlowError::Ambiguous { path: checkpoint.index_path().into(), reasons })
 }
 
 type Found = Result<(Vec<(String, String)>, Guess), String>;

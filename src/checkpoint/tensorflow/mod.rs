@@ -72,7 +72,7 @@ mod tensor;
 mod write;
 
 pub use data_type::DataType;
-pub use error::TensorFlowError;
+pub use error::{NamesError, SlotsError, TensorFlowError};
 pub use guess::{Guess, guess_names};
 pub use index::TensorInfo;
 pub use names::NameMap;

@@ -4,16 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
-use super::TensorFlowError;
+use super::{NamesError, TensorFlowError};
 use crate::files::{FileError, open_regular};
 use crate::network::Network;
 use crate::nn::Param;
 
 /// The longest map that is read: tens of thousands of lines.
 const MAX_BYTES: u64 = 4 << 20;
-
-/// How many names an error lists.
-const LISTED_NAMES: usize = 40;
 
 /// For each array of a network the name of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,18 +24,16 @@ impl NameMap {
     ///
     /// # Errors
     /// An array or a tensor that is named twice, or an empty name.
-    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, TensorFlowError> {
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, NamesError> {
         let pairs: Vec<_> = pairs.into_iter().collect();
         let (mut arrays, mut tensors) = (BTreeSet::new(), BTreeSet::new());
         for (array, tensor) in &pairs {
-            let fault = |reason| Err(TensorFlowError::Names(reason));
             if array.is_empty() || tensor.is_empty() {
-                return fault("a map of names holds an empty one".into());
+                return Err(NamesError::Empty);
             }
             for (name, seen) in [(array, &mut arrays), (tensor, &mut tensors)] {
                 if !seen.insert(name) {
-                    let name = name.escape_debug();
-                    return fault(format!("the map of names has `{name}` twice"));
+                    return Err(NamesError::Twice(name.clone()));
                 }
             }
         }
@@ -69,7 +64,7 @@ impl NameMap {
     /// A file that can't be read or is not UTF-8; a line of another form; a name that comes twice.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TensorFlowError> {
         let path = path.as_ref();
-        let fault = |reason: String| TensorFlowError::Names(format!("{}: {reason}", path.display()));
+        let fault = |reason: String| TensorFlowError::NamesFile { path: path.into(), reason };
         let (file, _) = open_regular(path)?;
         let mut bytes = Vec::new();
         file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| FileError::new(path, "read", e))?;
@@ -107,37 +102,25 @@ impl NameMap {
     ///
     /// # Errors
     /// An array that has none, and names of no array.
-    pub(super) fn of<'a>(&'a self, network: &'a Network) -> Result<Vec<(&'a str, &'a str)>, TensorFlowError> {
+    pub(super) fn of<'a>(&'a self, network: &'a Network) -> Result<Vec<(&'a str, &'a str)>, NamesError> {
         let mut tensors: BTreeMap<&str, &str> = self.iter().collect();
         let arrays: Vec<&str> = network.arrays().map(|(param, _)| param.name.as_str()).collect();
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for array in &arrays {
             match tensors.remove(array) {
                 Some(tensor) => found.push((*array, tensor)),
-                None => missing.push(*array),
+                None => missing.push((*array).to_owned()),
             }
         }
-        let unknown: Vec<_> = tensors.into_keys().collect();
+        let unknown: Vec<_> = tensors.into_keys().map(String::from).collect();
         if !unknown.is_empty() {
-            let (unknown, arrays) = (listed(&unknown), listed(&arrays));
-            let reason = format!("the map names {unknown}, but the network has {arrays}");
-            return Err(TensorFlowError::Names(reason));
+            let arrays = arrays.into_iter().map(String::from).collect();
+            return Err(NamesError::Unknown { unknown, arrays });
         }
         if !missing.is_empty() {
-            let reason = format!("the map names no tensor for {}", listed(&missing));
-            return Err(TensorFlowError::Names(reason));
+            return Err(NamesError::Missing(missing));
         }
         Ok(found)
-    }
-}
-
-/// Names in a line, the first of many.
-fn listed(names: &[&str]) -> String {
-    let first = names.iter().take(LISTED_NAMES).map(|name| format!("`{}`", name.escape_debug()));
-    let listed = first.collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(LISTED_NAMES) {
-        0 => listed,
-        more => format!("{listed} and {more} more"),
     }
 }
 

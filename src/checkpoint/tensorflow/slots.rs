@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ndarray::ArrayD;
 
 use super::network::{begin_network, keys, read_arrays, set_arrays};
-use super::{Checkpoint, CheckpointWriter, NameMap, TensorFlowError};
+use super::{Checkpoint, CheckpointWriter, NameMap, SlotsError, TensorFlowError};
 use crate::network::Network;
 use crate::optim::{Adam, Optimizer, Sgd};
 
@@ -51,7 +51,7 @@ impl SlotOptimizer<'_> {
     }
 
     /// What TensorFlow's values are multiplied by to be floret's.
-    fn factor(&self) -> Result<f32, TensorFlowError> {
+    fn factor(&self) -> Result<f32, SlotsError> {
         let rate = match self {
             SlotOptimizer::Momentum(sgd) => sgd.learning_rate(),
             SlotOptimizer::Adam(_) => return Ok(1.0),
@@ -59,7 +59,7 @@ impl SlotOptimizer<'_> {
         if rate > 0.0 && rate.is_finite() {
             return Ok(-rate);
         }
-        Err(TensorFlowError::Names(format!("momentum can't be converted at the learning rate {rate}")))
+        Err(SlotsError::LearningRate(rate))
     }
 }
 
@@ -87,8 +87,7 @@ pub fn save_network_and_slots(
             values.resize(len, 0.0);
         }
         if values.len() != len {
-            let reason = format!("the optimizer has {} values for the network's {len} weights", values.len());
-            return Err(TensorFlowError::Names(reason));
+            return Err(SlotsError::Length { values: values.len(), weights: len }.into());
         }
         values.iter_mut().for_each(|value| *value /= factor);
         write_slot(&mut writer, &tensors, end, &values)?;
@@ -158,9 +157,8 @@ pub fn load_network_and_slots(
 fn read_slot(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<ArrayD<f32>, TensorFlowError> {
     let info = checkpoint.info(name)?;
     if info.shape != shape {
-        let name = name.escape_debug();
-        let reason = format!("the slot `{name}` has the shape {:?}, its variable {shape:?}", info.shape);
-        return Err(TensorFlowError::Names(reason));
+        let (slot, variable) = (info.shape.clone(), shape.to_vec());
+        return Err(SlotsError::Shape { name: name.to_owned(), slot, variable }.into());
     }
     checkpoint.read(name)?.to_f32()
 }
@@ -179,11 +177,8 @@ fn adam_steps(checkpoint: &Checkpoint, betas: [f32; 2]) -> Result<u64, TensorFlo
     Ok(steps as u64)
 }
 
-fn check_slots(found: usize, ends: &[&str]) -> Result<(), TensorFlowError> {
-    if found == ends.len() {
-        return Ok(());
-    }
-    Err(TensorFlowError::Names("plain gradient descent has no momentum to save or to load".into()))
+fn check_slots(found: usize, ends: &[&str]) -> Result<(), SlotsError> {
+    if found == ends.len() { Ok(()) } else { Err(SlotsError::NoMomentum) }
 }
 
 /// Tensor and shape of each weight, in the order of the optimizer's values.

@@ -90,9 +90,7 @@ impl Tensor {
         bytes: Vec<u8>,
     ) -> Result<Self, TensorFlowError> {
         if count(shape) != Some(values as u64) {
-            let name = name.escape_debug();
-            let reason = format!("the tensor `{name}` of the shape {shape:?} is given {values} values");
-            return Err(TensorFlowError::Names(reason));
+            return Err(TensorFlowError::Values { name, shape: shape.to_vec(), values });
         }
         Ok(Self { name, dtype, shape: shape.to_vec(), bytes })
     }

@@ -1,18 +1,19 @@
 //! What can keep a folder of photos from becoming shards.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::data::BatchError;
+use crate::data::classes::is_control;
+use crate::data::{BatchError, ClassNamesError};
 use crate::files::{FileError, HoldError};
 use crate::image::PhotoError;
 
-/// How many files an error lists.
+/// How many classes an error names.
 const LISTED: usize = 20;
 
 /// A file or folder among the photos that can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {fault}", path.display())]
+#[error("{}: {fault}", in_a_line(path))]
+#[non_exhaustive]
 pub struct BadPhoto {
     /// Where it is.
     pub path: PathBuf,
@@ -52,8 +53,17 @@ pub enum ConvertError {
     #[error(transparent)]
     Labels(BatchError),
     /// Options that make no sense.
-    #[error("{0}")]
-    Options(String),
+    #[error(transparent)]
+    Options(#[from] ConvertOptionsError),
+    /// Classes of a list that `labels.txt` can't hold.
+    #[error("the list of classes can't be used: {0}")]
+    ListedClasses(ClassNamesError),
+    /// A list of photos of a single class: there is nothing to tell apart.
+    #[error("the list has only the class `{class}`: a classifier needs at least two")]
+    OneListedClass {
+        /// The class.
+        class: String,
+    },
     /// A folder without class folders.
     #[error(
         "{0} has no class folders: put the photos of each class into a folder of its name, such as {0}/roses",
@@ -157,11 +167,23 @@ pub enum ConvertError {
         files: Vec<PathBuf>,
     },
     /// A photo that is not what it was when it was checked.
-    #[error("{} changed while the photos were converted: start again", .0.display())]
+    #[error("{} changed while the photos were converted: start again", in_a_line(.0))]
     Changed(PathBuf),
     /// A conversion that its progress broke off.
     #[error("the conversion was broken off, and nothing was written: start again")]
     Interrupted,
+}
+
+/// Options that photos can't be converted with.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConvertOptionsError {
+    /// [`ConvertOptions::shards`](super::ConvertOptions::shards) of 0.
+    #[error("the number of shards must be at least 1, got 0")]
+    Shards,
+    /// A [`ConvertOptions::eval_fraction`](super::ConvertOptions::eval_fraction) that leaves nothing to train on, or is no share.
+    #[error("the evaluation fraction must be at least 0 and under 1, got {0}")]
+    EvalFraction(f64),
 }
 
 fn named(classes: &[String]) -> String {
@@ -175,16 +197,16 @@ fn some_classes(said: &str, classes: &[String]) -> String {
     if classes.is_empty() { String::new() } else { format!("{said}{}", named(classes)) }
 }
 
-/// `: ` and the first files, a line each.
+/// `:` and the files, a line each.
 fn listed(bad: &[BadPhoto]) -> String {
-    let mut text = String::new();
-    for photo in bad.iter().take(LISTED) {
-        write!(text, "\n  {photo}").expect("writing to a string");
-    }
-    if bad.len() > LISTED {
-        write!(text, "\n  and {} more", bad.len() - LISTED).expect("writing to a string");
-    }
-    if text.is_empty() { text } else { format!(":{text}") }
+    let lines: String = bad.iter().map(|photo| format!("\n  {photo}")).collect();
+    if lines.is_empty() { lines } else { format!(":{lines}") }
+}
+
+/// A path in one line, whatever the names of the photos' files hold.
+fn in_a_line(path: &Path) -> String {
+    let escape = |c: char| if is_control(c) { c.escape_default().to_string() } else { c.to_string() };
+    path.to_string_lossy().chars().map(escape).collect()
 }
 
 /// The first file's name, and how many there are besides.

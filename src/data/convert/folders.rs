@@ -22,6 +22,7 @@ use crate::image::{PhotoError, is_photo};
 
 /// Which folders are classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ClassFolders {
     /// Those that lie in the folder of photos; what lies in folders in them is theirs.
     #[default]

@@ -26,13 +26,9 @@ pub struct ListedPhoto {
 /// The files of a list; a file that is listed again is set aside.
 pub(super) fn found(classes: ClassNames, photos: Vec<ListedPhoto>) -> Result<FoundFiles, ConvertError> {
     let classes = Vec::from(classes);
-    if let Some(defect) = classes::defect(&classes) {
-        return Err(ConvertError::Options(format!("the list of classes can't be used: {defect}")));
-    }
+    classes::check(&classes).map_err(ConvertError::ListedClasses)?;
     if let [class] = &classes[..] {
-        return Err(ConvertError::Options(format!(
-            "the list has only the class `{class}`: a classifier needs at least two"
-        )));
+        return Err(ConvertError::OneListedClass { class: class.clone() });
     }
     let mut found = FoundFiles { classes, ..FoundFiles::default() };
     let mut seen = HashSet::with_capacity(photos.len());

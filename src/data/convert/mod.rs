@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use error::{BadPhoto, ConvertError, PhotoFault};
+pub use error::{BadPhoto, ConvertError, ConvertOptionsError, PhotoFault};
 pub use folders::ClassFolders;
 use folders::FoundFiles;
 pub use list::ListedPhoto;
@@ -128,6 +128,7 @@ pub struct PlannedPhoto<'a> {
 
 /// What was written.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ConvertReport {
     /// The classes, in the order of their labels.
     pub classes: ClassNames,
@@ -276,14 +277,12 @@ impl Conversion {
     }
 }
 
-fn check_options(options: &ConvertOptions) -> Result<(), ConvertError> {
+fn check_options(options: &ConvertOptions) -> Result<(), ConvertOptionsError> {
     if options.shards == 0 {
-        return Err(ConvertError::Options("the number of shards must be at least 1, got 0".into()));
+        return Err(ConvertOptionsError::Shards);
     }
     if !(0.0..1.0).contains(&options.eval_fraction) {
-        let got = options.eval_fraction;
-        let reason = format!("the evaluation fraction must be at least 0 and under 1, got {got}");
-        return Err(ConvertError::Options(reason));
+        return Err(ConvertOptionsError::EvalFraction(options.eval_fraction));
     }
     Ok(())
 }

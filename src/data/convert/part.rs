@@ -2,6 +2,7 @@
 
 /// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Part {
     /// What the network learns from: shards `train-*`.
     Train,

@@ -121,7 +121,7 @@ impl Target {
         let mut text = String::new();
         let file = match open_regular(&marker) {
             Ok((file, _)) => file,
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) if error.cause.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
             Err(error) => return Err(error),
         };
         match file.take(MAX_MARKER_BYTES).read_to_string(&mut text) {

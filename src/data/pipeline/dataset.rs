@@ -9,6 +9,7 @@ use crate::record::{RecordLocation, ShardIndex};
 
 /// Bad records left out, and damaged shards read only up to the damage.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Skipped {
     /// How many so far, each counted once however many epochs met it.
     pub count: usize,

@@ -8,7 +8,7 @@ use super::dataset::{Dataset, Skipped};
 use super::epoch::Epoch;
 use super::order::order;
 use super::{Fingerprint, LoaderOptions, OnBadRecord, Preprocess};
-use crate::data::BatchError;
+use crate::data::{BatchError, LoaderOptionsError};
 use crate::record::{ImageExample, RecordFetcher, RecordLocation, ShardIndex};
 
 /// Shards of image examples, served as batches, epoch by epoch.
@@ -42,9 +42,7 @@ impl Loader {
     /// A shard that can't be opened, or whose framing is damaged (with [`OnBadRecord::Skip`] all records that are whole are
     /// used); no record at all; options that make no sense.
     pub fn open(shards: &[PathBuf], options: LoaderOptions) -> Result<Self, BatchError> {
-        if let Some(defect) = options.defect() {
-            return Err(BatchError::Options(defect));
-        }
+        options.check()?;
         let (index, damages) = match options.on_bad_record {
             OnBadRecord::Error => (ShardIndex::open(shards, &options.reader)?, Vec::new()),
             OnBadRecord::Skip => ShardIndex::open_skipping_damage(shards, &options.reader)?,
@@ -53,11 +51,8 @@ impl Loader {
             return Err(BatchError::Empty(shards.to_vec()));
         }
         if options.drop_last && index.len() < options.batch_size {
-            return Err(BatchError::Options(format!(
-                "the {} records are less than one batch of {}, and short batches are dropped: nothing is left",
-                index.len(),
-                options.batch_size
-            )));
+            let (records, batch_size) = (index.len(), options.batch_size);
+            return Err(LoaderOptionsError::NoFullBatch { records, batch_size }.into());
         }
         let mut skipped = Skipped::default();
         damages.into_iter().for_each(|damage| skipped.add(damage.into()));
@@ -73,9 +68,7 @@ impl Loader {
     pub fn at_size(&self, image_size: usize) -> Result<Self, BatchError> {
         let mut options = self.options().clone();
         if options.augment.is_none() && image_size != options.preprocess.image_size {
-            return Err(BatchError::Options(format!(
-                "images of another size ({image_size}) can only be made with augmentation"
-            )));
+            return Err(LoaderOptionsError::OtherSize(image_size).into());
         }
         options.preprocess.image_size = image_size;
         self.with(options, Arc::clone(&self.dataset.cache))
@@ -100,9 +93,7 @@ impl Loader {
 
     /// The same shards, served in another way.
     fn with(&self, options: LoaderOptions, cache: Arc<Cache>) -> Result<Self, BatchError> {
-        if let Some(defect) = options.defect() {
-            return Err(BatchError::Options(defect));
-        }
+        options.check()?;
         Ok(Self { dataset: Arc::new(self.dataset.with(options, cache)) })
     }
 

@@ -7,6 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 
+use crate::data::LoaderOptionsError;
+
 /// How many of the examples of a batch are mixed with another one of it, and how. Images and targets are mixed alike, so the
 /// network learns to answer between the classes, and rarely sees the same image twice.
 ///
@@ -32,16 +34,14 @@ impl Mix {
         Self { mixup, cutmix, alpha: 0.4 }
     }
 
-    /// Why these settings make no sense, if so.
-    pub(super) fn defect(&self) -> Option<String> {
+    /// Fails if these settings make no sense.
+    pub(super) fn check(&self) -> Result<(), LoaderOptionsError> {
         let Self { mixup, cutmix, alpha } = *self;
         let share = |share: f32| (0.0..=1.0).contains(&share);
         if !share(mixup) || !share(cutmix) || !share(mixup + cutmix) {
-            return Some(format!(
-                "the shares of mixup and cutmix must be from 0 to 1, and together not over 1, got {mixup} and {cutmix}"
-            ));
+            return Err(LoaderOptionsError::MixShares { mixup, cutmix });
         }
-        (!(alpha > 0.0 && alpha.is_finite())).then(|| format!("mixup's alpha must be over 0, got {alpha}"))
+        if alpha > 0.0 && alpha.is_finite() { Ok(()) } else { Err(LoaderOptionsError::MixAlpha(alpha)) }
     }
 
     /// Mixes a batch (NHWC), and returns its targets (examples, classes).

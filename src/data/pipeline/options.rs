@@ -1,12 +1,14 @@
 //! How batches are made.
 
 use super::{Mix, Preprocess, Shuffle};
+use crate::data::LoaderOptionsError;
 use crate::image::{Augment, DecodeOptions};
 use crate::record::{DEFAULT_STASH_BYTES, ImageSchema, ReaderOptions};
 
 /// What to do with a record that is damaged, is no image example, has a label out of range, or whose photo can't be
 /// decoded. A file that is gone or can't be read is an error either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnBadRecord {
     /// End with an error that names it.
     #[default]
@@ -91,24 +93,22 @@ impl LoaderOptions {
         if self.augment.is_some() { self.source_size } else { self.preprocess.image_size }
     }
 
-    /// Why these options make no sense, if so.
-    pub(super) fn defect(&self) -> Option<String> {
-        let (size, source) = (self.preprocess.image_size, self.source_size);
+    /// Fails if these options make no sense.
+    pub(super) fn check(&self) -> Result<(), LoaderOptionsError> {
+        let (image_size, source_size) = (self.preprocess.image_size, self.source_size);
         if self.batch_size == 0 {
-            return Some("the batch size must be at least 1, got 0".into());
+            return Err(LoaderOptionsError::BatchSize);
         }
         if self.classes == 0 {
-            return Some("there must be at least 1 class, got 0".into());
+            return Err(LoaderOptionsError::Classes);
         }
-        if size == 0 {
-            return Some("the image size must be at least 1, got 0".into());
+        if image_size == 0 {
+            return Err(LoaderOptionsError::ImageSize);
         }
-        if self.augment.is_some() && source < size {
-            return Some(format!("the source size ({source}) must not be under the image size ({size})"));
+        if self.augment.is_some() && source_size < image_size {
+            return Err(LoaderOptionsError::SourceSize { source_size, image_size });
         }
-        if let Some(defect) = self.mix.and_then(|mix| mix.defect()) {
-            return Some(defect);
-        }
-        self.shuffle.defect()
+        self.mix.map_or(Ok(()), |mix| mix.check())?;
+        self.shuffle.check()
     }
 }

@@ -5,9 +5,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::data::LoaderOptionsError;
+
 /// How records are shuffled. Every epoch has another order, the same for the same seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Shuffle {
     /// As they stand in the shards.
     None,
@@ -27,15 +30,13 @@ pub enum Shuffle {
 }
 
 impl Shuffle {
-    /// Why these settings make no sense, if so.
-    pub(super) fn defect(&self) -> Option<String> {
+    /// Fails if these settings make no sense.
+    pub(super) fn check(&self) -> Result<(), LoaderOptionsError> {
         match *self {
             Shuffle::Buffer { capacity, min_after_dequeue } if capacity <= min_after_dequeue => {
-                Some(format!(
-                    "the shuffle buffer's capacity ({capacity}) must be larger than what must remain in it ({min_after_dequeue})"
-                ))
+                Err(LoaderOptionsError::ShuffleBuffer { capacity, min_after_dequeue })
             }
-            _ => None,
+            _ => Ok(()),
         }
     }
 }
@@ -112,7 +113,7 @@ mod tests {
         for (k, record) in order(&[1000], BUFFER, 1, 0).into_iter().enumerate() {
             assert!(record < k + 10, "{record} at {k}");
         }
-        assert!(Shuffle::Buffer { capacity: 5, min_after_dequeue: 5 }.defect().is_some());
+        assert!(Shuffle::Buffer { capacity: 5, min_after_dequeue: 5 }.check().is_err());
     }
 
     /// Where the first of 100 records ends up, over 4000 seeds: each tenth of the places 400 times, with a deviation of 19.

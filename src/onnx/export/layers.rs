@@ -7,7 +7,7 @@ use ndarray::{ArrayViewD, IxDyn};
 use super::graph::Graph;
 use crate::network::Network;
 use crate::nn::{BatchNorm, Conv2d, LayerSpec, NamedLayer, Residual, Shape};
-use crate::onnx::OnnxError;
+use crate::onnx::{ExportError, OnnxError};
 use floret_math::window::{Padding, Window};
 
 /// A value between two layers.
@@ -48,7 +48,7 @@ pub fn chain(
     for NamedLayer { name, layer } in layers {
         let shape = layer
             .output(value.shape)
-            .map_err(|error| OnnxError::Export(error.of(&format!("{prefix}{name}")).to_string()))?;
+            .map_err(|error| ExportError::Layer(error.of(&format!("{prefix}{name}"))))?;
         let mut writer = Writer { graph, arrays, path: format!("{prefix}{name}") };
         value = Value { name: writer.layer(layer, &value)?, shape };
     }

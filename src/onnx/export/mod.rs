@@ -11,7 +11,7 @@ use std::path::Path;
 use prost::Message;
 use serde::Serialize;
 
-use super::{OnnxError, PRODUCER, metadata};
+use super::{ExportError, OnnxError, PRODUCER, metadata};
 use crate::checkpoint::ModelInfo;
 use crate::files::write_atomically;
 use crate::loss::Loss;
@@ -109,15 +109,14 @@ pub fn encode(
     };
     let len = model.encoded_len();
     if len > MAX_BYTES {
-        let reason = format!("it takes {len} bytes, and ONNX files end at {MAX_BYTES}");
-        return Err(OnnxError::Export(reason));
+        return Err(ExportError::TooLong { bytes: len, limit: MAX_BYTES }.into());
     }
     Ok(model.encode_to_vec())
 }
 
 fn graph(network: &Network, options: &ExportOptions) -> Result<GraphProto, OnnxError> {
     let Shape::Image { height, width, channels } = network.input() else {
-        return Err(OnnxError::Export("its input is a vector, and images are wanted".into()));
+        return Err(ExportError::VectorInput.into());
     };
     let mut graph = Graph::new();
     let sizes = [Axis::Size(height), Axis::Size(width), Axis::Size(channels)];
@@ -169,6 +168,6 @@ fn metadata(network: &Network, info: Option<&ModelInfo>) -> Result<Vec<StringStr
 
 fn entry(key: &str, value: &impl Serialize) -> Result<StringStringEntryProto, OnnxError> {
     let value = serde_json::to_string(value)
-        .map_err(|error| OnnxError::Export(format!("`{key}` can't be written as JSON: {error}")))?;
+        .map_err(|error| ExportError::Metadata { key: key.into(), reason: error.to_string() })?;
     Ok(StringStringEntryProto { key: key.into(), value })
 }

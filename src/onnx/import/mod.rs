@@ -125,10 +125,9 @@ fn info(model: &Model<'_>, network: &Network) -> Result<Option<ModelInfo>, Impor
         return Ok(None);
     };
     let info = ModelInfo { classes, preprocess };
-    match info.defect(network) {
-        None => Ok(Some(info)),
-        Some(reason) => Err(ImportError::Model(format!("its metadata is not of its graph: {reason}"))),
-    }
+    info.check(network)
+        .map_err(|reason| ImportError::Model(format!("its metadata is not of its graph: {reason}")))?;
+    Ok(Some(info))
 }
 
 /// The metadata entry of this key, read as JSON.

@@ -131,7 +131,7 @@ impl Report {
         let mut tell = |defect: String| progress.above(|| say!("defect: {}", ui::escaped(&defect)));
         if let Err(error) = report.read(file, progress, &mut tell) {
             report.defects += 1;
-            tell(messages::record(&error));
+            tell(messages::message(&error));
         }
         report
     }
@@ -156,7 +156,7 @@ impl Report {
                     self.bytes += payload.len() as u64;
                     self.example(&payload).into_iter().map(|fault| format!("{at}: {fault}")).collect()
                 }
-                Err(error) if error.is_recoverable() => vec![messages::record(&error)],
+                Err(error) if error.is_recoverable() => vec![messages::message(&error)],
                 Err(error) => return Err(error),
             };
             self.defects += defects.len();
@@ -184,7 +184,7 @@ impl Report {
         *self.classes.entry((example.label, example.class_text.clone())).or_default() += 1;
         match read_header(&example.encoded) {
             Ok(header) => self.image(&example, header),
-            Err(error) => vec![messages::image(&error)],
+            Err(error) => vec![error.to_string()],
         }
     }
 
