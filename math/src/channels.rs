@@ -17,16 +17,25 @@ const FEW: usize = 32;
 /// Channels whose sums are in registers and the first cache at a time.
 const STRIP: usize = 64;
 
-/// For each channel `sum of (x - pivot)`, then for each `sum of (x - pivot)^2`, in one pass.
+/// Each channel's mean and (biased) variance, in one pass. Overwrites `mean` and `variance`.
 ///
-/// Mean and variance follow as `pivot + s / n` and `q / n - (s / n)^2`. The difference loses the digits by which
-/// `(pivot - mean)^2` is larger than the variance: none to speak of for a pivot within the values' spread, where a pivot of zero
-/// loses most for channels far from it.
-pub fn moments(x: &[f32], pivot: &[f32]) -> Vec<f64> {
+/// With `s = sum of (x - pivot)` and `q = sum of (x - pivot)^2` over n rows they are `pivot + s / n` and
+/// `q / n - (s / n)^2`. The difference loses the digits by which `(pivot - mean)^2` is larger than the variance: none to
+/// speak of for a pivot within the values' spread, where a pivot of zero loses most for channels far from it.
+pub fn moments(x: &[f32], pivot: &[f32], mean: &mut [f32], variance: &mut [f32]) {
     let channels = pivot.len();
+    let rows = x.len() / channels;
+    let n = rows as f64;
     two_sums(
-        x.len() / channels,
-        channels,
+        rows,
+        [mean, variance],
+        |channel, first, second| {
+            let shift = first / n;
+            let variance = second / n - shift * shift;
+            // Below zero by rounding alone; a NaN stays one.
+            let variance = if variance < 0.0 { 0.0 } else { variance };
+            [(f64::from(pivot[channel]) + shift) as f32, variance as f32]
+        },
         #[inline(always)]
         |row, first, a, b| {
             let n = a.len();
@@ -40,12 +49,13 @@ pub fn moments(x: &[f32], pivot: &[f32]) -> Vec<f64> {
     )
 }
 
-/// For each channel `sum of dy (x - mean)`, then for each `sum of dy`.
-pub fn gradient_sums(x: &[f32], dy: &[f32], mean: &[f32]) -> Vec<f64> {
+/// For each channel `centred = sum of dy (x - mean)` and `plain = sum of dy`. Overwrites `centred` and `plain`.
+pub fn gradient_sums(x: &[f32], dy: &[f32], mean: &[f32], centred: &mut [f32], plain: &mut [f32]) {
     let channels = mean.len();
     two_sums(
         x.len() / channels,
-        channels,
+        [centred, plain],
+        |_, centred, plain| [centred as f32, plain as f32],
         #[inline(always)]
         |row, first, a, b| {
             let (n, start) = (a.len(), row * channels + first);
@@ -58,46 +68,65 @@ pub fn gradient_sums(x: &[f32], dy: &[f32], mean: &[f32]) -> Vec<f64> {
     )
 }
 
-/// Two sums for each channel. `add(row, first, a, b)` adds what a row has to those of the channels from `first` on.
+/// Two sums over `rows` for each channel; `finish(channel, first, second)` makes of them what is written `to`.
+///
+/// `add(row, first, a, b)` adds what a row has to the sums of the channels from `first` on.
 fn two_sums(
     rows: usize,
-    channels: usize,
+    to: [&mut [f32]; 2],
+    finish: impl Fn(usize, f64, f64) -> [f32; 2] + Sync,
     add: impl Fn(usize, usize, &mut [f32], &mut [f32]) + Copy + Sync,
-) -> Vec<f64> {
-    let sums_of = |block: usize| {
-        let mut sums = vec![0.0; 2 * channels];
-        let of_block = block * ROWS..rows.min((block + 1) * ROWS);
-        dispatch!(|simd| add_block(simd, of_block, &mut sums, add));
-        sums
-    };
-    let blocks: Vec<Vec<f64>> = (0..rows.div_ceil(ROWS)).into_par_iter().map(sums_of).collect();
-    let mut total = vec![0.0; 2 * channels];
-    for sums in blocks {
-        total.iter_mut().zip(sums).for_each(|(t, s)| *t += s);
-    }
-    total
+) {
+    let [a, b] = to;
+    a.par_chunks_mut(STRIP).zip(b.par_chunks_mut(STRIP)).enumerate().for_each(|(strip, (a, b))| {
+        let first = strip * STRIP;
+        let sums = strip_sums(0..rows, &|rows| {
+            let mut sums = [[0.0; STRIP]; 2];
+            dispatch!(|simd| add_block(simd, rows, first, a.len(), &mut sums, add));
+            sums
+        });
+        for (i, (a, b)) in a.iter_mut().zip(b).enumerate() {
+            [*a, *b] = finish(first + i, sums[0][i], sums[1][i]);
+        }
+    });
 }
 
+/// Two sums for each channel of a strip.
+type StripSums = [[f64; STRIP]; 2];
+
+/// The sums of each block of rows, added as a balanced tree whose form depends on the number of rows alone.
+fn strip_sums(rows: Range<usize>, block_sums: &(impl Fn(Range<usize>) -> StripSums + Sync)) -> StripSums {
+    let blocks = rows.len().div_ceil(ROWS);
+    if blocks <= 1 {
+        return block_sums(rows);
+    }
+    let middle = rows.start + blocks / 2 * ROWS;
+    let (mut sums, others) = rayon::join(
+        || strip_sums(rows.start..middle, block_sums),
+        || strip_sums(middle..rows.end, block_sums),
+    );
+    sums.iter_mut().flatten().zip(others.iter().flatten()).for_each(|(sum, other)| *sum += other);
+    sums
+}
+
+/// Adds `rows` to the sums of the `channels` of a strip, the first of which is `first`.
 #[inline(always)]
 fn add_block<S: Simd>(
     _: S,
     rows: Range<usize>,
-    sums: &mut [f64],
+    first: usize,
+    channels: usize,
+    [first_sums, second_sums]: &mut StripSums,
     add: impl Fn(usize, usize, &mut [f32], &mut [f32]),
 ) {
-    let channels = sums.len() / 2;
-    let (firsts, seconds) = sums.split_at_mut(channels);
-    let strips = firsts.chunks_mut(STRIP).zip(seconds.chunks_mut(STRIP));
-    for (strip, (first_sums, second_sums)) in strips.enumerate() {
-        for start in rows.clone().step_by(FEW) {
-            let (mut a, mut b) = ([0.0; STRIP], [0.0; STRIP]);
-            let (a, b) = (&mut a[..first_sums.len()], &mut b[..first_sums.len()]);
-            for row in start..rows.end.min(start + FEW) {
-                add(row, strip * STRIP, a, b);
-            }
-            first_sums.iter_mut().zip(a).for_each(|(sum, few)| *sum += f64::from(*few));
-            second_sums.iter_mut().zip(b).for_each(|(sum, few)| *sum += f64::from(*few));
+    for start in rows.clone().step_by(FEW) {
+        let (mut a, mut b) = ([0.0; STRIP], [0.0; STRIP]);
+        let (a, b) = (&mut a[..channels], &mut b[..channels]);
+        for row in start..rows.end.min(start + FEW) {
+            add(row, first, a, b);
         }
+        first_sums.iter_mut().zip(a).for_each(|(sum, few)| *sum += f64::from(*few));
+        second_sums.iter_mut().zip(b).for_each(|(sum, few)| *sum += f64::from(*few));
     }
 }
 
@@ -147,18 +176,32 @@ mod tests {
             let x = values(rows * channels, 1, 100.0);
             let dy = values(rows * channels, 5, 0.0);
             let pivot = values(channels, 3, 100.0);
-            let mut wanted = vec![0.0; 4 * channels];
+            let mut sums = vec![0.0; 4 * channels];
             for (i, (&x, &dy)) in x.iter().zip(&dy).enumerate() {
                 let (channel, d) = (i % channels, f64::from(x) - f64::from(pivot[i % channels]));
                 for (sum, value) in [d, d * d, f64::from(dy) * d, f64::from(dy)].into_iter().enumerate() {
-                    wanted[sum * channels + channel] += value;
+                    sums[sum * channels + channel] += value;
                 }
             }
-            let got = [moments(&x, &pivot), gradient_sums(&x, &dy, &pivot)].concat();
-            // Of terms under 4, each rounded to 24 bits, a few at a time.
-            let limit = 1e-6 * rows as f64 * 4.0;
-            for (got, wanted) in got.iter().zip(&wanted) {
-                assert!((got - wanted).abs() < limit, "{rows} x {channels}: {got} {wanted}");
+            let [mut mean, mut variance, mut centred, mut plain] =
+                std::array::from_fn(|_| vec![f32::NAN; channels]);
+            moments(&x, &pivot, &mut mean, &mut variance);
+            gradient_sums(&x, &dy, &pivot, &mut centred, &mut plain);
+            // Each term, under 4, is rounded to 24 bits, and the sums of a few are; then the result, of up to 101.
+            let (n, close) = (rows as f64, |got: f32, wanted: f64, terms: f64| {
+                (f64::from(got) - wanted).abs() < 4e-6 * terms + 1e-7 * wanted.abs()
+            });
+            for c in 0..channels {
+                let shift = sums[c] / n;
+                let wanted = [
+                    (mean[c], f64::from(pivot[c]) + shift, 1.0),
+                    (variance[c], sums[channels + c] / n - shift * shift, 1.0),
+                    (centred[c], sums[2 * channels + c], n),
+                    (plain[c], sums[3 * channels + c], n),
+                ];
+                for (got, wanted, terms) in wanted {
+                    assert!(close(got, wanted, terms), "{rows} x {channels}: {got} {wanted}");
+                }
             }
         }
     }

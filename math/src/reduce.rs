@@ -70,12 +70,14 @@ pub fn all_finite(values: &[f32]) -> bool {
 
 /// `sum of v^2` over all values, in `f64`.
 pub fn sum_of_squares(values: &[f32]) -> f64 {
-    values
-        .par_chunks(CHUNK)
-        .map(|chunk| chunk.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>())
-        .collect::<Vec<_>>()
-        .iter()
-        .sum()
+    let chunks = values.len().div_ceil(CHUNK);
+    if chunks <= 1 {
+        return values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    }
+    // A tree whose form depends on the number of values alone.
+    let (first, second) = values.split_at(chunks / 2 * CHUNK);
+    let (first, second) = rayon::join(|| sum_of_squares(first), || sum_of_squares(second));
+    first + second
 }
 
 #[cfg(test)]
