@@ -114,7 +114,7 @@ fn check_batch_norm(offset: f32, limit: f64) {
         y.slice_mut(s![.., .., .., channel]).assign(&normalised);
         variances[[0, 0, 0, channel]] = variance;
     }
-    let layer = NamedLayer { name: "bn".into(), layer: BatchNorm { momentum: 0.0, epsilon: 1e-3 }.into() };
+    let layer = NamedLayer::new("bn", BatchNorm::new().momentum(0.0).epsilon(1e-3));
     let mut layers = Sequential::new((side, side, channels).into(), &[layer], SEED).unwrap();
     let narrow = |a: &Array4<f64>| a.iter().map(|&v| v as f32).collect::<Vec<f32>>();
     let got_y = layers.forward(&narrow(&x), 0).to_vec();

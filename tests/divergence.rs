@@ -9,7 +9,7 @@ use ndarray::Array4;
 /// A first layer that is blind as yet, a batch norm, and two classes.
 fn network() -> Network {
     Network::builder((2, 2, 3))
-        .add(Flatten {})
+        .add(Flatten)
         .add(Dense::new(4).kernel_init(Init::Constant(0.0)))
         .add(BatchNorm::default())
         .add(Dense::new(2).kernel_init(Init::HeNormal))
@@ -94,8 +94,7 @@ fn the_mean_loss_of_a_step_is_per_example_however_the_loss_is_reduced() {
             softmax = softmax.sum();
         }
         let blind = Dense::new(2).kernel_init(Init::Constant(0.0));
-        let mut network =
-            Network::builder((2, 2, 3)).add(Flatten {}).add(blind).loss(softmax).build().unwrap();
+        let mut network = Network::builder((2, 2, 3)).add(Flatten).add(blind).loss(softmax).build().unwrap();
         let report = network.train_step(images(1.0).view(), &LABELS, &mut Adam::new(0.01)).unwrap();
         // Single precision would allow 1e-7; losses are in double precision.
         assert!((report.loss - loss).abs() < 1e-12, "{}", report.loss);

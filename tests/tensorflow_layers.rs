@@ -5,9 +5,10 @@
 
 use crate::common::{Fixtures, assert_close};
 use floret::loss::{Loss, SoftmaxCrossEntropy, softmax};
-use floret::nn::{AvgPool2d, BatchNorm, Conv2d, Dense, LayerSpec, MaxPool2d, NamedLayer, Sequential, Shape};
+use floret::nn::{
+    AvgPool2d, BatchNorm, Conv2d, Dense, LayerSpec, MaxPool2d, NamedLayer, Padding, Sequential, Shape,
+};
 use floret::optim::{Adam, AdamW, Optimizer, RmsProp, Segment, Sgd};
-use floret_math::window::Padding;
 use ndarray::{ArrayD, Ix2};
 use serde_json::Value;
 
@@ -35,8 +36,7 @@ fn alone(x: &ArrayD<f32>, layer: impl Into<LayerSpec>) -> Sequential {
         [_, len] => Shape::Vector(len),
         ref other => panic!("unexpected shape {other:?}"),
     };
-    Sequential::new(input, &[NamedLayer { name: "layer".into(), layer: layer.into() }], 0)
-        .expect("the layer fits")
+    Sequential::new(input, &[NamedLayer::new("layer", layer)], 0).expect("the layer fits")
 }
 
 fn slice(x: &ArrayD<f32>) -> &[f32] {
@@ -77,13 +77,11 @@ fn convolution() {
     let fixtures = Fixtures::load("layers");
     let mut cases = 0;
     for case in fixtures.cases.iter().filter(|c| c["kind"] == "conv2d") {
-        let layer = Conv2d {
-            kernel: (number(&case["kernel"][0]), number(&case["kernel"][1])),
-            padding: padding(case),
-            ..Conv2d::new(number(&case["output"][3]), 1)
+        let layer =
+            Conv2d::new(number(&case["output"][3]), (number(&case["kernel"][0]), number(&case["kernel"][1])))
                 .stride(number(&case["stride"]))
                 .dilation(number(&case["dilation"]))
-        };
+                .padding(padding(case));
         check(&fixtures, case["key"].as_str().unwrap(), layer, KERNEL_AND_BIAS, "y", CONVOLUTION);
         cases += 1;
     }

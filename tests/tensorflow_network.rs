@@ -3,8 +3,8 @@
 use crate::common::{Fixtures, assert_close};
 use floret::models;
 use floret::network::Network;
+use floret::nn::ConvAlgorithm;
 use floret::optim::Sgd;
-use floret_math::conv::ConvAlgorithm;
 use ndarray::{Array4, ArrayD, IxDyn};
 
 /// `w[i] = scale (((i + 1) 2654435761 + layer 40503) mod 2^32 / 2^31 - 1)`, the fixtures' weights and images.

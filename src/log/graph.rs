@@ -3,11 +3,10 @@
 use super::summary::shape;
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::nn::{Conv2d, LayerSpec, NamedLayer, Residual, Shape};
+use crate::nn::{Conv2d, LayerSpec, NamedLayer, Padding, Residual, Shape};
 use crate::proto::graph::attr_value::{ListValue, Value};
 use crate::proto::graph::{AttrValue, GraphDef, NodeDef, VersionDef};
 use crate::proto::tensor::{DataType, TensorShapeProto};
-use floret_math::window::Padding;
 
 /// The version of TensorFlow's operations that these are described by.
 const PRODUCER: i32 = 1;

@@ -109,6 +109,7 @@ pub enum NetworkError {
 
 /// What a training step did.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct StepReport {
     /// The loss of the batch before the update, as the network's [`Loss`] reduces it.
     pub loss: f64,

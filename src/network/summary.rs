@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn test_time_flips_are_told() {
         let told = |flip| {
-            let builder = Network::builder((2, 2, 1)).add(Flatten {}).add(Dense::new(2)).test_time_flip(flip);
+            let builder = Network::builder((2, 2, 1)).add(Flatten).add(Dense::new(2)).test_time_flip(flip);
             builder.build().unwrap().summary().contains("mirror image: twice the multiply-adds\n")
         };
         assert_eq!((told(true), told(false)), (true, false));

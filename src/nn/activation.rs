@@ -8,7 +8,7 @@ use super::{Backward, CHUNK, Forward, Input, Layer, Shape, ShapeError};
 
 /// `y = max(x, 0)`, `dx = dy where x > 0, else 0`. A NaN stays NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Relu {}
+pub struct Relu;
 
 impl Relu {
     pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
@@ -18,6 +18,7 @@ impl Relu {
 
 /// `y = x where x > 0, else slope x`; backward likewise (Maas et al. 2013).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LeakyRelu {
     /// The slope below zero.
     pub slope: f32,

@@ -10,6 +10,7 @@ use floret_math::reduce::{column_sums, column_sums_scratch};
 
 /// `y = x w + b`: x a vector of `in` values, w (in, out), b (out). TensorFlow's `tf.matmul(x, w) + b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Dense {
     /// Output values.
     pub units: usize,

@@ -12,6 +12,7 @@ use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
 ///
 /// TensorFlow-1 scripts give the probability to keep: `tf.nn.dropout(x, keep_prob)` is `Dropout::new(1.0 - keep_prob)`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Dropout {
     /// Probability that a value is dropped, in [0, 1).
     pub rate: f32,

@@ -34,11 +34,13 @@ pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
+pub use floret_math::conv::ConvAlgorithm;
+pub use floret_math::window::Padding;
 pub use init::Init;
 pub use pool::{AvgPool2d, GlobalAvgPool, MaxPool2d};
 pub use residual::Residual;
 pub use sequential::{BackwardError, Sequential};
-pub use shape::{Shape, ShapeError};
+pub use shape::{HeightWidth, Shape, ShapeError};
 pub use spec::{LayerSpec, NamedLayer};
 
 /// Values that a task works on where each takes a moment: 64 KB of input and of output.

@@ -396,8 +396,8 @@ mod tests {
         let conv = || Conv2d::new(16, 3).into();
         let layers: [LayerSpec; 4] = [
             conv(),
-            Residual { body: vec![conv(), Relu {}.into()], shortcut: vec![conv()] }.into(),
-            Flatten {}.into(),
+            Residual { body: vec![conv(), Relu.into()], shortcut: vec![conv()] }.into(),
+            Flatten.into(),
             Dense::new(3).into(),
         ];
         let named = |(index, layer)| NamedLayer { name: format!("layer{index}"), layer };

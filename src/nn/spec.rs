@@ -9,12 +9,20 @@ use super::{
 
 /// A layer with its name, under which its weights are saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamedLayer {
     /// Unique within its network.
     pub name: String,
     /// What it is.
     #[serde(flatten)]
     pub layer: LayerSpec,
+}
+
+impl NamedLayer {
+    /// A layer under this name.
+    pub fn new(name: impl Into<String>, layer: impl Into<LayerSpec>) -> Self {
+        Self { name: name.into(), layer: layer.into() }
+    }
 }
 
 /// What building a layer gives.
@@ -72,4 +80,61 @@ layer_specs! {
     Dropout => "dropout",
     Flatten => "flatten",
     Residual => "residual",
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::nn::{Init, Padding};
+
+    /// The form that model files have had from the first on, of each kind of layer.
+    #[test]
+    fn layers_keep_their_form_in_files() {
+        let constant = json!({ "constant": 0.0 });
+        let truncated = json!({ "truncated_normal": { "stddev": 0.5 } });
+        let files: [(LayerSpec, Value); 11] = [
+            (
+                Conv2d::new(8, (3, 5))
+                    .stride((2, 1))
+                    .kernel_init(Init::TruncatedNormal { stddev: 0.5 })
+                    .into(),
+                json!({ "layer": "conv2d", "filters": 8, "kernel": [3, 5], "stride": [2, 1], "dilation": [1, 1],
+                        "padding": "same", "kernel_init": truncated, "bias_init": constant }),
+            ),
+            (
+                Dense::new(4).kernel_init(Init::HeNormal).no_bias().into(),
+                json!({ "layer": "dense", "units": 4, "kernel_init": "he_normal", "bias_init": null }),
+            ),
+            (
+                MaxPool2d::new((2, 3)).padding(Padding::Valid).into(),
+                json!({ "layer": "max_pool2d", "size": [2, 3], "stride": [2, 3], "padding": "valid" }),
+            ),
+            (
+                AvgPool2d::new(2).stride((1, 2)).padding(Padding::uniform(1)).into(),
+                json!({ "layer": "avg_pool2d", "size": [2, 2], "stride": [1, 2],
+                        "padding": { "explicit": { "top": 1, "bottom": 1, "left": 1, "right": 1 } } }),
+            ),
+            (GlobalAvgPool.into(), json!({ "layer": "global_avg_pool" })),
+            (
+                BatchNorm::new().momentum(0.5).epsilon(0.25).into(),
+                json!({ "layer": "batch_norm", "momentum": 0.5, "epsilon": 0.25 }),
+            ),
+            (Relu.into(), json!({ "layer": "relu" })),
+            (LeakyRelu::new(0.25).into(), json!({ "layer": "leaky_relu", "slope": 0.25 })),
+            (Dropout::new(0.5).into(), json!({ "layer": "dropout", "rate": 0.5 })),
+            (Flatten.into(), json!({ "layer": "flatten" })),
+            (
+                Residual::new().body(Relu).shortcut(Flatten).into(),
+                json!({ "layer": "residual", "body": [{ "layer": "relu" }], "shortcut": [{ "layer": "flatten" }] }),
+            ),
+        ];
+        for (layer, mut file) in files {
+            file["name"] = json!("any");
+            let layer = NamedLayer::new("any", layer);
+            assert_eq!(serde_json::to_value(&layer).unwrap(), file);
+            assert_eq!(serde_json::from_value::<NamedLayer>(file).unwrap(), layer);
+        }
+    }
 }

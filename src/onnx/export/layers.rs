@@ -6,9 +6,9 @@ use ndarray::{ArrayViewD, IxDyn};
 
 use super::graph::Graph;
 use crate::network::Network;
-use crate::nn::{BatchNorm, Conv2d, LayerSpec, NamedLayer, Residual, Shape};
+use crate::nn::{BatchNorm, Conv2d, LayerSpec, NamedLayer, Padding, Residual, Shape};
 use crate::onnx::OnnxError;
-use floret_math::window::{Padding, Window};
+use floret_math::window::Window;
 
 /// A value between two layers.
 #[derive(Debug, Clone)]
