@@ -7,8 +7,8 @@
 //! changes its mind within the difference.
 
 use floret::nn::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, HeightWidth, Init, LayerSpec,
-    LeakyRelu, MaxPool2d, NamedLayer, Padding, Relu, Residual, Sequential, Shape,
+    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, HeightWidth, Init, Input,
+    LayerSpec, LeakyRelu, MaxPool2d, NamedLayer, Padding, Relu, Residual, Sequential, Shape,
 };
 use floret_math::window::Window;
 use proptest::prelude::*;
@@ -71,7 +71,8 @@ fn check(layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
     };
     let outputs = net.forward(&x, seed).iter().zip(&dy).map(|(y, d)| f64::from(*y) * f64::from(*d));
     let size = outputs.map(|term| term * term).sum::<f64>().sqrt();
-    let dx = net.backward(&dy).expect("forward was run");
+    let mut dx = x.clone();
+    net.backward(Input::Activation(&mut dx), &dy).expect("forward was run");
     let gradients: Vec<(String, Vec<f32>, Vec<f32>)> = net
         .gradients()
         .zip(net.arrays())
@@ -182,7 +183,8 @@ proptest! {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let x = spaced(batch * input.len(), &mut rng);
             let y = net.forward(&x, 0).to_vec();
-            let dx = net.backward(&direction(y.len(), &mut rng)).unwrap();
+            let mut dx = x;
+            net.backward(Input::Activation(&mut dx), &direction(y.len(), &mut rng)).unwrap();
             let gradients: Vec<f32> = net.gradients().flat_map(|(_, g)| g.iter().copied().collect::<Vec<_>>()).collect();
             (y, dx, gradients)
         };

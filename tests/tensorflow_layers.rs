@@ -6,7 +6,7 @@
 use crate::common::{Fixtures, assert_close};
 use floret::loss::{Loss, SoftmaxCrossEntropy, softmax};
 use floret::nn::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, LayerSpec, MaxPool2d, NamedLayer, Padding, Sequential, Shape,
+    AvgPool2d, BatchNorm, Conv2d, Dense, Input, LayerSpec, MaxPool2d, NamedLayer, Padding, Sequential, Shape,
 };
 use floret::optim::{Adam, AdamW, Optimizer, RmsProp, Segment, Sgd};
 use ndarray::{ArrayD, Ix2};
@@ -60,7 +60,9 @@ fn check(
         layers.set_array(&format!("layer/{array}"), slice(&tensor(value))).expect("the layer has this array");
     }
     assert_close(&format!("{key}/{y}"), layers.forward(slice(&x), 0), want(y), tolerance);
-    let dx = layers.backward(slice(&dy)).expect("forward was run");
+    let mut dx = x.clone();
+    let in_place = Input::Activation(dx.as_slice_mut().expect("in standard layout"));
+    layers.backward(in_place, slice(&dy)).expect("forward was run");
     assert_close(&format!("{key}/dx"), &dx, want("dx"), tolerance);
     for (array, _, gradient) in arrays {
         let name = format!("layer/{array}");

@@ -60,9 +60,9 @@ impl Case<'_> {
 
     /// The loss and the gradient of each array.
     fn gradients(&self, net: &mut Network) -> (f64, Vec<(String, Vec<f32>)>) {
-        let outputs = net.forward_train(self.images.view()).unwrap();
-        let (loss, gradient) = net.loss_and_gradient(&outputs, &self.labels).unwrap();
-        net.backward(gradient.view()).unwrap();
+        let mut pass = net.forward_train(&self.images).unwrap();
+        let (loss, gradient) = pass.loss_and_gradient(&self.labels).unwrap();
+        pass.backward(gradient).unwrap();
         let gradients = net.gradients().map(|(p, g)| (p.name.clone(), g.iter().copied().collect()));
         (loss, gradients.collect())
     }

@@ -199,13 +199,13 @@ pub fn checkpoint(error: &CheckpointError) -> String {
 fn network(error: &NetworkError) -> String {
     match error {
         NetworkError::NotFinite { loss, step, learning_rate, layer } => {
-            let layer = layer
-                .as_ref()
-                .map(|layer| format!(", first in the outputs of `{layer}`"))
-                .unwrap_or_default();
+            let rate = learning_rate.map(|rate| format!("learning rate {rate}"));
+            let layer = layer.as_ref().map(|layer| format!("first in the outputs of `{layer}`"));
+            let details: Vec<_> = rate.into_iter().chain(layer).collect();
             format!(
-                "the loss became {loss} at step {step} (learning rate {learning_rate}{layer}): what was saved before is \
-                 kept; train again with a lower --learning-rate"
+                "the loss became {loss} at step {step} ({}): what was saved before is kept; train again with a lower \
+                 --learning-rate",
+                details.join(", ")
             )
         }
         _ => error.to_string(),

@@ -151,7 +151,7 @@ impl NetworkBuilder {
             .into());
         };
         self.spec.loss.check(outputs)?;
-        Ok(Network { seed: self.seed, steps: 0, spec: self.spec, layers })
+        Ok(Network { seed: self.seed, steps: 0, spec: self.spec, layers, buffers: Default::default() })
     }
 
     fn check_names(&self) -> Result<(), ShapeError> {
