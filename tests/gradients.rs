@@ -59,7 +59,7 @@ fn compare(what: &str, size: f64, gradient: &[f32], direction: &[f32], mut loss:
 }
 
 /// Checks the gradients of all inputs and weights of `layers` over one random batch.
-fn check(layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
+pub(crate) fn check(layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
     let named: Vec<NamedLayer> =
         layers.into_iter().enumerate().map(|(i, layer)| NamedLayer::new(format!("l{i}"), layer)).collect();
     let mut net = Sequential::new(input, &named, seed).expect("the layers fit");

@@ -100,6 +100,13 @@ impl Graph {
             }
             LayerSpec::Flatten(_) => self.add(name, "Reshape", &[from_name], out, []),
             LayerSpec::Residual(residual) => self.residual(name, residual, from),
+            LayerSpec::Custom(custom) => {
+                let arrays = self.variables(name);
+                let inputs: Vec<&str> =
+                    [from_name].into_iter().chain(arrays.iter().map(String::as_str)).collect();
+                let op = node_name(custom.kind());
+                self.add(&format!("{name}/{op}"), &op, &inputs, out, [])
+            }
         }
     }
 
@@ -172,8 +179,8 @@ impl Graph {
 
 /// Whether a layer is more than one operation.
 fn has_scope(layer: &LayerSpec) -> bool {
-    use LayerSpec::{BatchNorm, Conv2d, Dense, Residual};
-    matches!(layer, Conv2d(_) | Dense(_) | BatchNorm(_) | Residual(_))
+    use LayerSpec::{BatchNorm, Conv2d, Custom, Dense, Residual};
+    matches!(layer, Conv2d(_) | Dense(_) | BatchNorm(_) | Residual(_) | Custom(_))
 }
 
 /// An operation whose output has the shape `output`.

@@ -16,7 +16,14 @@ impl Network {
         lines.push(line("input", "", &self.input().to_string(), 0, 0, 4 * self.input().len()));
         let rows = self.layers.chain().rows();
         lines.extend(rows.iter().map(|row| {
-            line(&row.name, row.kind, &row.output.to_string(), row.params, row.multiply_adds, row.saved_bytes)
+            line(
+                &row.name,
+                &row.kind,
+                &row.output.to_string(),
+                row.params,
+                row.multiply_adds,
+                row.saved_bytes,
+            )
         }));
         lines.push(line(
             "total",

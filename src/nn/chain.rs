@@ -18,7 +18,7 @@ use floret_math::reduce::all_finite;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     pub name: String,
-    pub kind: &'static str,
+    pub kind: String,
     pub output: Shape,
     pub params: usize,
     pub multiply_adds: u64,
@@ -106,7 +106,7 @@ impl Chain {
         for NamedLayer { name, layer: spec } in group {
             let mut row = Row {
                 name: name.clone(),
-                kind: spec.kind(),
+                kind: spec.kind().to_owned(),
                 output: self.output,
                 params: 0,
                 multiply_adds: 0,

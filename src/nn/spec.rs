@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Layer, LeakyRelu, MaxPool2d, Relu,
-    Residual, Shape, ShapeError,
+    AvgPool2d, BatchNorm, Conv2d, Custom, Dense, Dropout, Flatten, GlobalAvgPool, Layer, LeakyRelu,
+    MaxPool2d, Relu, Residual, Shape, ShapeError,
 };
 
 /// A layer with its name, under which its weights are saved.
@@ -41,16 +41,24 @@ macro_rules! layer_specs {
         #[non_exhaustive]
         pub enum LayerSpec {
             $(#[doc = concat!("See [`", stringify!($variant), "`].")] $variant($variant),)+
+            /// A layer of the program's own: see [`CustomLayer`](super::CustomLayer).
+            Custom(Custom),
         }
 
         impl LayerSpec {
             /// The kind in lower case, such as `conv2d`: the stem of the layer's name where it was given none.
-            pub fn kind(&self) -> &'static str {
-                match self { $(LayerSpec::$variant(_) => $kind,)+ }
+            pub fn kind(&self) -> &str {
+                match self {
+                    $(LayerSpec::$variant(_) => $kind,)+
+                    LayerSpec::Custom(custom) => custom.kind(),
+                }
             }
 
             pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
-                match self { $(LayerSpec::$variant(layer) => layer.build(input),)+ }
+                match self {
+                    $(LayerSpec::$variant(layer) => layer.build(input),)+
+                    LayerSpec::Custom(custom) => custom.build(input),
+                }
             }
 
             /// The shape of the output for an input of shape `input`.

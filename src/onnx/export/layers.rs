@@ -82,6 +82,12 @@ impl Writer<'_, '_> {
             LayerSpec::Dropout(_) => x.name.clone(),
             LayerSpec::Flatten(_) => self.flatten(x),
             LayerSpec::Residual(residual) => self.residual(residual, x)?,
+            LayerSpec::Custom(custom) => {
+                return Err(OnnxError::Export(format!(
+                    "the layer `{path}` is of the kind `{}`, which is not floret's: ONNX has no operator for it",
+                    custom.kind()
+                )));
+            }
         })
     }
 
