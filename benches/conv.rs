@@ -3,6 +3,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
 
 /// Side of the image, channels in and out, side of the kernel.
@@ -27,7 +28,7 @@ fn conv(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements(2 * BATCH as u64 * shape.multiply_adds())).sample_size(10);
         for algorithm in [ConvAlgorithm::Auto, ConvAlgorithm::Im2col] {
-            let plan = ConvPlan::new(shape, Epilogue::ReluPool, algorithm);
+            let plan = ConvPlan::new(Isa::best(), shape, Epilogue::ReluPool, algorithm);
             let values = |len: usize| (0..len).map(|i| (i % 13) as f32 / 6.0 - 1.0).collect::<Vec<f32>>();
             let (mut x, w, bias) =
                 (values(BATCH * shape.input_len()), values(shape.filter_len()), values(cout));

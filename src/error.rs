@@ -1,16 +1,19 @@
 //! One error for programs that use several modules.
 
-use crate::atomic_file::FileError;
 use crate::checkpoint::CheckpointError;
+#[cfg(feature = "tensorflow")]
 use crate::checkpoint::tensorflow::TensorFlowError;
 use crate::classifier::ClassifyError;
-use crate::data::{BatchError, ConvertError};
-use crate::held_folder::HoldError;
+use crate::data::BatchError;
+use crate::data::convert::ConvertError;
+use crate::files::{FileError, HoldError};
 use crate::image::ImageError;
+#[cfg(feature = "tensorboard")]
 use crate::log::LogError;
 use crate::loss::LossError;
 use crate::network::NetworkError;
 use crate::nn::ShapeError;
+#[cfg(feature = "onnx")]
 use crate::onnx::OnnxError;
 use crate::record::{RecordError, ShardError};
 use crate::train::TrainError;
@@ -43,14 +46,17 @@ pub enum Error {
     /// Training.
     Train(#[from] TrainError),
     /// A log.
+    #[cfg(feature = "tensorboard")]
     Log(#[from] LogError),
     /// A model or training file.
     Checkpoint(#[from] CheckpointError),
     /// A photo to classify.
     Classify(#[from] ClassifyError),
     /// An ONNX file.
+    #[cfg(feature = "onnx")]
     Onnx(#[from] OnnxError),
     /// A TensorFlow checkpoint.
+    #[cfg(feature = "tensorflow")]
     TensorFlow(#[from] TensorFlowError),
 }
 

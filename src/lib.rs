@@ -54,6 +54,19 @@
 //! The modules below stand in the order of the flow, and a module uses only what stands above it (`error` aside);
 //! `tests/layering.rs` holds that.
 //!
+//! # Features
+//!
+//! All are on by default; a program that only needs a [`Classifier`] can do without them (`default-features = false`).
+//! Without all three no dependency is left that compiles protocol buffers.
+//!
+//! | feature | what |
+//! | --- | --- |
+//! | `onnx` | [`onnx`]: ONNX files |
+//! | `tensorboard` | [`log`]: TensorBoard's event files |
+//! | `tensorflow` | [`checkpoint::tensorflow`]: TensorFlow checkpoints |
+//!
+//! `openblas`, which is off by default, adds the system's OpenBLAS as a backend of the matrix product.
+//!
 //! # Determinism
 //!
 //! The same seed, data and build give bit-identical weights, whatever the number of threads: sums run in an order that
@@ -61,23 +74,22 @@
 #![deny(unsafe_code, missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
-pub mod atomic_file;
 mod error;
-pub mod held_folder;
-mod sniff;
 
-pub mod proto;
+pub mod files;
+
+mod proto;
 pub mod record;
 
 pub mod image;
-
-pub mod data;
 
 pub mod math;
 
 pub mod loss;
 pub mod metrics;
 pub mod optim;
+
+pub mod data;
 
 pub mod nn;
 
@@ -86,9 +98,11 @@ pub mod network;
 pub mod models;
 pub mod train;
 
+#[cfg(feature = "tensorboard")]
 pub mod log;
 
 pub mod checkpoint;
+#[cfg(feature = "onnx")]
 pub mod onnx;
 
 pub mod explain;

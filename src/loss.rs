@@ -3,8 +3,6 @@
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 use serde::{Deserialize, Serialize};
 
-use crate::data::Batch;
-
 /// What a network's outputs should have been.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -30,13 +28,6 @@ impl<'a> From<&'a Vec<usize>> for Targets<'a> {
 impl<'a, const N: usize> From<&'a [usize; N]> for Targets<'a> {
     fn from(classes: &'a [usize; N]) -> Self {
         Targets::Classes(classes)
-    }
-}
-
-impl<'a> From<&'a Batch> for Targets<'a> {
-    /// The classes of a batch; of one that was mixed, how much each example is of each.
-    fn from(batch: &'a Batch) -> Self {
-        batch.mixed.as_ref().map_or(Targets::Classes(&batch.labels), |mixed| Targets::Values(mixed.view()))
     }
 }
 

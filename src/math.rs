@@ -2,5 +2,6 @@
 //!
 //! The kernels themselves are the crate `floret-math`, which is compiled once and is no public API.
 
+pub use floret_math::env::EnvError;
 pub use floret_math::gemm::{Backend, gemm, gemm_with, par_gemm};
-pub use floret_math::simd::Isa;
+pub use floret_math::simd::{Isa, Unavailable};

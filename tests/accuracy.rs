@@ -2,16 +2,17 @@
 //! networks.
 //!
 //! The kernels' other tests take small shapes and look at single values; here sums are long, tiles many, and every way to cut
-//! the work is met. `cargo test --test accuracy -- --nocapture` prints the errors.
+//! the work is met. `cargo test --test training accuracy -- --nocapture` prints the errors.
 
+use crate::common::instruction_sets;
 use floret::nn::{BatchNorm, Input, NamedLayer, Sequential};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret_math::reference::{self, Slide};
 use floret_math::window::{Padding, Window};
 use ndarray::{Array4, s};
-use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 
 /// The largest relative L2 error of any pass.
 const LIMIT: f64 = 2e-5;
@@ -44,8 +45,9 @@ fn check(batch: usize, side: usize, cin: usize, cout: usize, kernel: usize) {
     let (x, w, dy) = (narrow(&x), narrow(&w), narrow(&dy));
 
     let window = Window::new((side, side), (kernel, kernel), (1, 1), (1, 1), Padding::Same).unwrap();
-    for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd] {
-        let plan = ConvPlan::new(ConvShape { window, cin, cout }, Epilogue::Bias, algorithm);
+    let algorithms = [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd];
+    for (isa, algorithm) in instruction_sets().into_iter().flat_map(|isa| algorithms.map(|a| (isa, a))) {
+        let plan = ConvPlan::new(isa, ConvShape { window, cin, cout }, Epilogue::Bias, algorithm);
         let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
         let (mut y, mut dw, mut dx) = (vec![0.0; dy.len()], vec![0.0; w.len()], vec![0.0; x.len()]);
         plan.forward(&x, &w, &[], &mut y, &mut [], &mut scratch);
@@ -55,9 +57,12 @@ fn check(batch: usize, side: usize, cin: usize, cout: usize, kernel: usize) {
             .map(|(pass, got, want)| (pass, relative_error(got, want)));
         for (pass, error) in errors {
             println!(
-                "{batch} x {side}x{side}x{cin} -> {cout}, {kernel}x{kernel}, {algorithm:?}: {pass} {error:.1e}"
+                "{batch} x {side}x{side}x{cin} -> {cout}, {kernel}x{kernel}, {isa:?}, {algorithm:?}: {pass} {error:.1e}"
             );
-            assert!(error <= LIMIT, "{pass} of {side}x{side}x{cin} -> {cout}, {algorithm:?}: {error:e}");
+            assert!(
+                error <= LIMIT,
+                "{pass} of {side}x{side}x{cin} -> {cout}, {isa:?}, {algorithm:?}: {error:e}"
+            );
         }
     }
 }
@@ -115,21 +120,25 @@ fn check_batch_norm(offset: f32, limit: f64) {
         variances[[0, 0, 0, channel]] = variance;
     }
     let layer = NamedLayer::new("bn", BatchNorm::new().momentum(0.0).epsilon(1e-3));
-    let mut layers = Sequential::new((side, side, channels).into(), &[layer], SEED).unwrap();
     let narrow = |a: &Array4<f64>| a.iter().map(|&v| v as f32).collect::<Vec<f32>>();
-    let mut x_dx = narrow(&x);
-    let got_y = layers.forward(&x_dx, 0).to_vec();
-    layers.backward(Input::Activation(&mut x_dx), &narrow(&dy)).unwrap();
-    let (_, variance) = layers.arrays().find(|(param, _)| param.name == "bn/moving_variance").unwrap();
-    let got_variance: Vec<f32> = variance.iter().copied().collect();
-    let errors = [
-        ("y", relative_error(&got_y, &y)),
-        ("dx", relative_error(&x_dx, &dx)),
-        ("variance", relative_error(&got_variance, &variances)),
-    ];
-    for (pass, error) in errors {
-        println!("batch norm, means up to {offset}: {pass} {error:.1e}");
-        assert!(error <= limit, "{pass}: {error:e}");
+    let (x, dy) = (narrow(&x), narrow(&dy));
+    for isa in instruction_sets() {
+        let input = (side, side, channels).into();
+        let mut layers = Sequential::with_isa(input, std::slice::from_ref(&layer), SEED, isa).unwrap();
+        let got_y = layers.forward(&x, 0).to_vec();
+        let mut got_dx = x.clone();
+        layers.backward(Input::Activation(&mut got_dx), &dy).unwrap();
+        let (_, variance) = layers.arrays().find(|(param, _)| param.name == "bn/moving_variance").unwrap();
+        let got_variance: Vec<f32> = variance.iter().copied().collect();
+        let errors = [
+            ("y", relative_error(&got_y, &y)),
+            ("dx", relative_error(&got_dx, &dx)),
+            ("variance", relative_error(&got_variance, &variances)),
+        ];
+        for (pass, error) in errors {
+            println!("batch norm, means up to {offset}, {isa:?}: {pass} {error:.1e}");
+            assert!(error <= limit, "{isa:?}, {pass}: {error:e}");
+        }
     }
 }
 

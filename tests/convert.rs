@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::common::photos::{jpeg, png};
-use floret::data::{
-    ClassNames, Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PlannedPhoto,
-    is_unfinished,
+use floret::data::ClassNames;
+use floret::data::convert::{
+    Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, PlannedPhoto, is_unfinished,
 };
-use floret::held_folder::HoldError;
+use floret::files::HoldError;
 use floret::record::{Compression, ImageExample, ImageSchema, RecordReader, find_shards};
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};

@@ -1,5 +1,6 @@
 //! The same seed and data give the same weights, to the bit, with any number of threads.
 
+use crate::common::instruction_sets;
 use floret::models;
 use floret::network::NetworkBuilder;
 use floret::optim::Adam;
@@ -36,9 +37,12 @@ fn weights_do_not_depend_on_the_number_of_threads() {
         (|| models::residual_small(24, 5, 0.2), 24, 9),
     ];
     for (builder, size, batch) in cases {
-        let alone = trained(builder(), size, batch, 1);
-        for threads in [2, 3, 8] {
-            assert!(trained(builder(), size, batch, threads) == alone, "{threads} threads, batch {batch}");
+        for isa in instruction_sets() {
+            let trained = |threads| trained(builder().isa(isa), size, batch, threads);
+            let alone = trained(1);
+            for threads in [2, 3, 8] {
+                assert!(trained(threads) == alone, "{isa:?}, {threads} threads, batch {batch}");
+            }
         }
     }
 }

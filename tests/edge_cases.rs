@@ -53,7 +53,7 @@ fn train(network: &mut Network, data: &Loader) -> (f64, f64) {
 }
 
 #[test]
-fn images_of_one_colour_become_zeros_and_can_be_trained_on() {
+fn images_of_one_color_become_zeros_and_can_be_trained_on() {
     for level in [0, 1, 127, 255] {
         let mut out = [f32::NAN; 48];
         standardize(&[level; 48], &mut out).unwrap();

@@ -2,6 +2,8 @@
 
 mod checkpoint;
 mod common;
+#[cfg(feature = "tensorboard")]
 mod log;
+#[cfg(feature = "onnx")]
 mod onnx;
 mod saving;

@@ -6,10 +6,12 @@
 //! Inputs are spaced values in random order, at least 2.2e apart and as far from 0, so that no ReLU and no maximum
 //! changes its mind within the difference.
 
+use crate::common::instruction_sets;
 use floret::nn::{
     AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, HeightWidth, Init, Input,
     LayerSpec, LeakyRelu, MaxPool2d, NamedLayer, Padding, Relu, Residual, Sequential, Shape,
 };
+use floret_math::simd::Isa;
 use floret_math::window::Window;
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
@@ -60,9 +62,15 @@ fn compare(what: &str, size: f64, gradient: &[f32], direction: &[f32], mut loss:
 
 /// Checks the gradients of all inputs and weights of `layers` over one random batch.
 pub(crate) fn check(layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
+    for isa in instruction_sets() {
+        check_with(isa, layers.clone(), input, batch, seed);
+    }
+}
+
+fn check_with(isa: Isa, layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
     let named: Vec<NamedLayer> =
         layers.into_iter().enumerate().map(|(i, layer)| NamedLayer::new(format!("l{i}"), layer)).collect();
-    let mut net = Sequential::new(input, &named, seed).expect("the layers fit");
+    let mut net = Sequential::with_isa(input, &named, seed, isa).expect("the layers fit");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let x = spaced(batch * input.len(), &mut rng);
     let dy = direction(batch * net.output().len(), &mut rng);
@@ -80,10 +88,10 @@ pub(crate) fn check(layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u6
         .collect();
 
     let v = direction(x.len(), &mut rng);
-    compare("dx", size, &dx, &v, |by| loss(&mut net, &moved(&x, &v, by)));
+    compare(&format!("{isa:?} dx"), size, &dx, &v, |by| loss(&mut net, &moved(&x, &v, by)));
     for (name, gradient, weights) in gradients {
         let v = direction(weights.len(), &mut rng);
-        compare(&name, size, &gradient, &v, |by| {
+        compare(&format!("{isa:?} {name}"), size, &gradient, &v, |by| {
             net.set_array(&name, &moved(&weights, &v, by)).unwrap();
             let value = loss(&mut net, &x);
             net.set_array(&name, &weights).unwrap();
@@ -174,12 +182,12 @@ proptest! {
     #[test]
     fn fused_layers((input, batch) in image(), filters in 1usize..20, side in prop_oneof![Just(3), Just(5), Just(2)], seed: u64) {
         let convolution = conv(filters, side).bias_init(Init::Constant(0.0));
-        let run = |relu: LayerSpec, pooled: bool| {
+        let run = |isa: Isa, relu: LayerSpec, pooled: bool| {
             let mut layers = vec![convolution.clone().into(), relu];
             layers.extend(pooled.then(|| MaxPool2d::new(2).into()));
             let named: Vec<NamedLayer> =
                 layers.into_iter().enumerate().map(|(i, layer)| NamedLayer::new(format!("l{i}"), layer)).collect();
-            let mut net = Sequential::new(input, &named, seed).unwrap();
+            let mut net = Sequential::with_isa(input, &named, seed, isa).unwrap();
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let x = spaced(batch * input.len(), &mut rng);
             let y = net.forward(&x, 0).to_vec();
@@ -188,9 +196,9 @@ proptest! {
             let gradients: Vec<f32> = net.gradients().flat_map(|(_, g)| g.iter().copied().collect::<Vec<_>>()).collect();
             (y, dx, gradients)
         };
-        for pooled in [false, true] {
-            let (y, dx, gradients) = run(Relu.into(), pooled);
-            let (want_y, want_dx, want_gradients) = run(LeakyRelu::new(0.0).into(), pooled);
+        for (isa, pooled) in instruction_sets().into_iter().flat_map(|isa| [(isa, false), (isa, true)]) {
+            let (y, dx, gradients) = run(isa, Relu.into(), pooled);
+            let (want_y, want_dx, want_gradients) = run(isa, LeakyRelu::new(0.0).into(), pooled);
             prop_assert_eq!(y, want_y);
             prop_assert_eq!(dx, want_dx);
             // Sums for the bias run over other numbers of rows.
@@ -224,6 +232,11 @@ fn dropout_keeps_the_mean() {
     assert!(y.iter().all(|&v| v == 0.0 || v == 1.0 / 0.75));
     assert_ne!(y[..20_000], y[20_000..], "examples have masks of their own");
     assert_ne!(net.forward(&x, 10), y, "another seed, another mask");
+    // x is 1: the gradient of the sum of all outputs is the outputs of the pass. More values than one task takes.
+    let y = net.forward(&x, 11).to_vec();
+    let mut dx = x.clone();
+    net.backward(Input::Activation(&mut dx), &x).unwrap();
+    assert_eq!(dx, y);
     let mut z = vec![0.0; 40_000];
     net.infer(&x, &mut z);
     assert_eq!(z, x);

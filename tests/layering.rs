@@ -1,70 +1,81 @@
-//! The modules stand in `lib.rs` in the order of the data's flow, and a module uses only what stands above it.
+//! The modules stand in `lib.rs` in the order of the data's flow, and a module uses only what stands above it. Within a
+//! folder, however deep, no file uses one that uses it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod source;
 
-/// The modules in the order of `lib.rs`.
-fn modules(root: &Path) -> Vec<String> {
-    let lib = fs::read_to_string(root.join("lib.rs")).unwrap();
-    let declared = |line: &str| {
-        let rest = line.strip_prefix("pub mod ").or_else(|| line.strip_prefix("mod "))?;
-        Some(rest.strip_suffix(';')?.to_owned())
-    };
-    lib.lines().filter_map(declared).collect()
-}
+use std::collections::{BTreeMap, BTreeSet};
 
-fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, files);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            files.push(path);
+use source::{Names, Sources};
+
+/// Each module with one that it uses. What lies in the other, or about it, is its own business.
+fn uses(sources: &Sources) -> BTreeSet<(Names, Names)> {
+    let mut uses = BTreeSet::new();
+    for (module, source) in &sources.0 {
+        for other in source.paths.iter().filter_map(|path| Some(sources.home(path)?.0)) {
+            if !module.starts_with(&other) && !other.starts_with(module) {
+                uses.insert((module.clone(), other));
+            }
         }
     }
-}
-
-/// The top-level modules a source names as `crate::NAME` outside of comments (doc links may point anywhere).
-fn used(text: &str) -> Vec<String> {
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let mut names = Vec::new();
-    for line in code {
-        for (place, _) in line.match_indices("crate::") {
-            let rest = &line[place + "crate::".len()..];
-            names.push(rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap().to_owned());
-        }
-    }
-    names
+    uses
 }
 
 #[test]
 fn a_module_uses_only_what_stands_above_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let modules = modules(&root);
-    let place = |name: &str| modules.iter().position(|m| m == name);
-    let mut files = Vec::new();
-    sources(&root, &mut files);
+    let sources = Sources::read();
+    let order = &sources.0[&Names::new()].modules;
+    let place = |name: &str| order.iter().position(|module| module == name).unwrap();
     let (mut checked, mut faults) = (0, Vec::new());
-    for file in files {
-        let within = file.strip_prefix(&root).unwrap();
-        let module =
-            within.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+    for (module, other) in uses(&sources) {
         // `error` wraps every module's errors.
-        if module == "lib" || module == "error" {
+        if module.is_empty() || module[0] == "error" {
             continue;
         }
-        let own = place(module).unwrap_or_else(|| panic!("{module} is not declared in lib.rs"));
-        for name in used(&fs::read_to_string(&file).unwrap()) {
-            match place(&name) {
-                Some(other) if other <= own => checked += 1,
-                Some(_) => {
-                    faults.push(format!("{} uses `{name}`, which stands below `{module}`", within.display()))
-                }
-                None => faults
-                    .push(format!("{} names crate::{name}, which lib.rs does not declare", within.display())),
-            }
+        checked += 1;
+        if place(&other[0]) > place(&module[0]) {
+            faults.push(format!("{} uses {}, which stands below", module.join("::"), other.join("::")));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(checked > 30, "only {checked} uses were found: does the test still read the sources?");
+    assert!(checked > 300, "only {checked} uses were found: does the test still read the sources?");
+}
+
+/// What may use what uses it, by folder, and why.
+const RECURSIVE: [(&str, &str, &str); 1] = [
+    // A residual block is a layer that holds layers.
+    ("nn", "spec", "residual"),
+];
+
+#[test]
+fn no_file_uses_one_that_uses_it() {
+    // By folder: what uses what in it, with the files that show it.
+    let mut folders: BTreeMap<Names, BTreeMap<(String, String), String>> = BTreeMap::new();
+    for (module, other) in uses(&Sources::read()) {
+        let shared = module.iter().zip(&other).take_while(|(a, b)| a == b).count();
+        let (from, to) = (module[shared].clone(), other[shared].clone());
+        if !RECURSIVE.contains(&(&*module[..shared].join("::"), &from, &to)) {
+            let shown = format!("{} uses {}", module.join("::"), other.join("::"));
+            folders.entry(module[..shared].to_vec()).or_default().insert((from, to), shown);
+        }
+    }
+    assert!(folders.len() > 12, "only {} folders were found", folders.len());
+    let mut circles = Vec::new();
+    for (folder, mut uses) in folders {
+        // What uses nothing that is left is in no circle.
+        loop {
+            let using: BTreeSet<String> = uses.keys().map(|(from, _)| from.clone()).collect();
+            let before = uses.len();
+            uses.retain(|(_, to), _| using.contains(to));
+            let used: BTreeSet<String> = uses.keys().map(|(_, to)| to.clone()).collect();
+            uses.retain(|(from, _), _| used.contains(from));
+            if uses.len() == before {
+                break;
+            }
+        }
+        if !uses.is_empty() {
+            let shown: Vec<String> = uses.into_values().collect();
+            circles.push(format!("in {}:\n  {}", folder.join("::"), shown.join("\n  ")));
+        }
+    }
+    assert!(circles.is_empty(), "files that use each other {}", circles.join("\n"));
 }

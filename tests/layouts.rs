@@ -6,9 +6,9 @@ use std::ops::ControlFlow::{self, Continue};
 use std::path::Path;
 
 use crate::common::photos::jpeg;
-use floret::data::{
-    ClassFolders, ClassNames, Conversion, ConvertError, ConvertOptions, ConvertPlan, ListedPhoto, Part,
-    PhotoFault,
+use floret::data::ClassNames;
+use floret::data::convert::{
+    ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertPlan, ListedPhoto, Part, PhotoFault,
 };
 use floret::record::{ImageExample, ImageSchema, RecordReader};
 use tempfile::{TempDir, tempdir};

@@ -3,12 +3,13 @@
 //! The fixtures were computed in float64 and rounded to float32, so an error is floret's own: each value is a sum of at
 //! most a few hundred float32 products, whose rounding stays under 1e-5 of the largest value.
 
-use crate::common::{Fixtures, assert_close};
+use crate::common::{Fixtures, assert_close, instruction_sets};
 use floret::loss::{Loss, SoftmaxCrossEntropy, softmax};
 use floret::nn::{
     AvgPool2d, BatchNorm, Conv2d, Dense, Input, LayerSpec, MaxPool2d, NamedLayer, Padding, Sequential, Shape,
 };
 use floret::optim::{Adam, AdamW, Optimizer, RmsProp, Segment, Sgd};
+use floret_math::simd::Isa;
 use ndarray::{ArrayD, Ix2};
 use serde_json::Value;
 
@@ -30,13 +31,13 @@ fn number(value: &Value) -> usize {
 }
 
 /// A layer alone, for batches like `x`.
-fn alone(x: &ArrayD<f32>, layer: impl Into<LayerSpec>) -> Sequential {
+fn alone(x: &ArrayD<f32>, layer: impl Into<LayerSpec>, isa: Isa) -> Sequential {
     let input = match *x.shape() {
         [_, height, width, channels] => Shape::from((height, width, channels)),
         [_, len] => Shape::Vector(len),
         ref other => panic!("unexpected shape {other:?}"),
     };
-    Sequential::new(input, &[NamedLayer::new("layer", layer)], 0).expect("the layer fits")
+    Sequential::with_isa(input, &[NamedLayer::new("layer", layer)], 0, isa).expect("the layer fits")
 }
 
 fn slice(x: &ArrayD<f32>) -> &[f32] {
@@ -55,20 +56,26 @@ fn check(
     let tensor = |name: &str| fixtures.f32(&format!("{key}/{name}"));
     let want = |name: &str| fixtures.f64(&format!("{key}/{name}"));
     let (x, dy) = (tensor("x"), tensor("dy"));
-    let mut layers = alone(&x, layer);
-    for (array, value, _) in arrays {
-        layers.set_array(&format!("layer/{array}"), slice(&tensor(value))).expect("the layer has this array");
-    }
-    assert_close(&format!("{key}/{y}"), layers.forward(slice(&x), 0), want(y), tolerance);
-    let mut dx = x.clone();
-    let in_place = Input::Activation(dx.as_slice_mut().expect("in standard layout"));
-    layers.backward(in_place, slice(&dy)).expect("forward was run");
-    assert_close(&format!("{key}/dx"), &dx, want("dx"), tolerance);
-    for (array, _, gradient) in arrays {
-        let name = format!("layer/{array}");
-        let (_, got) =
-            layers.gradients().find(|(param, _)| param.name == name).expect("a gradient for each array");
-        assert_close(&format!("{key}/{gradient}"), &got, want(gradient), tolerance);
+    let layer = layer.into();
+    for isa in instruction_sets() {
+        let mut layers = alone(&x, layer.clone(), isa);
+        let key = format!("{key} {isa:?}");
+        for (array, value, _) in arrays {
+            layers
+                .set_array(&format!("layer/{array}"), slice(&tensor(value)))
+                .expect("the layer has this array");
+        }
+        assert_close(&format!("{key}/{y}"), layers.forward(slice(&x), 0), want(y), tolerance);
+        let mut dx = x.clone();
+        let in_place = Input::Activation(dx.as_slice_mut().expect("in standard layout"));
+        layers.backward(in_place, slice(&dy)).expect("forward was run");
+        assert_close(&format!("{key}/dx"), &dx, want("dx"), tolerance);
+        for (array, _, gradient) in arrays {
+            let name = format!("layer/{array}");
+            let (_, got) =
+                layers.gradients().find(|(param, _)| param.name == name).expect("a gradient for each array");
+            assert_close(&format!("{key}/{gradient}"), &got, want(gradient), tolerance);
+        }
     }
 }
 
@@ -128,20 +135,27 @@ fn batch_norm() {
 
         // The moving averages after one step, and what inference makes of them.
         let x = fixtures.f32(&format!("{key}/x"));
-        let mut layers = alone(&x, BatchNorm::new().momentum(0.9));
-        for array in ["gamma", "beta"] {
-            layers
-                .set_array(&format!("layer/{array}"), slice(&fixtures.f32(&format!("{key}/{array}"))))
-                .unwrap();
+        for isa in instruction_sets() {
+            let mut layers = alone(&x, BatchNorm::new().momentum(0.9), isa);
+            for array in ["gamma", "beta"] {
+                layers
+                    .set_array(&format!("layer/{array}"), slice(&fixtures.f32(&format!("{key}/{array}"))))
+                    .unwrap();
+            }
+            layers.forward(slice(&x), 0);
+            for array in ["moving_mean", "moving_variance"] {
+                let (_, got) = layers.arrays().find(|(p, _)| p.name == format!("layer/{array}")).unwrap();
+                assert_close(
+                    &format!("{key}/{array}"),
+                    &got,
+                    fixtures.f64(&format!("{key}/{array}")),
+                    TOLERANCE,
+                );
+            }
+            let mut y = vec![f32::NAN; x.len()];
+            layers.infer(slice(&x), &mut y);
+            assert_close(&format!("{key}/y_infer"), &y, fixtures.f64(&format!("{key}/y_infer")), TOLERANCE);
         }
-        layers.forward(slice(&x), 0);
-        for array in ["moving_mean", "moving_variance"] {
-            let (_, got) = layers.arrays().find(|(p, _)| p.name == format!("layer/{array}")).unwrap();
-            assert_close(&format!("{key}/{array}"), &got, fixtures.f64(&format!("{key}/{array}")), TOLERANCE);
-        }
-        let mut y = vec![f32::NAN; x.len()];
-        layers.infer(slice(&x), &mut y);
-        assert_close(&format!("{key}/y_infer"), &y, fixtures.f64(&format!("{key}/y_infer")), TOLERANCE);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The whole reference network gives TensorFlow's logits, gradients and losses over six steps of training.
 
-use crate::common::{Fixtures, assert_close};
+use crate::common::{Fixtures, assert_close, instruction_sets};
 use floret::models;
 use floret::network::Network;
 use floret::nn::ConvAlgorithm;
 use floret::optim::Sgd;
+use floret_math::simd::Isa;
 use ndarray::{Array4, ArrayD, IxDyn};
 
 /// `w[i] = scale (((i + 1) 2654435761 + layer 40503) mod 2^32 / 2^31 - 1)`, the fixtures' weights and images.
@@ -20,8 +21,8 @@ fn hashed(shape: &[usize], layer: u64, scale: f64) -> ArrayD<f32> {
 const KERNELS: [&str; 9] = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc1", "fc2", "fc3", "logits"];
 
 /// The reference network with the fixtures' weights: kernels of +-sqrt(6 / fan_in), biases 0.02.
-fn network(size: usize, algorithm: ConvAlgorithm) -> Network {
-    let mut net = models::seed(size, 5, 0.0).conv_algorithm(algorithm).build().unwrap();
+fn network(size: usize, algorithm: ConvAlgorithm, isa: Isa) -> Network {
+    let mut net = models::seed(size, 5, 0.0).conv_algorithm(algorithm).isa(isa).build().unwrap();
     for (layer, name) in KERNELS.iter().enumerate() {
         let name = format!("{name}/kernel");
         let shape = net.array(&name).unwrap().shape().to_vec();
@@ -94,10 +95,14 @@ fn norm(values: impl IntoIterator<Item = f64>) -> f64 {
 /// As exact as float32 is: every gradient's norm and first values, the losses of six steps and the logits after them.
 #[test]
 fn trajectory_with_im2col() {
+    instruction_sets().into_iter().for_each(trajectory);
+}
+
+fn trajectory(isa: Isa) {
     let fixtures = Fixtures::load("network");
     for case in cases(&fixtures) {
         let key = case.key;
-        let mut net = network(case.size, ConvAlgorithm::Im2col);
+        let mut net = network(case.size, ConvAlgorithm::Im2col, isa);
         case.assert_logits("logits", &mut net);
 
         let (_, gradients) = case.gradients(&mut net);
@@ -133,12 +138,16 @@ fn trajectory_with_im2col() {
 /// in all steps, with the weights that im2col reaches. Gradients agree wherever no winner changed, which is in most steps.
 #[test]
 fn losses_and_gradients_with_the_algorithms_that_auto_chooses() {
+    instruction_sets().into_iter().for_each(losses_and_gradients);
+}
+
+fn losses_and_gradients(isa: Isa) {
     let fixtures = Fixtures::load("network");
     let (mut compared, mut agreed) = (0, 0);
     for case in cases(&fixtures) {
-        let mut net = network(case.size, ConvAlgorithm::Auto);
+        let mut net = network(case.size, ConvAlgorithm::Auto, isa);
         case.assert_logits("logits", &mut net);
-        let mut leader = network(case.size, ConvAlgorithm::Im2col);
+        let mut leader = network(case.size, ConvAlgorithm::Im2col, isa);
         let mut optimizer = Sgd::new(case.learning_rate);
         for step in 0..5 {
             let (loss, gradients) = case.gradients(&mut net);

@@ -6,6 +6,7 @@ mod common;
 mod custom_layer;
 mod determinism;
 mod divergence;
+mod environment;
 mod gradients;
 mod tensorflow_layers;
 mod tensorflow_network;

@@ -4,7 +4,7 @@
     flowers train --data DIR --network reference --image-size 64 --epochs 24      # floret's own
 
 Both decode each photo once, keep it at 96x96, and change it anew in each epoch: random crops of 20 to 100 % of the area, rotation,
-mirroring, colours, half of the photos cutmixed; label smoothing, Nesterov's momentum, weight decay of the kernels, clipped
+mirroring, colors, half of the photos cutmixed; label smoothing, Nesterov's momentum, weight decay of the kernels, clipped
 gradients, half a cosine after a linear rise, averaged weights, answers over a photo and its mirror image. Here the changes are
 done to whole batches at a time, hue is left as it is, and only the last epoch is evaluated. Prints a line of JSON after each epoch;
 the last one has the accuracy.

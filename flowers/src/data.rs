@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::atomic_file::FileError;
-use floret::data::{ClassNames, Loader, LoaderOptions, is_unfinished};
+use floret::data::convert::is_unfinished;
+use floret::data::{ClassNames, Loader, LoaderOptions};
+use floret::files::FileError;
 use floret::record::find_shards;
 
 use crate::files::{LABELS, TFDS_LABELS};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floret::atomic_file::FileError;
+use floret::files::FileError;
 use floret::record::{ShardError, ShardName, find_shards};
 
 use crate::Result;

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use floret::atomic_file::write_atomically;
 use floret::data::Preprocess;
+use floret::files::write_atomically;
 use floret::image::{DecodeOptions, Fit};
 use ndarray::{Array2, Array3, Axis, concatenate};
 
@@ -69,9 +69,9 @@ fn heated(photo: &Array3<u8>, heat: &Array2<f32>) -> Array3<u8> {
         // Luma (ITU-R BT.601), of less contrast, so that the heat stands out.
         let grey = 0.15 + 0.75 * (0.299 * level(0) + 0.587 * level(1) + 0.114 * level(2));
         let heat = heat[[y, x]];
-        let colour = [1.0, 1.6 * heat - 0.5, 3.0 * heat - 2.2][channel].clamp(0.0, 1.0);
+        let color = [1.0, 1.6 * heat - 0.5, 3.0 * heat - 2.2][channel].clamp(0.0, 1.0);
         let opacity = (1.5 * heat).min(0.8);
-        (255.0 * (grey + opacity * (colour - grey))).round() as u8
+        (255.0 * (grey + opacity * (color - grey))).round() as u8
     })
 }
 

@@ -42,7 +42,7 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     demo: commands::demo::Args,
-    /// When to use colour
+    /// When to use color
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     color: ui::When,
 }

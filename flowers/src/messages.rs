@@ -5,8 +5,9 @@ use std::error::Error as StdError;
 use std::io::ErrorKind;
 
 use floret::checkpoint::CheckpointError;
-use floret::data::{BadPhoto, BatchError, ConvertError, PhotoFault};
-use floret::held_folder::HoldError;
+use floret::data::BatchError;
+use floret::data::convert::{BadPhoto, ConvertError, PhotoFault};
+use floret::files::HoldError;
 use floret::image::{ImageError, PhotoError};
 use floret::network::NetworkError;
 use floret::record::{ExampleError, RecordDefect, RecordError};

@@ -6,8 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use floret::atomic_file::FileError;
-use floret::data::{ClassNames, ListedPhoto, MAX_CLASSES, Part};
+use floret::data::convert::{ListedPhoto, Part};
+use floret::data::{ClassNames, MAX_CLASSES};
+use floret::files::FileError;
 
 use crate::ui;
 use crate::{Error, Result};

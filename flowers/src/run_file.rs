@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use floret::atomic_file::{FileError, write_atomically};
+use floret::files::{FileError, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;

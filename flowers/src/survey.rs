@@ -253,16 +253,28 @@ mod tests {
         assert_eq!(none.records, 1);
     }
 
+    /// A field of a protocol buffer message that holds bytes.
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut field = vec![number << 3 | 2];
+        let mut len = bytes.len();
+        while len >= 0x80 {
+            field.push(len as u8 | 0x80);
+            len >>= 7;
+        }
+        field.push(len as u8);
+        field.extend(bytes);
+        field
+    }
+
     /// A record of hundreds of thousands of features, and one with a key of a megabyte.
     #[test]
     fn keys_without_end_take_no_memory() {
-        use floret::proto::example::feature::Kind;
-        use floret::proto::example::{Example, Feature, Features, Int64List};
-        use prost::Message;
-        let one = Feature { kind: Some(Kind::Int64List(Int64List { value: vec![1] })) };
-        let mut feature: BTreeMap<_, _> = (0..300_000).map(|key| (key.to_string(), one.clone())).collect();
-        feature.insert("x".repeat(1 << 20), one);
-        let payload = Example { features: Some(Features { feature }) }.encode_to_vec();
+        // Protocol buffers: the features under their keys, each a list of the one integer 1.
+        let one = field(3, &field(1, &[1]));
+        let feature = |key: &str| field(1, &[field(1, key.as_bytes()), field(2, &one)].concat());
+        let mut features: Vec<_> = (0..300_000).map(|key: u32| feature(&key.to_string())).collect();
+        features.push(feature(&"x".repeat(1 << 20)));
+        let payload = field(1, &features.concat());
         let mut survey = Survey::default();
         survey.add(&payload).unwrap();
         assert_eq!(survey.keys.len(), MAX_KEYS);

@@ -4,9 +4,8 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::simd::{Simd, dispatch};
+use super::parallel::{for_each_chunk, for_each_two_chunks};
+use super::simd::{Isa, Simd, dispatch};
 
 /// Rows of a task.
 const ROWS: usize = 512;
@@ -22,11 +21,12 @@ const STRIP: usize = 64;
 /// With `s = sum of (x - pivot)` and `q = sum of (x - pivot)^2` over n rows they are `pivot + s / n` and
 /// `q / n - (s / n)^2`. The difference loses the digits by which `(pivot - mean)^2` is larger than the variance: none to
 /// speak of for a pivot within the values' spread, where a pivot of zero loses most for channels far from it.
-pub fn moments(x: &[f32], pivot: &[f32], mean: &mut [f32], variance: &mut [f32]) {
+pub fn moments(isa: Isa, x: &[f32], pivot: &[f32], mean: &mut [f32], variance: &mut [f32]) {
     let channels = pivot.len();
     let rows = x.len() / channels;
     let n = rows as f64;
     two_sums(
+        isa,
         rows,
         [mean, variance],
         |channel, first, second| {
@@ -50,9 +50,10 @@ pub fn moments(x: &[f32], pivot: &[f32], mean: &mut [f32], variance: &mut [f32])
 }
 
 /// For each channel `centred = sum of dy (x - mean)` and `plain = sum of dy`. Overwrites `centred` and `plain`.
-pub fn gradient_sums(x: &[f32], dy: &[f32], mean: &[f32], centred: &mut [f32], plain: &mut [f32]) {
+pub fn gradient_sums(isa: Isa, x: &[f32], dy: &[f32], mean: &[f32], centred: &mut [f32], plain: &mut [f32]) {
     let channels = mean.len();
     two_sums(
+        isa,
         x.len() / channels,
         [centred, plain],
         |_, centred, plain| [centred as f32, plain as f32],
@@ -72,17 +73,18 @@ pub fn gradient_sums(x: &[f32], dy: &[f32], mean: &[f32], centred: &mut [f32], p
 ///
 /// `add(row, first, a, b)` adds what a row has to the sums of the channels from `first` on.
 fn two_sums(
+    isa: Isa,
     rows: usize,
     to: [&mut [f32]; 2],
     finish: impl Fn(usize, f64, f64) -> [f32; 2] + Sync,
     add: impl Fn(usize, usize, &mut [f32], &mut [f32]) + Copy + Sync,
 ) {
     let [a, b] = to;
-    a.par_chunks_mut(STRIP).zip(b.par_chunks_mut(STRIP)).enumerate().for_each(|(strip, (a, b))| {
+    for_each_two_chunks((a, STRIP), (b, STRIP), &|strip, a, b| {
         let first = strip * STRIP;
         let sums = strip_sums(0..rows, &|rows| {
             let mut sums = [[0.0; STRIP]; 2];
-            dispatch!(|simd| add_block(simd, rows, first, a.len(), &mut sums, add));
+            dispatch!(isa, |simd| add_block(simd, rows, first, a.len(), &mut sums, add));
             sums
         });
         for (i, (a, b)) in a.iter_mut().zip(b).enumerate() {
@@ -131,10 +133,11 @@ fn add_block<S: Simd>(
 }
 
 /// `y = scale x + shift`.
-pub fn scale_and_shift(x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) {
+pub fn scale_and_shift(isa: Isa, x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) {
     let channels = scale.len();
-    y.par_chunks_mut(ROWS * channels).zip(x.par_chunks(ROWS * channels)).for_each(|(y, x)| {
-        dispatch!(|_simd| {
+    for_each_chunk(y, ROWS * channels, &|index, y| {
+        let x = &x[index * ROWS * channels..][..y.len()];
+        dispatch!(isa, |_simd| {
             for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
                 for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
                     *y = scale * x + shift;
@@ -145,10 +148,11 @@ pub fn scale_and_shift(x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) {
 }
 
 /// `x = a dy + b (x - mean) + c`.
-pub fn combine(x: &mut [f32], dy: &[f32], mean: &[f32], [a, b, c]: [&[f32]; 3]) {
+pub fn combine(isa: Isa, x: &mut [f32], dy: &[f32], mean: &[f32], [a, b, c]: [&[f32]; 3]) {
     let channels = mean.len();
-    x.par_chunks_mut(ROWS * channels).zip(dy.par_chunks(ROWS * channels)).for_each(|(x, dy)| {
-        dispatch!(|_simd| {
+    for_each_chunk(x, ROWS * channels, &|index, x| {
+        let dy = &dy[index * ROWS * channels..][..x.len()];
+        dispatch!(isa, |_simd| {
             for (x, dy) in x.chunks_exact_mut(channels).zip(dy.chunks_exact(channels)) {
                 let constants = mean.iter().zip(a).zip(b).zip(c);
                 for ((x, dy), (((mean, a), b), c)) in x.iter_mut().zip(dy).zip(constants) {
@@ -157,52 +161,4 @@ pub fn combine(x: &mut [f32], dy: &[f32], mean: &[f32], [a, b, c]: [&[f32]; 3]) 
             }
         });
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn values(len: usize, seed: usize, offset: f32) -> Vec<f32> {
-        (0..len).map(|i| ((i * 7919 + seed) % 1013) as f32 / 506.0 - 1.0 + offset).collect()
-    }
-
-    /// Row by row in `f64`. Channels and rows around the sizes of strips, blocks and their parts; channels far from zero.
-    #[test]
-    fn sums_are_those_of_the_obvious_loop() {
-        for (rows, channels) in
-            [(1, 1), (FEW + 1, 3), (ROWS, STRIP), (ROWS + 1, STRIP + 1), (2 * ROWS + 37, 200)]
-        {
-            let x = values(rows * channels, 1, 100.0);
-            let dy = values(rows * channels, 5, 0.0);
-            let pivot = values(channels, 3, 100.0);
-            let mut sums = vec![0.0; 4 * channels];
-            for (i, (&x, &dy)) in x.iter().zip(&dy).enumerate() {
-                let (channel, d) = (i % channels, f64::from(x) - f64::from(pivot[i % channels]));
-                for (sum, value) in [d, d * d, f64::from(dy) * d, f64::from(dy)].into_iter().enumerate() {
-                    sums[sum * channels + channel] += value;
-                }
-            }
-            let [mut mean, mut variance, mut centred, mut plain] =
-                std::array::from_fn(|_| vec![f32::NAN; channels]);
-            moments(&x, &pivot, &mut mean, &mut variance);
-            gradient_sums(&x, &dy, &pivot, &mut centred, &mut plain);
-            // Each term, under 4, is rounded to 24 bits, and the sums of a few are; then the result, of up to 101.
-            let (n, close) = (rows as f64, |got: f32, wanted: f64, terms: f64| {
-                (f64::from(got) - wanted).abs() < 4e-6 * terms + 1e-7 * wanted.abs()
-            });
-            for c in 0..channels {
-                let shift = sums[c] / n;
-                let wanted = [
-                    (mean[c], f64::from(pivot[c]) + shift, 1.0),
-                    (variance[c], sums[channels + c] / n - shift * shift, 1.0),
-                    (centred[c], sums[2 * channels + c], n),
-                    (plain[c], sums[3 * channels + c], n),
-                ];
-                for (got, wanted, terms) in wanted {
-                    assert!(close(got, wanted, terms), "{rows} x {channels}: {got} {wanted}");
-                }
-            }
-        }
-    }
 }

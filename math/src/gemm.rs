@@ -1,9 +1,10 @@
 //! General matrix multiply, `C = alpha A B + beta C`, in single precision.
 
-use ndarray::parallel::prelude::*;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
-use super::simd::MatrixMut;
+use rayon::prelude::*;
+
+use super::simd::{Isa, MatrixMut};
 use super::{backend, native, thin};
 
 /// Who multiplies. All give the same product up to rounding; the tests hold each to the same cases.
@@ -30,7 +31,8 @@ impl Backend {
     ];
 }
 
-/// `C = alpha A B + beta C` on the calling thread, by the given backend.
+/// `C = alpha A B + beta C` on the calling thread, by the given backend. floret's own uses the instruction set `isa`; others
+/// choose for themselves.
 ///
 /// A is m x k, B is k x n, C is m x n, each at any strides (a transposed operand is `view.t()`, no copy). With
 /// `beta == 0` C is written without being read, so it may hold NaN. Any size may be 0 (an empty sum is 0).
@@ -39,6 +41,7 @@ impl Backend {
 /// If the sizes do not agree.
 pub fn gemm_with(
     backend: Backend,
+    isa: Isa,
     alpha: f32,
     a: ArrayView2<f32>,
     b: ArrayView2<f32>,
@@ -63,7 +66,7 @@ pub fn gemm_with(
         return;
     }
     match backend {
-        Backend::Native => native(alpha, a, b, beta, c),
+        Backend::Native => native(isa, alpha, a, b, beta, c),
         Backend::MatrixMultiply => backend::matrixmultiply(alpha, a, b, beta, c),
         #[cfg(feature = "openblas")]
         Backend::OpenBlas => backend::openblas(alpha, a, b, beta, c),
@@ -71,36 +74,46 @@ pub fn gemm_with(
 }
 
 /// [`Backend::Native`], which wants contiguous rows of C.
-fn native(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
+fn native(
+    isa: Isa,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    beta: f32,
+    mut c: ArrayViewMut2<f32>,
+) {
     if let Some(c) = MatrixMut::of(c.view_mut()) {
-        native::sgemm(alpha, a, b, beta, c);
+        native::sgemm(isa, alpha, a, b, beta, c);
     } else if let Some(transposed) = MatrixMut::of(c.view_mut().reversed_axes()) {
-        native::sgemm(alpha, b.t(), a.t(), beta, transposed);
+        native::sgemm(isa, alpha, b.t(), a.t(), beta, transposed);
     } else {
         let mut copy = c.to_owned();
-        native(alpha, a, b, beta, copy.view_mut());
+        native(isa, alpha, a, b, beta, copy.view_mut());
         c.assign(&copy);
     }
 }
 
 /// [`gemm_with`] the default backend.
-pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
-    gemm_with(Backend::default(), alpha, a, b, beta, c);
+pub fn gemm(isa: Isa, alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
+    gemm_with(Backend::default(), isa, alpha, a, b, beta, c);
 }
 
 /// [`gemm`] on rayon's threads, over blocks of C's rows or columns.
 ///
 /// The result is the same for any number of threads.
-pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
+pub fn par_gemm(
+    isa: Isa,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    beta: f32,
+    mut c: ArrayViewMut2<f32>,
+) {
     // Blocks of at least 64: each packs its operand anew, which 64 rows or columns amortise.
     const BLOCK: usize = 64;
     let (m, n) = c.dim();
-    if m >= n {
-        let block = m.div_ceil(8).max(BLOCK);
-        c.axis_chunks_iter_mut(Axis(0), block)
-            .into_par_iter()
-            .zip(a.axis_chunks_iter(Axis(0), block).into_par_iter())
-            .for_each(|(c, a)| gemm(alpha, a, b, beta, c));
+    let (axis, block) = if m >= n {
+        (Axis(0), m.div_ceil(8).max(BLOCK))
     } else {
         // Of few rows the blocks are as wide as can be: each reads its columns of B from row to row. Whole vectors in all but
         // the last one leave no trace of how many there are.
@@ -109,11 +122,17 @@ pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, m
         } else {
             n.div_ceil(8).max(BLOCK)
         };
-        c.axis_chunks_iter_mut(Axis(1), block)
-            .into_par_iter()
-            .zip(b.axis_chunks_iter(Axis(1), block).into_par_iter())
-            .for_each(|(c, b)| gemm(alpha, a, b, beta, c));
-    }
+        (Axis(1), block)
+    };
+    let mut blocks: Vec<_> = c.axis_chunks_iter_mut(axis, block).collect();
+    blocks.par_iter_mut().enumerate().for_each(|(index, c)| {
+        let part = index * block..index * block + c.len_of(axis);
+        let (a, b) = match axis {
+            Axis(0) => (a.slice(s![part, ..]), b),
+            _ => (a, b.slice(s![.., part])),
+        };
+        gemm(isa, alpha, a, b, beta, c.view_mut());
+    });
 }
 
 /// A slice as a row-major matrix.

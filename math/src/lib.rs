@@ -11,6 +11,8 @@
 //! | what is the output size of a convolution or a pool? | `window.rs`: the only place that computes it |
 //! | where is the convolution? | `conv/` (forward and both gradients) |
 //! | which matrix product runs? | `gemm.rs`; its own are `native.rs` and, of few rows, `thin.rs`; the foreign ones are called in `backend.rs` |
+//! | which instruction set? | a value that is handed down, `simd::Isa`; `env.rs` reads what the environment asks for |
+//! | which threads? | `parallel.rs`: the one door to rayon |
 //! | what is it checked against? | `reference.rs`: the obvious loops, in `f64` |
 #![deny(unsafe_code, missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
@@ -19,8 +21,10 @@ mod backend;
 pub mod buffer;
 pub mod channels;
 pub mod conv;
+pub mod env;
 pub mod gemm;
 mod native;
+mod parallel;
 pub mod pool;
 pub mod reduce;
 pub mod reference;

@@ -10,7 +10,7 @@ use ndarray::{ArrayView2, s};
 
 use super::buffer::sized;
 use super::simd::{
-    Matrix, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_rows, multiply_tile, transpose,
+    Isa, Matrix, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_rows, multiply_tile, transpose,
 };
 use super::thin;
 
@@ -35,7 +35,14 @@ thread_local! {
 }
 
 /// `C = alpha A B + beta C` on the calling thread; sizes agree and none is 0.
-pub(super) fn sgemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: MatrixMut<'_>) {
+pub(super) fn sgemm(
+    isa: Isa,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    beta: f32,
+    mut c: MatrixMut<'_>,
+) {
     match beta {
         0.0 | 1.0 => {}
         _ => (0..c.rows()).for_each(|i| c.row(i).iter_mut().for_each(|v| *v *= beta)),
@@ -44,11 +51,11 @@ pub(super) fn sgemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f3
         if beta == 0.0 {
             (0..c.rows()).for_each(|i| c.row(i).fill(0.0));
         }
-        return thin::multiply(a, b, c);
+        return thin::multiply(isa, a, b, c);
     }
     let store = if beta == 0.0 { Store::Overwrite } else { Store::Add };
     PACKED.with_borrow_mut(|(packed_a, packed_b)| {
-        dispatch!(|simd| sgemm_with(simd, alpha, a, b, c, store, packed_a, packed_b));
+        dispatch!(isa, |simd| sgemm_with(simd, alpha, a, b, c, store, packed_a, packed_b));
     });
 }
 

@@ -1,7 +1,6 @@
 //! Max and average pooling of NHWC images, forward and backward.
 
-use rayon::prelude::*;
-
+use super::parallel::{for_each_chunk, for_each_chunk_with_codes};
 use super::window::Window;
 
 /// The shape of a pool over one image.
@@ -64,11 +63,13 @@ impl PoolShape {
 /// The window has at most 255 taps (checked when the layer is built).
 pub fn max_forward(shape: &PoolShape, x: &[f32], y: &mut [f32], winners: Option<&mut [u8]>) {
     let c = shape.channels;
-    let image = |x: &[f32], y: &mut [f32], mut winners: Option<&mut [u8]>| {
+    let (input, output) = (shape.input_len(), shape.output_len());
+    for_each_chunk_with_codes(y, winners.unwrap_or_default(), output, &|image, y, winners| {
+        let x = &x[image * input..][..input];
         shape.for_each_output(|oy, ox, at| {
             let y = &mut y[at..at + c];
             y.fill(f32::NEG_INFINITY);
-            match winners.as_deref_mut().map(|w| &mut w[at..at + c]) {
+            match winners.get_mut(at..at + c) {
                 Some(winners) => {
                     let mut first = true;
                     shape.for_each_tap(oy, ox, |tap, from| {
@@ -88,36 +89,28 @@ pub fn max_forward(shape: &PoolShape, x: &[f32], y: &mut [f32], winners: Option<
                 }),
             }
         });
-    };
-    let images = x.par_chunks(shape.input_len()).zip(y.par_chunks_mut(shape.output_len()));
-    match winners {
-        Some(winners) => images
-            .zip(winners.par_chunks_mut(shape.output_len()))
-            .for_each(|((x, y), winners)| image(x, y, Some(winners))),
-        None => images.for_each(|(x, y)| image(x, y, None)),
-    }
+    });
 }
 
 /// Backward of [`max_forward`]: each `dy` goes to its winner. Overwrites `dx`.
 pub fn max_backward(shape: &PoolShape, dy: &[f32], winners: &[u8], dx: &mut [f32]) {
-    let c = shape.channels;
-    dx.par_chunks_mut(shape.input_len())
-        .zip(dy.par_chunks(shape.output_len()))
-        .zip(winners.par_chunks(shape.output_len()))
-        .for_each(|((dx, dy), winners)| {
-            dx.fill(0.0);
-            shape.for_each_output(|oy, ox, at| {
-                for (channel, (&dy, &winner)) in dy[at..at + c].iter().zip(&winners[at..at + c]).enumerate() {
-                    dx[shape.tap_offset(oy, ox, winner) + channel] += dy;
-                }
-            });
+    let (c, output) = (shape.channels, shape.output_len());
+    for_each_chunk(dx, shape.input_len(), &|image, dx| {
+        let (dy, winners) = (&dy[image * output..][..output], &winners[image * output..][..output]);
+        dx.fill(0.0);
+        shape.for_each_output(|oy, ox, at| {
+            for (channel, (&dy, &winner)) in dy[at..at + c].iter().zip(&winners[at..at + c]).enumerate() {
+                dx[shape.tap_offset(oy, ox, winner) + channel] += dy;
+            }
         });
+    });
 }
 
 /// `y = mean of x over the window`, padding not counted, as TensorFlow. Overwrites `y`.
 pub fn avg_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
-    let c = shape.channels;
-    x.par_chunks(shape.input_len()).zip(y.par_chunks_mut(shape.output_len())).for_each(|(x, y)| {
+    let (c, input) = (shape.channels, shape.input_len());
+    for_each_chunk(y, shape.output_len(), &|image, y| {
+        let x = &x[image * input..][..input];
         shape.for_each_output(|oy, ox, at| {
             let y = &mut y[at..at + c];
             y.fill(0.0);
@@ -136,8 +129,9 @@ pub fn avg_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
 
 /// Backward of [`avg_forward`]: each `dy` is shared among the taps it was the mean of. Overwrites `dx`.
 pub fn avg_backward(shape: &PoolShape, dy: &[f32], dx: &mut [f32]) {
-    let c = shape.channels;
-    dx.par_chunks_mut(shape.input_len()).zip(dy.par_chunks(shape.output_len())).for_each(|(dx, dy)| {
+    let (c, output) = (shape.channels, shape.output_len());
+    for_each_chunk(dx, shape.input_len(), &|image, dx| {
+        let dy = &dy[image * output..][..output];
         dx.fill(0.0);
         shape.for_each_output(|oy, ox, at| {
             let mut taps = 0;

@@ -1,8 +1,9 @@
 //! Sums whose order depends on sizes alone, never on the number of threads.
 
-use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::simd::{Simd, dispatch};
+use super::parallel::{for_each, for_each_chunk, for_each_two_chunks};
+use super::simd::{Isa, Simd, dispatch};
 
 /// Rows that one task of [`column_sums`] sums: many, so that few partial sums are added in the end.
 fn sum_block(rows: usize) -> usize {
@@ -16,27 +17,48 @@ pub fn column_sums_scratch(rows: usize, columns: usize) -> usize {
 
 /// `sums[c] = sum over rows of x[row, c]`: the gradient of a bias, where x is dy. Overwrites `sums`, which may be empty.
 ///
-/// `prepare(first, block)` may change a block of rows, the values from `first` on, before it is summed. `scratch` holds
-/// [`column_sums_scratch`] floats.
-pub fn column_sums(
+/// `scratch` holds [`column_sums_scratch`] floats.
+pub fn column_sums(isa: Isa, x: &[f32], columns: usize, sums: &mut [f32], scratch: &mut [f32]) {
+    if sums.is_empty() {
+        return;
+    }
+    let rows = x.len() / columns;
+    let block = sum_block(rows) * columns;
+    let scratch = &mut scratch[..column_sums_scratch(rows, columns)];
+    for_each_chunk(scratch, columns, &|index, partial| {
+        let x = &x[index * block..][..block.min(x.len() - index * block)];
+        dispatch!(isa, |simd| sum_rows_of(simd, x, partial));
+    });
+    add_partial_sums(scratch, sums);
+}
+
+/// [`column_sums`] of blocks that `prepare` changes first: it is called with each block of rows and the index of the block's
+/// first value, whether or not there are sums to write.
+pub(crate) fn prepared_column_sums(
+    isa: Isa,
     x: &mut [f32],
     columns: usize,
     sums: &mut [f32],
     scratch: &mut [f32],
-    prepare: impl Fn(usize, &mut [f32]) + Sync,
+    prepare: &(dyn Fn(usize, &mut [f32]) + Sync),
 ) {
     let rows = x.len() / columns;
     let block = sum_block(rows) * columns;
     let scratch = &mut scratch[..column_sums_scratch(rows, columns)];
-    let blocks = x.par_chunks_mut(block).zip(scratch.par_chunks_mut(columns)).enumerate();
-    blocks.for_each(|(index, (x, partial))| {
+    for_each_two_chunks((x, block), (scratch, columns), &|index, x, partial| {
         prepare(index * block, x);
         if !sums.is_empty() {
-            dispatch!(|simd| sum_rows_of(simd, x, partial));
+            dispatch!(isa, |simd| sum_rows_of(simd, x, partial));
         }
     });
+    add_partial_sums(scratch, sums);
+}
+
+/// Adds rows of partial sums, in their order. Overwrites `sums`.
+fn add_partial_sums(partial: &[f32], sums: &mut [f32]) {
+    let columns = sums.len();
     for (column, sum) in sums.iter_mut().enumerate() {
-        *sum = scratch.iter().skip(column).step_by(columns).map(|&v| f64::from(v)).sum::<f64>() as f32;
+        *sum = partial.iter().skip(column).step_by(columns).map(|&v| f64::from(v)).sum::<f64>() as f32;
     }
 }
 
@@ -65,7 +87,14 @@ const CHUNK: usize = 1 << 16;
 /// Whether no value is infinite or NaN.
 pub fn all_finite(values: &[f32]) -> bool {
     // Within a chunk without an early exit, which would keep the compiler from comparing many at once.
-    values.par_chunks(CHUNK).all(|chunk| chunk.iter().fold(true, |finite, v| finite & v.is_finite()))
+    let all = AtomicBool::new(true);
+    for_each(values.len().div_ceil(CHUNK), &|index| {
+        if all.load(Relaxed) {
+            let finite = chunk(values, index).iter().fold(true, |finite, v| finite & v.is_finite());
+            all.fetch_and(finite, Relaxed);
+        }
+    });
+    all.into_inner()
 }
 
 /// `sum of v^2` over all values, in `f64`.
@@ -80,20 +109,6 @@ pub fn sum_of_squares(values: &[f32]) -> f64 {
     first + second
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_value_that_is_not_finite_is_found_wherever_it_stands() {
-        let mut values = vec![f32::MAX; 2 * CHUNK + 3];
-        assert!(all_finite(&values) && all_finite(&[]));
-        for place in [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK + 2] {
-            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-                let good = std::mem::replace(&mut values[place], bad);
-                assert!(!all_finite(&values), "{bad} at {place}");
-                values[place] = good;
-            }
-        }
-    }
+fn chunk(values: &[f32], index: usize) -> &[f32] {
+    &values[index * CHUNK..values.len().min((index + 1) * CHUNK)]
 }

@@ -2,14 +2,14 @@
 
 use ndarray::ArrayView2;
 
-use super::simd::{Matrix, MatrixMut, Simd, dispatch};
+use super::simd::{Isa, Matrix, MatrixMut, Simd, dispatch};
 
 /// Rows of A up to which [`multiply`] is the faster way: with more, the register tile's reuse of B pays for packing it.
 pub(super) const MOST_ROWS: usize = 4;
 
 /// `C += A B`, with the rows of B contiguous.
-pub(super) fn multiply(a: ArrayView2<f32>, b: Matrix<'_>, c: MatrixMut<'_>) {
-    dispatch!(|simd| multiply_with(simd, a, b, c));
+pub(super) fn multiply(isa: Isa, a: ArrayView2<f32>, b: Matrix<'_>, c: MatrixMut<'_>) {
+    dispatch!(isa, |simd| multiply_with(simd, a, b, c));
 }
 
 #[inline(always)]

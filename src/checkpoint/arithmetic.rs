@@ -23,13 +23,21 @@ pub struct Arithmetic {
 }
 
 impl Arithmetic {
-    /// That of this process.
+    /// That of this process, with kernels of the best instruction set.
+    ///
+    /// # Panics
+    /// As [`Isa::best`].
     pub fn here() -> Self {
+        Self::with(Isa::best())
+    }
+
+    /// That of this process, with kernels of instruction set `isa`.
+    pub fn with(isa: Isa) -> Self {
         Self {
             floret: env!("CARGO_PKG_VERSION").into(),
             architecture: consts::ARCH.into(),
             system: consts::OS.into(),
-            instructions: Isa::best().name().into(),
+            instructions: isa.name().into(),
         }
     }
 }

@@ -9,8 +9,8 @@ use safetensors::tensor::Metadata;
 use serde_json::Value;
 
 use super::CheckpointError;
-use super::file::{Crc, checksum, missing};
-use crate::atomic_file::FileError;
+use super::checksum::{Crc, checksum};
+use crate::files::FileError;
 use crate::network::Network;
 
 /// Bytes of values that are read at a time.
@@ -77,6 +77,11 @@ impl<'a> Arrays<'a> {
         }
         Ok(())
     }
+}
+
+/// The error that a file lacks an array.
+pub(super) fn missing(path: &Path, name: &str) -> CheckpointError {
+    CheckpointError::damaged(path, format!("the array `{}` is missing", name.escape_debug()))
 }
 
 /// Every array of a network by its name under `prefix`, to be read to.

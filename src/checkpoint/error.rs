@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::atomic_file::FileError;
-use crate::held_folder::HoldError;
+use crate::files::{FileError, HoldError};
 use crate::network::NetworkError;
 
 /// An error of this module.

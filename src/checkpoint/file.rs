@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CheckpointError;
-use super::arrays::Arrays;
-use crate::atomic_file::{FileError, open_regular, write_atomically};
+use super::arrays::{Arrays, missing};
+use super::checksum::checksum;
+use crate::files::{FileError, FileKind, SNIFFED_BYTES, open_regular, write_atomically};
 use crate::network::Network;
 use crate::nn::Param;
 use crate::record::begins_record;
-use crate::sniff::{SNIFFED_BYTES, looks_like};
 
 /// The metadata entry that holds everything but the arrays.
 const ENTRY: &str = "floret";
@@ -136,37 +136,6 @@ fn write_floats(file: &mut impl Write, values: &[f32]) -> io::Result<()> {
     Ok(())
 }
 
-/// The CRC32C of the metadata entry (without its checksum) and of each array's name, shape and values, by name.
-pub(super) fn checksum<'a, V: Copy>(
-    entry: &Value,
-    arrays: impl Iterator<Item = (&'a str, &'a [usize], V)>,
-    write_values: impl Fn(&mut Crc, V) -> io::Result<()>,
-) -> io::Result<u32> {
-    let mut arrays: Vec<_> = arrays.collect();
-    arrays.sort_by_key(|(name, ..)| *name);
-    let mut crc = Crc(0);
-    writeln!(crc, "{entry}")?;
-    for (name, shape, values) in arrays {
-        writeln!(crc, "{name:?} {shape:?}")?;
-        write_values(&mut crc, values)?;
-    }
-    Ok(crc.0)
-}
-
-/// Takes bytes for their CRC32C.
-pub(super) struct Crc(pub(super) u32);
-
-impl Write for Crc {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = crc32c::crc32c_append(self.0, bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What a file says of its arrays, before their values are read.
 pub(super) struct Described<'a> {
     path: &'a Path,
@@ -239,10 +208,6 @@ impl<'a> Described<'a> {
 pub(super) trait Header: DeserializeOwned {
     /// Takes the arrays that must be there, each of which is checked. One that is not taken has no place in the file.
     fn check_arrays(&self, arrays: &mut Described<'_>) -> Result<(), CheckpointError>;
-}
-
-pub(super) fn missing(path: &Path, name: &str) -> CheckpointError {
-    CheckpointError::damaged(path, format!("the array `{}` is missing", name.escape_debug()))
 }
 
 /// Reads a file that [`write`] wrote, up to its values.
@@ -338,5 +303,5 @@ fn other_kind(begin: &[u8]) -> Option<&'static str> {
     if begin.get(LENGTH_BYTES) == Some(&b'{') {
         return None;
     }
-    if begins_record(begin) { Some("a TFRecord file") } else { looks_like(begin) }
+    if begins_record(begin) { Some("a TFRecord file") } else { FileKind::of(begin).name() }
 }

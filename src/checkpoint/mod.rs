@@ -38,9 +38,11 @@
 
 mod arithmetic;
 mod arrays;
+mod checksum;
 mod error;
 mod file;
 mod saver;
+#[cfg(feature = "tensorflow")]
 pub mod tensorflow;
 mod training;
 
@@ -54,7 +56,7 @@ pub use training::{SavedTraining, load_training, save_training};
 
 use crate::data::Preprocess;
 /// A run's folder.
-pub use crate::held_folder::HeldFolder as RunFolder;
+pub use crate::files::HeldFolder as RunFolder;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::nn::Shape;
 use arrays::network_places;
@@ -131,7 +133,7 @@ impl ModelHeader {
             network: spec,
             seed: network.seed(),
             steps: network.steps(),
-            arithmetic: Some(Arithmetic::here()),
+            arithmetic: Some(Arithmetic::with(network.isa())),
             info: info.clone(),
         }
     }

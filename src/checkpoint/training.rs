@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::arrays::network_places;
 use super::file::{self, Array, Described, Header, Kind, network_arrays};
 use super::{Arithmetic, CheckpointError, ModelHeader, ModelInfo, check_count, load_model};
-use crate::atomic_file::FileError;
+use crate::files::FileError;
 use crate::network::Network;
 use crate::optim::{Common, Optimizer};
 use crate::train::{Best, Moment, Progress};

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use super::BatchError;
-use crate::atomic_file::{FileError, open_regular, write_atomically};
+use crate::files::{FileError, open_regular, write_atomically};
 
 /// The largest file of class names that is read. Half of what a model file may hold beside its arrays: names found too long
 /// after the first epoch would be found too late.

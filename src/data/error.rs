@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::atomic_file::FileError;
+use crate::files::FileError;
 use crate::image::ImageError;
 use crate::record::{RecordError, RecordLocation, ShardError};
 

@@ -43,7 +43,7 @@ pub struct Augment {
     pub contrast: f32,
     /// Saturation factor from `1 - saturation` to `1 + saturation`.
     pub saturation: f32,
-    /// Hue change of up to this part of the colour circle either way.
+    /// Hue change of up to this part of the color circle either way.
     pub hue: f32,
     /// Side of a square that is painted over, as a fraction of the image's side.
     pub cutout: f32,

@@ -35,7 +35,7 @@ pub fn adjust_saturation(image: &mut Array3<f32>, factor: f32) -> Result<(), Ima
     adjust_hue_and_saturation(image, 0.0, factor)
 }
 
-/// Turns the hue of HSV by `turns` of the colour circle, -1 to 1 (`tf.image.adjust_hue`): 1/3 makes red
+/// Turns the hue of HSV by `turns` of the color circle, -1 to 1 (`tf.image.adjust_hue`): 1/3 makes red
 /// green.
 pub fn adjust_hue(image: &mut Array3<f32>, turns: f32) -> Result<(), ImageError> {
     adjust_hue_and_saturation(image, turns, 1.0)

@@ -1,6 +1,6 @@
 //! What can go wrong with an image.
-use super::header::Format;
-use super::sniff::FileKind;
+use super::format::Format;
+use crate::files::FileKind;
 
 /// An error of this module. Each message says what is wrong and what to do; the caller adds the file or
 /// record.
@@ -8,7 +8,7 @@ use super::sniff::FileKind;
 #[non_exhaustive]
 pub enum ImageError {
     /// The bytes are neither JPEG nor PNG.
-    #[error("not a JPEG or PNG image but {found}; {}", found.advice())]
+    #[error("not a JPEG or PNG image but {found}; {}", advice(*found))]
     NotAnImage {
         /// What they look like.
         found: FileKind,
@@ -71,6 +71,25 @@ pub enum ImageError {
         /// The shape that came.
         got: Vec<usize>,
     },
+}
+
+/// What the owner of a file that is no photo can do about it.
+fn advice(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Gif
+        | FileKind::WebP
+        | FileKind::Bmp
+        | FileKind::Heif
+        | FileKind::Avif
+        | FileKind::Tiff
+        | FileKind::JpegXl
+        | FileKind::Jpeg2000
+        | FileKind::Svg => "convert it to JPEG or PNG, or remove the file",
+        FileKind::Pdf | FileKind::Zip | FileKind::Gzip | FileKind::Tar => {
+            "take the photos out of it, or remove the file"
+        }
+        _ => "fetch the photo again, or remove the file",
+    }
 }
 
 fn recovery(format: Format) -> &'static str {

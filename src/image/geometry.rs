@@ -120,7 +120,7 @@ fn mix(a: [f32; 3], b: [f32; 3], t: f32) -> [f32; 3] {
 }
 
 /// Paints the `height` x `width` rectangle around pixel `(y, x)`, as far as it lies within the image, with
-/// the image's mean colour, so that little of the image's mean changes (DeVries and Taylor, 2017,
+/// the image's mean color, so that little of the image's mean changes (DeVries and Taylor, 2017,
 /// arXiv:1708.04552).
 ///
 /// # Errors

@@ -13,11 +13,11 @@
 //! | JPEG or PNG file to RGB | [`decode`] | `tf.io.decode_jpeg`, `tf.io.decode_png` |
 //! | RGB to PNG file | [`encode_png`] | `tf.io.encode_png` |
 //! | a photo's file, no further than it can be one | [`read_photo`] | `tf.io.read_file` |
-//! | size and colours of a file, without decoding | [`read_header`] | |
+//! | size and colors of a file, without decoding | [`read_header`] | |
 //! | centre crop, or pad with black | [`crop_or_pad`] | `tf.image.resize_with_crop_or_pad` |
 //! | resize | [`resize`] | `tf.image.resize` |
 //! | the ways to bring photos to one size | [`Fit`], [`decode_fitted`] | |
-//! | random crop, flip, rotation, colours | [`Augment`] | `tf.image.adjust_*`, `random_*` |
+//! | random crop, flip, rotation, colors | [`Augment`] | `tf.image.adjust_*`, `random_*` |
 //! | zero mean, unit variance | [`standardize`] | `tf.image.per_image_standardization` |
 pub mod augment;
 pub mod color;
@@ -26,10 +26,10 @@ mod encode;
 mod error;
 mod file;
 mod fit;
+mod format;
 pub mod geometry;
 mod header;
 mod resize;
-mod sniff;
 mod standardize;
 
 pub use augment::Augment;
@@ -39,7 +39,7 @@ pub use error::ImageError;
 pub(crate) use file::is_photo;
 pub use file::{MAX_PHOTO_BYTES, PhotoError, read_photo};
 pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_side_then_crop};
-pub use header::{ColorModel, Format, ImageHeader, read_header};
+pub use format::Format;
+pub use header::{ColorModel, ImageHeader, read_header};
 pub use resize::{Filter, resize};
-pub use sniff::FileKind;
 pub use standardize::{standardize, standardize_f32};

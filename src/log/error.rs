@@ -1,6 +1,6 @@
 //! What can go wrong with a log.
 
-use crate::atomic_file::FileError;
+use crate::files::FileError;
 use crate::image::ImageError;
 
 /// An error of a log.

@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::hparams::{self, EXPERIMENT, SESSION_END, SESSION_START};
 use super::{LogError, graph, summary};
-use crate::atomic_file::{FileError, create_folder};
+use crate::files::{FileError, create_folder};
 use crate::network::Network;
 use crate::proto::events::event::What;
 use crate::proto::events::session_log::SessionStatus;

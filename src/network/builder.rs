@@ -8,6 +8,7 @@ use super::{Network, NetworkError};
 use crate::loss::Loss;
 use crate::nn::chain::Chain;
 use crate::nn::{ConvAlgorithm, LayerSpec, NamedLayer, Param, Sequential, Shape, ShapeError};
+use floret_math::simd::Isa;
 
 /// A network as plain data: enough to build it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ impl NetworkSpec {
     /// # Errors
     /// The first layer that does not fit its input; no layer that computes anything.
     pub(crate) fn params(&self) -> Result<(Vec<Param>, usize), NetworkError> {
-        let chain = Chain::build_some(&self.layers, self.input)?;
+        let chain = Chain::build_some(&self.layers, self.input, Isa::try_best()?)?;
         let weights = chain.params().iter().map(Param::len).sum();
         Ok((chain.params().iter().chain(chain.state()).cloned().collect(), weights))
     }
@@ -41,17 +42,18 @@ impl NetworkSpec {
 pub struct NetworkBuilder {
     spec: NetworkSpec,
     seed: u64,
+    isa: Option<Isa>,
 }
 
 impl NetworkBuilder {
     pub(super) fn new(input: Shape) -> Self {
         let (layers, loss) = (Vec::new(), Loss::default());
-        Self { spec: NetworkSpec { input, layers, loss, test_time_flip: false }, seed: 0 }
+        Self { spec: NetworkSpec { input, layers, loss, test_time_flip: false }, seed: 0, isa: None }
     }
 
     /// Builds from a description, such as one read from a file.
     pub fn from_spec(spec: NetworkSpec) -> Self {
-        Self { spec, seed: 0 }
+        Self { spec, seed: 0, isa: None }
     }
 
     /// Adds a layer, named by its kind and number: `conv2d_1`, `conv2d_2`, `dense_1`, ...
@@ -91,6 +93,13 @@ impl NetworkBuilder {
         self
     }
 
+    /// Sets the instruction set of the kernels; default [`Isa::best`]. It is not saved with the network. For measurements and
+    /// tests: with another one sums are rounded otherwise.
+    pub fn isa(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
+    }
+
     /// Sets how the convolutions added so far are computed (not those within residual blocks); default
     /// [`ConvAlgorithm::Auto`]. For measurements.
     pub fn conv_algorithm(mut self, algorithm: ConvAlgorithm) -> Self {
@@ -110,9 +119,10 @@ impl NetworkBuilder {
     /// `batch` counts up to 2^20.
     ///
     /// # Errors
-    /// The first layer that does not fit its input; no layer that computes anything.
+    /// The first layer that does not fit its input; no layer that computes anything; as [`build`](Self::build) where kernels
+    /// can't be chosen as asked for.
     pub fn training_memory(&self, batch: usize) -> Result<u64, NetworkError> {
-        let chain = Chain::build_some(&self.spec.layers, self.spec.input)?;
+        let chain = Chain::build_some(&self.spec.layers, self.spec.input, self.chosen_isa()?)?;
         let batch = batch.min(1 << 20);
         let values = |params: &[Param]| params.iter().map(|param| param.len() as u64).sum::<u64>();
         let memory = chain.memory(batch);
@@ -126,10 +136,11 @@ impl NetworkBuilder {
     ///
     /// # Errors
     /// The first layer that does not fit its input, by name with both shapes; two layers of one name; outputs that are
-    /// not a vector; a loss that does not fit them.
+    /// not a vector; a loss that does not fit them; an [instruction set](Self::isa) that this processor does not have; an
+    /// environment variable, `FLORET_ISA` or `FLORET_CONV`, that names nothing or what this processor does not have.
     pub fn build(self) -> Result<Network, NetworkError> {
         let seed = self.seed;
-        self.build_with(|input, layers| Sequential::new(input, layers, seed))
+        self.build_with(|input, layers, isa| Sequential::with_isa(input, layers, seed, isa))
     }
 
     /// [`build`](Self::build) with every weight 0, for weights that are known.
@@ -139,10 +150,11 @@ impl NetworkBuilder {
 
     fn build_with(
         self,
-        layers: impl FnOnce(Shape, &[NamedLayer]) -> Result<Sequential, ShapeError>,
+        layers: impl FnOnce(Shape, &[NamedLayer], Isa) -> Result<Sequential, ShapeError>,
     ) -> Result<Network, NetworkError> {
         self.check_names()?;
-        let layers = layers(self.spec.input, &self.spec.layers)?;
+        let isa = self.chosen_isa()?;
+        let layers = layers(self.spec.input, &self.spec.layers, isa)?;
         let Shape::Vector(outputs) = layers.output() else {
             return Err(ShapeError::new(format!(
                 "the network ends in an image of {}, but its output must be a vector: end it with Flatten or GlobalAvgPool and Dense",
@@ -152,6 +164,15 @@ impl NetworkBuilder {
         };
         self.spec.loss.check(outputs)?;
         Ok(Network { seed: self.seed, steps: 0, spec: self.spec, layers, buffers: Default::default() })
+    }
+
+    /// The instruction set asked for, or the best one.
+    fn chosen_isa(&self) -> Result<Isa, NetworkError> {
+        ConvAlgorithm::try_asked_for()?;
+        Ok(match self.isa {
+            Some(isa) => isa.check()?,
+            None => Isa::try_best()?,
+        })
     }
 
     fn check_names(&self) -> Result<(), ShapeError> {

@@ -12,6 +12,7 @@ pub use step::{StepReport, TrainingPass};
 
 use crate::data::Batch;
 use crate::loss::{Loss, LossError, Targets, softmax};
+use crate::math::{EnvError, Isa, Unavailable};
 use crate::metrics::Evaluation;
 use crate::nn::{BackwardError, Param, Sequential, Shape, ShapeError};
 
@@ -22,6 +23,12 @@ pub enum NetworkError {
     /// Layers that do not fit each other.
     #[error("building the network: {0}")]
     Shape(#[from] ShapeError),
+    /// An instruction set that this processor does not have.
+    #[error("building the network: {0}")]
+    Unavailable(#[from] Unavailable),
+    /// An environment variable about how to compute that can't be followed.
+    #[error(transparent)]
+    Environment(#[from] EnvError),
     /// Images of another size than it can take.
     #[error("setting the network's input: {0}")]
     Input(ShapeError),
@@ -150,7 +157,8 @@ impl Clone for Network {
     /// A network with the same weights and moving averages, at the same step. What is left of a forward or backward pass, such
     /// as gradients, is not copied.
     fn clone(&self) -> Self {
-        let zeros = NetworkBuilder::from_spec(self.spec.clone()).seed(self.seed).build_zeros();
+        let zeros =
+            NetworkBuilder::from_spec(self.spec.clone()).seed(self.seed).isa(self.isa()).build_zeros();
         let mut copy = zeros.expect("the same layers were built before");
         copy.move_towards(self, 1.0);
         copy
@@ -161,6 +169,11 @@ impl Network {
     /// Starts a network for images of `input`, usually `(height, width, 3)`.
     pub fn builder(input: impl Into<Shape>) -> NetworkBuilder {
         NetworkBuilder::new(input.into())
+    }
+
+    /// The instruction set that its kernels use.
+    pub fn isa(&self) -> Isa {
+        self.layers.chain().isa()
     }
 
     /// Forward pass of inference: the outputs (logits) of each image, (examples, outputs).

@@ -3,15 +3,16 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::spec::Built;
+use super::built::Built;
 use super::{Backward, CHUNK, Forward, Input, Layer, Shape, ShapeError};
+use floret_math::simd::Isa;
 
 /// `y = max(x, 0)`, `dx = dy where x > 0, else 0`. A NaN stays NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Relu;
 
 impl Relu {
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+    pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
         Ok(Built::Layer(Box::new(Rectifier { shape: input, slope: 0.0 })))
     }
 }
@@ -30,7 +31,7 @@ impl LeakyRelu {
         Self { slope }
     }
 
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+    pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
         if !self.slope.is_finite() {
             return Err(ShapeError::new(format!("the slope must be a finite number, not {}", self.slope)));
         }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::Built;
+use super::built::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
 use floret_math::channels::{combine, gradient_sums, moments, scale_and_shift};
+use floret_math::simd::Isa;
 
 /// Per channel (the last axis): `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`.
 ///
@@ -43,14 +44,14 @@ impl BatchNorm {
         self
     }
 
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+    pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
         if !(0.0..=1.0).contains(&self.momentum) || self.epsilon.is_nan() || self.epsilon <= 0.0 {
             return Err(ShapeError::new(format!(
                 "batch norm needs a momentum in [0, 1] and an epsilon over 0, got {} and {}",
                 self.momentum, self.epsilon
             )));
         }
-        Ok(Built::Layer(Box::new(BatchNormLayer { spec: *self, shape: input })))
+        Ok(Built::Layer(Box::new(BatchNormLayer { spec: *self, shape: input, isa })))
     }
 }
 
@@ -58,6 +59,7 @@ impl BatchNorm {
 struct BatchNormLayer {
     spec: BatchNorm,
     shape: Shape,
+    isa: Isa,
 }
 
 impl BatchNormLayer {
@@ -114,7 +116,7 @@ impl Layer for BatchNormLayer {
                 let variance = &mut scratch[..c];
                 let (mean, rstd) = saved.floats.split_at_mut(c);
                 sampled_mean(x, pivot);
-                moments(x, pivot, mean, variance);
+                moments(self.isa, x, pivot, mean, variance);
                 let (moving_mean, moving_variance) = state.split_at_mut(c);
                 let momentum = self.spec.momentum;
                 for i in 0..c {
@@ -125,7 +127,7 @@ impl Layer for BatchNormLayer {
                 self.factors(w, mean, variance, scale, shift);
             }
         }
-        scale_and_shift(x, scale, shift, y);
+        scale_and_shift(self.isa, x, scale, shift, y);
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
@@ -134,7 +136,7 @@ impl Layer for BatchNormLayer {
         let (mean, rstd) = pass.saved.floats.split_at(c);
         // y = gamma xhat + beta, xhat = (x - mean) rstd
         let (dgamma, dbeta) = dw.split_at_mut(c);
-        gradient_sums(x.values(), dy, mean, dgamma, dbeta);
+        gradient_sums(self.isa, x.values(), dy, mean, dgamma, dbeta);
         dgamma.iter_mut().zip(rstd).for_each(|(dgamma, rstd)| *dgamma *= rstd);
         let n = (dy.len() / c) as f32;
         let Some(dx) = x.gradient() else { return };
@@ -147,7 +149,7 @@ impl Layer for BatchNormLayer {
             of_x[i] = -of_dy[i] * rstd[i] * dgamma[i] / n;
             constant[i] = -of_dy[i] * dbeta[i] / n;
         }
-        combine(dx, dy, mean, [of_dy, of_x, constant]);
+        combine(self.isa, dx, dy, mean, [of_dy, of_x, constant]);
     }
 }
 

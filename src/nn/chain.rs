@@ -6,13 +6,14 @@
 
 use std::ops::Range;
 
-use super::spec::Built;
+use super::built::Built;
 use super::{
     Backward, Forward, Input, Layer, LayerSpec, MaxPool2d, Memory, Mode, NamedLayer, Param, Saved, Shape,
     ShapeError,
 };
 use floret_math::conv::Epilogue;
 use floret_math::reduce::all_finite;
+use floret_math::simd::Isa;
 
 /// Numbers of one layer for a summary.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +43,7 @@ struct Link {
 pub(crate) struct Chain {
     links: Vec<Link>,
     input: Shape,
+    isa: Isa,
     output: Shape,
     params: Vec<Param>,
     state: Vec<Param>,
@@ -65,16 +67,16 @@ pub(crate) struct Buffers<'a> {
 
 impl Chain {
     /// [`build`](Self::build), but no layer that computes anything is an error.
-    pub fn build_some(layers: &[NamedLayer], input: Shape) -> Result<Self, ShapeError> {
-        let chain = Self::build(layers, input)?;
+    pub fn build_some(layers: &[NamedLayer], input: Shape, isa: Isa) -> Result<Self, ShapeError> {
+        let chain = Self::build(layers, input, isa)?;
         if chain.is_empty() {
             return Err(ShapeError::new("there is no layer that computes anything"));
         }
         Ok(chain)
     }
 
-    /// Builds the layers for inputs of shape `input`; the error names the layer that does not fit.
-    pub fn build(layers: &[NamedLayer], input: Shape) -> Result<Self, ShapeError> {
+    /// Builds the layers for inputs of shape `input`, with kernels of instruction set `isa`; the error names the layer that does not fit.
+    pub fn build(layers: &[NamedLayer], input: Shape, isa: Isa) -> Result<Self, ShapeError> {
         input.check("an input")?;
         // Layers count on values: they divide by the numbers of them.
         if input.is_empty() {
@@ -83,6 +85,7 @@ impl Chain {
         let mut chain = Self {
             links: Vec::new(),
             input,
+            isa,
             output: input,
             params: Vec::new(),
             state: Vec::new(),
@@ -112,7 +115,7 @@ impl Chain {
                 multiply_adds: 0,
                 saved_bytes: 0,
             };
-            match spec.build(self.output).map_err(|error| error.of(name))? {
+            match spec.build(self.output, self.isa).map_err(|error| error.of(name))? {
                 Built::Reshape(shape) => row.output = shape,
                 Built::Layer(layer) => {
                     (row.output, row.multiply_adds) = (layer.output(), layer.multiply_adds());
@@ -125,7 +128,7 @@ impl Chain {
         }
         let Some((name, mut layer)) = link else { return Ok(()) };
         if let [NamedLayer { layer: LayerSpec::Conv2d(conv), .. }, _, ..] = group {
-            layer = conv.build_with(input, epilogue)?;
+            layer = conv.build_with(input, epilogue, self.isa)?;
         }
         let (memory, output) = (layer.memory(1), self.output.len());
         if let Some(row) = self.rows.last_mut() {
@@ -151,6 +154,11 @@ impl Chain {
 
     pub fn input(&self) -> Shape {
         self.input
+    }
+
+    /// The instruction set that the layers' kernels use.
+    pub fn isa(&self) -> Isa {
+        self.isa
     }
 
     pub fn output(&self) -> Shape {

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::shape::{HeightWidth, check_values};
-use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
 
 /// `y = x * w + b`: x an image (height, width, in), w HWIO (kernel height, kernel width, in, out), b (out).
@@ -93,12 +94,17 @@ impl Conv2d {
         self
     }
 
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
-        self.build_with(input, Epilogue::Bias).map(Built::Layer)
+    pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
+        self.build_with(input, Epilogue::Bias, isa).map(Built::Layer)
     }
 
     /// Builds the layer together with the layers behind it that it computes in the same pass.
-    pub(super) fn build_with(&self, input: Shape, epilogue: Epilogue) -> Result<Box<dyn Layer>, ShapeError> {
+    pub(super) fn build_with(
+        &self,
+        input: Shape,
+        epilogue: Epilogue,
+        isa: Isa,
+    ) -> Result<Box<dyn Layer>, ShapeError> {
         let (height, width, cin) = input.image("a convolution")?;
         if self.filters == 0 {
             return Err(ShapeError::new("a convolution needs at least 1 filter, got 0"));
@@ -119,7 +125,7 @@ impl Conv2d {
         check_values("a kernel", &[self.kernel.0, self.kernel.1, cin, self.filters])?;
         check_values("an output", &[window.y.output, window.x.output, self.filters])?;
         let shape = ConvShape { window, cin, cout: self.filters };
-        let plan = ConvPlan::new(shape, epilogue, self.algorithm);
+        let plan = ConvPlan::new(isa, shape, epilogue, self.algorithm);
         Ok(Box::new(Conv2dLayer { spec: self.clone(), plan }))
     }
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::spec::Built;
+use super::built::Built;
 use super::{Layer, LayerSpec, Shape, ShapeError};
 
 /// A kind of layer that floret does not have, described by its settings.

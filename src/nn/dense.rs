@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::shape::check_values;
-use super::spec::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Param, Shape, ShapeError};
 use floret_math::gemm::{matrix, matrix_mut, par_gemm};
 use floret_math::reduce::{column_sums, column_sums_scratch};
+use floret_math::simd::Isa;
 
 /// `y = x w + b`: x a vector of `in` values, w (in, out), b (out). TensorFlow's `tf.matmul(x, w) + b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl Dense {
         self
     }
 
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+    pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
         let Shape::Vector(inputs) = input else {
             return Err(ShapeError::new(format!(
                 "a dense layer needs a vector, but its input is an image of {input}: put a Flatten or a GlobalAvgPool before it"
@@ -54,7 +55,7 @@ impl Dense {
             return Err(ShapeError::new("a dense layer needs at least 1 unit, got 0"));
         }
         check_values("a kernel", &[inputs, self.units])?;
-        Ok(Built::Layer(Box::new(DenseLayer { spec: self.clone(), inputs })))
+        Ok(Built::Layer(Box::new(DenseLayer { spec: self.clone(), inputs, isa })))
     }
 }
 
@@ -62,6 +63,7 @@ impl Dense {
 struct DenseLayer {
     spec: Dense,
     inputs: usize,
+    isa: Isa,
 }
 
 impl Layer for DenseLayer {
@@ -93,7 +95,14 @@ impl Layer for DenseLayer {
             y.chunks_exact_mut(units).for_each(|y| y.copy_from_slice(b));
             1.0
         };
-        par_gemm(1.0, matrix(x, batch, inputs), matrix(w, inputs, units), beta, matrix_mut(y, batch, units));
+        par_gemm(
+            self.isa,
+            1.0,
+            matrix(x, batch, inputs),
+            matrix(w, inputs, units),
+            beta,
+            matrix_mut(y, batch, units),
+        );
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
@@ -101,11 +110,18 @@ impl Layer for DenseLayer {
         let (w, _) = w.split_at(inputs * units);
         let (dw, db) = dw.split_at_mut(inputs * units);
         // y = x w + b
-        column_sums(dy, units, db, pass.scratch, |_, _| {});
+        column_sums(self.isa, dy, units, db, pass.scratch);
         let dy = matrix(dy, batch, units);
-        par_gemm(1.0, matrix(x.values(), batch, inputs).t(), dy, 0.0, matrix_mut(dw, inputs, units));
+        par_gemm(
+            self.isa,
+            1.0,
+            matrix(x.values(), batch, inputs).t(),
+            dy,
+            0.0,
+            matrix_mut(dw, inputs, units),
+        );
         if let Some(dx) = x.gradient() {
-            par_gemm(1.0, dy, matrix(w, inputs, units).t(), 0.0, matrix_mut(dx, batch, inputs));
+            par_gemm(self.isa, 1.0, dy, matrix(w, inputs, units).t(), 0.0, matrix_mut(dx, batch, inputs));
         }
     }
 }

@@ -5,8 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::spec::Built;
-use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
+use super::built::Built;
+use super::{Backward, CHUNK, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
+use floret_math::simd::Isa;
 
 /// In training `y = x / (1 - rate)` with probability `1 - rate`, else 0; in inference `y = x`.
 ///
@@ -24,7 +25,7 @@ impl Dropout {
         Self { rate }
     }
 
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+    pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
         if !(0.0..1.0).contains(&self.rate) {
             return Err(ShapeError::new(format!(
                 "the dropout rate must be at least 0 and under 1, not {}",
@@ -73,9 +74,12 @@ impl Layer for DropoutLayer {
         let Some(dx) = x.gradient() else { return };
         let scale = 1.0 / (1.0 - self.rate);
         // y = keep ? scale x : 0
-        dx.iter_mut()
-            .zip(dy)
-            .zip(pass.saved.bytes)
-            .for_each(|((dx, dy), keep)| *dx = if *keep == 1 { scale * *dy } else { 0.0 });
+        let chunks =
+            dx.par_chunks_mut(CHUNK).zip(dy.par_chunks(CHUNK)).zip(pass.saved.bytes.par_chunks(CHUNK));
+        chunks.for_each(|((dx, dy), keep)| {
+            for ((dx, dy), keep) in dx.iter_mut().zip(dy).zip(keep) {
+                *dx = if *keep == 1 { scale * dy } else { 0.0 };
+            }
+        });
     }
 }

@@ -1,10 +1,9 @@
 //! How weights begin.
 
 use ndarray::Array1;
-use ndarray_rand::RandomExt;
-use ndarray_rand::rand_distr::{Distribution, Normal, Uniform};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal, Uniform};
 use serde::{Deserialize, Serialize};
 
 use super::Param;
@@ -48,14 +47,14 @@ impl Init {
                 let limit = (6.0 / (fan_in + fan_out).max(1) as f32).sqrt();
                 let uniform =
                     Uniform::new_inclusive(-limit, limit).expect("fans are finite, so the limit is");
-                Array1::random_using(len, uniform, rng)
+                rng.sample_iter(uniform).take(len).collect()
             }
         }
     }
 }
 
 fn truncated_normal(len: usize, stddev: f32, rng: &mut ChaCha8Rng) -> Array1<f32> {
-    Array1::random_using(len, TruncatedNormal { stddev }, rng)
+    rng.sample_iter(TruncatedNormal { stddev }).take(len).collect()
 }
 
 struct TruncatedNormal {

@@ -20,13 +20,14 @@
 //! nothing itself. Passes run in rayon's pool, and a layer may use it; sums should not depend on the number of threads.
 //!
 //! # How to add a layer to floret
-//! 1. Write `nn/my_layer.rs`: a `serde` struct with the hyper-parameters, `build(&self, input: Shape)` that returns the
-//!    output shape or a [`ShapeError`], and a private struct that implements [`Layer`].
+//! 1. Write `nn/my_layer.rs`: a `serde` struct with the hyper-parameters, `build(&self, input: Shape, isa: Isa)` that returns
+//!    the output shape or a [`ShapeError`], and a private struct that implements [`Layer`].
 //! 2. Name it in [`LayerSpec`]: one line in the `layer_specs!` of `spec.rs`.
 //! 3. Give it one line in `tests/gradients.rs`: the numeric gradient check over random shapes.
 
 pub mod activation;
 pub mod batch_norm;
+mod built;
 pub(crate) mod chain;
 pub mod conv2d;
 mod custom;

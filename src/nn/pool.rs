@@ -3,10 +3,11 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::shape::{HeightWidth, check_values};
-use super::spec::Built;
 use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
 use floret_math::pool::{self, PoolShape};
+use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
 
 /// `y[oy, ox, c] = max of x[.., .., c] over the window`; padding never wins, and of equals the first in row order does.
@@ -57,7 +58,7 @@ macro_rules! pool_spec {
                 self
             }
 
-            pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+            pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
                 let shape = pool_shape($what, self.size, self.stride, self.padding, input)?;
                 Ok(Built::Layer(Box::new($layer { shape })))
             }
@@ -148,7 +149,7 @@ impl Layer for AvgPoolLayer {
 pub struct GlobalAvgPool;
 
 impl GlobalAvgPool {
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+    pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
         let (height, width, channels) = input.image("a global average-pool")?;
         Ok(Built::Layer(Box::new(GlobalAvgPoolLayer { pixels: height * width, channels })))
     }

@@ -3,11 +3,12 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::chain::{Buffers, Chain, Values};
-use super::spec::Built;
 use super::{
     Backward, CHUNK, Forward, Input, Layer, LayerSpec, Memory, Mode, NamedLayer, Param, Shape, ShapeError,
 };
+use floret_math::simd::Isa;
 
 /// `y = body(x) + shortcut(x)`; without a shortcut `y = body(x) + x`.
 ///
@@ -56,9 +57,9 @@ impl Residual {
         format!("{part}_{}_{}", index + 1, layer.kind())
     }
 
-    pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+    pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
         let [body, shortcut] = self.parts();
-        let body = Chain::build(&body, input)?;
+        let body = Chain::build(&body, input, isa)?;
         if body.is_empty() {
             return Err(ShapeError::new(
                 "a residual block needs at least one layer that computes in its body",
@@ -66,7 +67,7 @@ impl Residual {
         }
         let shortcut = match shortcut.as_slice() {
             [] => None,
-            layers => Some(Chain::build(layers, input)?).filter(|chain| !chain.is_empty()),
+            layers => Some(Chain::build(layers, input, isa)?).filter(|chain| !chain.is_empty()),
         };
         let around = shortcut.as_ref().map_or(input, Chain::output);
         if body.output() != around {

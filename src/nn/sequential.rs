@@ -13,6 +13,7 @@ use super::{CHUNK, Input, NamedLayer, Param, Shape, ShapeError};
 use crate::optim::{Optimizer, Segment};
 use floret_math::buffer::Aligned;
 use floret_math::reduce::all_finite;
+use floret_math::simd::Isa;
 
 /// The generator's stream that weights are drawn from. Streams 0, 1, ... and, from the last one down, their complements
 /// are those of a loader's epochs: it may have the same seed, and must not shuffle by the numbers that the weights are.
@@ -68,12 +69,23 @@ pub enum BackwardError {
 }
 
 impl Sequential {
-    /// Builds the layers for examples of shape `input`; `seed` draws the weights.
+    /// Builds the layers for examples of shape `input`, with kernels of the best instruction set; `seed` draws the weights.
     ///
     /// # Errors
     /// The first layer that does not fit its input, by name; no layer that computes anything.
+    ///
+    /// # Panics
+    /// As [`Isa::best`].
     pub fn new(input: Shape, layers: &[NamedLayer], seed: u64) -> Result<Self, ShapeError> {
-        let mut drawn = Self::zeros(input, layers)?;
+        Self::with_isa(input, layers, seed, Isa::best())
+    }
+
+    /// [`new`](Self::new) with kernels of instruction set `isa`: a pass panics if this processor does not have it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_isa(input: Shape, layers: &[NamedLayer], seed: u64, isa: Isa) -> Result<Self, ShapeError> {
+        let mut drawn = Self::zeros(input, layers, isa)?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(WEIGHTS_STREAM);
         draw(drawn.chain.params(), &mut rng, &mut drawn.weights);
@@ -85,8 +97,8 @@ impl Sequential {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub(crate) fn zeros(input: Shape, layers: &[NamedLayer]) -> Result<Self, ShapeError> {
-        let chain = Chain::build_some(layers, input)?;
+    pub(crate) fn zeros(input: Shape, layers: &[NamedLayer], isa: Isa) -> Result<Self, ShapeError> {
+        let chain = Chain::build_some(layers, input, isa)?;
         let values = |params: &[Param]| params.iter().map(Param::len).sum();
         let (weights, state): (usize, usize) = (values(chain.params()), values(chain.state()));
         Ok(Self {
@@ -107,7 +119,7 @@ impl Sequential {
     /// # Errors
     /// The first layer that does not fit its input; weights that would have another shape. Nothing has changed then.
     pub(crate) fn set_input(&mut self, input: Shape, layers: &[NamedLayer]) -> Result<(), ShapeError> {
-        let chain = Chain::build_some(layers, input)?;
+        let chain = Chain::build_some(layers, input, self.chain.isa())?;
         let before = self.chain.params().iter().chain(self.chain.state());
         let differs =
             before.zip(chain.params().iter().chain(chain.state())).find(|(a, b)| a.shape != b.shape);

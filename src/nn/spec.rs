@@ -1,10 +1,12 @@
 //! Every kind of layer as plain data: what a network is built from, and what its file holds.
 
+use floret_math::simd::Isa;
 use serde::{Deserialize, Serialize};
 
+use super::built::Built;
 use super::{
-    AvgPool2d, BatchNorm, Conv2d, Custom, Dense, Dropout, Flatten, GlobalAvgPool, Layer, LeakyRelu,
-    MaxPool2d, Relu, Residual, Shape, ShapeError,
+    AvgPool2d, BatchNorm, Conv2d, Custom, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Relu,
+    Residual, Shape, ShapeError,
 };
 
 /// A layer with its name, under which its weights are saved.
@@ -23,14 +25,6 @@ impl NamedLayer {
     pub fn new(name: impl Into<String>, layer: impl Into<LayerSpec>) -> Self {
         Self { name: name.into(), layer: layer.into() }
     }
-}
-
-/// What building a layer gives.
-pub(crate) enum Built {
-    /// Something to compute.
-    Layer(Box<dyn Layer>),
-    /// The same values under another shape.
-    Reshape(Shape),
 }
 
 macro_rules! layer_specs {
@@ -54,16 +48,19 @@ macro_rules! layer_specs {
                 }
             }
 
-            pub(crate) fn build(&self, input: Shape) -> Result<Built, ShapeError> {
+            /// Builds the layer for inputs of shape `input`, with kernels of instruction set `isa`.
+            pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
                 match self {
-                    $(LayerSpec::$variant(layer) => layer.build(input),)+
+                    $(LayerSpec::$variant(layer) => layer.build(input, isa),)+
                     LayerSpec::Custom(custom) => custom.build(input),
                 }
             }
 
             /// The shape of the output for an input of shape `input`.
+            #[cfg(any(feature = "onnx", feature = "tensorboard"))]
             pub(crate) fn output(&self, input: Shape) -> Result<Shape, ShapeError> {
-                Ok(match self.build(input)? {
+                // Every processor has this one, and shapes are the same with each.
+                Ok(match self.build(input, Isa::Portable)? {
                     Built::Layer(layer) => layer.output(),
                     Built::Reshape(shape) => shape,
                 })

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::atomic_file::FileError;
+use crate::files::FileError;
 use crate::network::NetworkError;
 use crate::record::WireError;
 

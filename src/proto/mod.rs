@@ -1,31 +1,36 @@
-//! Protocol buffer messages of the formats floret reads and writes.
+//! Protocol buffers: the messages of the formats floret reads and writes, and their encoding.
 //!
-//! `proto/NAME.proto` declares the package `NAME`, and `NAME.rs` here is generated from it. To add or change
-//! a message, edit the `.proto` file and run `FLORET_REGENERATE=1 cargo test --test proto` (no `protoc` is
-//! needed); declare a new file's module below. Without the variable the same test checks that the committed
-//! code is what the `.proto` files give.
+//! `proto/NAME.proto` declares the package `NAME`, and `NAME.rs` here is generated from it. To add or change a message,
+//! edit the `.proto` file and run `FLORET_REGENERATE=1 cargo test -p floret-proto-check` (no `protoc` is needed); declare
+//! a new file's module below. Without the variable the same test checks that the committed code is what the `.proto`
+//! files give.
+//!
+//! Records know only [`wire`]: a message from anywhere is looked at field by field.
+#![allow(clippy::enum_variant_names, reason = "the messages name their fields so")]
 
-#[allow(missing_docs)]
+#[cfg(feature = "tensorboard")]
 #[rustfmt::skip]
 pub mod events;
-#[allow(missing_docs)]
+// What `record::example` writes is compared with.
+#[cfg(test)]
 #[rustfmt::skip]
 pub mod example;
-#[allow(missing_docs)]
+#[cfg(feature = "tensorboard")]
 #[rustfmt::skip]
 pub mod graph;
-#[allow(missing_docs)]
+#[cfg(feature = "tensorboard")]
 #[rustfmt::skip]
 pub mod hparams;
-#[allow(missing_docs)]
+#[cfg(feature = "onnx")]
 #[rustfmt::skip]
 pub mod onnx;
-#[allow(missing_docs)]
+#[cfg(any(feature = "tensorboard", feature = "tensorflow"))]
 #[rustfmt::skip]
 pub mod tensor;
-#[allow(missing_docs)]
+#[cfg(feature = "tensorflow")]
 #[rustfmt::skip]
 pub mod tensor_bundle;
-#[allow(missing_docs)]
+#[cfg(feature = "tensorflow")]
 #[rustfmt::skip]
 pub mod trackable_object_graph;
+pub mod wire;

@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::compression::{Compression, DecompressionFault};
-use super::example::ExampleError;
-use crate::atomic_file::FileError;
+use super::example_error::ExampleError;
+use crate::files::FileError;
 
 /// A record's place within its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -261,5 +261,12 @@ impl RecordError {
             RecordError::Example { .. } => true,
             _ => false,
         }
+    }
+}
+
+impl ExampleError {
+    /// Adds the place of the record the payload came from.
+    pub fn at(self, at: RecordLocation) -> RecordError {
+        RecordError::Example { at: Box::new(at), error: Box::new(self) }
     }
 }

@@ -1,14 +1,10 @@
 //! RECORDS -> EXAMPLES: the features of a labelled image in a `tf.train.Example`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use prost::Message;
-
-use super::error::{RecordError, RecordLocation};
-use super::features::{FeatureKind, FeatureMap, for_each_feature};
-use super::wire::WireError;
-use crate::proto::example::feature::Kind;
-use crate::proto::example::{self as proto, BytesList, Example, Features, Int64List};
+use super::example_error::ExampleError;
+use super::features::{FeatureMap, for_each_feature};
+use crate::proto::wire::{WireError, field, varint};
 
 /// How many of an example's keys an error lists.
 const LISTED_KEYS: usize = 20;
@@ -136,11 +132,12 @@ impl ImageExample {
     /// The record's payload: a serialized `tf.train.Example` with a feature for each field that is not
     /// `None`, in the keys' order. The same example is always the same bytes.
     pub fn encode(self, schema: &ImageSchema) -> Vec<u8> {
-        let bytes = |value| Kind::BytesList(BytesList { value: vec![value] });
-        let text = |value: Option<String>| value.map(|value| bytes(value.into_bytes()));
-        let int64 = |value| Kind::Int64List(Int64List { value: vec![value] });
+        // Of a feature, field 1 is a list of byte strings, field 3 one of integers.
+        let bytes = |value: &[u8]| field(1, &field(1, value));
+        let text = |value: Option<String>| value.map(|value| bytes(value.as_bytes()));
+        let int64 = |value: i64| field(3, &field(1, &varint(value.cast_unsigned())));
         let fields = [
-            (&schema.encoded, Some(bytes(self.encoded))),
+            (&schema.encoded, Some(bytes(&self.encoded))),
             (&schema.label, Some(int64(self.label))),
             (&schema.class_text, text(self.class_text)),
             (&schema.filename, text(self.filename)),
@@ -150,10 +147,13 @@ impl ImageExample {
             (&schema.colorspace, text(self.colorspace)),
             (&schema.channels, self.channels.map(int64)),
         ];
-        let present = fields
-            .into_iter()
-            .filter_map(|(key, kind)| Some((key.clone(), proto::Feature { kind: Some(kind?) })));
-        Example { features: Some(Features { feature: present.collect() }) }.encode_to_vec()
+        let present: BTreeMap<&str, Vec<u8>> =
+            fields.into_iter().filter_map(|(key, feature)| Some((key.as_str(), feature?))).collect();
+        let entry = |(key, feature): (&str, Vec<u8>)| {
+            field(1, &[field(1, key.as_bytes()), field(2, &feature)].concat())
+        };
+        let features: Vec<u8> = present.into_iter().flat_map(entry).collect();
+        field(1, &features)
     }
 }
 
@@ -173,57 +173,36 @@ fn missing(key: &str, payload: &[u8]) -> Result<ExampleError, WireError> {
     Ok(ExampleError::Missing { key: key.to_string(), present, more })
 }
 
-/// Why a payload is not the example that was wanted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExampleError {
-    /// The payload is not a `tf.train.Example`.
-    #[error("the payload is no tf.train.Example: {0}")]
-    Decode(#[from] WireError),
-    /// A feature that must be there is not.
-    #[error("there is no feature {key:?}: the record has {}", listed(present, *more))]
-    Missing {
-        /// The feature's key.
-        key: String,
-        /// The keys of the features that are there: the first of them in order, if they are many.
-        present: Vec<String>,
-        /// How many more there are.
-        more: usize,
-    },
-    /// A feature's values are of another type.
-    #[error("feature {key:?} has {got} values: {wanted} is wanted")]
-    Mistyped {
-        /// The feature's key.
-        key: String,
-        /// The type wanted.
-        wanted: FeatureKind,
-        /// The type found.
-        got: FeatureKind,
-    },
-    /// A feature has no value, or several.
-    #[error("feature {key:?} has {got} values: 1 is wanted")]
-    Count {
-        /// The feature's key.
-        key: String,
-        /// The number of values found.
-        got: usize,
-    },
-}
+#[cfg(test)]
+mod tests {
+    use prost::Message;
 
-impl ExampleError {
-    /// Adds the place of the record the payload came from.
-    pub fn at(self, at: RecordLocation) -> RecordError {
-        RecordError::Example { at: Box::new(at), error: Box::new(self) }
-    }
-}
+    use super::*;
+    use crate::proto::example::feature::Kind;
+    use crate::proto::example::{BytesList, Example, Feature, Features, Int64List};
 
-fn listed(keys: &[String], more: usize) -> String {
-    if keys.is_empty() {
-        return "none at all".to_string();
-    }
-    let named = keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
-    match more {
-        0 => named,
-        more => format!("{named} and {more} more"),
+    #[test]
+    fn an_example_is_encoded_as_prost_encodes_it() {
+        let schema = ImageSchema::default();
+        let bytes = |value: &[u8]| Kind::BytesList(BytesList { value: vec![value.to_vec()] });
+        let int64 = |value| Kind::Int64List(Int64List { value: vec![value] });
+        for (encoded, label, filename) in
+            [(vec![7; 300], 0, None), (vec![], -1, Some("tulipes d'\u{e9}t\u{e9}"))]
+        {
+            let features = [
+                (&schema.encoded, Some(bytes(&encoded))),
+                (&schema.label, Some(int64(label))),
+                (&schema.filename, filename.map(|name: &str| bytes(name.as_bytes()))),
+                (&schema.height, Some(int64(1 << 40))),
+            ];
+            let present = features
+                .into_iter()
+                .filter_map(|(key, kind)| Some((key.clone(), Feature { kind: Some(kind?) })));
+            let wanted = Example { features: Some(Features { feature: present.collect() }) }.encode_to_vec();
+            let filename = filename.map(str::to_owned);
+            let example =
+                ImageExample { encoded, label, filename, height: Some(1 << 40), ..Default::default() };
+            assert_eq!(example.encode(&schema), wanted);
+        }
     }
 }

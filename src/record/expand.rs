@@ -11,8 +11,8 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::{Pattern, PatternError};
 
-use super::ShardError;
-use crate::atomic_file::{FileError, as_named};
+use super::shard_error::ShardError;
+use crate::files::{FileError, as_named};
 
 /// The component that stands for any folders, however deep.
 const ANY_FOLDERS: &str = "**";

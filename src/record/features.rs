@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::example::ExampleError;
-use super::wire::{Field, Span, Value, WireError};
+use super::example_error::ExampleError;
+use super::feature_kind::FeatureKind;
+use crate::proto::wire::{Field, Span, Value, WireError};
 
 /// Features of an example by their keys. One without a list counts as absent, as in TensorFlow.
 pub(super) struct FeatureMap<'a>(BTreeMap<&'a str, Feature<'a>>);
@@ -149,27 +150,6 @@ pub(super) fn for_each_feature<'a>(
 /// The fields of a message that have this number, and what is wrong among all.
 fn numbered(number: u32, message: Span<'_>) -> impl Iterator<Item = Result<Field<'_>, WireError>> {
     message.fields().filter(move |field| field.as_ref().map_or(true, |field| field.number == number))
-}
-
-/// The type of a feature's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FeatureKind {
-    /// Byte strings.
-    Bytes,
-    /// 32-bit floating-point numbers.
-    Float,
-    /// 64-bit integers.
-    Int64,
-}
-
-impl fmt::Display for FeatureKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FeatureKind::Bytes => "bytes",
-            FeatureKind::Float => "float",
-            FeatureKind::Int64 => "int64",
-        })
-    }
 }
 
 /// One feature of an example, without its values.

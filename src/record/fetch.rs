@@ -10,7 +10,7 @@ use super::error::{RecordDefect, RecordError};
 use super::frame;
 use super::index::{IndexedRecord, IndexedShard, ShardIndex};
 use super::reader::{ReaderOptions, RecordReader};
-use crate::atomic_file::open_regular;
+use crate::files::open_regular;
 
 /// The default of [`RecordFetcher::with_stash_bytes`]: 256 MiB.
 pub const DEFAULT_STASH_BYTES: u64 = 256 << 20;

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::crc::masked_crc32c;
 use super::error::{CrcMismatch, RecordDefect, RecordPart};
-use crate::sniff;
+use crate::files::{FileKind, SNIFFED_BYTES};
 
 /// Length and its CRC.
 pub(super) const HEADER_BYTES: u64 = 12;
@@ -72,12 +72,12 @@ pub(super) fn read_header(
 
 /// Guesses what begins with `header` and goes on with `stream`, which is lost for anything else.
 fn sniff_from(header: [u8; HEADER_BYTES as usize], stream: &mut impl Read) -> Option<&'static str> {
-    let mut prefix = [0; sniff::SNIFFED_BYTES];
+    let mut prefix = [0; SNIFFED_BYTES];
     let (head, rest) = prefix.split_at_mut(header.len());
     head.copy_from_slice(&header);
     // A guess for a message: if no more can be read, it is made from the header alone.
     let more = read_full(stream, rest).unwrap_or(0);
-    sniff::looks_like(&prefix[..header.len() + more])
+    FileKind::of(&prefix[..header.len() + more]).name()
 }
 
 /// Reads a payload and its footer; the payload replaces what `payload` held.

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::compression::{self, Compression, Decoder};
+use super::compression::Compression;
 use super::crc::masked_crc32c;
 use super::error::{RecordDefect, RecordError, RecordLocation, RecordPart, RecordPosition};
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, StoredCrc};
 use super::reader::{BUFFER_BYTES, ReaderOptions, RecordReader};
-use crate::atomic_file::{FileError, open_regular};
+use super::stream::{self, Decoder};
+use crate::files::{FileError, open_regular};
 
 /// The bytes read around each header of a plain file: a page, as little of the payloads as the system reads
 /// anyway.
@@ -184,7 +185,7 @@ impl Found {
 fn scan_shard(path: &Path, options: &ReaderOptions) -> Result<ShardScan, RecordError> {
     let (mut file, bytes) = open_regular(path)?;
     let failed = |error| FileError::new(path, "read", error);
-    let (compression, _) = compression::detect(&file, options.compression).map_err(failed)?;
+    let (compression, _) = stream::detect(&file, options.compression).map_err(failed)?;
     file.rewind().map_err(failed)?;
 
     let limit = options.max_record_bytes;

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::compression::{self, Compression, Decoder, Peeked};
+use super::compression::Compression;
 use super::error::{Lost, RecordDefect, RecordError, RecordLocation, RecordPosition};
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES};
 use super::search::{self, Patience};
+use super::stream::{self, Decoder, Peeked};
 use super::tape::Tape;
-use crate::atomic_file::open_regular;
+use crate::files::open_regular;
 
 /// The default of [`ReaderOptions::max_record_bytes`]: 256 MiB.
 pub const DEFAULT_MAX_RECORD_BYTES: u64 = 256 << 20;
@@ -104,7 +105,7 @@ impl<R: Read> RecordReader<R> {
     /// [`RecordError::Damaged`] when the first bytes, from which the compression is detected, cannot be read.
     pub fn new(reader: R, name: impl Into<PathBuf>, options: &ReaderOptions) -> Result<Self, RecordError> {
         let name = name.into();
-        let (compression, peeked) = match compression::detect(reader, options.compression) {
+        let (compression, peeked) = match stream::detect(reader, options.compression) {
             Ok(detected) => detected,
             Err(error) => {
                 let position = RecordPosition::default();

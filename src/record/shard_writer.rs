@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::compression::Compression;
 use super::shards::{remove_stale_shards, shard_name};
 use super::writer::RecordWriter;
-use crate::atomic_file::{AtomicFile, FileError, SyncedFile};
+use crate::files::{AtomicFile, FileError, SyncedFile};
 
 /// Deals records out to the shards `PREFIX-00000-of-NNNNN.tfrecord` of a folder, in turn.
 ///

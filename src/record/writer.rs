@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::compression::{Compression, Encoder};
+use super::compression::Compression;
 use super::frame;
-use crate::atomic_file::{AtomicFile, FileError, SyncedFile};
+use super::stream::Encoder;
+use crate::files::{AtomicFile, FileError, SyncedFile};
 
 /// Writes records one after another.
 ///

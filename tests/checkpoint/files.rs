@@ -38,7 +38,7 @@ fn files_of_another_kind_are_named_for_what_they_are() {
             "is not a model file of floret: it is a safetensors file of another program",
         ),
         (file("empty", b""), "is not a model file of floret: it looks like an empty file"),
-        (file("text", b"weights: none\n"), "it looks like text; name a model file that floret wrote"),
+        (file("text", b"weights: none\n"), "it looks like a text file; name a model file that floret wrote"),
         (file("zeros", &[0; 4096]), "it looks like a file of zeros"),
         (file("jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01"), "it looks like a JPEG image"),
         (file("hdf5", b"\x89HDF\r\n\x1a\n\0\0\0\0"), "it looks like an HDF5 file"),

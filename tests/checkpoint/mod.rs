@@ -4,7 +4,9 @@
 mod files;
 mod models;
 mod resume;
+#[cfg(feature = "tensorflow")]
 mod tensorflow;
+#[cfg(feature = "tensorflow")]
 mod tensorflow_networks;
 
 use std::fs;

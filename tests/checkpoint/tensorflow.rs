@@ -177,7 +177,7 @@ fn files_of_another_kind_are_named_for_what_they_are() {
     fs::write(&model, b"\x40\x01\0\0\0\0\0\0{\"__metadata__\"").unwrap();
     for (bytes, reason) in [
         (&b""[..], "is not the index of a TensorFlow checkpoint: it looks like an empty file"),
-        (b"weights", "it looks like text; name a checkpoint that TensorFlow or floret wrote"),
+        (b"weights", "it looks like a text file; name a checkpoint that TensorFlow or floret wrote"),
         (&fs::read(&model).unwrap(), "it looks like a safetensors file"),
         (&[0; 4096], "it looks like a file of zeros"),
         (b"\x89HDF\r\n\x1a\n\0\0\0\0", "it looks like an HDF5 file"),

@@ -4,6 +4,8 @@
 mod close;
 pub mod message;
 pub mod photos;
+pub mod proto;
+mod sets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ pub use close::assert_close;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+pub use sets::instruction_sets;
 
 /// The path of a fixture file.
 pub fn fixture(name: &str) -> PathBuf {

@@ -7,7 +7,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Pixels of a coloured gradient with noise, RGB; another for each seed.
+/// Pixels of a colored gradient with noise, RGB; another for each seed.
 pub fn pixels(seed: u64, width: u16, height: u16) -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (slope, base): ([u32; 3], [u32; 3]) = (rng.random(), rng.random());

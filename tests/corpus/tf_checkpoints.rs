@@ -1,16 +1,24 @@
 //! The fuzz target of TensorFlow checkpoints, and the tables it makes of less than whole files.
 
+#[path = "../../src/proto/tensor.rs"]
+#[allow(clippy::duplicate_mod, reason = "a fuzz target takes this file without the other tests")]
+#[rustfmt::skip]
+mod tensor;
+#[path = "../../src/proto/tensor_bundle.rs"]
+#[rustfmt::skip]
+mod tensor_bundle;
+
 use std::fs;
 use std::path::Path;
 
 use floret::checkpoint::tensorflow::{Checkpoint, CheckpointWriter, guess_names, load_network};
 use floret::network::Network;
 use floret::nn::{Dense, Flatten};
-use floret::proto::tensor_bundle::BundleEntryProto;
 use floret::record::crc::{mask, masked_crc32c};
 use prost::Message;
 
 use super::in_memory;
+use tensor_bundle::BundleEntryProto;
 
 /// A TensorFlow checkpoint. The first byte tells what follows:
 ///

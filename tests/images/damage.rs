@@ -1,9 +1,8 @@
 //! Files that are cut off, damaged, of another kind, or hostile: always an error that helps, never a panic.
 use std::sync::LazyLock;
 
-use floret::image::{
-    DecodeOptions, FileKind, Format, ImageError, Orientation, Truncated, decode, read_header,
-};
+use floret::files::FileKind;
+use floret::image::{DecodeOptions, Format, ImageError, Orientation, Truncated, decode, read_header};
 use ndarray::s;
 use proptest::prelude::*;
 
@@ -120,7 +119,7 @@ fn other_kinds_of_file_are_named() {
         (&b""[..], "not a JPEG or PNG image but an empty file; fetch the photo again, or remove the file"),
         (
             b"<!doctype html><html>404",
-            "not a JPEG or PNG image but an HTML page; fetch the photo again, or remove the file",
+            "not a JPEG or PNG image but an HTML page, as a failed download leaves it; fetch the photo again, or remove the file",
         ),
         (
             b"GIF89a\x10\0\x10\0",
@@ -131,8 +130,8 @@ fn other_kinds_of_file_are_named() {
             "not a JPEG or PNG image but a HEIC/HEIF image; convert it to JPEG or PNG, or remove the file",
         ),
         (
-            &[0; 100],
-            "not a JPEG or PNG image but an unknown kind of file (first bytes 00 00 00 00); \
+            &[0, 1, 2, 3, 4],
+            "not a JPEG or PNG image but an unknown kind of file (first bytes 00 01 02 03); \
              fetch the photo again, or remove the file",
         ),
     ] {

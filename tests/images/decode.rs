@@ -12,7 +12,7 @@ fn decoded(bytes: &[u8]) -> Array3<u8> {
 }
 
 /// zune-jpeg's inverse transform rounds as stb_image's does, not as libjpeg's (a level in a sample), and
-/// 4:2:0 chroma is rounded after each of two directions (another level); the colour conversion makes 1.8
+/// 4:2:0 chroma is rounded after each of two directions (another level); the color conversion makes 1.8
 /// times that of a difference in chroma, and adds the luma's.
 /// Where a small picture is all edges and noise, its most different value is as far as 12 levels off.
 const MOST: f64 = 12.0;

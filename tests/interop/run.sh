@@ -21,7 +21,7 @@ if [ -z "$python" ]; then
 fi
 
 cd "$root"
-cargo build --release --examples
+cargo build --release --example flowers
 flowers=$root/target/release/examples/flowers
 if [ -n "${CARGO_TARGET_DIR:-}" ]; then flowers=$CARGO_TARGET_DIR/release/examples/flowers; fi
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floret::proto::events::Event;
-use floret::proto::events::event::What;
-use floret::proto::events::session_log::SessionStatus;
-use floret::proto::events::summary::value::Value;
-use floret::proto::tensor::TensorProto;
+use crate::common::proto::events::Event;
+use crate::common::proto::events::event::What;
+use crate::common::proto::events::session_log::SessionStatus;
+use crate::common::proto::events::summary::value::Value;
+use crate::common::proto::tensor::TensorProto;
 use floret::record::RecordReader;
 use prost::Message;
 

@@ -2,19 +2,19 @@
 
 use std::fs;
 
+use crate::common::proto::events::event::What;
+use crate::common::proto::events::session_log::SessionStatus;
+use crate::common::proto::events::summary::value::Value as Content;
+use crate::common::proto::events::{DataClass, Event, SummaryMetadata};
+use crate::common::proto::graph::{GraphDef, NodeDef, attr_value};
+use crate::common::proto::hparams::HParamsPluginData;
+use crate::common::proto::hparams::h_params_plugin_data::Data;
+use crate::common::proto::hparams::value::Kind;
+use crate::common::proto::tensor::{DataType, TensorProto};
 use floret::image::{DecodeOptions, decode};
 use floret::log::{LogError, SummaryWriter};
 use floret::network::Network;
 use floret::nn::{AvgPool2d, BatchNorm, Conv2d, Dense, Flatten, MaxPool2d, Relu, Residual};
-use floret::proto::events::event::What;
-use floret::proto::events::session_log::SessionStatus;
-use floret::proto::events::summary::value::Value as Content;
-use floret::proto::events::{DataClass, Event, SummaryMetadata};
-use floret::proto::graph::{GraphDef, NodeDef, attr_value};
-use floret::proto::hparams::HParamsPluginData;
-use floret::proto::hparams::h_params_plugin_data::Data;
-use floret::proto::hparams::value::Kind;
-use floret::proto::tensor::{DataType, TensorProto};
 use ndarray::Array3;
 use prost::Message;
 use rand::{Rng, SeedableRng};

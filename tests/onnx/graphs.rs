@@ -1,11 +1,11 @@
 //! Graphs made by hand, of messages as floret writes them.
 
-use floret::onnx::{ImportError, ImportOptions, Imported, decode};
-use floret::proto::onnx::dimension_proto::Value;
-use floret::proto::onnx::{
+use crate::common::proto::onnx::dimension_proto::Value;
+use crate::common::proto::onnx::{
     AttributeProto, AttributeType, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
+use floret::onnx::{ImportError, ImportOptions, Imported, decode};
 use prost::Message;
 
 /// A model of opset 17 with these nodes and constants, that takes `x` of these sizes (a batch of any size) and gives `y`.

@@ -1,9 +1,9 @@
 //! Test-time flips: the graph that is written, and that nothing else done to mirror images passes for one.
 
+use crate::common::proto::onnx::{ModelProto, NodeProto, TensorProto};
 use floret::network::Network;
 use floret::nn::{Conv2d, Dense, Flatten, Relu};
 use floret::onnx::{ExportOptions, ImportOptions, Layout, Output, decode, encode};
-use floret::proto::onnx::{ModelProto, NodeProto, TensorProto};
 use prost::Message;
 
 use super::graphs::{imported, node, refused, with_int};

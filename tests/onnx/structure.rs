@@ -1,9 +1,9 @@
 //! What graphs are written.
 
+use crate::common::proto::onnx::{GraphProto, ModelProto, NodeProto};
 use floret::network::Network;
 use floret::nn::{AvgPool2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Padding, Relu, Residual};
 use floret::onnx::{ExportOptions, Layout, Output, encode, export};
-use floret::proto::onnx::{GraphProto, ModelProto, NodeProto};
 use ndarray::{ArrayD, IxDyn};
 use prost::Message;
 

@@ -71,7 +71,7 @@ fn examples_hold_what_tensorflow_put_in() {
 /// TensorFlow serialized its examples with sorted keys, as the crate's ordered maps do.
 #[test]
 fn examples_are_encoded_byte_for_byte_as_tensorflow_does() {
-    use floret::proto::example::Example;
+    use crate::common::proto::example::Example;
     use prost::Message;
     for payload in payloads_of(fixture("train-00000-of-00002.tfrecord")) {
         let mut example = Example::decode(payload.as_slice()).unwrap();

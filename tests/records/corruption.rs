@@ -109,7 +109,7 @@ fn other_kinds_of_files_are_named() {
         (&example.unwrap().encoded, "a JPEG image"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a PNG image"),
         (&tar, "a tar archive"),
-        (b"sepal,petal\n1.5,2.5\n", "text"),
+        (b"sepal,petal\n1.5,2.5\n", "a text file"),
         (&gzip(&tar), "a tar archive"),
     ];
     for (bytes, name) in cases {

@@ -1,7 +1,7 @@
 //! The typed view of an image example: what is missing, mistyped or too many is named.
 
-use floret::proto::example::feature::Kind;
-use floret::proto::example::{BytesList, Example, Feature, Features, FloatList, Int64List};
+use crate::common::proto::example::feature::Kind;
+use crate::common::proto::example::{BytesList, Example, Feature, Features, FloatList, Int64List};
 use floret::record::*;
 use prost::Message;
 

@@ -322,7 +322,7 @@ fn what_cannot_be_indexed_is_named() {
     let error = ShardIndex::open(&[folder.path()], &options(None)).unwrap_err();
     assert!(error.to_string().ends_with("not a regular file"), "{error}");
     let error = ShardIndex::open(&[fixture("records.json")], &options(None)).unwrap_err();
-    assert!(error.to_string().contains("not a TFRecord file, but what looks like JSON text"), "{error}");
+    assert!(error.to_string().contains("not a TFRecord file, but what looks like a JSON file"), "{error}");
     let none = ShardIndex::open::<PathBuf>(&[], &options(None)).unwrap();
     assert!(none.is_empty() && none.get(0).is_none());
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use floret::proto::example::feature::Kind;
-use floret::proto::example::{Example, Feature};
+use crate::common::proto::example::feature::Kind;
+use crate::common::proto::example::{Example, Feature};
 use floret::record::*;
 use proptest::prelude::*;
 use prost::Message;
@@ -63,7 +63,7 @@ fn example() -> impl Strategy<Value = Vec<u8>> {
 /// What prost finds.
 fn summaries(payload: &[u8]) -> Option<Vec<FeatureSummary>> {
     let features = Example::decode(payload).ok()?.features.unwrap_or_default().feature;
-    let summary = |(key, feature): (String, floret::proto::example::Feature)| {
+    let summary = |(key, feature): (String, crate::common::proto::example::Feature)| {
         let (kind, values, bytes) = match feature.kind {
             None => (None, 0, 0),
             Some(Kind::BytesList(list)) => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use floret::data::{ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertReport, Part};
+use floret::data::convert::{ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertReport, Part};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::args::{self, Threads};

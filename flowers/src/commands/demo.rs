@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use floret::atomic_file::create_folder;
 use floret::checkpoint::{SavedTraining, load_training};
 use floret::data::ClassNames;
+use floret::files::create_folder;
 use floret::image::Fit;
 use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_shards};
 

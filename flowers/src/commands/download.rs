@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use floret::atomic_file::create_folder;
-use floret::data::is_unfinished;
-use floret::held_folder::HeldFolder;
+use floret::data::convert::is_unfinished;
+use floret::files::HeldFolder;
+use floret::files::create_folder;
 
 use super::convert::{self, Shares};
 use crate::Result;

@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::canvas::Canvas;
-use super::colour::{BLACK, Colour, WHITE, rgb};
+use super::color::{BLACK, Color, WHITE, rgb};
 use super::geometry::{Frame, Point, point};
 use super::outline::{Outline, curve};
 use super::palette::{LEAVES, PETALS, any_of, chance};
@@ -75,9 +75,9 @@ fn soil(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
     for _ in 0..rng.random_range(80..180) {
         let radius = rng.random_range(0.01..0.06) * canvas.shorter_side();
         let stone = Frame::CANVAS.moved(anywhere(canvas, rng)).scaled(radius, radius).tilted(0.65, rng);
-        let colour = earth.mix(any_of(&PETALS, rng), 0.2).varied(0.3, rng);
+        let color = earth.mix(any_of(&PETALS, rng), 0.2).varied(0.3, rng);
         canvas.fill_flat(stone.moved(point(0.2, 0.3)), &Outline::disc(), BLACK.with_opacity(0.3));
-        canvas.fill_flat(stone, &Outline::disc(), colour);
+        canvas.fill_flat(stone, &Outline::disc(), color);
     }
 }
 
@@ -92,16 +92,16 @@ fn dusk(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
 }
 
 /// A blade of grass from `foot` upwards, `height` canvas heights long, bent to one side.
-pub fn draw_blade(canvas: &mut Canvas, foot: Point, height: f32, colour: Colour, rng: &mut ChaCha8Rng) {
+pub fn draw_blade(canvas: &mut Canvas, foot: Point, height: f32, color: Color, rng: &mut ChaCha8Rng) {
     let height = height * canvas.height();
     let bend = rng.random_range(-0.45..0.45) * height;
     let middle = point(foot.x + 0.2 * bend, foot.y - 0.6 * height);
     let path = curve(foot, middle, point(foot.x + bend, foot.y - height));
     let width = rng.random_range(0.015..0.035) * canvas.shorter_side();
-    canvas.fill_flat(Frame::CANVAS, &Outline::stroke(&path, width, 0.2), colour);
+    canvas.fill_flat(Frame::CANVAS, &Outline::stroke(&path, width, 0.2), color);
 }
 
-fn gradient(canvas: &mut Canvas, top: Colour, bottom: Colour) {
+fn gradient(canvas: &mut Canvas, top: Color, bottom: Color) {
     let height = canvas.height();
     canvas.map(|at, _| top.mix(bottom, at.y / height));
 }

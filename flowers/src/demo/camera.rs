@@ -7,11 +7,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::RgbPicture;
 use super::canvas::Canvas;
-use super::colour::Colour;
+use super::color::Color;
 use super::geometry::point;
 use super::palette::chance;
 
-/// Takes the picture: a slight blur, brightness, contrast and a colour cast, darker corners, grain.
+/// Takes the picture: a slight blur, brightness, contrast and a color cast, darker corners, grain.
 pub fn develop(mut canvas: Canvas, rng: &mut ChaCha8Rng) -> RgbPicture {
     canvas.blur(canvas.shorter_side() * rng.random_range(0.0..0.006));
     let brightness: f32 = rng.random_range(0.8..1.15);
@@ -24,7 +24,7 @@ pub fn develop(mut canvas: Canvas, rng: &mut ChaCha8Rng) -> RgbPicture {
     canvas.map(|at, pixel| {
         let light = brightness * (1.0 - vignette * (at.distance(middle) / corner).powi(2));
         let noise = grain * (rng.random::<f32>() + rng.random::<f32>() - 1.0);
-        let cast = Colour { red: pixel.red * (1.0 + warmth), blue: pixel.blue * (1.0 - warmth), ..pixel };
+        let cast = Color { red: pixel.red * (1.0 + warmth), blue: pixel.blue * (1.0 - warmth), ..pixel };
         cast.map(|value| (value * light - 0.5) * contrast + 0.5 + noise)
     });
     RgbPicture {

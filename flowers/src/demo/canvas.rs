@@ -1,6 +1,6 @@
 //! The picture being drawn: fills outlines and blurs.
 
-use super::colour::{BLACK, Colour};
+use super::color::{BLACK, Color};
 use super::coverage::Coverage;
 use super::geometry::{Frame, Point, point};
 use super::outline::Outline;
@@ -9,7 +9,7 @@ pub struct Canvas {
     width: usize,
     height: usize,
     /// Row after row; every pixel is opaque.
-    pixels: Vec<Colour>,
+    pixels: Vec<Color>,
     coverage: Coverage,
 }
 
@@ -30,12 +30,12 @@ impl Canvas {
         self.width.min(self.height) as f32
     }
 
-    pub fn pixels(&self) -> &[Colour] {
+    pub fn pixels(&self) -> &[Color] {
         &self.pixels
     }
 
     /// Every pixel through `change`, which is given the pixel's centre.
-    pub fn map(&mut self, mut change: impl FnMut(Point, Colour) -> Colour) {
+    pub fn map(&mut self, mut change: impl FnMut(Point, Color) -> Color) {
         for (y, row) in self.pixels.chunks_exact_mut(self.width).enumerate() {
             for (x, pixel) in row.iter_mut().enumerate() {
                 *pixel = change(centre(x, y), *pixel);
@@ -44,7 +44,7 @@ impl Canvas {
     }
 
     /// Fills `outline`, described in `frame`, with what `paint` gives for each point of the frame.
-    pub fn fill(&mut self, frame: Frame, outline: &Outline, paint: impl Fn(Point) -> Colour) {
+    pub fn fill(&mut self, frame: Frame, outline: &Outline, paint: impl Fn(Point) -> Color) {
         let contours: Vec<Vec<Point>> = outline
             .contours()
             .iter()
@@ -70,16 +70,16 @@ impl Canvas {
         }
     }
 
-    /// Fills with one colour.
-    pub fn fill_flat(&mut self, frame: Frame, outline: &Outline, colour: Colour) {
-        self.fill(frame, outline, |_| colour);
+    /// Fills with one color.
+    pub fn fill_flat(&mut self, frame: Frame, outline: &Outline, color: Color) {
+        self.fill(frame, outline, |_| color);
     }
 
-    /// A soft spot on the frame's unit disc: `colour` at the centre, nothing left at the rim.
-    pub fn glow(&mut self, frame: Frame, colour: Colour) {
+    /// A soft spot on the frame's unit disc: `color` at the centre, nothing left at the rim.
+    pub fn glow(&mut self, frame: Frame, color: Color) {
         self.fill(frame, &Outline::disc(), |at| {
             let inside = (1.0 - (at.x * at.x + at.y * at.y)).max(0.0);
-            colour.with_opacity(colour.opacity * inside * inside)
+            color.with_opacity(color.opacity * inside * inside)
         });
     }
 
@@ -126,7 +126,7 @@ fn centre(x: usize, y: usize) -> Point {
 
 /// Each row of `pixels` averaged over `radius` pixels to either side (a fraction counts in part; the border
 /// pixels repeat beyond the border), written out as a column.
-fn blur_rows_and_transpose(pixels: &[Colour], width: usize, radius: f32) -> Vec<Colour> {
+fn blur_rows_and_transpose(pixels: &[Color], width: usize, radius: f32) -> Vec<Color> {
     let height = pixels.len() / width;
     let whole = radius as usize;
     let part = radius - whole as f32;
@@ -145,8 +145,8 @@ fn blur_rows_and_transpose(pixels: &[Colour], width: usize, radius: f32) -> Vec<
     transposed
 }
 
-fn plus(a: Colour, b: Colour, weight: f32) -> Colour {
-    Colour {
+fn plus(a: Color, b: Color, weight: f32) -> Color {
+    Color {
         red: a.red + b.red * weight,
         green: a.green + b.green * weight,
         blue: a.blue + b.blue * weight,
@@ -157,7 +157,7 @@ fn plus(a: Colour, b: Colour, weight: f32) -> Colour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::colour::WHITE;
+    use crate::demo::color::WHITE;
 
     #[test]
     fn blur_spreads_a_point_and_loses_no_light() {

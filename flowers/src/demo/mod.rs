@@ -1,13 +1,13 @@
 //! The demo data: pictures of flowers of five classes, drawn from a seed.
 //!
-//! The classes differ in form only (number, shape and order of the petals, size of the heart, cup, ball); colours,
+//! The classes differ in form only (number, shape and order of the petals, size of the heart, cup, ball); colors,
 //! backgrounds, places, sizes, light and the camera are drawn from the same distribution for all of them. So a
 //! linear classifier of the pixels does badly, and a convolutional network does well.
 
 mod background;
 mod camera;
 mod canvas;
-mod colour;
+mod color;
 mod coverage;
 mod geometry;
 mod outline;

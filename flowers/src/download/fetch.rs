@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use floret::atomic_file::{FileError, write_atomically};
+use floret::files::{FileError, write_atomically};
 use indicatif::HumanBytes;
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use floret::atomic_file::FileError;
+use floret::files::FileError;
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
 use super::BadArchive;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use floret::atomic_file::FileError;
+use floret::files::FileError;
 use sha2::{Digest, Sha256};
 
 use super::BadArchive;

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 /// One line.
 pub struct Series {
     pub name: &'static str,
-    /// Its class in the style sheet, which colours it.
+    /// Its class in the style sheet, which colors it.
     pub style: &'static str,
     /// By epoch, from 1. Where a value is not finite the line is broken.
     pub points: Vec<(u64, f64)>,

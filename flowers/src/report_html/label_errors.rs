@@ -7,8 +7,8 @@ use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 
-use floret::atomic_file::write_atomically;
 use floret::data::Loader;
+use floret::files::write_atomically;
 use floret::record::RecordLocation;
 
 use super::answers::{Answer, Answers, KEPT_CONTRADICTIONS};

@@ -19,7 +19,7 @@ mod sections;
 use std::io::Write;
 use std::path::Path;
 
-use floret::atomic_file::write_atomically;
+use floret::files::write_atomically;
 use floret::metrics::{ClassMetrics, Evaluation};
 use floret::network::Network;
 use floret::train::EpochRecord;
@@ -195,7 +195,7 @@ fn named_settings(settings: &serde_json::Value) -> Vec<(String, String)> {
     settings.as_object().map(|settings| settings.iter().map(named).collect()).unwrap_or_default()
 }
 
-/// The filters of the first convolution, if it sees colours.
+/// The filters of the first convolution, if it sees colors.
 fn first_filters(network: &Network) -> Option<Filters> {
     let (param, kernel) = network.arrays().find(|(param, _)| param.shape.len() == 4)?;
     let kernel = kernel.into_dimensionality::<Ix4>().ok()?;

@@ -15,7 +15,7 @@ pub struct Picture {
 /// The longer side of a photo.
 pub const PHOTO_SIDE: usize = 128;
 
-/// Of photos; below 90 colours would be stored at half the size.
+/// Of photos; below 90 colors would be stored at half the size.
 const JPEG_QUALITY: u8 = 90;
 
 /// A photo of levels, (height, width, 3), at most [`PHOTO_SIDE`] wide and high; `None` of one without pixels.

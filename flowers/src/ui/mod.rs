@@ -5,11 +5,11 @@
 //! | for whom is it: people, scripts, nobody? | `mode.rs` |
 //! | what do scripts get? | `event.rs` |
 //! | how far is long work? | `progress.rs` |
-//! | when is there colour? | `colour.rs` |
+//! | when is there color? | `color.rs` |
 //! | how is text from files made fit for a line? | `text.rs` |
 //! | a curve in a line | `sparkline.rs` |
 
-mod colour;
+mod color;
 mod event;
 mod mode;
 mod progress;
@@ -21,7 +21,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use colour::{Style, When};
+pub use color::{Style, When};
 pub use event::{Event, JSON_HELP, json_line};
 pub use mode::{Mode, Output, mode};
 pub use progress::{Busy, Live, PLAIN_INTERVAL, Progress, Unit, Watched};

@@ -8,7 +8,7 @@ use std::process::Output;
 use std::thread::sleep;
 use std::time::Duration;
 
-use floret::held_folder::HeldFolder;
+use floret::files::HeldFolder;
 use sha2::{Digest, Sha256};
 use tar::EntryType;
 use tempfile::TempDir;

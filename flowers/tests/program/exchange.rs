@@ -56,7 +56,7 @@ fn files_of_no_known_format_are_named() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();
     fs::write(folder.join("net.onnx"), "some text").unwrap();
-    fails(folder, &["import", "net.onnx"], &["net.onnx: it looks like text, not an ONNX model"]);
+    fails(folder, &["import", "net.onnx"], &["net.onnx: it looks like a text file, not an ONNX model"]);
     fails(folder, &["import", "none.onnx"], &["cannot open none.onnx"]);
     fails(folder, &["import", "net.pt"], &["net.pt: no format is known by this name", ".onnx"]);
     let export = ["export", "--model", "run/model.safetensors", "net.pb"];

@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use floret::proto::events::Event;
 use floret::record::RecordReader;
-use prost::Message;
 
 use crate::process::{Running, fast_folder};
 use crate::support::*;
@@ -21,7 +19,6 @@ fn events(folder: &Path) -> usize {
         }
         let (mut reader, mut payload) = (RecordReader::open(&path).unwrap(), Vec::new());
         while reader.read_into(&mut payload).unwrap().is_some() {
-            Event::decode(&*payload).unwrap();
             count += 1;
         }
     }

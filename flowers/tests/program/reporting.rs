@@ -1,4 +1,4 @@
-//! What a run shows: its report, objects for scripts, silence, colour.
+//! What a run shows: its report, objects for scripts, silence, color.
 
 use std::fs;
 use std::path::Path;
@@ -305,9 +305,9 @@ fn quiet_prints_nothing_but_what_is_wrong() {
 }
 
 #[test]
-fn colour_is_there_where_it_is_wanted() {
+fn color_is_there_where_it_is_wanted() {
     let folder = TempDir::new().unwrap();
-    let coloured = |set: &[(&str, &str)], flags: &[&str]| {
+    let colored = |set: &[(&str, &str)], flags: &[&str]| {
         let mut command = flowers();
         command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").envs(set.iter().copied());
         let arguments = [&["eval", "--data", "nowhere", "--model", "none"], flags].concat();
@@ -316,10 +316,10 @@ fn colour_is_there_where_it_is_wanted() {
         assert!(errors.contains("error: ") && errors.contains("none"), "{errors}");
         errors.contains('\u{1b}')
     };
-    assert!(!coloured(&[], &[]), "standard error is no terminal");
-    assert!(coloured(&[], &["--color", "always"]));
-    assert!(coloured(&[("CLICOLOR_FORCE", "1")], &[]));
-    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], &[]));
-    assert!(!coloured(&[("CLICOLOR_FORCE", "1")], &["--color", "never"]));
-    assert!(coloured(&[("NO_COLOR", "1")], &["--color", "always"]));
+    assert!(!colored(&[], &[]), "standard error is no terminal");
+    assert!(colored(&[], &["--color", "always"]));
+    assert!(colored(&[("CLICOLOR_FORCE", "1")], &[]));
+    assert!(!colored(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], &[]));
+    assert!(!colored(&[("CLICOLOR_FORCE", "1")], &["--color", "never"]));
+    assert!(colored(&[("NO_COLOR", "1")], &["--color", "always"]));
 }

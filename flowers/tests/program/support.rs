@@ -65,12 +65,12 @@ pub fn holds(found: &str, parts: &[&str]) {
 /// Photos of two classes, red and blue with noise, 12 each.
 pub fn photos(folder: &Path) -> PathBuf {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    for (class, colour) in [("red", [200, 40, 40]), ("blue", [40, 40, 200])] {
+    for (class, color) in [("red", [200, 40, 40]), ("blue", [40, 40, 200])] {
         fs::create_dir_all(folder.join("photos").join(class)).unwrap();
         for number in 0..12 {
             let (width, height) = (rng.random_range(40u16..60), rng.random_range(40u16..60));
             let pixels: Vec<u8> = (0..usize::from(width) * usize::from(height))
-                .flat_map(|_| colour.map(|level: u8| level.saturating_add_signed(rng.random_range(-30..30))))
+                .flat_map(|_| color.map(|level: u8| level.saturating_add_signed(rng.random_range(-30..30))))
                 .collect();
             let path = folder.join("photos").join(class).join(format!("{number}.jpg"));
             let encoder = jpeg_encoder::Encoder::new_file(path, 90).unwrap();

@@ -41,7 +41,7 @@ fn shows(folder: &Path, columns: u16, environment: &[(&str, &str)], arguments: &
     shown
 }
 
-/// Without sequences that move the cursor or set colours.
+/// Without sequences that move the cursor or set colors.
 fn plain(shown: &str) -> String {
     let mut parts = shown.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();

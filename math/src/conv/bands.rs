@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::ConvShape;
 use super::epilogue::Epilogue;
+use crate::parallel::for_each_chunk_with_codes;
 
 /// How the rows of an image's stored values are shared among tasks.
 #[derive(Debug, Clone, Copy)]
@@ -50,23 +49,14 @@ impl Bands {
         x: &[f32],
         y: &mut [f32],
         winners: &mut [u8],
-        work: impl Fn(&[f32], Range<usize>, &mut [f32], &mut [u8]) + Sync,
+        work: &(dyn Fn(&[f32], Range<usize>, &mut [f32], &mut [u8]) + Sync),
     ) {
         let band = self.band * self.stored_row;
-        let images = x.par_chunks_exact(self.input).zip(y.par_chunks_exact_mut(self.stored));
-        if winners.is_empty() {
-            images.for_each(|(x, y)| {
-                y.par_chunks_mut(band)
-                    .enumerate()
-                    .for_each(|(index, y)| work(x, self.rows(index), y, &mut []));
+        for_each_chunk_with_codes(y, winners, self.stored, &|image, y, winners| {
+            let x = &x[image * self.input..][..self.input];
+            for_each_chunk_with_codes(y, winners, band, &|index, y, winners| {
+                work(x, self.rows(index), y, winners);
             });
-            return;
-        }
-        images.zip(winners.par_chunks_exact_mut(self.stored)).for_each(|((x, y), winners)| {
-            y.par_chunks_mut(band)
-                .zip(winners.par_chunks_mut(band))
-                .enumerate()
-                .for_each(|(index, (y, winners))| work(x, self.rows(index), y, winners));
         });
     }
 
@@ -77,7 +67,7 @@ impl Bands {
         image: usize,
         dy: &[f32],
         winners: &[u8],
-        mut work: impl FnMut(Range<usize>, &[f32], &[u8]),
+        work: &mut dyn FnMut(Range<usize>, &[f32], &[u8]),
     ) {
         let band = self.band * self.stored_row;
         for (index, dy) in dy[image * self.stored..][..self.stored].chunks(band).enumerate() {

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use crate::reduce::column_sums;
-use crate::simd::{Simd, dispatch};
+use crate::reduce::{column_sums, prepared_column_sums};
+use crate::simd::{Isa, Simd, dispatch};
 
 /// What follows a convolution in the same pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -174,12 +174,20 @@ impl Epilogue {
 
     /// The first steps of the backward pass: sets `dy` to 0 where ReLU let nothing through, and sums it for each channel to
     /// `db`, which may be empty. `scratch` is as long as [`column_sums`] wants.
-    pub fn mask(self, dy: &mut [f32], winners: &[u8], channels: usize, db: &mut [f32], scratch: &mut [f32]) {
-        let winners = if self.keeps_winners() { winners } else { &[] };
-        column_sums(dy, channels, db, scratch, |first, dy| {
-            if !winners.is_empty() {
-                dispatch!(|simd| mask(simd, dy, &winners[first..]));
-            }
+    pub fn mask(
+        self,
+        isa: Isa,
+        dy: &mut [f32],
+        winners: &[u8],
+        channels: usize,
+        db: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        if !self.keeps_winners() || winners.is_empty() {
+            return column_sums(isa, dy, channels, db, scratch);
+        }
+        prepared_column_sums(isa, dy, channels, db, scratch, &|first, dy| {
+            dispatch!(isa, |simd| mask(simd, dy, &winners[first..]));
         });
     }
 }

@@ -15,12 +15,11 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::epilogue::Epilogue;
 use super::{Bands, ConvShape, sized, tile_columns};
 use crate::gemm::{gemm, matrix, matrix_mut};
-use crate::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+use crate::parallel::for_each_chunk;
+use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 /// Steps of k in a block: a panel of the filter then stays in the L1 cache.
 const KC: usize = 256;
@@ -73,13 +72,14 @@ fn add_patch(shape: &ConvShape, patch: &[f32], (oy, ox): (usize, usize), image: 
 }
 
 /// Floats of the packed filter.
-pub fn forward_scratch(shape: &ConvShape) -> usize {
-    shape.patch() * shape.cout.next_multiple_of(tile_columns())
+pub fn forward_scratch(isa: Isa, shape: &ConvShape) -> usize {
+    shape.patch() * shape.cout.next_multiple_of(tile_columns(isa))
 }
 
 /// Forward pass over all images of `x`. Overwrites `y` and `winners`.
 #[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
 pub fn forward(
+    isa: Isa,
     shape: &ConvShape,
     epilogue: Epilogue,
     x: &[f32],
@@ -90,9 +90,9 @@ pub fn forward(
     scratch: &mut [f32],
 ) {
     let (k, n) = (shape.patch(), shape.cout);
-    let packed = &mut scratch[..forward_scratch(shape)];
-    let nr = tile_columns();
-    packed.par_chunks_exact_mut(k * nr).enumerate().for_each(|(panel, packed)| {
+    let packed = &mut scratch[..forward_scratch(isa, shape)];
+    let nr = tile_columns(isa);
+    for_each_chunk(packed, k * nr, &|panel, packed| {
         let columns = panel * nr..n.min(panel * nr + nr);
         for (row, to) in w.chunks_exact(n).zip(packed.chunks_exact_mut(nr)) {
             to[..columns.len()].copy_from_slice(&row[columns.clone()]);
@@ -101,9 +101,9 @@ pub fn forward(
     });
     let packed = &*packed;
     let bands = Bands::new(shape, epilogue, BAND);
-    bands.for_each_mut(x, y, winners, |x, rows, y, winners| {
+    bands.for_each_mut(x, y, winners, &|x, rows, y, winners| {
         BAND_BUFFERS.with_borrow_mut(|(patches, outputs)| {
-            dispatch!(|simd| forward_band(
+            dispatch!(isa, |simd| forward_band(
                 simd, shape, epilogue, rows, x, packed, bias, y, winners, patches, outputs
             ));
         });
@@ -178,22 +178,24 @@ struct Shares {
 
 impl Shares {
     /// About sixteen tasks, whatever the number of threads: the sums' order depends on the shape alone.
-    fn new(shape: &ConvShape, batch: usize) -> Self {
+    fn new(isa: Isa, shape: &ConvShape, batch: usize) -> Self {
         let ranges = shape.patch().div_ceil(GRADIENT_ROWS);
         let images = batch.div_ceil(16usize.div_ceil(ranges));
-        let columns = shape.cout.next_multiple_of(tile_columns());
+        let columns = shape.cout.next_multiple_of(tile_columns(isa));
         Self { groups: batch.div_ceil(images), images, columns }
     }
 }
 
 /// Floats of the sums of [`filter_gradient`].
-pub fn filter_gradient_scratch(shape: &ConvShape, batch: usize) -> usize {
-    let shares = Shares::new(shape, batch);
+pub fn filter_gradient_scratch(isa: Isa, shape: &ConvShape, batch: usize) -> usize {
+    let shares = Shares::new(isa, shape, batch);
     shares.groups * shape.patch() * shares.columns
 }
 
 /// The gradient of the filter, summed over all images. Overwrites `dw`.
+#[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
 pub fn filter_gradient(
+    isa: Isa,
     shape: &ConvShape,
     epilogue: Epilogue,
     x: &[f32],
@@ -203,18 +205,18 @@ pub fn filter_gradient(
     scratch: &mut [f32],
 ) {
     let (k, n) = (shape.patch(), shape.cout);
-    let shares = Shares::new(shape, x.len() / shape.input_len());
+    let shares = Shares::new(isa, shape, x.len() / shape.input_len());
     let sums = &mut scratch[..shares.groups * k * shares.columns];
     let bands = Bands::new(shape, epilogue, BAND);
-    sums.par_chunks_exact_mut(k * shares.columns).enumerate().for_each(|(group, sums)| {
-        sums.par_chunks_mut(GRADIENT_ROWS * shares.columns).enumerate().for_each(|(range, sums)| {
+    for_each_chunk(sums, k * shares.columns, &|group, sums| {
+        for_each_chunk(sums, GRADIENT_ROWS * shares.columns, &|range, sums| {
             let columns = range * GRADIENT_ROWS..k.min(range * GRADIENT_ROWS + GRADIENT_ROWS);
             sums.fill(0.0);
             for image in (0..x.len() / shape.input_len()).skip(group * shares.images).take(shares.images) {
                 let x = &x[image * shape.input_len()..][..shape.input_len()];
-                bands.for_each(image, dy, winners, |rows, dy, winners| {
+                bands.for_each(image, dy, winners, &mut |rows, dy, winners| {
                     BAND_BUFFERS.with_borrow_mut(|(patches, gradients)| {
-                        dispatch!(|simd| add_band(
+                        dispatch!(isa, |simd| add_band(
                             simd,
                             shape,
                             epilogue,
@@ -283,6 +285,7 @@ fn add_band<S: Simd>(
 
 /// The gradient of the input. Overwrites `dx`.
 pub fn data_gradient(
+    isa: Isa,
     shape: &ConvShape,
     epilogue: Epilogue,
     dy: &[f32],
@@ -293,20 +296,19 @@ pub fn data_gradient(
     let (k, n, width) = (shape.patch(), shape.cout, shape.window.x.output);
     let w = matrix(w, k, n);
     let bands = Bands::new(shape, epilogue, (PATCHES / k).max(1));
-    dx.par_chunks_exact_mut(shape.input_len()).enumerate().for_each(|(image, dx)| {
+    for_each_chunk(dx, shape.input_len(), &|image, dx| {
         dx.fill(0.0);
-        bands.for_each(image, dy, winners, |rows, dy, winners| {
+        bands.for_each(image, dy, winners, &mut |rows, dy, winners| {
             let pixels = rows.len() * width;
             BAND_BUFFERS.with_borrow_mut(|(patches, gradients)| {
-                let columns = n.next_multiple_of(tile_columns());
+                let columns = n.next_multiple_of(tile_columns(isa));
                 let patches = sized(patches, pixels * k);
                 let gradients = sized(gradients, pixels * columns);
-                dispatch!(
-                    |simd| epilogue.spread_rows(simd, n, width, rows.start, dy, winners, columns, gradients)
-                );
+                dispatch!(isa, |simd| epilogue
+                    .spread_rows(simd, n, width, rows.start, dy, winners, columns, gradients));
                 let dy = matrix(gradients, pixels, columns);
                 let dy = dy.slice(ndarray::s![.., ..n]);
-                gemm(1.0, dy, w.t(), 0.0, matrix_mut(patches, pixels, k));
+                gemm(isa, 1.0, dy, w.t(), 0.0, matrix_mut(patches, pixels, k));
                 for (pixel, patch) in patches.chunks_exact(k).enumerate() {
                     add_patch(shape, patch, (rows.start + pixel / width, pixel % width), dx);
                 }

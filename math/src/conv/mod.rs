@@ -15,7 +15,7 @@ mod bands;
 mod epilogue;
 mod im2col;
 mod stem;
-mod winograd;
+pub mod winograd;
 
 use std::sync::OnceLock;
 
@@ -26,8 +26,9 @@ pub use epilogue::Epilogue;
 use winograd::{Weights, Winograd};
 
 use super::buffer::sized;
+use super::env::{EnvError, named};
 use super::reduce::column_sums_scratch;
-use super::simd::{Simd, dispatch};
+use super::simd::{Isa, Simd, dispatch};
 use super::window::Window;
 
 /// The shape of a convolution over one image.
@@ -84,15 +85,34 @@ pub enum ConvAlgorithm {
 }
 
 impl ConvAlgorithm {
+    /// Every algorithm.
+    pub const ALL: [ConvAlgorithm; 3] = [ConvAlgorithm::Auto, ConvAlgorithm::Im2col, ConvAlgorithm::Winograd];
+
+    /// Its name, as the environment variable `FLORET_CONV` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConvAlgorithm::Auto => "auto",
+            ConvAlgorithm::Im2col => "im2col",
+            ConvAlgorithm::Winograd => "winograd",
+        }
+    }
+
+    /// The algorithm that `FLORET_CONV` names, else Auto; or what is wrong with the variable.
+    pub fn try_asked_for() -> Result<ConvAlgorithm, EnvError> {
+        static ASKED: OnceLock<Result<ConvAlgorithm, EnvError>> = OnceLock::new();
+        let asked = || {
+            let value = std::env::var_os("FLORET_CONV");
+            Ok(named("FLORET_CONV", value, &Self::ALL, Self::name)?.unwrap_or_default())
+        };
+        ASKED.get_or_init(asked).clone()
+    }
+
     /// For Auto what `FLORET_CONV` asks for.
     fn or_asked_for(self) -> Self {
-        static ASKED: OnceLock<ConvAlgorithm> = OnceLock::new();
-        let asked = ASKED.get_or_init(|| match std::env::var("FLORET_CONV").as_deref() {
-            Ok("im2col") => ConvAlgorithm::Im2col,
-            Ok("winograd") => ConvAlgorithm::Winograd,
-            _ => ConvAlgorithm::Auto,
-        });
-        if self == ConvAlgorithm::Auto { *asked } else { self }
+        match self {
+            ConvAlgorithm::Auto => Self::try_asked_for().unwrap_or_else(|error| panic!("{error}")),
+            chosen => chosen,
+        }
     }
 }
 
@@ -121,7 +141,7 @@ enum Method {
     Im2col,
 }
 
-/// A convolution with its algorithm chosen.
+/// A convolution with its algorithm chosen, for one instruction set.
 ///
 /// Gradients are computed in three steps: [`mask`](Self::mask), then [`filter_gradient`](Self::filter_gradient), then
 /// [`data_gradient`](Self::data_gradient) where it is wanted.
@@ -129,23 +149,27 @@ enum Method {
 pub struct ConvPlan {
     shape: ConvShape,
     epilogue: Epilogue,
+    isa: Isa,
     method: Method,
 }
 
 impl ConvPlan {
     /// Chooses how to compute this shape.
-    pub fn new(shape: ConvShape, epilogue: Epilogue, algorithm: ConvAlgorithm) -> Self {
+    ///
+    /// # Panics
+    /// If the algorithm is Auto and `FLORET_CONV` names none.
+    pub fn new(isa: Isa, shape: ConvShape, epilogue: Epilogue, algorithm: ConvAlgorithm) -> Self {
         let wanted = match algorithm.or_asked_for() {
             ConvAlgorithm::Auto => shape.cin >= AUTO_CHANNELS,
             ConvAlgorithm::Im2col => false,
             ConvAlgorithm::Winograd => true,
         };
-        let method = match wanted.then(|| Winograd::new(&shape, epilogue)).flatten() {
+        let method = match wanted.then(|| Winograd::new(isa, &shape, epilogue)).flatten() {
             Some(winograd) => Method::Winograd(winograd),
             None if stem::applies(&shape) => Method::Stem,
             None => Method::Im2col,
         };
-        Self { shape, epilogue, method }
+        Self { shape, epilogue, isa, method }
     }
 
     /// How it is computed for few images, with the filter prepared.
@@ -177,8 +201,8 @@ impl ConvPlan {
     pub fn forward_scratch(&self) -> usize {
         match &self.method {
             Method::Winograd(winograd) => winograd.forward_scratch().max(self.prepared_len()),
-            Method::Stem => stem::forward_scratch(&self.shape),
-            Method::Im2col => im2col::forward_scratch(&self.shape),
+            Method::Stem => stem::forward_scratch(self.isa, &self.shape),
+            Method::Im2col => im2col::forward_scratch(self.isa, &self.shape),
         }
     }
 
@@ -216,8 +240,8 @@ impl ConvPlan {
         let (height, width, channels) = self.output();
         let gradient = match &self.method {
             Method::Winograd(winograd) => winograd.backward_scratch(batch),
-            Method::Stem => stem::filter_gradient_scratch(&self.shape, batch),
-            Method::Im2col => im2col::filter_gradient_scratch(&self.shape, batch),
+            Method::Stem => stem::filter_gradient_scratch(self.isa, &self.shape, batch),
+            Method::Im2col => im2col::filter_gradient_scratch(self.isa, &self.shape, batch),
         };
         gradient.max(column_sums_scratch(batch * height * width, channels))
     }
@@ -233,19 +257,19 @@ impl ConvPlan {
         winners: &mut [u8],
         scratch: &mut [f32],
     ) {
-        let (shape, epilogue) = (&self.shape, self.epilogue);
+        let (isa, shape, epilogue) = (self.isa, &self.shape, self.epilogue);
         match &self.method {
             Method::Winograd(winograd) => {
                 winograd.forward(x, winograd.plain(w), bias, y, winners, scratch);
             }
-            Method::Stem => stem::forward(shape, epilogue, x, w, bias, y, winners, scratch),
-            Method::Im2col => im2col::forward(shape, epilogue, x, w, bias, y, winners, scratch),
+            Method::Stem => stem::forward(isa, shape, epilogue, x, w, bias, y, winners, scratch),
+            Method::Im2col => im2col::forward(isa, shape, epilogue, x, w, bias, y, winners, scratch),
         }
     }
 
     /// Sets `dy` to 0 where the epilogue let nothing through, and overwrites `db` with the gradient of the bias.
     pub fn mask(&self, dy: &mut [f32], winners: &[u8], db: &mut [f32], scratch: &mut [f32]) {
-        self.epilogue.mask(dy, winners, self.shape.cout, db, scratch);
+        self.epilogue.mask(self.isa, dy, winners, self.shape.cout, db, scratch);
     }
 
     /// The gradient of the filter, summed over all images. Overwrites `dw`.
@@ -257,11 +281,11 @@ impl ConvPlan {
         dw: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let (shape, epilogue) = (&self.shape, self.epilogue);
+        let (isa, shape, epilogue) = (self.isa, &self.shape, self.epilogue);
         match &self.method {
             Method::Winograd(winograd) => winograd.filter_gradient(x, dy, winners, dw, scratch),
-            Method::Stem => stem::filter_gradient(shape, epilogue, x, dy, winners, dw, scratch),
-            Method::Im2col => im2col::filter_gradient(shape, epilogue, x, dy, winners, dw, scratch),
+            Method::Stem => stem::filter_gradient(isa, shape, epilogue, x, dy, winners, dw, scratch),
+            Method::Im2col => im2col::filter_gradient(isa, shape, epilogue, x, dy, winners, dw, scratch),
         }
     }
 
@@ -270,19 +294,19 @@ impl ConvPlan {
         match &self.method {
             Method::Winograd(winograd) => winograd.data_gradient(dy, winners, w, dx, scratch),
             Method::Stem | Method::Im2col => {
-                im2col::data_gradient(&self.shape, self.epilogue, dy, winners, w, dx);
+                im2col::data_gradient(self.isa, &self.shape, self.epilogue, dy, winners, w, dx);
             }
         }
     }
 }
 
-/// Columns of the register tile on this processor.
-fn tile_columns() -> usize {
+/// Columns of the register tile.
+fn tile_columns(isa: Isa) -> usize {
     #[inline(always)]
     fn columns<S: Simd>(_: S) -> usize {
         S::TILE.1 * S::LANES
     }
-    dispatch!(|simd| columns(simd))
+    dispatch!(isa, |simd| columns(simd))
 }
 
 /// Adds equal matrices of `columns` columns, one after another in `sums`, and writes the first `n` columns to `to`.

@@ -8,11 +8,10 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::epilogue::Epilogue;
 use super::{Bands, ConvShape, sized, tile_columns};
-use crate::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+use crate::parallel::for_each_chunk;
+use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
 /// Output pixels in a band, at least: a band's rows of input then weigh little more than its rows of output.
 const BAND: usize = 1024;
@@ -32,8 +31,8 @@ pub fn applies(shape: &ConvShape) -> bool {
 }
 
 /// Floats of one row of the filter or its gradient, filled up to whole tiles.
-fn columns(shape: &ConvShape) -> usize {
-    shape.cout.next_multiple_of(tile_columns())
+fn columns(isa: Isa, shape: &ConvShape) -> usize {
+    shape.cout.next_multiple_of(tile_columns(isa))
 }
 
 /// Floats of one row of an image with its border.
@@ -42,13 +41,14 @@ fn padded_row(shape: &ConvShape) -> usize {
 }
 
 /// Floats of the packed filter.
-pub fn forward_scratch(shape: &ConvShape) -> usize {
-    shape.patch() * columns(shape)
+pub fn forward_scratch(isa: Isa, shape: &ConvShape) -> usize {
+    shape.patch() * columns(isa, shape)
 }
 
 /// Forward pass over all images of `x`. Overwrites `y` and `winners`.
 #[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
 pub fn forward(
+    isa: Isa,
     shape: &ConvShape,
     epilogue: Epilogue,
     x: &[f32],
@@ -58,16 +58,16 @@ pub fn forward(
     winners: &mut [u8],
     scratch: &mut [f32],
 ) {
-    let packed = &mut scratch[..forward_scratch(shape)];
-    for (row, to) in w.chunks_exact(shape.cout).zip(packed.chunks_exact_mut(columns(shape))) {
+    let packed = &mut scratch[..forward_scratch(isa, shape)];
+    for (row, to) in w.chunks_exact(shape.cout).zip(packed.chunks_exact_mut(columns(isa, shape))) {
         to[..shape.cout].copy_from_slice(row);
         to[shape.cout..].fill(0.0);
     }
     let packed = &*packed;
     let bands = Bands::new(shape, epilogue, BAND);
-    bands.for_each_mut(x, y, winners, |x, rows, y, winners| {
+    bands.for_each_mut(x, y, winners, &|x, rows, y, winners| {
         BAND_BUFFERS.with_borrow_mut(|(padded, outputs)| {
-            dispatch!(|simd| forward_band(
+            dispatch!(isa, |simd| forward_band(
                 simd, shape, epilogue, rows, x, packed, bias, y, winners, padded, outputs
             ));
         });
@@ -138,12 +138,14 @@ fn forward_band<S: Simd>(
 }
 
 /// Floats of the sums of [`filter_gradient`].
-pub fn filter_gradient_scratch(shape: &ConvShape, batch: usize) -> usize {
-    batch.div_ceil(batch.div_ceil(GROUPS)) * shape.patch() * columns(shape)
+pub fn filter_gradient_scratch(isa: Isa, shape: &ConvShape, batch: usize) -> usize {
+    batch.div_ceil(batch.div_ceil(GROUPS)) * shape.patch() * columns(isa, shape)
 }
 
 /// The gradient of the filter, summed over all images. Overwrites `dw`.
+#[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
 pub fn filter_gradient(
+    isa: Isa,
     shape: &ConvShape,
     epilogue: Epilogue,
     x: &[f32],
@@ -154,22 +156,22 @@ pub fn filter_gradient(
 ) {
     let batch = x.len() / shape.input_len();
     let images = batch.div_ceil(GROUPS);
-    let sums = &mut scratch[..filter_gradient_scratch(shape, batch)];
+    let sums = &mut scratch[..filter_gradient_scratch(isa, shape, batch)];
     let bands = Bands::new(shape, epilogue, BAND);
-    sums.par_chunks_exact_mut(shape.patch() * columns(shape)).enumerate().for_each(|(group, sums)| {
+    for_each_chunk(sums, shape.patch() * columns(isa, shape), &|group, sums| {
         sums.fill(0.0);
         for image in (0..batch).skip(group * images).take(images) {
             let x = &x[image * shape.input_len()..][..shape.input_len()];
-            bands.for_each(image, dy, winners, |rows, dy, winners| {
+            bands.for_each(image, dy, winners, &mut |rows, dy, winners| {
                 BAND_BUFFERS.with_borrow_mut(|(padded, gradients)| {
-                    dispatch!(|simd| add_band(
+                    dispatch!(isa, |simd| add_band(
                         simd, shape, epilogue, rows, x, dy, winners, sums, padded, gradients
                     ));
                 });
             });
         }
     });
-    super::add_sums(sums, columns(shape), dw, shape.cout);
+    super::add_sums(sums, columns(isa, shape), dw, shape.cout);
 }
 
 /// Adds what one band of output rows gives to the filter's gradient.

@@ -72,26 +72,32 @@ pub fn multiply_tile<S: Simd>(
         }
         return;
     }
-    assert!(b.len() >= (k - 1) * b_stride + nr);
-    match layout {
+    assert!(holds(b.len(), [(k, b_stride)], nr), "a panel of B within its slice");
+    let held = match layout {
         PanelLayout::Blocked => {
-            let (blocks, rest) = (k / S::LANES, k % S::LANES);
-            let whole = blocks * mr * S::LANES;
-            let tail = if rest == 0 { 0 } else { (rows - 1) * S::LANES + rest };
-            // Of the last whole block the kernel reads `rows` rows only.
-            let read = if rest > 0 { whole + tail } else { whole - (mr - rows) * S::LANES };
-            assert!(a.len() >= read);
+            // Of the last block, whole or not, the kernel reads `rows` rows only.
+            let last = (k - 1) % S::LANES + 1;
+            holds(a.len(), [(k.div_ceil(S::LANES), mr * S::LANES), (rows, S::LANES)], last)
         }
-        PanelLayout::Columns { stride } => assert!(a.len() >= (k - 1) * stride + rows),
+        PanelLayout::Columns { stride } => holds(a.len(), [(k, stride)], rows),
         PanelLayout::Runs { stride, run, run_stride } => {
-            assert!(
-                k.is_multiple_of(run) && a.len() >= (k / run - 1) * run_stride + (rows - 1) * stride + run
-            );
+            k.is_multiple_of(run) && holds(a.len(), [(k / run, run_stride), (rows, stride)], run)
         }
-        PanelLayout::Rows { stride } => assert!(a.len() >= (rows - 1) * stride + k),
-    }
+        PanelLayout::Rows { stride } => holds(a.len(), [(rows, stride)], k),
+    };
+    assert!(held, "a panel of A within its slice");
     // SAFETY: the assertions above are the duties of `run_tile`.
     unsafe { run_tile(simd, k, a.as_ptr(), layout, b.as_ptr(), b_stride, c, store) }
+}
+
+/// Whether `held` values hold the last `len` at these numbers, all over 0, of strides.
+#[inline(always)]
+fn holds<const N: usize>(held: usize, steps: [(usize, usize); N], len: usize) -> bool {
+    let mut end = Some(len);
+    for (count, stride) in steps {
+        end = end.zip((count - 1).checked_mul(stride)).and_then(|(end, last)| end.checked_add(last));
+    }
+    end.is_some_and(|end| end <= held)
 }
 
 /// [`multiply_tile`] with the rows of A read where they lie.
@@ -110,7 +116,7 @@ pub fn multiply_rows<S: Simd>(
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
     let (rows, k) = (a.rows(), a.columns());
     assert!((1..=mr).contains(&rows) && rows == c.rows() && (1..=nr).contains(&c.columns()));
-    assert!(k > 0 && b.len() >= (k - 1) * b_stride + nr);
+    assert!(k > 0 && holds(b.len(), [(k, b_stride)], nr), "a panel of B within its slice");
     let (a, stride) = a.raw();
     // SAFETY: the assertions above are the duties of `run_tile`.
     unsafe { run_tile(simd, k, a, PanelLayout::Rows { stride }, b.as_ptr(), b_stride, c, store) }
@@ -180,7 +186,8 @@ unsafe fn run_rows<S: Simd>(
     macro_rules! by_rows {
         ($($n:literal)+) => {
             match rows {
-                $($n if $n <= S::TILE.0 => simd.call(
+                // A constant: kernels of more rows than the tile has are not compiled.
+                $($n if const { $n <= S::TILE.0 } => simd.call(
                     #[inline(always)]
                     // SAFETY: the caller's duties are the same.
                     || unsafe { run::<S, $n>(simd, k, a, layout, b, b_stride, c, c_stride, store) },
@@ -222,7 +229,7 @@ unsafe fn run<S: Simd, const MR: usize>(
     // SAFETY: the caller vouches for every address below: step p of k reads `b + p b_stride` (two vectors), and for
     // row i of A `a + p/LANES * mr LANES + i LANES + p%LANES` (blocked), `a + p stride + i` (columns),
     // `a + p/run * run_stride + i stride + p%run` (runs)
-    // or `a + i stride + p` (rows).
+    // or `a + i stride + p` (rows). Pointers that move on may end outside of the memory, where nothing is read.
     unsafe {
         match layout {
             PanelLayout::Blocked => {
@@ -230,13 +237,13 @@ unsafe fn run<S: Simd, const MR: usize>(
                 for _ in 0..k / S::LANES {
                     for p in 0..S::LANES {
                         step(simd, &mut acc, a.add(p), S::LANES, b);
-                        b = b.add(b_stride);
+                        b = b.wrapping_add(b_stride);
                     }
-                    a = a.add(S::TILE.0 * S::LANES);
+                    a = a.wrapping_add(S::TILE.0 * S::LANES);
                 }
                 for p in 0..k % S::LANES {
                     step(simd, &mut acc, a.add(p), S::LANES, b);
-                    b = b.add(b_stride);
+                    b = b.wrapping_add(b_stride);
                 }
             }
             PanelLayout::Columns { stride } => {
@@ -254,9 +261,9 @@ unsafe fn run<S: Simd, const MR: usize>(
                             3 => step(simd, &mut acc, a.add(p), 3, b),
                             _ => step(simd, &mut acc, a.add(p), stride, b),
                         }
-                        b = b.add(b_stride);
+                        b = b.wrapping_add(b_stride);
                     }
-                    a = a.add(run_stride);
+                    a = a.wrapping_add(run_stride);
                 }
             }
             PanelLayout::Rows { stride } => {

@@ -21,7 +21,7 @@ impl<'a> Matrix<'a> {
     /// If the slice is too short.
     #[inline(always)]
     pub fn new(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(rows == 0 || (rows - 1) * row_stride + columns <= values.len());
+        assert!(rows_fit(values.len(), rows, columns, row_stride), "a matrix within its slice");
         Self { values: values.as_ptr(), rows, columns, row_stride, borrow: PhantomData }
     }
 
@@ -48,9 +48,8 @@ impl<'a> Matrix<'a> {
     /// If it does not lie inside.
     #[inline(always)]
     pub fn window(&self, row: usize, column: usize, rows: usize, columns: usize) -> Matrix<'a> {
-        assert!(row + rows <= self.rows && column + columns <= self.columns);
-        // SAFETY: as in `MatrixMut::window`.
-        let values = unsafe { self.values.add(row * self.row_stride + column) };
+        assert_window((self.rows, self.columns), (row, column), (rows, columns));
+        let values = self.values.wrapping_add(window_offset(row, column, self.row_stride));
         Matrix { values, rows, columns, ..*self }
     }
 
@@ -61,7 +60,7 @@ impl<'a> Matrix<'a> {
     #[inline(always)]
     pub fn row(&self, row: usize) -> &'a [f32] {
         assert!(row < self.rows);
-        // SAFETY: a row's values are contiguous and inside the borrow.
+        // SAFETY: a row's values are contiguous and inside the borrow: `new` or the array view checked the last row's.
         unsafe { std::slice::from_raw_parts(self.values.add(row * self.row_stride), self.columns) }
     }
 
@@ -94,7 +93,8 @@ impl<'a, T> MatrixMut<'a, T> {
     /// If the slice is too short, or rows overlap.
     #[inline(always)]
     pub fn new(values: &'a mut [T], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(rows == 0 || columns <= row_stride && (rows - 1) * row_stride + columns <= values.len());
+        let fits = rows_fit(values.len(), rows, columns, row_stride);
+        assert!(fits && (rows == 0 || columns <= row_stride), "a matrix within its slice");
         Self { values: values.as_mut_ptr(), rows, columns, row_stride, borrow: PhantomData }
     }
 
@@ -114,10 +114,8 @@ impl<'a, T> MatrixMut<'a, T> {
     /// If it does not lie inside.
     #[inline(always)]
     pub fn window(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> MatrixMut<'_, T> {
-        assert!(row + rows <= self.rows && column + columns <= self.columns);
-        // SAFETY: the offset of a value inside the matrix, or one past the last of an empty window, stays within the
-        // borrowed memory.
-        let values = unsafe { self.values.add(row * self.row_stride + column) };
+        assert_window((self.rows, self.columns), (row, column), (rows, columns));
+        let values = self.values.wrapping_add(window_offset(row, column, self.row_stride));
         MatrixMut { values, rows, columns, row_stride: self.row_stride, borrow: PhantomData }
     }
 
@@ -127,8 +125,8 @@ impl<'a, T> MatrixMut<'a, T> {
     /// If there are fewer columns.
     pub fn split_columns(self, column: usize) -> (Self, Self) {
         assert!(column <= self.columns);
-        // SAFETY: as in `window`. The halves share no value: rows don't overlap.
-        let right = unsafe { self.values.add(if self.rows == 0 { 0 } else { column }) };
+        // The halves share no value: rows don't overlap.
+        let right = self.values.wrapping_add(column);
         let half = |values, columns| MatrixMut { values, columns, borrow: PhantomData, ..self };
         (half(self.values, column), half(right, self.columns - column))
     }
@@ -139,10 +137,8 @@ impl<'a, T> MatrixMut<'a, T> {
     /// If there are fewer rows.
     pub fn split_rows(self, row: usize) -> (Self, Self) {
         assert!(row <= self.rows);
-        // The rest may be empty: one past the last row's first value could lie outside of the memory.
-        let offset = if row == self.rows { 0 } else { row * self.row_stride };
-        // SAFETY: the offset of a row inside the matrix. The halves share no value.
-        let below = unsafe { self.values.add(offset) };
+        // The halves share no value.
+        let below = self.values.wrapping_add(window_offset(row, 0, self.row_stride));
         let half = |values, rows| MatrixMut { values, rows, borrow: PhantomData, ..self };
         (half(self.values, row), half(below, self.rows - row))
     }
@@ -154,7 +150,7 @@ impl<'a, T> MatrixMut<'a, T> {
     #[inline(always)]
     pub fn row(&mut self, row: usize) -> &mut [T] {
         assert!(row < self.rows);
-        // SAFETY: a row's values are contiguous, inside the borrow, and borrowed as long as `self` is.
+        // SAFETY: a row's values are contiguous, inside the borrow as in `Matrix::row`, and borrowed as long as `self` is.
         unsafe { std::slice::from_raw_parts_mut(self.values.add(row * self.row_stride), self.columns) }
     }
 
@@ -187,12 +183,32 @@ impl<'a> MatrixMut<'a> {
     /// If there are other than `size.0 * size.1` rows, or fewer columns.
     #[inline(always)]
     pub fn grid(&mut self, column: usize, size: (usize, usize), len: usize) -> GridMut<'_> {
-        assert!(size.0 * size.1 == self.rows && column + len <= self.columns);
-        // SAFETY: as in `window`, for a run in each row.
-        let values = unsafe { self.values.add(column) };
-        let strides = opaque((size.1 * self.row_stride, self.row_stride));
+        assert!(self.rows > 0 && size.0.checked_mul(size.1) == Some(self.rows), "a grid of all rows");
+        assert_window((self.rows, self.columns), (0, column), (self.rows, len));
+        // Run (i, j) lies in row `i size.1 + j`. With a single row of runs the first stride is not used, and may be any.
+        let values = self.values.wrapping_add(column);
+        let strides = opaque((size.1.wrapping_mul(self.row_stride), self.row_stride));
         GridMut { values, size, strides, len, borrow: PhantomData }
     }
+}
+
+/// Whether `held` values hold the last of `rows x columns` in rows `row_stride` apart.
+#[inline(always)]
+fn rows_fit(held: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
+    let last = |before: usize| before.checked_mul(row_stride)?.checked_add(columns);
+    rows.checked_sub(1).is_none_or(|before| last(before).is_some_and(|end| end <= held))
+}
+
+/// Where a window begins. With no rows it may begin outside of the memory, or anywhere: nothing of it is read.
+#[inline(always)]
+fn window_offset(row: usize, column: usize, row_stride: usize) -> usize {
+    row.wrapping_mul(row_stride).wrapping_add(column)
+}
+
+#[inline(always)]
+fn assert_window(size: (usize, usize), at: (usize, usize), window: (usize, usize)) {
+    let within = |size: usize, at: usize, len: usize| at <= size && len <= size - at;
+    assert!(within(size.0, at.0, window.0) && within(size.1, at.1, window.1), "a window of its matrix");
 }
 
 /// The distance from row to row of a view whose rows are contiguous and follow one another upwards.
@@ -235,7 +251,7 @@ impl<'a> Grid<'a> {
     #[inline(always)]
     pub fn run(&self, i: usize, j: usize) -> &'a [f32] {
         assert!(i < self.size.0 && j < self.size.1);
-        // SAFETY: `new` checked the run farthest behind, and strides are not negative.
+        // SAFETY: the run farthest behind was checked, and strides are not negative.
         unsafe {
             let first = self.values.add(i * self.strides.0 + j * self.strides.1);
             std::slice::from_raw_parts(first, self.len)

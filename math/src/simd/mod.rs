@@ -4,7 +4,8 @@
 //! An instruction set is a token: [`Simd::new`] returns one only where the processor has it, and vector operations are
 //! methods of the token, so "was it detected?" is a question of types. Code is written once, generic over
 //! [`Simd`], marked `#[inline(always)]` down to the vector operations, and run through [`Simd::vectorize`], which
-//! compiles it with the instruction set enabled. `dispatch!` picks the best one.
+//! compiles it with the instruction set enabled. Which one is a value, [`Isa`], that the kernels are handed; `dispatch!` takes
+//! its token.
 //!
 //! To add an instruction set: a token in a file of its own, and a line in `Isa` and `dispatch!`.
 #![allow(unsafe_code)]
@@ -18,7 +19,10 @@ mod matrix;
 mod portable;
 mod transpose;
 
+use std::fmt;
 use std::sync::OnceLock;
+
+use crate::env::{EnvError, named};
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
@@ -29,8 +33,9 @@ pub use matrix::{Grid, GridMut, Matrix, MatrixMut};
 pub use portable::Portable;
 pub use transpose::transpose;
 
-/// An instruction set that floret has kernels for.
+/// An instruction set that floret has kernels for. Kernels that are asked for on one which this processor does not have panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Isa {
     /// Whatever the compiler makes of plain arrays of four: SSE2, NEON.
     Portable,
@@ -66,17 +71,60 @@ impl Isa {
         }
     }
 
-    /// The best one that this processor has, at most the one that `FLORET_ISA` names (for measurements).
+    /// The same, or an error where this processor does not have it.
+    pub fn check(self) -> Result<Isa, Unavailable> {
+        if self.is_available() { Ok(self) } else { Err(Unavailable(self)) }
+    }
+
+    /// Every instruction set that this processor has, best last.
+    pub fn available() -> impl DoubleEndedIterator<Item = Isa> {
+        Isa::ALL.into_iter().filter(|isa| isa.is_available())
+    }
+
+    /// The one that the environment variable `FLORET_ISA` names (for measurements), else the best one that this processor has.
+    ///
+    /// # Panics
+    /// If [`try_best`](Self::try_best) is an error.
     pub fn best() -> Isa {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| {
-            let limit = std::env::var("FLORET_ISA").ok();
-            let limit = limit.and_then(|name| Isa::ALL.into_iter().find(|isa| isa.name() == name));
-            let allowed = |isa: &Isa| limit.is_none_or(|limit| *isa <= limit) && isa.is_available();
-            Isa::ALL.into_iter().rev().find(allowed).unwrap_or(Isa::Portable)
-        })
+        Isa::try_best().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The one that `FLORET_ISA` names.
+    fn from_env() -> Result<Option<Isa>, EnvError> {
+        let variable = "FLORET_ISA";
+        let isa = named(variable, std::env::var_os(variable), &Isa::ALL, Isa::name)?;
+        if let Some(missing) = isa.filter(|isa| !isa.is_available()) {
+            let available = Isa::available().map(Isa::name).collect();
+            return Err(EnvError::Unavailable { variable, value: missing.name(), available });
+        }
+        Ok(isa)
+    }
+
+    /// [`best`](Self::best), or what is wrong with `FLORET_ISA`.
+    pub fn try_best() -> Result<Isa, EnvError> {
+        static BEST: OnceLock<Result<Isa, EnvError>> = OnceLock::new();
+        let best = || Ok(Isa::from_env()?.or(Isa::available().last()).unwrap_or(Isa::Portable));
+        BEST.get_or_init(best).clone()
     }
 }
+
+/// An instruction set that this processor does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unavailable(pub Isa);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = Isa::available().map(Isa::name).collect();
+        write!(
+            f,
+            "this processor does not have the instruction set {}; it has {}",
+            self.0.name(),
+            names.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for Unavailable {}
 
 /// A token for an instruction set that this processor has, and its operations on vectors of [`Self::LANES`] floats.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -207,14 +255,33 @@ pub trait Simd: Copy + Send + Sync + 'static {
 /// Floats in a vector of any instruction set, at most.
 pub const MOST_LANES: usize = 16;
 
-/// Runs `$body` with `$simd` the token of the best instruction set, compiled for it.
+/// The token of an instruction set, which is the proof that this processor has it.
+///
+/// # Panics
+/// If it does not.
+#[inline]
+pub(crate) fn token<S: Simd>() -> S {
+    S::new().unwrap_or_else(|| missing(S::ISA))
+}
+
+/// The end of a kernel that was asked for on an instruction set that this processor does not have.
+#[cold]
+#[inline(never)]
+pub(crate) fn missing(isa: Isa) -> ! {
+    panic!("{}", Unavailable(isa))
+}
+
+/// Runs `$body` with `$simd` the token of instruction set `$isa`, compiled for it.
+///
+/// # Panics
+/// If this processor does not have the instruction set.
 macro_rules! dispatch {
-    (|$simd:ident| $body:expr) => {{
-        use $crate::simd::{Isa, Portable, Simd};
-        match Isa::best() {
+    ($isa:expr, |$simd:ident| $body:expr) => {{
+        use $crate::simd::{Isa, Simd};
+        match $isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => {
-                let $simd = $crate::simd::Avx512::new().expect("Isa::best found it");
+                let $simd = $crate::simd::token::<$crate::simd::Avx512>();
                 $simd.vectorize(
                     #[inline(always)]
                     || $body,
@@ -222,14 +289,16 @@ macro_rules! dispatch {
             }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => {
-                let $simd = $crate::simd::Avx2::new().expect("Isa::best found it");
+                let $simd = $crate::simd::token::<$crate::simd::Avx2>();
                 $simd.vectorize(
                     #[inline(always)]
                     || $body,
                 )
             }
-            _ => {
-                let $simd = Portable::new().expect("every processor has it");
+            #[cfg(not(target_arch = "x86_64"))]
+            isa @ (Isa::Avx512 | Isa::Avx2) => $crate::simd::missing(isa),
+            Isa::Portable => {
+                let $simd = $crate::simd::token::<$crate::simd::Portable>();
                 $simd.vectorize(
                     #[inline(always)]
                     || $body,

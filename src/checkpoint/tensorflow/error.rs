@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::DataType;
 use super::cursor::Defect;
-use crate::atomic_file::FileError;
+use crate::files::FileError;
 use crate::network::NetworkError;
 
 /// An error of this module.

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::TensorFlowError;
-use crate::atomic_file::{FileError, open_regular};
+use crate::files::{FileError, open_regular};
 use crate::network::Network;
 use crate::nn::Param;
 

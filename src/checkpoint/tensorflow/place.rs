@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::TensorFlowError;
-use crate::atomic_file::{FileError, as_named, folder_of, open_regular, write_atomically};
+use crate::files::{FileError, as_named, folder_of, open_regular, write_atomically};
 
 /// The file in which a folder names its latest checkpoint.
 const STATE: &str = "checkpoint";

@@ -11,9 +11,8 @@ use super::shards::Shards;
 use super::table::{self, MAX_FILE_BYTES, TableDefect};
 use super::tensor::{self, Tensor};
 use super::{DataType, GRAPH_KEY, TensorFlowError, graph, place};
-use crate::atomic_file::{FileError, open_regular};
+use crate::files::{FileError, FileKind, SNIFFED_BYTES, open_regular};
 use crate::record::begins_record;
-use crate::sniff::{SNIFFED_BYTES, looks_like};
 
 /// How many names an error lists.
 const LISTED_NAMES: usize = 20;
@@ -208,13 +207,14 @@ fn read_rest(file: File, bytes: &mut Vec<u8>) -> std::io::Result<()> {
     file.take(MAX_FILE_BYTES).read_to_end(bytes).map(drop)
 }
 
-/// What begins like the index of a checkpoint, for [`looks_like`].
-const OWN_KIND: &str = "the index of a TensorFlow checkpoint";
-
 /// Fails if a file with these first bytes is known to be something else.
 fn refuse_other_kind(path: &Path, begin: &[u8]) -> Result<(), TensorFlowError> {
-    let other = if begins_record(begin) { Some("a TFRecord file") } else { looks_like(begin) };
-    match other.filter(|other| *other != OWN_KIND) {
+    let other = match FileKind::of(begin) {
+        _ if begins_record(begin) => Some("a TFRecord file"),
+        FileKind::CheckpointIndex => None,
+        kind => kind.name(),
+    };
+    match other {
         Some(other) => {
             let reason = format!("it looks like {other}; name a checkpoint that TensorFlow or floret wrote");
             Err(TensorFlowError::WrongKind { path: path.into(), reason })

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::index::{Index, Place};
 use super::{TensorFlowError, place};
-use crate::atomic_file::{FileError, open_regular};
+use crate::files::{FileError, open_regular};
 
 /// The most that TensorFlow aligns a tensor to, in bytes: zeros in front of it make it so.
 const MAX_ALIGNMENT: u64 = 4096;

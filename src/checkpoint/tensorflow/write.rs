@@ -10,7 +10,7 @@ use super::index::VERSION;
 use super::table::{MAX_FILE_BYTES, TableWriter};
 use super::tensor::{self, Element, Tensor};
 use super::{DataType, TensorFlowError, place};
-use crate::atomic_file::{AtomicFile, FileError};
+use crate::files::{AtomicFile, FileError};
 use crate::proto::tensor::TensorShapeProto;
 use crate::proto::tensor::tensor_shape_proto::Dim;
 use crate::proto::tensor_bundle::{BundleEntryProto, BundleHeaderProto, VersionDef};

@@ -3,9 +3,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::atomic_file::FileError;
 use crate::data::BatchError;
-use crate::held_folder::HoldError;
+use crate::files::{FileError, HoldError};
 use crate::image::PhotoError;
 
 /// How many files an error lists.

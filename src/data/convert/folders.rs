@@ -14,10 +14,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{BadPhoto, ConvertError, PhotoFault};
+use super::part::Part;
 use super::photos::FoundFile;
-use super::split::Part;
-use crate::atomic_file::FileError;
 use crate::data::classes;
+use crate::files::FileError;
 use crate::image::{PhotoError, is_photo};
 
 /// Which folders are classes.

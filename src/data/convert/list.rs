@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::error::{BadPhoto, ConvertError, PhotoFault};
 use super::folders::FoundFiles;
+use super::part::Part;
 use super::photos::FoundFile;
-use super::split::Part;
 use crate::data::{ClassNames, classes};
 
 /// A photo of a list, to be converted.

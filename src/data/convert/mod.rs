@@ -15,6 +15,7 @@
 mod error;
 mod folders;
 mod list;
+mod part;
 mod photos;
 mod split;
 mod target;
@@ -30,12 +31,11 @@ pub use list::ListedPhoto;
 use rayon::prelude::*;
 
 use super::ClassNames;
-use crate::atomic_file::create_folder;
-use crate::held_folder::HeldFolder;
+use crate::files::{HeldFolder, create_folder};
 use crate::image::DecodeOptions;
 use crate::record::{Compression, ImageSchema, ShardWriter};
+pub use part::Part;
 use photos::{FoundFile, Photo};
-pub use split::Part;
 use split::Split;
 use target::Target;
 pub use target::is_unfinished;
@@ -85,14 +85,14 @@ impl Default for ConvertOptions {
 /// ```no_run
 /// use std::ops::ControlFlow::Continue;
 ///
-/// use floret::data::{Conversion, ConvertOptions};
+/// use floret::data::convert::{Conversion, ConvertOptions};
 ///
 /// let conversion = Conversion::new("photos", "data", ConvertOptions::default())?;
 /// let report = conversion.check(|_| Continue(()))?.write(|_| Continue(()))?;
 /// for bad in &report.bad {
 ///     println!("skipped {bad}");
 /// }
-/// # Ok::<(), floret::data::ConvertError>(())
+/// # Ok::<(), floret::data::convert::ConvertError>(())
 /// ```
 #[derive(Debug)]
 pub struct Conversion {

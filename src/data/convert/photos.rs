@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::error::{BadPhoto, ConvertError};
-use super::split::Part;
-use crate::atomic_file::FileError;
+use super::part::Part;
+use crate::files::FileError;
 use crate::image::{DecodeOptions, Format, PhotoError, decode, read_header, read_photo};
 use crate::record::ImageExample;
 use crate::record::crc::masked_crc32c;
@@ -51,7 +51,7 @@ impl Photo {
 
     /// The photo's example, from the file as it is now, which must be what was checked.
     ///
-    /// Colour space and channels are those of the decoded image, as in TensorFlow's data sets.
+    /// Color space and channels are those of the decoded image, as in TensorFlow's data sets.
     pub fn example(&self, class_name: &str) -> Result<ImageExample, ConvertError> {
         let FoundFile { class, name, path, .. } = &self.file;
         let encoded = match read_photo(path) {

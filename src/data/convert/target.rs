@@ -6,9 +6,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::ConvertError;
-use super::split::Part;
-use crate::atomic_file::{FileError, open_regular, write_atomically};
+use super::part::Part;
 use crate::data::ClassNames;
+use crate::files::{FileError, open_regular, write_atomically};
 use crate::record::{SyncedShards, remove_stale_shards, shards_in};
 
 /// The file of class names.

@@ -10,8 +10,9 @@ use zune_core::options::DecoderOptions;
 
 use super::{Truncated, rgb_array};
 use crate::image::error::ImageError;
+use crate::image::format::Format;
+use crate::image::header::ColorModel;
 use crate::image::header::jpeg::{END, JpegHeader, scaled};
-use crate::image::header::{ColorModel, Format};
 
 /// Decodes at a scale of `eighths`: 8 is full size, 1 and 2 are what jpeg-decoder does well. Also returns the
 /// scale, which is 8 where jpeg-decoder can't help: it insists on every restart marker and on its number, so files

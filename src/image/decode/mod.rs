@@ -7,7 +7,8 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::error::ImageError;
-use super::header::{self, Format, ImageHeader, Parsed};
+use super::format::Format;
+use super::header::{self, ImageHeader, Parsed};
 use super::resize::Source;
 
 /// How [`decode`] treats a file. The default is TensorFlow's way.
@@ -74,11 +75,11 @@ pub enum Orientation {
 /// as TensorFlow does: each of R, G, B is its ink's lack times black's lack). Values are those of
 /// libjpeg-turbo (the integer transform, smooth upsampling of chroma) within 6 levels, on average within 0.03
 /// without subsampling and 0.45 with it (in images more than 8 pixels wide). At reduced size
-/// ([`DecodeOptions::shrink_to`]) each pixel is about the mean of its square. Colour profiles are not
+/// ([`DecodeOptions::shrink_to`]) each pixel is about the mean of its square. Color profiles are not
 /// applied.
 ///
-/// PNG: every colour type and depth; 16-bit samples keep their high byte, opacity is dropped, not blended
-/// (both as in TensorFlow), gamma and colour profiles are not applied. Of an animation, the default image.
+/// PNG: every color type and depth; 16-bit samples keep their high byte, opacity is dropped, not blended
+/// (both as in TensorFlow), gamma and color profiles are not applied. Of an animation, the default image.
 ///
 /// # Errors
 /// Everything of [`read_header`](super::read_header); [`ImageError::TooLarge`], [`ImageError::Truncated`],

@@ -6,7 +6,8 @@ use png::{ColorType, DecodingError, Transformations};
 
 use super::rgb_array;
 use crate::image::error::ImageError;
-use crate::image::header::{Format, ImageHeader};
+use crate::image::format::Format;
+use crate::image::header::ImageHeader;
 
 pub(super) fn decode(bytes: &[u8], header: &ImageHeader) -> Result<Array3<u8>, ImageError> {
     let error = |error| decoding_error(error, bytes.len());

@@ -1,6 +1,7 @@
 //! JPEG header: the marker segments up to the first scan (ITU-T T.81, annex B).
-use super::{ColorModel, Format, ImageHeader, exif};
+use super::{ColorModel, ImageHeader, exif};
 use crate::image::error::ImageError;
+use crate::image::format::Format;
 
 /// Start-of-image marker, and the byte that begins the next marker.
 pub(super) const START: [u8; 2] = [0xFF, SOI];
@@ -26,7 +27,7 @@ pub(in crate::image) struct JpegHeader {
     pub adobe: bool,
     /// How the planes are subsampled.
     pub sampling: Sampling,
-    /// Whether the first scan holds every colour component (as all but rare files do).
+    /// Whether the first scan holds every color component (as all but rare files do).
     pub interleaved: bool,
     /// Offset of the first scan's entropy-coded data.
     scan: usize,
@@ -190,13 +191,13 @@ impl Frame {
             return Err(corrupt("the frame header's length does not fit its number of components"));
         }
         if !matches!(count, 1 | 3 | 4) {
-            return Err(unsupported(format!("{count} colour components")));
+            return Err(unsupported(format!("{count} color components")));
         }
         let components = table.chunks_exact(3).map(|c| [c[0], c[1] >> 4, c[1] & 15]).collect();
         Ok(Frame { width: usize::from(width), height: usize::from(height), progressive, components })
     }
 
-    /// The colour model, by the rules of libjpeg's `default_decompress_parms`.
+    /// The color model, by the rules of libjpeg's `default_decompress_parms`.
     fn color(&self, applications: &Applications) -> ColorModel {
         match (self.components.len(), applications.adobe_transform) {
             (1, _) => ColorModel::Gray,

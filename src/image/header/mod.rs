@@ -1,4 +1,4 @@
-//! Size and colours of an image file, from its header alone.
+//! Size and colors of an image file, from its header alone.
 mod exif;
 pub(super) mod jpeg;
 mod png;
@@ -6,29 +6,11 @@ mod png;
 use std::fmt;
 
 use super::error::ImageError;
-use super::sniff::FileKind;
+use super::format::Format;
+use crate::files::{FileKind, PNG};
 use jpeg::JpegHeader;
 
-/// A file format that [`decode`](super::decode()) reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// JPEG: baseline, extended sequential or progressive, Huffman-coded, 8 bits a sample.
-    Jpeg,
-    /// PNG: every colour type and bit depth.
-    Png,
-}
-
-impl fmt::Display for Format {
-    /// `JPEG` or `PNG`, which is also what the records' `image/format` holds.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Format::Jpeg => "JPEG",
-            Format::Png => "PNG",
-        })
-    }
-}
-
-/// How a file stores colours. Decoding makes RGB of each.
+/// How a file stores colors. Decoding makes RGB of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColorModel {
     /// Grey levels.
@@ -39,7 +21,7 @@ pub enum ColorModel {
     Rgb,
     /// Red, green, blue and opacity (PNG).
     Rgba,
-    /// Indices into a table of colours (PNG).
+    /// Indices into a table of colors (PNG).
     Palette,
     /// Luma and two chroma planes: the usual JPEG.
     YCbCr,
@@ -85,7 +67,7 @@ pub struct ImageHeader {
     pub width: usize,
     /// Height in pixels, as stored; at least 1.
     pub height: usize,
-    /// How colours are stored.
+    /// How colors are stored.
     pub color: ColorModel,
     /// Bits of each stored sample (8 for every JPEG read here; 1, 2, 4, 8 or 16 for PNG).
     pub bit_depth: u8,
@@ -133,7 +115,7 @@ pub(super) enum Parsed {
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ImageError> {
     if bytes.starts_with(&jpeg::START) {
         jpeg::parse(bytes).map(Parsed::Jpeg)
-    } else if bytes.starts_with(&png::SIGNATURE) {
+    } else if bytes.starts_with(&PNG) {
         png::parse(bytes).map(Parsed::Png)
     } else {
         Err(ImageError::NotAnImage { found: FileKind::of(bytes) })

@@ -1,8 +1,8 @@
 //! PNG header: the chunks before the image data, of which IHDR, PLTE and eXIf matter.
-use super::{ColorModel, Format, ImageHeader, exif};
+use super::{ColorModel, ImageHeader, exif};
+use crate::files::PNG;
 use crate::image::error::ImageError;
-
-pub(super) const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n'];
+use crate::image::format::Format;
 
 /// Longest a chunk may be, and widest and highest an image: 2^31 - 1 (PNG specification, 5.3 and 11.2.2).
 const LIMIT: u32 = i32::MAX as u32;
@@ -10,9 +10,9 @@ const LIMIT: u32 = i32::MAX as u32;
 pub(super) fn parse(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
     let cut = || ImageError::Truncated { format: Format::Png, offset: bytes.len() };
     let corrupt = |reason: String| ImageError::corrupt(Format::Png, reason);
-    let mut chunks = Chunks { rest: &bytes[SIGNATURE.len()..] };
+    let mut chunks = Chunks { rest: &bytes[PNG.len()..] };
     let Some((b"IHDR", ihdr)) = chunks.next() else {
-        return Err(if bytes.len() < SIGNATURE.len() + 25 {
+        return Err(if bytes.len() < PNG.len() + 25 {
             cut()
         } else {
             corrupt("its first chunk is not IHDR".into())
@@ -31,7 +31,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
         (3, 1 | 2 | 4 | 8) => ColorModel::Palette,
         (4, 8 | 16) => ColorModel::GrayAlpha,
         (6, 8 | 16) => ColorModel::Rgba,
-        _ => return Err(corrupt(format!("colour type {color_type} with {bit_depth} bits does not exist"))),
+        _ => return Err(corrupt(format!("color type {color_type} with {bit_depth} bits does not exist"))),
     };
     let mut exif_orientation = 1;
     for (name, data) in chunks.take_while(|(name, _)| *name != b"IDAT") {

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use ndarray::{Array2, Array3, ArrayView3, s};
 
-pub(super) type Colour = [u8; 3];
+pub(super) type Color = [u8; 3];
 
-pub(super) const PAPER: Colour = [255; 3];
-pub(super) const INK: Colour = [34; 3];
+pub(super) const PAPER: Color = [255; 3];
+pub(super) const INK: Color = [34; 3];
 
 /// A picture of nothing but paper.
 pub(super) fn blank(height: usize, width: usize) -> Array3<u8> {
@@ -16,9 +16,9 @@ pub(super) fn blank(height: usize, width: usize) -> Array3<u8> {
     picture
 }
 
-pub(super) fn fill(picture: &mut Array3<u8>, rows: Range<usize>, columns: Range<usize>, colour: Colour) {
+pub(super) fn fill(picture: &mut Array3<u8>, rows: Range<usize>, columns: Range<usize>, color: Color) {
     for mut pixel in picture.slice_mut(s![rows, columns, ..]).rows_mut() {
-        pixel.assign(&ndarray::aview1(&colour));
+        pixel.assign(&ndarray::aview1(&color));
     }
 }
 
@@ -28,20 +28,15 @@ pub(super) fn draw(picture: &mut Array3<u8>, (y, x): (usize, usize), part: Array
     picture.slice_mut(s![y..y + height, x..x + width, ..]).assign(&part);
 }
 
-/// Colours the pixels of `stencil` that are set; it must fit.
-pub(super) fn write(
-    picture: &mut Array3<u8>,
-    (y, x): (usize, usize),
-    stencil: &Array2<bool>,
-    colour: Colour,
-) {
+/// Colors the pixels of `stencil` that are set; it must fit.
+pub(super) fn write(picture: &mut Array3<u8>, (y, x): (usize, usize), stencil: &Array2<bool>, color: Color) {
     for ((row, column), _) in stencil.indexed_iter().filter(|(_, set)| **set) {
-        fill(picture, y + row..y + row + 1, x + column..x + column + 1, colour);
+        fill(picture, y + row..y + row + 1, x + column..x + column + 1, color);
     }
 }
 
 /// From `from` at 0 to `to` at 1.
-pub(super) fn mix(from: Colour, to: Colour, share: f64) -> Colour {
+pub(super) fn mix(from: Color, to: Color, share: f64) -> Color {
     let level = |channel: usize| {
         let (from, to) = (f64::from(from[channel]), f64::from(to[channel]));
         (from + (to - from) * share).round() as u8

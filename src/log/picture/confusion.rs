@@ -2,16 +2,16 @@
 
 use ndarray::Array3;
 
-use super::canvas::{Colour, INK, PAPER, blank, fill, mix, write};
+use super::canvas::{Color, INK, PAPER, blank, fill, mix, write};
 use super::font::{self, ADVANCE, HEIGHT};
 use crate::metrics::Confusion;
 
 /// The most classes whose confusion matrix is drawn: of more, no cell would be left to see.
 pub const MAX_DRAWN_CLASSES: usize = 512;
 
-const RIGHT: Colour = [31, 98, 171];
-const WRONG: Colour = [201, 79, 9];
-const NONE: Colour = [246; 3];
+const RIGHT: Color = [31, 98, 171];
+const WRONG: Color = [201, 79, 9];
+const NONE: Color = [246; 3];
 
 /// Pixels along a side that all cells together take, if each of them then has a sensible size.
 const SIDE: usize = 640;
@@ -22,7 +22,7 @@ const NAME: usize = 14;
 /// Who was taken for whom: a row for each true class, a column for each that it was taken for, and in the cells how many
 /// examples that were.
 ///
-/// The deeper a cell's colour, the greater its share of the row; those on the diagonal, which are right, are blue, the others
+/// The deeper a cell's color, the greater its share of the row; those on the diagonal, which are right, are blue, the others
 /// orange. Counts and names are left out where they have no room. `None` for no class, and for more than
 /// [`MAX_DRAWN_CLASSES`].
 ///
@@ -93,9 +93,9 @@ impl Layout {
         for ((label, class), count) in drawn() {
             let (y, x) = (top + label * cell, left + class * cell);
             let share = count as f64 / totals[label] as f64;
-            let colour = mix(NONE, if label == class { RIGHT } else { WRONG }, share.sqrt());
+            let color = mix(NONE, if label == class { RIGHT } else { WRONG }, share.sqrt());
             // The line to the next cell stays free.
-            fill(picture, y..y + cell - 1, x..x + cell - 1, colour);
+            fill(picture, y..y + cell - 1, x..x + cell - 1, color);
             let number = font::text(&count.to_string(), scale);
             let (height, width) = number.dim();
             if width + 2 < cell && scale > 0 {
@@ -126,18 +126,18 @@ mod tests {
         evaluation.confusion
     }
 
-    /// The colour at the upper left of each cell.
-    fn cells(picture: &Array3<u8>, classes: usize) -> Vec<Vec<Colour>> {
+    /// The color at the upper left of each cell.
+    fn cells(picture: &Array3<u8>, classes: usize) -> Vec<Vec<Color>> {
         let Layout { cell, top, left, .. } = Layout::new(&names(classes));
-        let colour = |row: usize, column: usize| {
+        let color = |row: usize, column: usize| {
             let pixel = picture.slice(s![top + row * cell, left + column * cell, ..]);
             [pixel[0], pixel[1], pixel[2]]
         };
-        (0..classes).map(|row| (0..classes).map(|column| colour(row, column)).collect()).collect()
+        (0..classes).map(|row| (0..classes).map(|column| color(row, column)).collect()).collect()
     }
 
     #[test]
-    fn cells_are_coloured_by_their_share_of_the_row() {
+    fn cells_are_colored_by_their_share_of_the_row() {
         let confusion = confusion(3, &[(0, 0), (0, 0), (0, 1), (0, 1), (2, 0)]);
         let picture = confusion_matrix(&confusion, &names(3)).unwrap();
         let half = 0.5f64.sqrt();

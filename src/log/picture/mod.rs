@@ -110,7 +110,7 @@ fn means(image: ArrayView3<'_, f32>) -> Array3<f32> {
     }
 }
 
-/// The colours of an image's values; of other than 3 channels the grey of their mean.
+/// The colors of an image's values; of other than 3 channels the grey of their mean.
 fn rgb(image: ArrayView3<'_, f32>, level: impl Fn(f32) -> u8) -> Array3<u8> {
     let (height, width, _) = image.dim();
     let levels = means(image).mapv(level);

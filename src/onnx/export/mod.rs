@@ -12,8 +12,8 @@ use prost::Message;
 use serde::Serialize;
 
 use super::{OnnxError, PRODUCER, metadata};
-use crate::atomic_file::write_atomically;
 use crate::checkpoint::ModelInfo;
+use crate::files::write_atomically;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::nn::Shape;

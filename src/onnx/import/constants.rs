@@ -2,10 +2,11 @@
 
 use ndarray::{ArrayD, IxDyn};
 
+use super::importer::Importer;
 use super::model::Node;
-use super::nodes::{Activation, Axis, Importer};
 use super::operators::in_own_order;
 use super::steps::Draft;
+use super::value::{Activation, Axis};
 use crate::nn::{BatchNorm, Conv2d, Dense, Init, LayerSpec};
 use crate::onnx::ImportError;
 

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use ndarray::{ArrayD, IxDyn};
 
 use super::model::{Data, External, FLOAT, INTS, Tensor};
-use crate::atomic_file::{FileError, open_regular};
+use crate::files::{FileError, open_regular};
 use crate::onnx::ImportError;
 
 /// The most files that one model keeps its weights in.

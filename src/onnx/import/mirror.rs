@@ -1,10 +1,10 @@
 //! Test-time flips: the images with their mirror images behind them go through the network, and the means of their outputs come
 //! out, as `export` writes it. Nothing else may be done to mirror images.
 
+use super::importer::Importer;
 use super::model::Node;
-use super::nodes::{Activation, Axis, Importer, Mirror};
-use super::sizes::Size;
 use super::steps::Steps;
+use super::value::{Activation, Axis, Mirror, Size};
 use crate::nn::Shape;
 use crate::onnx::ImportError;
 

@@ -2,14 +2,18 @@
 
 mod constants;
 mod files;
+mod importer;
+mod input;
 mod mirror;
 mod model;
-mod nodes;
+mod node;
 mod operators;
 mod sizes;
 mod slide;
 mod steps;
+mod value;
 mod views;
+mod walk;
 
 use std::io::Read;
 use std::path::Path;
@@ -17,14 +21,14 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::{ImportError, OnnxError, metadata};
-use crate::atomic_file::{FileError, folder_of, open_regular};
 use crate::checkpoint::ModelInfo;
+use crate::files::{FileError, FileKind, folder_of, open_regular};
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
-use crate::sniff::{ONNX, looks_like};
 use files::Files;
+use importer::Importer;
 use model::Model;
-use nodes::{Importer, Layers};
 use steps::Emitted;
+use walk::Layers;
 
 /// The largest file that is read: protocol buffer messages end there.
 const MAX_BYTES: u64 = i32::MAX as u64;
@@ -83,9 +87,9 @@ pub fn decode(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportE
 }
 
 fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let model = Model::parse(bytes).map_err(|error| match looks_like(bytes) {
-        Some(other) if other != ONNX => ImportError::OtherKind(other),
-        _ => error,
+    let model = Model::parse(bytes).map_err(|error| match FileKind::of(bytes) {
+        FileKind::Onnx => error,
+        other => other.name().map_or(error, ImportError::OtherKind),
     })?;
     if model.opset < OLDEST_OPSET {
         return Err(ImportError::Model(format!(

@@ -3,7 +3,7 @@
 //! The field numbers are those of `onnx/onnx.proto`.
 
 use crate::onnx::ImportError;
-use crate::record::wire::{Field, Span, Value};
+use crate::proto::wire::{Field, Span, Value};
 
 /// The most nodes of a graph. Those of the largest image classifiers have some thousands.
 const MAX_NODES: usize = 1 << 14;

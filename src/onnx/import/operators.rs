@@ -2,10 +2,11 @@
 
 use ndarray::{ArrayD, Axis as ArrayAxis, IxDyn};
 
+use super::importer::{Importer, NodeResult};
 use super::model::Node;
-use super::nodes::{Activation, Axis, Importer, Mirror, NodeResult, Order, Value};
-use super::sizes::{Size, Sizes, wrapped};
+use super::sizes::wrapped;
 use super::slide::{Slide, slide};
+use super::value::{Activation, Axis, Mirror, Order, Size, Sizes, Value};
 use crate::nn::{
     AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool, Init, LayerSpec, LeakyRelu, MaxPool2d, Relu,
     Residual, Shape,

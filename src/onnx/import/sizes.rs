@@ -1,25 +1,12 @@
 //! Shapes that a graph computes from its input's, as `x.view(x.size(0), -1)` is exported.
 
+use super::importer::{Importer, NodeResult};
 use super::model::Node;
-use super::nodes::{Axis, Importer, NodeResult, Value};
+use super::value::{Axis, Size, Sizes, Value};
 use crate::nn::Shape;
 
 /// The most axes of a shape.
 const MAX_SIZES: usize = 16;
-
-/// A size of an axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// The number of images.
-    Batch,
-    Known(i64),
-}
-
-/// Sizes, or one of them.
-#[derive(Debug, Clone)]
-pub struct Sizes {
-    pub sizes: Vec<Size>,
-}
 
 impl<'a> Importer<'a> {
     /// `Shape`: the sizes of a value, from `start` to `end`.

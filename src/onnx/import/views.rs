@@ -1,8 +1,9 @@
 //! Operators that compute nothing floret has to compute: other looks at the same values.
 
+use super::importer::{Importer, NodeResult};
 use super::model::{FLOAT, Node};
-use super::nodes::{Activation, Axis, Importer, Mirror, NCHW, NHWC, NodeResult, Order, Value};
-use super::sizes::{Size, wrapped};
+use super::sizes::wrapped;
+use super::value::{Activation, Axis, Mirror, NCHW, NHWC, Order, Size, Value};
 use crate::nn::{Flatten, Shape};
 use crate::onnx::ImportError;
 

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use floret::atomic_file::FileError;
+use floret::files::FileError;
 use floret::image::{ImageHeader, read_header};
 use floret::record::{
     ExampleError, FeatureSummary, FeatureView, ImageExample, ImageSchema, ReaderOptions, RecordError,

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use floret::atomic_file::create_folder;
 use floret::checkpoint::{RunFolder, SavedTraining, load_training};
+use floret::files::create_folder;
 
 use crate::Result;
 use crate::files::{MODEL, TRAINING};

@@ -49,7 +49,7 @@ pub enum Augmentation {
     None,
     /// Mirroring and small shifts
     Light,
-    /// Random crops, mirroring, rotation, colours
+    /// Random crops, mirroring, rotation, colors
     Standard,
     /// The same with smaller crops
     Strong,

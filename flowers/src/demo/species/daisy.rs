@@ -7,9 +7,9 @@ use super::{Ring, draw_heart};
 use crate::demo::canvas::Canvas;
 use crate::demo::geometry::{Frame, any_angle};
 use crate::demo::outline::Outline;
-use crate::demo::palette::FlowerColours;
+use crate::demo::palette::FlowerColors;
 
-pub fn draw_head(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: &mut ChaCha8Rng) {
+pub fn draw_head(canvas: &mut Canvas, head: Frame, colors: FlowerColors, rng: &mut ChaCha8Rng) {
     let head = head.tilted(rng.random_range(0.82..1.0), rng);
     let petals = Ring {
         petal: &Outline::petal(1.1, 0.35),
@@ -21,7 +21,7 @@ pub fn draw_head(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: 
     };
     petals.draw(canvas, head, rng, |at| {
         let crease = 0.10 * (1.0 - at.y.abs());
-        colours.petal.darker(0.30 * (1.0 - at.x) + crease)
+        colors.petal.darker(0.30 * (1.0 - at.x) + crease)
     });
-    draw_heart(canvas, head, rng.random_range(0.21..0.29), 30, colours.heart);
+    draw_heart(canvas, head, rng.random_range(0.21..0.29), 30, colors.heart);
 }

@@ -8,29 +8,29 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Ring;
 use crate::demo::canvas::Canvas;
-use crate::demo::colour::WHITE;
+use crate::demo::color::WHITE;
 use crate::demo::geometry::{Frame, any_angle, point, polar};
 use crate::demo::outline::Outline;
-use crate::demo::palette::{FlowerColours, chance};
+use crate::demo::palette::{FlowerColors, chance};
 
-pub fn draw_head(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: &mut ChaCha8Rng) {
+pub fn draw_head(canvas: &mut Canvas, head: Frame, colors: FlowerColors, rng: &mut ChaCha8Rng) {
     if chance(0.0, rng) {
-        draw_bloom(canvas, head.tilted(rng.random_range(0.72..1.0), rng), colours, rng);
+        draw_bloom(canvas, head.tilted(rng.random_range(0.72..1.0), rng), colors, rng);
     } else {
-        draw_clock(canvas, head, colours, rng);
+        draw_clock(canvas, head, colors, rng);
     }
 }
 
-fn draw_bloom(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: &mut ChaCha8Rng) {
+fn draw_bloom(canvas: &mut Canvas, head: Frame, colors: FlowerColors, rng: &mut ChaCha8Rng) {
     let ray = Outline::petal(0.5, 0.12);
     for (length, count) in [(1.0, 44), (0.86, 40), (0.68, 34), (0.48, 26), (0.28, 16)] {
         let ring = Ring { petal: &ray, count, length, fullness: 0.75, start: any_angle(rng), disorder: 0.3 };
-        ring.draw(canvas, head, rng, |at| colours.petal.darker(0.40 * (1.0 - at.x) + 0.12 * (1.0 - length)));
+        ring.draw(canvas, head, rng, |at| colors.petal.darker(0.40 * (1.0 - at.x) + 0.12 * (1.0 - length)));
     }
 }
 
-fn draw_clock(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: &mut ChaCha8Rng) {
-    let hairs = colours.petal.lighter(0.6);
+fn draw_clock(canvas: &mut Canvas, head: Frame, colors: FlowerColors, rng: &mut ChaCha8Rng) {
+    let hairs = colors.petal.lighter(0.6);
     canvas.glow(head.scaled(1.25, 1.25), hairs.with_opacity(0.35));
     let mut threads = Outline::default();
     let mut stars = Outline::default();
@@ -48,6 +48,6 @@ fn draw_clock(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: &mu
     canvas.fill_flat(head, &threads, hairs.darker(0.15).with_opacity(0.5));
     canvas.fill_flat(head, &stars, hairs.mix(WHITE, 0.3).with_opacity(0.85));
     canvas.fill(head.scaled(0.17, 0.17), &Outline::disc(), |at| {
-        colours.heart.darker(0.3 * (at.x * at.x + at.y * at.y))
+        colors.heart.darker(0.3 * (at.x * at.x + at.y * at.y))
     });
 }

@@ -13,7 +13,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::canvas::Canvas;
-use super::colour::{BLACK, Colour};
+use super::color::{BLACK, Color};
 use super::geometry::{Frame, Point};
 use super::outline::Outline;
 use super::palette::*;
@@ -22,11 +22,11 @@ use super::palette::*;
 pub struct Species {
     /// The name of its class.
     pub name: &'static str,
-    /// The petal colours it has most often; all others of the palette it has at times.
-    pub usual_petals: &'static [Colour],
-    pub hearts: &'static [Colour],
+    /// The petal colors it has most often; all others of the palette it has at times.
+    pub usual_petals: &'static [Color],
+    pub hearts: &'static [Color],
     /// Draws one head, shadow and all.
-    pub draw_head: fn(&mut Canvas, Frame, FlowerColours, &mut ChaCha8Rng),
+    pub draw_head: fn(&mut Canvas, Frame, FlowerColors, &mut ChaCha8Rng),
 }
 
 /// The classes of the demo data, in the order of their labels.
@@ -80,7 +80,7 @@ struct Ring<'a> {
 impl Ring<'_> {
     /// Draws every petal over a soft shadow on those before it. `paint` is given points of the petal (x from 0 at
     /// its base to 1 at its tip, y from -1 to 1 where it is widest).
-    fn draw(&self, canvas: &mut Canvas, head: Frame, rng: &mut ChaCha8Rng, paint: impl Fn(Point) -> Colour) {
+    fn draw(&self, canvas: &mut Canvas, head: Frame, rng: &mut ChaCha8Rng, paint: impl Fn(Point) -> Color) {
         let room = TAU / self.count as f32;
         for i in 0..self.count {
             let mut off = || self.disorder * rng.random_range(-1.0..=1.0);
@@ -91,8 +91,8 @@ impl Ring<'_> {
             canvas.fill_flat(petal.scaled(1.02, 1.25), self.petal, BLACK.with_opacity(0.16));
             let light = rng.random_range(-0.07..=0.07_f32);
             canvas.fill(petal, self.petal, |at| {
-                let colour = paint(at);
-                if light > 0.0 { colour.lighter(light) } else { colour.darker(-light) }
+                let color = paint(at);
+                if light > 0.0 { color.lighter(light) } else { color.darker(-light) }
             });
         }
     }
@@ -100,13 +100,13 @@ impl Ring<'_> {
 
 /// The rounded heart of a composite flower, `radius` wide, covered in `florets` dots that wind outwards as in
 /// nature, each one golden angle on from the last.
-fn draw_heart(canvas: &mut Canvas, head: Frame, radius: f32, florets: usize, colour: Colour) {
+fn draw_heart(canvas: &mut Canvas, head: Frame, radius: f32, florets: usize, color: Color) {
     const GOLDEN_ANGLE: f32 = 2.399_963;
     let heart = head.scaled(radius, radius);
     canvas.fill_flat(heart.scaled(1.1, 1.1), &Outline::disc(), BLACK.with_opacity(0.25));
     canvas.fill(heart, &Outline::disc(), |at| {
         let rim = (at.x * at.x + at.y * at.y).min(1.0);
-        colour.darker(0.35 * rim * rim)
+        color.darker(0.35 * rim * rim)
     });
     let mut dots = Outline::default();
     for i in 0..florets {
@@ -116,6 +116,6 @@ fn draw_heart(canvas: &mut Canvas, head: Frame, radius: f32, florets: usize, col
     }
     canvas.fill(heart, &dots, |at| {
         let rim = (at.x * at.x + at.y * at.y).min(1.0);
-        colour.lighter(0.5 - 0.2 * rim).with_opacity(0.9)
+        color.lighter(0.5 - 0.2 * rim).with_opacity(0.9)
     });
 }

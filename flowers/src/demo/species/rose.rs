@@ -6,12 +6,12 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::demo::canvas::Canvas;
-use crate::demo::colour::{BLACK, Colour};
+use crate::demo::color::{BLACK, Color};
 use crate::demo::geometry::{Frame, Point, any_angle, polar};
 use crate::demo::outline::Outline;
-use crate::demo::palette::FlowerColours;
+use crate::demo::palette::FlowerColors;
 
-pub fn draw_head(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: &mut ChaCha8Rng) {
+pub fn draw_head(canvas: &mut Canvas, head: Frame, colors: FlowerColors, rng: &mut ChaCha8Rng) {
     let head = head.tilted(rng.random_range(0.85..1.0), rng);
     let broad = Outline::petal(0.55, 0.30);
     let mut turn = any_angle(rng);
@@ -23,21 +23,21 @@ pub fn draw_head(canvas: &mut Canvas, head: Frame, colours: FlowerColours, rng: 
             let long = length * rng.random_range(0.94..1.04);
             let petal = head.turned(angle).scaled(long, 0.62 * room * length);
             canvas.fill_flat(petal.scaled(1.04, 1.08), &broad, BLACK.with_opacity(0.28));
-            canvas.fill(petal, &broad, |at| petal_colour(colours.petal, at).darker(depth));
+            canvas.fill(petal, &broad, |at| petal_color(colors.petal, at).darker(depth));
         }
         turn += 0.6;
     }
-    draw_bud(canvas, head, turn, colours.petal);
+    draw_bud(canvas, head, turn, colors.petal);
 }
 
 /// Dark towards the base, a light rolled rim at the tip.
-fn petal_colour(petal: Colour, at: Point) -> Colour {
+fn petal_color(petal: Color, at: Point) -> Color {
     let edge = at.x + 0.25 * at.y * at.y;
     if edge > 0.92 { petal.lighter(0.4) } else { petal.darker((1.25 * (1.0 - at.x)).min(0.75)) }
 }
 
 /// The innermost petals, seen as a spiral of dark folds.
-fn draw_bud(canvas: &mut Canvas, head: Frame, turn: f32, petal: Colour) {
+fn draw_bud(canvas: &mut Canvas, head: Frame, turn: f32, petal: Color) {
     let bud = head.scaled(0.25, 0.25);
     canvas.fill_flat(bud, &Outline::disc(), petal.darker(0.12));
     let spiral: Vec<Point> =

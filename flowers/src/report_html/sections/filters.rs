@@ -10,13 +10,13 @@ const TITLE: &str = "First layer's filters";
 
 pub fn render(report: &Report) -> Markup {
     let Some(filters) = &report.filters else {
-        return missing(ID, TITLE, "The network has no convolution over the colours of a photo.");
+        return missing(ID, TITLE, "The network has no convolution over the colors of a photo.");
     };
     let (height, width) = filters.size;
     let content = html! {
         p {
             "The kernels of " code { (filters.layer) } ", " (height) "x" (width) " pixels each, on scales of their own: grey is a \
-             weight of 0. Edges and spots of colour are a good sign; noise means that there was little training, or too high a \
+             weight of 0. Edges and spots of color are a good sign; noise means that there was little training, or too high a \
              learning rate."
         }
         div.filters {

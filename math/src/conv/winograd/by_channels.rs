@@ -3,14 +3,14 @@
 //! it at once with all tiles. The transformed filter never leaves the task's L2 cache.
 
 use std::cell::RefCell;
-use std::ops::Range;
 
-use crate::simd::{MatrixMut, Simd, Store, dispatch};
+use crate::parallel::for_each_columns;
+use crate::simd::{Isa, MatrixMut, Simd, Store, dispatch};
 
 use super::filter::{self, Weights};
 use super::output::Output;
 use super::stages::{self, Convolution, Panels};
-use super::tiles::Filtering;
+use super::tiles::Tile;
 use super::{plane, sized, tile_columns};
 
 /// Panels of tiles multiplied at a time: their part of P then stays in the L2 cache too.
@@ -37,76 +37,34 @@ thread_local! {
 }
 
 /// Floats of V of all tiles.
-pub fn scratch<F: Filtering>(tiles: usize, cin: usize) -> usize {
-    dispatch!(|simd| F::PLACES * Panels::new(simd, tiles, cin).plane())
+pub fn scratch(isa: Isa, tile: Tile, tiles: usize, cin: usize) -> usize {
+    tile.places() * dispatch!(isa, |simd| Panels::new(simd, tiles, cin)).plane()
 }
 
 /// Convolves all of `tiles` tiles with `w`. `v` holds [`scratch`] floats.
-pub fn convolve<F: Filtering>(
-    convolution: &Convolution<'_>,
-    tiles: usize,
-    w: Weights<'_>,
-    v: &mut [f32],
-    out: Output<'_>,
-) {
-    let panels = dispatch!(|simd| Panels::new(simd, tiles, convolution.cin));
-    let v = &mut v[..F::PLACES * panels.plane()];
-    let to = MatrixMut::new(v, F::PLACES, panels.columns(), panels.plane());
-    transform::<F>(convolution, &panels, 0..tiles.div_ceil(panels.height), to);
-    share::<F>(convolution, &panels, w, 0, v, out);
-}
-
-/// V of panels `range` of tiles, in parallel.
-fn transform<F: Filtering>(
-    convolution: &Convolution<'_>,
-    panels: &Panels,
-    range: Range<usize>,
-    v: MatrixMut<'_>,
-) {
-    if range.len() > 1 {
-        let half = range.len() / 2;
-        let (before, after) = v.split_columns(half * panels.len);
-        let middle = range.start + half;
-        rayon::join(
-            || transform::<F>(convolution, panels, range.start..middle, before),
-            || transform::<F>(convolution, panels, middle..range.end, after),
-        );
-        return;
-    }
-    let tiles = range.start * panels.height..panels.tiles.min(range.end * panels.height);
-    BUFFERS.with_borrow_mut(|buffers| {
-        dispatch!(|simd| stages::input::<_, F>(simd, convolution, tiles, panels, v, &mut buffers.strip));
+pub fn convolve(convolution: &Convolution<'_>, tiles: usize, w: Weights<'_>, v: &mut [f32], out: Output<'_>) {
+    let (isa, places) = (convolution.isa, convolution.tiling.tile.places());
+    let panels = dispatch!(isa, |simd| Panels::new(simd, tiles, convolution.cin));
+    let v = &mut v[..places * panels.plane()];
+    let to = MatrixMut::new(v, places, panels.columns(), panels.plane());
+    for_each_columns(to, 0..tiles.div_ceil(panels.height), panels.len, 1, &|some, v| {
+        let tiles = some.start * panels.height..tiles.min(some.end * panels.height);
+        BUFFERS.with_borrow_mut(|buffers| {
+            dispatch!(isa, |simd| stages::input(simd, convolution, tiles, &panels, v, &mut buffers.strip));
+        });
     });
-}
-
-/// Shares the output channels of `out`, the first of which is `first`, among the threads, a panel at a time.
-fn share<F: Filtering>(
-    convolution: &Convolution<'_>,
-    panels: &Panels,
-    w: Weights<'_>,
-    first: usize,
-    v: &[f32],
-    out: Output<'_>,
-) {
-    let columns = tile_columns();
-    if out.channels() > columns {
-        let half = out.channels().div_ceil(columns) / 2 * columns;
-        let (before, after) = out.split_channels(half);
-        rayon::join(
-            || share::<F>(convolution, panels, w, first, v, before),
-            || share::<F>(convolution, panels, w, first + half, v, after),
-        );
-        return;
-    }
-    BUFFERS.with_borrow_mut(|buffers| {
-        dispatch!(|simd| panel::<_, F>(simd, convolution, panels, w, first, v, out, buffers));
+    let v = &*v;
+    out.for_each_channels(0, tile_columns(isa), &|first, out| {
+        BUFFERS.with_borrow_mut(|buffers| {
+            dispatch!(isa, |simd| panel(simd, convolution, &panels, w, first, v, out, buffers));
+        });
     });
 }
 
 /// One panel of output channels, on the calling thread.
 #[allow(clippy::too_many_arguments, reason = "a panel's operands and room to work in")]
 #[inline(always)]
-fn panel<S: Simd, F: Filtering>(
+fn panel<S: Simd>(
     simd: S,
     convolution: &Convolution<'_>,
     panels: &Panels,
@@ -116,7 +74,8 @@ fn panel<S: Simd, F: Filtering>(
     mut out: Output<'_>,
     buffers: &mut Buffers,
 ) {
-    let (cin, places, nr) = (convolution.cin, F::PLACES, S::TILE.1 * S::LANES);
+    let Convolution { cin, tiling, .. } = *convolution;
+    let (tile, places, nr) = (tiling.tile, tiling.tile.places(), S::TILE.1 * S::LANES);
     let (channels, tiles) = match w {
         _ if 4 * places * nr * panels.tiles > SMALL_P => (cin, PANELS * panels.height),
         Weights::Plain(_) => (U_BYTES / (4 * places * nr) / S::LANES * S::LANES, panels.tiles),
@@ -131,7 +90,7 @@ fn panel<S: Simd, F: Filtering>(
             Weights::Plain(filter) => {
                 let u = sized(&mut buffers.u, places * u_plane);
                 let taps = &mut buffers.taps;
-                filter::transform_panel::<S, F>(simd, &filter, channels.clone(), first, taps, u);
+                filter::transform_panel(simd, tile, &filter, channels.clone(), first, taps, u);
                 u
             }
         };
@@ -147,7 +106,7 @@ fn panel<S: Simd, F: Filtering>(
                 stages::product(simd, channels.len(), panels, v, u, places * u_plane, p, store);
             }
             if channels.end == cin {
-                stages::output::<S, F>(simd, &convolution.tiling, tiles, p, nr, p_plane, &mut out);
+                stages::output(simd, &tiling, tiles, p, nr, p_plane, &mut out);
             }
         }
     }

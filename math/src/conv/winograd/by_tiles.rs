@@ -8,8 +8,7 @@ use crate::simd::{MatrixMut, Simd, Store, dispatch};
 
 use super::output::Output;
 use super::stages::{self, Convolution, Panels};
-use super::tiles::Filtering;
-use super::{plane, sized, tile_columns};
+use super::{plane, sized};
 
 /// Bytes of V and P of a task, at most about: the L2 cache of a current core holds 1 to 2 MB, and the transformed filter
 /// streams through it too.
@@ -31,41 +30,23 @@ thread_local! {
 }
 
 /// Convolves `rows` rows of tiles with the filter packed in `u`.
-pub fn convolve<F: Filtering>(convolution: &Convolution<'_>, rows: usize, u: &[f32], out: Output<'_>) {
-    let per_tile = 4 * F::PLACES * (convolution.cin + convolution.cout);
+pub fn convolve(convolution: &Convolution<'_>, rows: usize, u: &[f32], out: Output<'_>) {
+    let Convolution { isa, cin, cout, tiling, .. } = *convolution;
+    let per_tile = 4 * tiling.tile.places() * (cin + cout);
     let tiles = (BLOCK_BYTES / per_tile).max(LEAST_TILES);
     // As many blocks for each thread. How the tiles are shared leaves no trace in the result.
-    let all = rows * convolution.tiling.columns;
+    let all = rows * tiling.columns;
     let blocks = all.div_ceil(tiles).next_multiple_of(rayon::current_num_threads());
-    share::<F>(convolution, 0..rows, rows.div_ceil(blocks), u, out);
-}
-
-/// Shares rows of tiles among the threads, `rows_in_block` at a time.
-fn share<F: Filtering>(
-    convolution: &Convolution<'_>,
-    rows: Range<usize>,
-    rows_in_block: usize,
-    u: &[f32],
-    out: Output<'_>,
-) {
-    if rows.len() > rows_in_block {
-        let blocks = rows.len().div_ceil(rows_in_block);
-        let middle = rows.start + blocks / 2 * rows_in_block;
-        let (before, after) = out.split_rows(&convolution.tiling, middle);
-        rayon::join(
-            || share::<F>(convolution, rows.start..middle, rows_in_block, u, before),
-            || share::<F>(convolution, middle..rows.end, rows_in_block, u, after),
-        );
-        return;
-    }
-    BUFFERS.with_borrow_mut(|buffers| {
-        dispatch!(|simd| block::<_, F>(simd, convolution, rows, u, out, buffers));
+    out.for_each_rows(&tiling, 0..rows, rows.div_ceil(blocks), &|rows, out| {
+        BUFFERS.with_borrow_mut(|buffers| {
+            dispatch!(isa, |simd| block(simd, convolution, rows, u, out, buffers));
+        });
     });
 }
 
 /// One block, on the calling thread.
 #[inline(always)]
-fn block<S: Simd, F: Filtering>(
+fn block<S: Simd>(
     simd: S,
     convolution: &Convolution<'_>,
     rows: Range<usize>,
@@ -74,12 +55,12 @@ fn block<S: Simd, F: Filtering>(
     buffers: &mut Buffers,
 ) {
     let Convolution { cin, cout, tiling, .. } = *convolution;
-    let (places, u_plane) = (F::PLACES, plane(cin * tile_columns()));
+    let (places, u_plane) = (tiling.tile.places(), plane(cin * S::TILE.1 * S::LANES));
     let tiles = rows.start * tiling.columns..rows.end * tiling.columns;
     let panels = Panels::new(simd, tiles.len(), cin);
     let v = sized(&mut buffers.v, places * panels.plane());
     let to = MatrixMut::new(v, places, panels.columns(), panels.plane());
-    stages::input::<S, F>(simd, convolution, tiles.clone(), &panels, to, &mut buffers.strip);
+    stages::input(simd, convolution, tiles.clone(), &panels, to, &mut buffers.strip);
 
     // P's rows are filled up to whole vectors.
     let p_columns = cout.next_multiple_of(S::LANES);
@@ -89,5 +70,5 @@ fn block<S: Simd, F: Filtering>(
         let p = MatrixMut::new(p, tiles.len(), cout, p_columns);
         stages::product(simd, cin, &panels, v, &u[place * u_plane..], places * u_plane, p, Store::Overwrite);
     }
-    stages::output::<S, F>(simd, &tiling, tiles, p, p_columns, p_plane, &mut out);
+    stages::output(simd, &tiling, tiles, p, p_columns, p_plane, &mut out);
 }

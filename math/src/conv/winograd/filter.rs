@@ -5,29 +5,31 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use rayon::prelude::*;
+use crate::parallel::for_each_chunk;
+use crate::simd::{Isa, Matrix, Simd, dispatch, transpose};
 
-use crate::simd::{Grid, GridMut, Matrix, Simd, dispatch, transpose};
-
-use super::points::MAX_N;
-use super::tiles::Filtering;
-use super::transform::{Taps, in_two_dimensions};
-use super::{plane, sized, tile_columns};
+use super::tiles::Tile;
+use super::{plane, sized, tile_columns, tile_transforms};
 
 /// A filter HWIO of R x R taps: `w[(ky R + kx) cin cout + i cout + o]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Filter<'a> {
+    /// Its taps.
     pub w: &'a [f32],
+    /// Input channels.
     pub cin: usize,
+    /// Output channels.
     pub cout: usize,
     /// Whether the filter is turned by half and its channels change places: the filter of the data gradient.
     pub turned: bool,
 }
 
-/// A filter, or what [`pack`] made of it.
+/// A filter, transformed or not.
 #[derive(Debug, Clone, Copy)]
 pub enum Weights<'a> {
+    /// The filter as it is.
     Plain(Filter<'a>),
+    /// What [`Winograd::prepare`](super::Winograd::prepare) wrote.
     Packed(&'a [f32]),
 }
 
@@ -66,22 +68,23 @@ impl Filter<'_> {
     }
 }
 
-/// Floats of a panel of U for so many input channels, on this processor.
-pub fn panel_len<F: Filtering>(channels: usize) -> usize {
-    F::PLACES * plane(channels * tile_columns())
+/// Floats of a panel of U for so many input channels.
+pub fn panel_len(isa: Isa, tile: Tile, channels: usize) -> usize {
+    tile.places() * plane(channels * tile_columns(isa))
 }
 
-/// Floats of the packed filter, on this processor.
-pub fn packed_len<F: Filtering>(cin: usize, cout: usize) -> usize {
-    cout.div_ceil(tile_columns()) * panel_len::<F>(cin)
+/// Floats of the packed filter.
+pub fn packed_len(isa: Isa, tile: Tile, cin: usize, cout: usize) -> usize {
+    cout.div_ceil(tile_columns(isa)) * panel_len(isa, tile, cin)
 }
 
 /// Transforms and packs a filter. Overwrites `u`, which holds [`packed_len`] floats.
-pub fn pack<F: Filtering>(filter: &Filter<'_>, u: &mut [f32]) {
+pub fn pack(isa: Isa, tile: Tile, filter: &Filter<'_>, u: &mut [f32]) {
     let (cin, _) = filter.channels();
-    u.par_chunks_exact_mut(panel_len::<F>(cin)).enumerate().for_each(|(index, u)| {
+    for_each_chunk(u, panel_len(isa, tile, cin), &|index, u| {
+        let first = index * tile_columns(isa);
         TAPS.with_borrow_mut(|taps| {
-            dispatch!(|simd| transform_panel::<_, F>(simd, filter, 0..cin, index * tile_columns(), taps, u));
+            dispatch!(isa, |simd| transform_panel(simd, tile, filter, 0..cin, first, taps, u));
         });
     });
 }
@@ -97,8 +100,9 @@ thread_local! {
 /// One panel of output channels, the first of which is `first`, for some input channels: `u[n^2][channel][nr]` with places a
 /// [`plane`] apart. `taps` is room to work in.
 #[inline(always)]
-pub fn transform_panel<S: Simd, F: Filtering>(
+pub fn transform_panel<S: Simd>(
     simd: S,
+    tile: Tile,
     filter: &Filter<'_>,
     channels: Range<usize>,
     first: usize,
@@ -106,35 +110,16 @@ pub fn transform_panel<S: Simd, F: Filtering>(
     u: &mut [f32],
 ) {
     let (_, cout) = filter.channels();
-    let nr = S::TILE.1 * S::LANES;
+    let (nr, count) = (S::TILE.1 * S::LANES, tile.taps() * tile.taps());
     let columns = first..cout.min(first + nr);
-    let taps = sized(taps, F::R * F::R * CHANNELS * nr);
+    let taps = sized(taps, count * CHANNELS * nr);
     let place = plane(channels.len() * nr);
-    let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
     for start in channels.clone().step_by(CHANNELS) {
         let some = start..channels.end.min(start + CHANNELS);
         for (tap, taps) in taps.chunks_exact_mut(CHANNELS * nr).enumerate() {
-            filter.lay_out(simd, tap, F::R * F::R, some.clone(), columns.clone(), taps);
+            filter.lay_out(simd, tap, count, some.clone(), columns.clone(), taps);
         }
-        for i in some {
-            for lane in (0..nr).step_by(S::LANES) {
-                let from = Grid::new(
-                    &taps[(i - start) * nr + lane..],
-                    (F::R, F::R),
-                    (F::R * CHANNELS * nr, CHANNELS * nr),
-                    S::LANES,
-                );
-                let at = (i - channels.start) * nr + lane;
-                let mut to = GridMut::new(&mut u[at..], F::N, (F::N.1 * place, place), S::LANES);
-                in_two_dimensions::<S, F, Taps>(
-                    simd,
-                    &mut between,
-                    #[inline(always)]
-                    |y, x| simd.load(from.run(y, x)),
-                    #[inline(always)]
-                    |y, x, value| simd.store(value, to.run(y, x)),
-                );
-            }
-        }
+        let u = &mut u[(start - channels.start) * nr..];
+        tile_transforms::filter(simd, tile, some.len(), (taps, CHANNELS * nr), (u, place));
     }
 }

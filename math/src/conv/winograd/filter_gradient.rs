@@ -15,17 +15,14 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use rayon::prelude::*;
+use crate::parallel::{for_each_chunk, for_each_columns};
+use crate::simd::{MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
 
-use crate::simd::{Grid, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
-
-use super::points::MAX_N;
 use super::sides::{Layout, Side};
 use super::source::Source;
 use super::stages::Convolution;
-use super::tiles::Filtering;
-use super::transform::{TapsTransposed, in_two_dimensions};
-use super::{plane, sized, tile_columns};
+use super::tile_transforms::Parts;
+use super::{plane, sized, tile_columns, tile_transforms};
 
 /// Bytes of V and Z together, about, where all threads share them: a share of the L3 cache.
 const SHARED_BYTES: usize = 8 << 20;
@@ -73,6 +70,8 @@ pub struct Sizes {
     group_rows: usize,
     /// Rows of tiles transformed at a time.
     rows: usize,
+    /// Places of a tile.
+    places: usize,
     v: Layout,
     z: Layout,
     /// Floats of one input channel of dU, of one place, and of all.
@@ -82,10 +81,10 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    pub fn new<F: Filtering>(convolution: &Convolution<'_>, batch: usize) -> Self {
-        let Convolution { cin, cout, tiling, .. } = *convolution;
-        let (places, all) = (F::PLACES, batch * tiling.rows);
-        let du_row = cout.next_multiple_of(tile_columns());
+    pub fn new(convolution: &Convolution<'_>, batch: usize) -> Self {
+        let Convolution { isa, cin, cout, tiling, .. } = *convolution;
+        let (places, all) = (tiling.tile.places(), batch * tiling.rows);
+        let du_row = cout.next_multiple_of(tile_columns(isa));
         let du_plane = plane(cin * du_row);
         let groups = all * tiling.columns / GROUP_TILES;
         let cut = match all * tiling.columns {
@@ -102,50 +101,75 @@ impl Sizes {
         let rows = if cut == Cut::Blocks { all } else { (tiles / tiling.columns).clamp(1, group_rows) };
         let rows = group_rows.div_ceil(group_rows.div_ceil(rows));
         let tiles = rows * tiling.columns;
-        let (v, z) = (Layout::new(cin, CHANNELS, tiles), Layout::new(cout, tile_columns(), tiles));
+        let (v, z) = (Layout::new(cin, CHANNELS, tiles), Layout::new(cout, tile_columns(isa), tiles));
         let du = if cut == Cut::Blocks { 0 } else { places * du_plane };
-        Self { cut, groups, group_rows, rows, v, z, du_row, du_plane, du }
+        Self { cut, groups, group_rows, rows, places, v, z, du_row, du_plane, du }
     }
 
     /// Floats that a group works in: V, Z and dU.
-    fn group<F: Filtering>(&self) -> usize {
-        F::PLACES * (self.v.plane + self.z.plane) + self.du
+    fn group(&self) -> usize {
+        self.places * (self.v.plane + self.z.plane) + self.du
     }
 
     /// Floats of room to work in.
-    pub fn scratch<F: Filtering>(&self) -> usize {
-        self.groups * self.group::<F>()
+    pub fn scratch(&self) -> usize {
+        self.groups * self.group()
     }
 }
 
 /// Overwrites `dw` (HWIO). `scratch` holds [`Sizes::scratch`] floats.
-pub fn filter_gradient<F: Filtering>(
+pub fn filter_gradient(
     convolution: &Convolution<'_>,
     batch: usize,
     dy: Source<'_>,
     dw: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let sizes = Sizes::new::<F>(convolution, batch);
-    let all = batch * convolution.tiling.rows;
-    let (cin, columns) = (convolution.cin, convolution.cin * convolution.cout);
-    let dw = MatrixMut::new(dw, F::R * F::R, columns, columns);
-    let scratch = &mut scratch[..sizes.scratch::<F>()];
+    let Convolution { isa, cin, cout, tiling, .. } = *convolution;
+    let sizes = Sizes::new(convolution, batch);
+    let (tile, all) = (tiling.tile, batch * tiling.rows);
+    let dw = MatrixMut::new(dw, tile.taps() * tile.taps(), cin * cout, cin * cout);
+    let scratch = &mut scratch[..sizes.scratch()];
     if sizes.cut == Cut::Blocks {
-        let (v, z) = scratch.split_at_mut(F::PLACES * sizes.v.plane);
-        transform::<F>(convolution, &sizes, 0..all, dy, v, z);
-        blocks::<F>(convolution, &sizes, all * convolution.tiling.columns, 0..cin, v, z, dw);
+        let (v, z) = scratch.split_at_mut(sizes.places * sizes.v.plane);
+        transform(convolution, &sizes, 0..all, dy, v, z);
+        let (v, z) = (&*v, &*z);
+        for_each_columns(dw, 0..cin, cout, CHANNELS, &|channels, mut dw| {
+            BLOCK.with_borrow_mut(|du| {
+                for first in (0..cout).step_by(COLUMNS) {
+                    let (inputs, outputs) = (channels.clone(), first..cout.min(first + COLUMNS));
+                    let tiles = all * tiling.columns;
+                    dispatch!(isa, |simd| block(
+                        simd,
+                        convolution,
+                        &sizes,
+                        tiles,
+                        inputs,
+                        outputs,
+                        v,
+                        z,
+                        &mut dw,
+                        du
+                    ));
+                }
+            });
+        });
         return;
     }
-    scratch.par_chunks_exact_mut(sizes.group::<F>()).enumerate().for_each(|(group, scratch)| {
+    for_each_chunk(scratch, sizes.group(), &|group, scratch| {
         let rows = group * sizes.group_rows..all.min((group + 1) * sizes.group_rows);
-        sum::<F>(convolution, &sizes, rows, dy, scratch);
+        sum(convolution, &sizes, rows, dy, scratch);
     });
-    gather_sums::<F>(convolution, &sizes, scratch, 0..cin, dw);
+    let sums = &*scratch;
+    for_each_columns(dw, 0..cin, cout, CHANNELS / 4, &|channels, mut dw| {
+        let values = &sums[channels.start * sizes.du_row..];
+        let du = Parts { values, part: sizes.group(), place: sizes.du_plane, row: sizes.du_row };
+        dispatch!(isa, |simd| tile_transforms::filter_gradient(simd, tile, du, cout, 0..cout, &mut dw));
+    });
 }
 
 /// dU of rows `rows` of tiles, at the beginning of `scratch`; in parallel where there is but one group.
-fn sum<F: Filtering>(
+fn sum(
     convolution: &Convolution<'_>,
     sizes: &Sizes,
     rows: Range<usize>,
@@ -153,30 +177,30 @@ fn sum<F: Filtering>(
     scratch: &mut [f32],
 ) {
     let (du, rest) = scratch.split_at_mut(sizes.du);
-    let (v, z) = rest.split_at_mut(F::PLACES * sizes.v.plane);
-    let Convolution { cin, cout, tiling, .. } = *convolution;
+    let (v, z) = rest.split_at_mut(sizes.places * sizes.v.plane);
+    let Convolution { isa, cin, cout, tiling, .. } = *convolution;
     let start = rows.start;
     for first in rows.clone().step_by(sizes.rows) {
         let rows = first..rows.end.min(first + sizes.rows);
         let tiles = rows.len() * tiling.columns;
-        transform::<F>(convolution, sizes, rows, dy, v, z);
+        transform(convolution, sizes, rows, dy, v, z);
         let store = if first == start { Store::Overwrite } else { Store::Add };
-        let multiply = |(du, (v, z)): (&mut [f32], (&[f32], &[f32]))| {
+        let (v, z) = (&*v, &*z);
+        let multiply = |place: usize, du: &mut [f32]| {
+            let (v, z) = (&v[place * sizes.v.plane..], &z[place * sizes.z.plane..]);
             let du = MatrixMut::new(du, cin, sizes.du_row, sizes.du_row);
-            dispatch!(|simd| multiply(simd, sizes, tiles, 0..cin, 0..cout, v, z, du, store));
+            dispatch!(isa, |simd| multiply(simd, sizes, tiles, 0..cin, 0..cout, v, z, du, store));
         };
         if sizes.cut == Cut::Rounds {
-            let operands = v.par_chunks_exact(sizes.v.plane).zip(z.par_chunks_exact(sizes.z.plane));
-            du.par_chunks_exact_mut(sizes.du_plane).zip(operands).for_each(multiply);
+            for_each_chunk(du, sizes.du_plane, &multiply);
         } else {
-            let operands = v.chunks_exact(sizes.v.plane).zip(z.chunks_exact(sizes.z.plane));
-            du.chunks_exact_mut(sizes.du_plane).zip(operands).for_each(multiply);
+            du.chunks_exact_mut(sizes.du_plane).enumerate().for_each(|(place, du)| multiply(place, du));
         }
     }
 }
 
 /// V and Z of rows `rows` of tiles, in parallel where they are not a group's own.
-fn transform<F: Filtering>(
+fn transform(
     convolution: &Convolution<'_>,
     sizes: &Sizes,
     rows: Range<usize>,
@@ -184,20 +208,20 @@ fn transform<F: Filtering>(
     v: &mut [f32],
     z: &mut [f32],
 ) {
-    let Convolution { cin, cout, pad, tiling, source } = *convolution;
-    let places = F::PLACES;
+    let Convolution { isa, cin, cout, pad, tiling, source } = *convolution;
+    let places = sizes.places;
     let panel = |panels: &Layout, channels: usize| channels.div_ceil(panels.width) * panels.stride;
     let v = MatrixMut::new(v, places, panel(&sizes.v, cin), sizes.v.plane);
     let z = MatrixMut::new(z, places, panel(&sizes.z, cout), sizes.z.plane);
-    let input = Side { source, pad, side: F::N, layout: sizes.v, tiling };
-    let gradient = Side { source: dy, pad: (0, 0), side: F::M, layout: sizes.z, tiling };
+    let input = Side { isa, source, pad, gradient: false, layout: sizes.v, tiling };
+    let gradient = Side { isa, source: dy, pad: (0, 0), gradient: true, layout: sizes.z, tiling };
     if sizes.cut == Cut::Groups {
-        input.transform_panels::<F>(rows.clone(), 0..cin, v);
-        gradient.transform_panels::<F>(rows, 0..cout, z);
+        input.transform_panels(rows.clone(), 0..cin, v);
+        gradient.transform_panels(rows, 0..cout, z);
     } else {
         rayon::join(
-            || input.share_panels::<F>(rows.clone(), 0..cin, v),
-            || gradient.share_panels::<F>(rows.clone(), 0..cout, z),
+            || input.share_panels(rows.clone(), 0..cin, v),
+            || gradient.share_panels(rows.clone(), 0..cout, z),
         );
     }
 }
@@ -235,51 +259,10 @@ fn multiply<S: Simd>(
     }
 }
 
-/// dW of input channels `channels`, in parallel, by blocks; `dw` has a row for each tap.
-fn blocks<F: Filtering>(
-    convolution: &Convolution<'_>,
-    sizes: &Sizes,
-    tiles: usize,
-    channels: Range<usize>,
-    v: &[f32],
-    z: &[f32],
-    dw: MatrixMut<'_>,
-) {
-    let cout = convolution.cout;
-    if channels.len() > CHANNELS {
-        let half = channels.len().div_ceil(CHANNELS) / 2 * CHANNELS;
-        let (before, after) = dw.split_columns(half * cout);
-        let middle = channels.start + half;
-        rayon::join(
-            || blocks::<F>(convolution, sizes, tiles, channels.start..middle, v, z, before),
-            || blocks::<F>(convolution, sizes, tiles, middle..channels.end, v, z, after),
-        );
-        return;
-    }
-    let mut dw = dw;
-    BLOCK.with_borrow_mut(|du| {
-        for first in (0..cout).step_by(COLUMNS) {
-            let outputs = first..cout.min(first + COLUMNS);
-            dispatch!(|simd| block::<_, F>(
-                simd,
-                convolution,
-                sizes,
-                tiles,
-                channels.clone(),
-                outputs,
-                v,
-                z,
-                &mut dw,
-                du
-            ));
-        }
-    });
-}
-
 /// One block of dU and dW. `du` is room to work in.
 #[allow(clippy::too_many_arguments, reason = "a product's operands and sizes")]
 #[inline(always)]
-fn block<S: Simd, F: Filtering>(
+fn block<S: Simd>(
     simd: S,
     convolution: &Convolution<'_>,
     sizes: &Sizes,
@@ -293,75 +276,12 @@ fn block<S: Simd, F: Filtering>(
 ) {
     let width = outputs.len().next_multiple_of(S::TILE.1 * S::LANES);
     let du_plane = plane(inputs.len() * width);
-    let du = sized(du, F::PLACES * du_plane);
+    let du = sized(du, sizes.places * du_plane);
     let operands = v.chunks_exact(sizes.v.plane).zip(z.chunks_exact(sizes.z.plane));
     for (du, (v, z)) in du.chunks_exact_mut(du_plane).zip(operands) {
         let du = MatrixMut::new(du, inputs.len(), width, width);
         multiply(simd, sizes, tiles, inputs.clone(), outputs.clone(), v, z, du, Store::Overwrite);
     }
-    gather::<_, F>(simd, convolution.cout, du, (du_plane, width), du.len(), outputs, dw);
-}
-
-/// dW of input channels `channels` from the groups' dU, in parallel; `dw` has a row for each tap.
-fn gather_sums<F: Filtering>(
-    convolution: &Convolution<'_>,
-    sizes: &Sizes,
-    sums: &[f32],
-    channels: Range<usize>,
-    dw: MatrixMut<'_>,
-) {
-    let cout = convolution.cout;
-    if channels.len() > CHANNELS / 4 {
-        let half = channels.len() / 2;
-        let (before, after) = dw.split_columns(half * cout);
-        let middle = channels.start + half;
-        rayon::join(
-            || gather_sums::<F>(convolution, sizes, sums, channels.start..middle, before),
-            || gather_sums::<F>(convolution, sizes, sums, middle..channels.end, after),
-        );
-        return;
-    }
-    let mut dw = dw;
-    let sums = &sums[channels.start * sizes.du_row..];
-    let (strides, group) = ((sizes.du_plane, sizes.du_row), sizes.group::<F>());
-    dispatch!(|simd| gather::<_, F>(simd, cout, sums, strides, group, 0..cout, &mut dw));
-}
-
-/// `dW = G^T dU G`, with dU the sum of parts `part` floats apart, for the input channels that `dw` holds and output channels
-/// `columns` of `cout`. dU's places and input channels are `strides` apart.
-#[inline(always)]
-fn gather<S: Simd, F: Filtering>(
-    simd: S,
-    cout: usize,
-    parts: &[f32],
-    (place, row): (usize, usize),
-    part: usize,
-    columns: Range<usize>,
-    dw: &mut MatrixMut<'_>,
-) {
-    let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
-    for i in 0..dw.columns() / cout {
-        for channel in columns.clone().step_by(S::LANES) {
-            let at = i * row + channel - columns.start;
-            let du = Grid::new(&parts[at..], F::N, (F::N.1 * place, place), S::LANES);
-            let others = parts.chunks(part).skip(1);
-            in_two_dimensions::<S, F, TapsTransposed>(
-                simd,
-                &mut between,
-                #[inline(always)]
-                |y, x| {
-                    let mut sum = simd.load(du.run(y, x));
-                    for part in others.clone() {
-                        sum = simd.add(sum, simd.load(&part[at + (y * F::N.1 + x) * place..]));
-                    }
-                    sum
-                },
-                #[inline(always)]
-                |y, x, value| {
-                    let to = &mut dw.row(y * F::R + x)[i * cout + channel..];
-                    simd.store_up_to(value, to, cout - channel);
-                },
-            );
-        }
-    }
+    let du = Parts { values: du, part: du.len(), place: du_plane, row: width };
+    tile_transforms::filter_gradient(simd, convolution.tiling.tile, du, convolution.cout, outputs, dw);
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | `points.rs`, `transform.rs` | what the transforms come from; the transforms |
+//! | `points.rs`, `transform.rs`, `tile_transforms.rs` | what the transforms come from; the transforms; those of whole tiles |
 //! | `tiles.rs` | the kinds of tiles, and how they cover the images |
 //! | `source.rs`, `output.rs` | where tiles are cut from, and where their outputs go |
 //! | `filter.rs` | the transformed filter, packed for the matrix product |
@@ -20,41 +20,46 @@ mod points;
 mod sides;
 mod source;
 mod stages;
-#[cfg(test)]
-mod tests;
+mod tile_transforms;
 mod tiles;
 mod transform;
 
-pub use filter::Weights;
-use filter::{Filter, packed_len};
+use filter::packed_len;
+pub use filter::{Filter, Weights};
 use filter_gradient::Sizes;
 use output::Output;
 use source::Source;
 use stages::Convolution;
-use tiles::{Filtering, Tile, Tiling, with_filtering};
+pub use tiles::Tile;
+use tiles::Tiling;
 
 use super::{ConvShape, Epilogue, sized, tile_columns};
-use crate::simd::MatrixMut;
+use crate::simd::{Isa, MatrixMut};
 use crate::window::Window;
 
 /// A stride-1 convolution planned for one kind of tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Winograd {
-    shape: ConvShape,
-    epilogue: Epilogue,
-    tile: Tile,
+    /// The instruction set of its kernels.
+    pub isa: Isa,
+    /// The shape, of stride 1 and as many taps along both sides as the tile has.
+    pub shape: ConvShape,
+    /// What follows in the same pass.
+    pub epilogue: Epilogue,
+    /// The kind of tile.
+    pub tile: Tile,
 }
 
 impl Winograd {
     /// The tile that takes least for this shape; `None` where the convolution is not stride 1 and 3x3 or 5x5.
-    pub fn new(shape: &ConvShape, epilogue: Epilogue) -> Option<Self> {
+    pub fn new(isa: Isa, shape: &ConvShape, epilogue: Epilogue) -> Option<Self> {
         let Window { y, x } = &shape.window;
         let steps = [y.stride, x.stride, y.dilation, x.dilation];
         if steps != [1; 4] || y.kernel != x.kernel {
             return None;
         }
         let tile = Tile::fitting(y.kernel, y.output, x.output)?;
-        Some(Self { shape: *shape, epilogue, tile })
+        Some(Self { isa, shape: *shape, epilogue, tile })
     }
 
     /// The convolution's input to cut tiles from.
@@ -71,33 +76,33 @@ impl Winograd {
         Source { values: dy, winners, epilogue: self.epilogue, size }
     }
 
-    /// The convolution with tiles of kind F.
-    fn convolution<'a, F: Filtering>(&self, x: &'a [f32]) -> Convolution<'a> {
+    /// The convolution as it is.
+    fn convolution<'a>(&self, x: &'a [f32]) -> Convolution<'a> {
         let ConvShape { window, cin, cout } = self.shape;
         let pad = (window.y.pad_before, window.x.pad_before);
-        Convolution { cin, cout, pad, tiling: Tiling::over_output::<F>(&self.shape), source: self.input(x) }
+        let tiling = Tiling::over_output(self.tile, &self.shape);
+        Convolution { isa: self.isa, cin, cout, pad, tiling, source: self.input(x) }
     }
 
     /// The convolution that maps output gradients to input gradients.
-    fn backwards<'a, F: Filtering>(&self, dy: Source<'a>) -> Convolution<'a> {
+    fn backwards<'a>(&self, dy: Source<'a>) -> Convolution<'a> {
         let ConvShape { window, cin, cout } = self.shape;
-        let pad = (F::R - 1 - window.y.pad_before, F::R - 1 - window.x.pad_before);
-        Convolution { cin: cout, cout: cin, pad, tiling: Tiling::over_input::<F>(&self.shape), source: dy }
+        let last = self.tile.taps() - 1;
+        let pad = (last - window.y.pad_before, last - window.x.pad_before);
+        let tiling = Tiling::over_input(self.tile, &self.shape);
+        Convolution { isa: self.isa, cin: cout, cout: cin, pad, tiling, source: dy }
     }
 
     /// Floats of room that the forward pass works in.
     pub fn forward_scratch(&self) -> usize {
-        let ConvShape { cin, cout, .. } = self.shape;
-        with_filtering!(self.tile, F => packed_len::<F>(cin, cout))
+        packed_len(self.isa, self.tile, self.shape.cin, self.shape.cout)
     }
 
     /// Floats of room that the two gradients work in, one after the other.
     pub fn backward_scratch(&self, batch: usize) -> usize {
         let ConvShape { cin, cout, .. } = self.shape;
-        with_filtering!(self.tile, F => {
-            let sizes = Sizes::new::<F>(&self.convolution::<F>(&[]), batch);
-            packed_len::<F>(cout, cin).max(sizes.scratch::<F>())
-        })
+        let sizes = Sizes::new(&self.convolution(&[]), batch);
+        packed_len(self.isa, self.tile, cout, cin).max(sizes.scratch())
     }
 
     /// The same convolution with tiles that suit few images: a smaller transformed filter to read, in return for more
@@ -114,7 +119,7 @@ impl Winograd {
 
     /// Transforms and packs the filter for [`Weights::Packed`].
     pub fn prepare(&self, w: &[f32], to: &mut [f32]) {
-        with_filtering!(self.tile, F => filter::pack::<F>(&self.filter(w, false), to));
+        filter::pack(self.isa, self.tile, &self.filter(w, false), to);
     }
 
     fn filter<'a>(&self, w: &'a [f32], turned: bool) -> Filter<'a> {
@@ -141,9 +146,7 @@ impl Winograd {
         let winners = (!winners.is_empty()).then(|| MatrixMut::new(winners, pixels, cout, cout));
         let y = MatrixMut::new(y, pixels, cout, cout);
         let out = Output { epilogue: self.epilogue, bias, y, winners, width: window.x.output, first: 0 };
-        with_filtering!(self.tile, F => {
-            convolve::<F>(&self.convolution::<F>(x), x.len() / self.shape.input_len(), w, out, scratch);
-        });
+        convolve(&self.convolution(x), x.len() / self.shape.input_len(), w, out, scratch);
     }
 
     /// The gradient of the input. Overwrites `dx`.
@@ -155,7 +158,7 @@ impl Winograd {
             Output { epilogue: Epilogue::Bias, bias: &[], y, winners: None, width: window.x.input, first: 0 };
         let w = Weights::Plain(self.filter(w, true));
         let dy = self.gradient(dy, winners);
-        with_filtering!(self.tile, F => convolve::<F>(&self.backwards::<F>(dy), batch, w, out, scratch));
+        convolve(&self.backwards(dy), batch, w, out, scratch);
     }
 
     /// The gradient of the filter, summed over all images. Overwrites `dw`.
@@ -169,37 +172,35 @@ impl Winograd {
     ) {
         let batch = x.len() / self.shape.input_len();
         let dy = self.gradient(dy, winners);
-        with_filtering!(self.tile, F => {
-            filter_gradient::filter_gradient::<F>(&self.convolution::<F>(x), batch, dy, dw, scratch);
-        });
+        filter_gradient::filter_gradient(&self.convolution(x), batch, dy, dw, scratch);
     }
 }
 
 /// Convolves in the order that needs less room: it is the faster one.
-fn convolve<F: Filtering>(
+fn convolve(
     convolution: &Convolution<'_>,
     batch: usize,
     w: Weights<'_>,
     out: Output<'_>,
     scratch: &mut [f32],
 ) {
-    let Convolution { cin, cout, tiling, .. } = *convolution;
+    let Convolution { isa, cin, cout, tiling, .. } = *convolution;
     let rows = batch * tiling.rows;
     let tiles = rows * tiling.columns;
-    let packed = packed_len::<F>(cin, cout);
-    if by_channels::scratch::<F>(tiles, cin) <= packed {
-        by_channels::convolve::<F>(convolution, tiles, w, scratch, out);
+    let packed = packed_len(isa, tiling.tile, cin, cout);
+    if by_channels::scratch(isa, tiling.tile, tiles, cin) <= packed {
+        by_channels::convolve(convolution, tiles, w, scratch, out);
         return;
     }
     let u = match w {
         Weights::Packed(u) => u,
         Weights::Plain(filter) => {
             let u = &mut scratch[..packed];
-            filter::pack::<F>(&filter, u);
+            filter::pack(isa, tiling.tile, &filter, u);
             u
         }
     };
-    by_tiles::convolve::<F>(convolution, rows, u, out);
+    by_tiles::convolve(convolution, rows, u, out);
 }
 
 /// The distance from one place's plane of `len` floats to the next one's: an odd number of cache lines, so that the same

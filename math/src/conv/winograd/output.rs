@@ -1,5 +1,7 @@
 //! Where the outputs of tiles go.
 
+use std::ops::Range;
+
 use crate::conv::epilogue::Epilogue;
 use crate::simd::{MatrixMut, Simd};
 
@@ -28,7 +30,8 @@ impl Output<'_> {
     #[inline(always)]
     fn rows_before(&self, tiling: &Tiling, row: usize) -> usize {
         let epilogue = self.epilogue;
-        row / tiling.rows * epilogue.stored(tiling.height) + row % tiling.rows * tiling.m.0 / epilogue.side()
+        row / tiling.rows * epilogue.stored(tiling.height)
+            + row % tiling.rows * tiling.tile.m().0 / epilogue.side()
     }
 
     /// Channels.
@@ -36,8 +39,42 @@ impl Output<'_> {
         self.y.columns()
     }
 
+    /// Shares rows `rows` of tiles among the threads, at most `most` at a time: calls `work` with some rows and where their
+    /// outputs go.
+    pub fn for_each_rows(
+        self,
+        tiling: &Tiling,
+        rows: Range<usize>,
+        most: usize,
+        work: &(dyn Fn(Range<usize>, Output<'_>) + Sync),
+    ) {
+        if rows.len() <= most {
+            return work(rows, self);
+        }
+        let middle = rows.start + rows.len().div_ceil(most) / 2 * most;
+        let (before, after) = self.split_rows(tiling, middle);
+        rayon::join(
+            || before.for_each_rows(tiling, rows.start..middle, most, work),
+            || after.for_each_rows(tiling, middle..rows.end, most, work),
+        );
+    }
+
+    /// Shares the channels, the first of which is `first`, among the threads, `most` at a time: calls `work` with the first of
+    /// some channels and where they go.
+    pub fn for_each_channels(self, first: usize, most: usize, work: &(dyn Fn(usize, Output<'_>) + Sync)) {
+        if self.channels() <= most {
+            return work(first, self);
+        }
+        let half = self.channels().div_ceil(most) / 2 * most;
+        let (before, after) = self.split_channels(half);
+        rayon::join(
+            || before.for_each_channels(first, most, work),
+            || after.for_each_channels(first + half, most, work),
+        );
+    }
+
     /// The rows of tiles before row `at`, and the rest.
-    pub fn split_rows(self, tiling: &Tiling, at: usize) -> (Self, Self) {
+    fn split_rows(self, tiling: &Tiling, at: usize) -> (Self, Self) {
         let rows = self.rows_before(tiling, at) - self.rows_before(tiling, self.first);
         let pixels = rows * self.epilogue.stored(self.width);
         let (y, y_after) = self.y.split_rows(pixels);
@@ -46,7 +83,7 @@ impl Output<'_> {
     }
 
     /// The first `channels` channels, and the rest.
-    pub fn split_channels(self, channels: usize) -> (Self, Self) {
+    fn split_channels(self, channels: usize) -> (Self, Self) {
         let (bias, bias_after) = self.bias.split_at(channels.min(self.bias.len()));
         let (y, y_after) = self.y.split_columns(channels);
         let (winners, winners_after) = self.winners.map(|w| w.split_columns(channels)).unzip();
@@ -70,9 +107,10 @@ impl Output<'_> {
         let (left, side) = (self.channels() - channel, self.epilogue.side());
         let width = self.width;
         let y = self.rows_before(tiling, row) - self.rows_before(tiling, self.first);
-        let x = column * tiling.m.1;
-        let rows = tiling.m.0.min(tiling.height - row % tiling.rows * tiling.m.0);
-        let columns = tiling.m.1.min(width - x);
+        let m = tiling.tile.m();
+        let x = column * m.1;
+        let rows = m.0.min(tiling.height - row % tiling.rows * m.0);
+        let columns = m.1.min(width - x);
         let bias = match self.bias {
             [] => simd.splat(0.0),
             bias => simd.load_up_to(&bias[channel..], left),

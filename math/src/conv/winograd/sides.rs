@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::simd::{MatrixMut, Simd, dispatch};
+use crate::parallel::for_each_columns;
+use crate::simd::{Isa, MatrixMut, Simd, dispatch};
 
+use super::plane;
 use super::points::MAX_N;
 use super::source::Source;
-use super::tiles::{Filtering, Tiling};
-use super::transform::{OutputTransposed, in_two_dimensions};
-use super::{plane, stages};
+use super::tile_transforms::{self, Places};
+use super::tiles::Tiling;
 
 /// Tiles that one task transforms, about.
 const TASK: usize = 64;
@@ -39,54 +40,41 @@ impl Layout {
 /// What V or Z is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Side<'a> {
+    pub isa: Isa,
     pub source: Source<'a>,
     /// Pixels of the first tile before the image.
     pub pad: (usize, usize),
-    /// Rows and columns of pixels of a tile: N for V, M for Z.
-    pub side: (usize, usize),
+    /// Whether it is Z, from tiles of M x M gradients, or V, from N x N inputs.
+    pub gradient: bool,
     pub layout: Layout,
     pub tiling: Tiling,
 }
 
 impl Side<'_> {
     /// Transforms channels `channels` of rows `rows` of tiles to `to`, panels and rows shared among the threads.
-    pub fn share_panels<F: Filtering>(&self, rows: Range<usize>, channels: Range<usize>, to: MatrixMut<'_>) {
+    pub fn share_panels(&self, rows: Range<usize>, channels: Range<usize>, to: MatrixMut<'_>) {
         let width = self.layout.width;
-        if channels.len() > width {
-            let panels = channels.len().div_ceil(width) / 2;
-            let middle = channels.start + panels * width;
-            let (before, after) = to.split_columns(panels * self.layout.stride);
-            rayon::join(
-                || self.share_panels::<F>(rows.clone(), channels.start..middle, before),
-                || self.share_panels::<F>(rows.clone(), middle..channels.end, after),
-            );
-        } else if rows.len() > 1 && rows.len() * self.tiling.columns > TASK {
-            let half = rows.len() / 2;
-            let middle = rows.start + half;
-            let (before, after) = to.split_columns(half * self.tiling.columns * width);
-            rayon::join(
-                || self.share_panels::<F>(rows.start..middle, channels.clone(), before),
-                || self.share_panels::<F>(middle..rows.end, channels.clone(), after),
-            );
-        } else {
-            self.transform_panels::<F>(rows, channels, to);
-        }
+        let panels = 0..channels.len().div_ceil(width);
+        for_each_columns(to, panels, self.layout.stride, 1, &|panel, to| {
+            let first = channels.start + panel.start * width;
+            let channels = first..channels.end.min(first + width);
+            let per_row = self.tiling.columns * width;
+            let most = (TASK / self.tiling.columns).max(1);
+            for_each_columns(to, rows.clone(), per_row, most, &|rows, to| {
+                self.transform_panels(rows, channels.clone(), to);
+            });
+        });
     }
 
     /// [`share_panels`](Self::share_panels) on the calling thread.
-    pub fn transform_panels<F: Filtering>(
-        &self,
-        rows: Range<usize>,
-        channels: Range<usize>,
-        to: MatrixMut<'_>,
-    ) {
+    pub fn transform_panels(&self, rows: Range<usize>, channels: Range<usize>, to: MatrixMut<'_>) {
         STRIP.with_borrow_mut(|strip| {
-            dispatch!(|simd| self.transform::<_, F>(simd, rows, channels, to, strip));
+            dispatch!(self.isa, |simd| self.transform(simd, rows, channels, to, strip));
         });
     }
 
     #[inline(always)]
-    fn transform<S: Simd, F: Filtering>(
+    fn transform<S: Simd>(
         &self,
         simd: S,
         rows: Range<usize>,
@@ -96,31 +84,24 @@ impl Side<'_> {
     ) {
         let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
         let Layout { width, stride, .. } = self.layout;
-        let size = (self.side.0, (self.tiling.columns - 1) * F::M.1 + self.side.1);
+        let tile = self.tiling.tile;
+        let (m, side) = (tile.m(), if self.gradient { tile.m() } else { tile.n() });
+        let size = (side.0, (self.tiling.columns - 1) * m.1 + side.1);
         for (index, start) in channels.clone().step_by(width).enumerate() {
             let channels = start..channels.end.min(start + width);
-            for (tile, row) in rows.clone().enumerate() {
-                let y = (row % self.tiling.rows * F::M.0) as isize - self.pad.0 as isize;
+            for (number, row) in rows.clone().enumerate() {
+                let y = (row % self.tiling.rows * m.0) as isize - self.pad.0 as isize;
                 let corner = (y, -(self.pad.1 as isize));
-                let pixels =
-                    self.source.strip(simd, row / self.tiling.rows, corner, size, channels.clone(), strip);
+                let image = row / self.tiling.rows;
+                let pixels = self.source.strip(simd, image, corner, size, channels.clone(), strip);
                 for column in 0..self.tiling.columns {
-                    for channel in (0..channels.len()).step_by(S::LANES) {
-                        let cut = pixels.cut(simd, column * F::M.1, self.side, channel);
-                        let at = index * stride + (tile * self.tiling.columns + column) * width + channel;
-                        let mut to = to.grid(at, F::N, S::LANES);
-                        if self.side == F::N {
-                            stages::input_tile::<S, F>(simd, &mut between, cut, to);
-                            continue;
-                        }
-                        in_two_dimensions::<S, F, OutputTransposed>(
-                            simd,
-                            &mut between,
-                            #[inline(always)]
-                            |y, x| simd.load(cut.run(y, x)),
-                            #[inline(always)]
-                            |y, x, value| simd.store(value, to.run(y, x)),
-                        );
+                    let at = index * stride + (number * self.tiling.columns + column) * width;
+                    let places = Places { to: &mut to, at, step: 1 };
+                    let (x, count) = (column * m.1, channels.len());
+                    if self.gradient {
+                        tile_transforms::gradient(simd, tile, &mut between, &pixels, x, count, places);
+                    } else {
+                        tile_transforms::input(simd, tile, &mut between, &pixels, x, count, places);
                     }
                 }
             }

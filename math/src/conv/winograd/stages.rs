@@ -8,18 +8,19 @@
 
 use std::ops::Range;
 
-use crate::simd::{Grid, GridMut, MatrixMut, PanelLayout, Simd, Store, multiply_tile};
+use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, multiply_tile};
 
 use super::output::Output;
 use super::plane;
 use super::points::MAX_N;
 use super::source::Source;
-use super::tiles::{Filtering, Tiling};
-use super::transform::{self, TileOf, in_two_dimensions};
+use super::tile_transforms::{self, Places};
+use super::tiles::Tiling;
 
 /// A convolution over a batch of images.
 #[derive(Debug, Clone, Copy)]
 pub struct Convolution<'a> {
+    pub isa: Isa,
     pub cin: usize,
     pub cout: usize,
     /// Padding before the first row and column.
@@ -62,7 +63,7 @@ impl Panels {
 
 /// Stage one: V of `tiles`, which `v` holds from its beginning on, a row for each place. `strip` is room to work in.
 #[inline(always)]
-pub fn input<S: Simd, F: Filtering>(
+pub fn input<S: Simd>(
     simd: S,
     convolution: &Convolution<'_>,
     tiles: Range<usize>,
@@ -71,44 +72,24 @@ pub fn input<S: Simd, F: Filtering>(
     strip: &mut Vec<f32>,
 ) {
     let Convolution { cin, pad, tiling, source, .. } = *convolution;
+    let (m, n) = (tiling.tile.m(), tiling.tile.n());
     let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
     let mut tile = tiles.start;
     while tile < tiles.end {
         // The tiles of one row of tiles.
         let (row, first) = (tile / tiling.columns, tile % tiling.columns);
         let behind = tiling.columns.min(first + tiles.end - tile);
-        let y = (row % tiling.rows * F::M.0) as isize - pad.0 as isize;
-        let size = (F::N.0, behind * F::M.1 + F::N.1 - F::M.1);
+        let y = (row % tiling.rows * m.0) as isize - pad.0 as isize;
+        let size = (n.0, behind * m.1 + n.1 - m.1);
         let strip = source.strip(simd, row / tiling.rows, (y, -(pad.1 as isize)), size, 0..cin, strip);
         for column in first..behind {
             let index = tile + column - first - tiles.start;
             let at = index / panels.height * panels.len + index % panels.height * S::LANES;
-            for channel in (0..cin).step_by(S::LANES) {
-                let cut = strip.cut(simd, column * F::M.1, F::N, channel);
-                let to = v.grid(at + channel * S::TILE.0, F::N, S::LANES);
-                input_tile::<S, F>(simd, &mut between, cut, to);
-            }
+            let places = Places { to: &mut v, at, step: S::TILE.0 };
+            tile_transforms::input(simd, tiling.tile, &mut between, &strip, column * m.1, cin, places);
         }
         tile += behind - first;
     }
-}
-
-/// `B^T d B` of one tile and a vector of channels.
-#[inline(always)]
-pub fn input_tile<S: Simd, F: Filtering>(
-    simd: S,
-    between: &mut TileOf<S::V>,
-    d: Grid<'_>,
-    mut to: GridMut<'_>,
-) {
-    in_two_dimensions::<S, F, transform::Input>(
-        simd,
-        between,
-        #[inline(always)]
-        |y, x| simd.load(d.run(y, x)),
-        #[inline(always)]
-        |y, x, value| simd.store(value, to.run(y, x)),
-    );
 }
 
 /// Stage two at one place: P of the tiles in panels `v` over `channels` input channels, for the columns of panels `u` of the
@@ -137,7 +118,7 @@ pub fn product<S: Simd>(
 /// Stage three: the outputs of `tiles` from P, whose rows of `p_columns` floats are whole vectors and whose places are
 /// `p_plane` apart.
 #[inline(always)]
-pub fn output<S: Simd, F: Filtering>(
+pub fn output<S: Simd>(
     simd: S,
     tiling: &Tiling,
     tiles: Range<usize>,
@@ -148,19 +129,11 @@ pub fn output<S: Simd, F: Filtering>(
 ) {
     let mut between = [[simd.splat(0.0); MAX_N]; MAX_N];
     let mut outputs = between;
-    let strides = (F::N.1 * p_plane, p_plane);
     for (index, tile) in tiles.enumerate() {
         let (row, column) = (tile / tiling.columns, tile % tiling.columns);
         for channel in (0..out.channels()).step_by(S::LANES) {
-            let from = Grid::new(&p[index * p_columns + channel..], F::N, strides, S::LANES);
-            in_two_dimensions::<S, F, transform::Output>(
-                simd,
-                &mut between,
-                #[inline(always)]
-                |y, x| simd.load(from.run(y, x)),
-                #[inline(always)]
-                |y, x, value| outputs[y][x] = value,
-            );
+            let p = &p[index * p_columns + channel..];
+            tile_transforms::output(simd, tiling.tile, &mut between, p, p_plane, &mut outputs);
             out.put(simd, tiling, &outputs, row, column, channel);
         }
     }

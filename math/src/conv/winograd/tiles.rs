@@ -14,8 +14,6 @@ pub trait Filtering: Copy + Send + Sync + 'static {
     const M: (usize, usize) = (Self::Y::M, Self::X::M);
     /// Rows and columns of inputs.
     const N: (usize, usize) = (Self::Y::N, Self::X::N);
-    /// Places of a tile: multiplications for each pair of channels.
-    const PLACES: usize = Self::Y::N * Self::X::N;
     /// Taps along both sides.
     const R: usize = {
         assert!(Self::Y::R == Self::X::R);
@@ -49,10 +47,11 @@ pub enum Tile {
     F4x4_3x3,
 }
 
-/// Calls `$body` with `$f` the type of the filtering.
+/// Calls `$body` with `$f` the type of the filtering. For the transforms of a tile alone: what is around them is compiled once
+/// for all kinds.
 macro_rules! with_filtering {
     ($tile:expr, $f:ident => $body:expr) => {{
-        use $crate::conv::winograd::tiles::F as Of;
+        use $crate::conv::winograd::tiles::{F as Of, Tile};
         match $tile {
             Tile::F4x4_5x5 => {
                 type $f = Of<4, 4, 5>;
@@ -88,6 +87,21 @@ impl Tile {
     pub const ALL: [Self; 6] =
         [Self::F2x2_5x5, Self::F3x3_5x5, Self::F4x4_5x5, Self::F6x4_5x5, Self::F4x4_3x3, Self::F6x6_3x3];
 
+    /// Rows and columns of outputs.
+    pub fn m(self) -> (usize, usize) {
+        with_filtering!(self, K => K::M)
+    }
+
+    /// Rows and columns of inputs.
+    pub fn n(self) -> (usize, usize) {
+        with_filtering!(self, K => K::N)
+    }
+
+    /// Places of a tile: multiplications for each pair of channels.
+    pub fn places(self) -> usize {
+        self.n().0 * self.n().1
+    }
+
     /// Taps along a side.
     pub fn taps(self) -> usize {
         with_filtering!(self, K => K::R)
@@ -103,22 +117,21 @@ impl Tile {
     /// What it takes to cover `height x width` outputs: multiplications for each pair of channels, and as much room. `None`
     /// where windows of a pool would straddle two tiles.
     fn cost(self, height: usize, width: usize) -> Option<usize> {
-        with_filtering!(self, K => {
-            let fits = |m: usize, size: usize| m.is_multiple_of(2) || size <= m;
-            let tiles = height.div_ceil(K::M.0) * width.div_ceil(K::M.1);
-            // The longer transforms of ten values: at 6 % fewer multiplications (maps of 16 and 32) F(6x4, 5x5) took
-            // as long as F(4x4, 5x5), at 17 % fewer (12 and 24) 8 % less.
-            let longer = if K::PLACES > 64 { K::PLACES / 10 } else { 0 };
-            (fits(K::M.0, height) && fits(K::M.1, width)).then_some(tiles * (K::PLACES + longer))
-        })
+        let (m, places) = (self.m(), self.places());
+        let fits = |m: usize, size: usize| m.is_multiple_of(2) || size <= m;
+        let tiles = height.div_ceil(m.0) * width.div_ceil(m.1);
+        // The longer transforms of ten values: at 6 % fewer multiplications (maps of 16 and 32) F(6x4, 5x5) took
+        // as long as F(4x4, 5x5), at 17 % fewer (12 and 24) 8 % less.
+        let longer = if places > 64 { places / 10 } else { 0 };
+        (fits(m.0, height) && fits(m.1, width)).then_some(tiles * (places + longer))
     }
 }
 
 /// The tiles of one convolution: each computes M outputs from N inputs, `M` apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Tiling {
-    /// Outputs along a tile's sides.
-    pub m: (usize, usize),
+    /// Their kind.
+    pub tile: Tile,
     /// Rows and columns of tiles on one image.
     pub rows: usize,
     /// Columns of tiles on one image.
@@ -129,16 +142,17 @@ pub struct Tiling {
 
 impl Tiling {
     /// The tiles of the forward pass and of the filter gradient, which cover the output.
-    pub fn over_output<F: Filtering>(shape: &ConvShape) -> Self {
-        Self::over::<F>(shape.window.y.output, shape.window.x.output)
+    pub fn over_output(tile: Tile, shape: &ConvShape) -> Self {
+        Self::over(tile, shape.window.y.output, shape.window.x.output)
     }
 
     /// The tiles of the data gradient, which cover the input.
-    pub fn over_input<F: Filtering>(shape: &ConvShape) -> Self {
-        Self::over::<F>(shape.window.y.input, shape.window.x.input)
+    pub fn over_input(tile: Tile, shape: &ConvShape) -> Self {
+        Self::over(tile, shape.window.y.input, shape.window.x.input)
     }
 
-    fn over<F: Filtering>(height: usize, width: usize) -> Self {
-        Self { m: F::M, rows: height.div_ceil(F::M.0), columns: width.div_ceil(F::M.1), height }
+    fn over(tile: Tile, height: usize, width: usize) -> Self {
+        let (my, mx) = tile.m();
+        Self { tile, rows: height.div_ceil(my), columns: width.div_ceil(mx), height }
     }
 }

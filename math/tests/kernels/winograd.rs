@@ -4,11 +4,11 @@ use ndarray::Array4;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::Winograd;
-use super::tiles::Tile;
-use crate::conv::{ConvShape, Epilogue};
-use crate::reference::{self, Slide};
-use crate::window::{Padding, Window};
+use crate::sets::instruction_sets;
+use floret_math::conv::winograd::{Tile, Winograd};
+use floret_math::conv::{ConvShape, Epilogue};
+use floret_math::reference::{self, Slide};
+use floret_math::window::{Padding, Window};
 
 fn check(tile: Tile, batch: usize, (h, w): (usize, usize), cin: usize, cout: usize, padding: Padding) {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
@@ -22,19 +22,22 @@ fn check(tile: Tile, batch: usize, (h, w): (usize, usize), cin: usize, cout: usi
     let (want_dx, want_dw) = reference::conv2d_gradients(x.view(), filter.view(), dy.view(), slide);
 
     let narrow = |a: &Array4<f64>| a.iter().map(|v| *v as f32).collect::<Vec<f32>>();
-    let winograd = Winograd { shape: ConvShape { window, cin, cout }, epilogue: Epilogue::Bias, tile };
-    let mut scratch = vec![f32::NAN; winograd.forward_scratch().max(winograd.backward_scratch(batch))];
-    let what = format!("{tile:?} {batch}x{h}x{w}x{cin}->{cout} {padding:?}");
-    let mut y = vec![f32::NAN; want_y.len()];
-    let w = narrow(&filter);
-    winograd.forward(&narrow(&x), winograd.plain(&w), &[], &mut y, &mut [], &mut scratch);
-    close(&format!("{what}: y"), &y, &want_y);
-    let mut dx = vec![f32::NAN; want_dx.len()];
-    winograd.data_gradient(&narrow(&dy), &[], &narrow(&filter), &mut dx, &mut scratch);
-    close(&format!("{what}: dx"), &dx, &want_dx);
-    let mut dw = vec![f32::NAN; want_dw.len()];
-    winograd.filter_gradient(&narrow(&x), &narrow(&dy), &[], &mut dw, &mut scratch);
-    close(&format!("{what}: dw"), &dw, &want_dw);
+    let (x, filter, dy) = (narrow(&x), narrow(&filter), narrow(&dy));
+    let shape = ConvShape { window, cin, cout };
+    for isa in instruction_sets() {
+        let winograd = Winograd { isa, shape, epilogue: Epilogue::Bias, tile };
+        let mut scratch = vec![f32::NAN; winograd.forward_scratch().max(winograd.backward_scratch(batch))];
+        let what = format!("{isa:?} {tile:?} {batch}x{h}x{w}x{cin}->{cout} {padding:?}");
+        let mut y = vec![f32::NAN; want_y.len()];
+        winograd.forward(&x, winograd.plain(&filter), &[], &mut y, &mut [], &mut scratch);
+        close(&format!("{what}: y"), &y, &want_y);
+        let mut dx = vec![f32::NAN; want_dx.len()];
+        winograd.data_gradient(&dy, &[], &filter, &mut dx, &mut scratch);
+        close(&format!("{what}: dx"), &dx, &want_dx);
+        let mut dw = vec![f32::NAN; want_dw.len()];
+        winograd.filter_gradient(&x, &dy, &[], &mut dw, &mut scratch);
+        close(&format!("{what}: dw"), &dw, &want_dw);
+    }
 }
 
 /// Relative L2 error at most 2e-5: a single output of F(6x4, 5x5), the least accurate, shows up to 1.2e-5.

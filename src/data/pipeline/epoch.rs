@@ -9,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
+use super::Batch;
 use super::assemble::Fetched;
-use super::loader::{Dataset, lock};
-use super::{Batch, BatchError};
+use super::dataset::{Dataset, lock};
+use crate::data::BatchError;
 use crate::record::RecordFetcher;
 
 /// How long a thread of a pool waits for a batch before it looks for work again.

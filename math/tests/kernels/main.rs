@@ -1,11 +1,23 @@
-//! The kernels agree with the obvious loops in `f64` (`floret_math::reference`), for every backend and shape.
+//! The kernels agree with the obvious loops in `f64` (`floret_math::reference`), for every backend, shape and instruction set that the
+//! processor has.
 //!
 //! Outputs that must be overwritten hold NaN beforehand. Tolerances: a sum of K float32 products of values in [-1, 1]
 //! errs by about sqrt(K) 6e-8; 1e-5 of the largest value leaves an order of magnitude. Winograd's transforms add and cancel
 //! values several times larger: three times that for the largest error of thousands.
 
-#[path = "../../tests/common/close.rs"]
+#[path = "../../../tests/common/close.rs"]
 mod close;
+#[path = "../../../tests/common/sets.rs"]
+mod sets;
+
+mod buffer;
+mod channels;
+mod environment;
+mod reduce;
+mod soundness;
+mod transpose;
+mod window;
+mod winograd;
 
 use close::assert_close;
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
@@ -18,6 +30,7 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, s};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sets::instruction_sets;
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -42,7 +55,10 @@ fn check_gemm(m: usize, k: usize, n: usize, seed: u64) {
     let old = random2(m + 2, n + 3, &mut rng);
     let operands_a = [a.view(), at.t(), sparse.slice(s![.., ..;2])];
     let operands_b = [b.view(), bt.t()];
-    for backend in Backend::ALL {
+    let mut kinds: Vec<_> = instruction_sets().into_iter().map(|isa| (Backend::Native, isa)).collect();
+    let others = Backend::ALL.iter().filter(|backend| **backend != Backend::Native);
+    kinds.extend(others.map(|backend| (*backend, Isa::Portable)));
+    for (backend, isa) in kinds {
         for a in &operands_a {
             for b in &operands_b {
                 for (alpha, beta) in [(1.0, 0.0), (1.0, 1.0), (0.5, -2.0)] {
@@ -51,12 +67,12 @@ fn check_gemm(m: usize, k: usize, n: usize, seed: u64) {
                     if beta == 0.0 {
                         c.slice_mut(inside).fill(f32::NAN);
                     }
-                    gemm_with(*backend, alpha, *a, *b, beta, c.slice_mut(inside));
+                    gemm_with(backend, isa, alpha, *a, *b, beta, c.slice_mut(inside));
                     let mut want = reference::matmul(wide(*a).view(), wide(*b).view()) * f64::from(alpha);
                     if beta != 0.0 {
                         want = want + wide(old.slice(inside)) * f64::from(beta);
                     }
-                    let what = format!("{backend:?} {m}x{k}x{n} alpha {alpha} beta {beta}");
+                    let what = format!("{backend:?} {isa:?} {m}x{k}x{n} alpha {alpha} beta {beta}");
                     assert_close(&what, c.slice(inside), &want, TOLERANCE);
                     c.slice_mut(inside).assign(&old.slice(inside));
                     assert_eq!(c, old, "{what}: wrote outside of C");
@@ -64,10 +80,12 @@ fn check_gemm(m: usize, k: usize, n: usize, seed: u64) {
             }
         }
     }
-    let mut c = Array2::from_elem((m, n), f32::NAN);
-    par_gemm(1.0, a.view(), b.view(), 0.0, c.view_mut());
     let want = reference::matmul(wide(a.view()).view(), wide(b.view()).view());
-    assert_close("par_gemm", &c, &want, TOLERANCE);
+    for isa in instruction_sets() {
+        let mut c = Array2::from_elem((m, n), f32::NAN);
+        par_gemm(isa, 1.0, a.view(), b.view(), 0.0, c.view_mut());
+        assert_close(&format!("par_gemm {isa:?}"), &c, &want, TOLERANCE);
+    }
 }
 
 #[test]
@@ -81,19 +99,6 @@ fn gemm_of_any_size() {
     }
     check_gemm(130, 300, 70, 2);
     check_gemm(70, 300, 200, 3);
-}
-
-/// With `FLORET_ISA` set, the kernels under test are those: a processor without the instruction set fails here instead of
-/// passing the other tests on a lesser one.
-#[test]
-fn the_instruction_set_asked_for_is_the_one_tested() {
-    let best = Isa::best();
-    match std::env::var("FLORET_ISA") {
-        Ok(wanted) => {
-            assert_eq!(best.name(), wanted, "this processor does not have what FLORET_ISA asks for")
-        }
-        Err(_) => assert!(Isa::ALL.iter().all(|isa| !isa.is_available() || *isa <= best)),
-    }
 }
 
 /// A convolution case: shape, and a batch of data in both precisions.
@@ -138,16 +143,18 @@ impl Case {
     }
 
     fn check(&self) {
-        for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
-            for epilogue in [Epilogue::Bias, Epilogue::Relu, Epilogue::ReluPool] {
-                self.check_with(algorithm, epilogue);
+        for isa in instruction_sets() {
+            for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
+                for epilogue in [Epilogue::Bias, Epilogue::Relu, Epilogue::ReluPool] {
+                    self.check_with(isa, algorithm, epilogue);
+                }
             }
         }
     }
 
-    fn check_with(&self, algorithm: ConvAlgorithm, epilogue: Epilogue) {
-        let what = |pass: &str| format!("{algorithm:?} {epilogue:?} {pass}");
-        let plan = ConvPlan::new(self.shape, epilogue, algorithm);
+    fn check_with(&self, isa: Isa, algorithm: ConvAlgorithm, epilogue: Epilogue) {
+        let what = |pass: &str| format!("{isa:?} {algorithm:?} {epilogue:?} {pass}");
+        let plan = ConvPlan::new(isa, self.shape, epilogue, algorithm);
         let tolerance = if algorithm == ConvAlgorithm::Im2col { TOLERANCE } else { 3.0 * TOLERANCE };
         let (batch, cout) = (self.x.dim().0, self.shape.cout);
         let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
@@ -313,8 +320,9 @@ proptest! {
         let want = reference::conv2d(around.view(), filter.view(), slide);
         let (want_dx, want_dw) = reference::conv2d_gradients(around.view(), filter.view(), dy.view(), slide);
         let inside = s![.., y_pads.0..y_pads.0 + h, x_pads.0..x_pads.0 + w, ..];
-        for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
-            let plan = ConvPlan::new(ConvShape { window, cin, cout }, Epilogue::Bias, algorithm);
+        let algorithms = [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto];
+        for (isa, algorithm) in instruction_sets().into_iter().flat_map(|isa| algorithms.map(|a| (isa, a))) {
+            let plan = ConvPlan::new(isa, ConvShape { window, cin, cout }, Epilogue::Bias, algorithm);
             let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
             let (x, filter, mut dy) = (narrow(&x), narrow(&filter), narrow(&dy));
             let mut y = vec![f32::NAN; dy.len()];
@@ -373,9 +381,10 @@ fn max_pool_passes_nan_on() {
 #[test]
 fn fused_pools_pass_nan_on() {
     let window = Window::new((2, 2), (1, 1), (1, 1), (1, 1), Padding::Same).unwrap();
-    for channels in [1, 2, 16, 33] {
+    let sizes = [1, 2, 16, 33];
+    for (isa, channels) in instruction_sets().into_iter().flat_map(|isa| sizes.map(|size| (isa, size))) {
         let shape = ConvShape { window, cin: channels, cout: channels };
-        let plan = ConvPlan::new(shape, Epilogue::ReluPool, ConvAlgorithm::Auto);
+        let plan = ConvPlan::new(isa, shape, Epilogue::ReluPool, ConvAlgorithm::Auto);
         let identity = Array2::<f32>::eye(channels);
         let mut scratch = vec![0.0; plan.forward_scratch()];
         for place in 0..4 {
@@ -384,7 +393,7 @@ fn fused_pools_pass_nan_on() {
             x[place * channels] = f32::NAN;
             let mut y = vec![0.0; channels];
             plan.forward(&x, identity.as_slice().unwrap(), &[], &mut y, &mut [], &mut scratch);
-            assert!(y.iter().all(|y| y.is_nan()), "{channels} channels, place {place}");
+            assert!(y.iter().all(|y| y.is_nan()), "{isa:?}, {channels} channels, place {place}");
         }
     }
 }

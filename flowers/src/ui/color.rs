@@ -1,4 +1,4 @@
-//! Colour, where it is wanted: <https://no-color.org>, <https://bixense.com/clicolors>.
+//! Color, where it is wanted: <https://no-color.org>, <https://bixense.com/clicolors>.
 
 use std::env;
 use std::io::IsTerminal;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use clap::ValueEnum;
 
-/// When to use colour.
+/// When to use color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum When {
     /// On a terminal, as NO_COLOR, CLICOLOR and CLICOLOR_FORCE say
@@ -18,13 +18,13 @@ pub enum When {
 static WHEN: AtomicU8 = AtomicU8::new(When::Auto as u8);
 
 impl When {
-    /// Uses colour in this way from here on.
+    /// Uses color in this way from here on.
     pub fn apply(self) {
         WHEN.store(self as u8, Ordering::Relaxed);
     }
 
-    /// Whether a stream gets colour, in the environment `var`.
-    fn colours(self, is_terminal: bool, var: impl Fn(&str) -> Option<String>) -> bool {
+    /// Whether a stream gets color, in the environment `var`.
+    fn colors(self, is_terminal: bool, var: impl Fn(&str) -> Option<String>) -> bool {
         let is_set = |name| var(name).is_some_and(|value| !value.is_empty());
         let is_on = |name| var(name).is_some_and(|value| value != "0");
         match self {
@@ -71,7 +71,7 @@ impl Style {
         let when = [When::Always, When::Never].into_iter().find(|it| *it as u8 == when).unwrap_or(When::Auto);
         match self.sgr() {
             Some(sgr)
-                if !text.is_empty() && when.colours(stream.is_terminal(), |name| env::var(name).ok()) =>
+                if !text.is_empty() && when.colors(stream.is_terminal(), |name| env::var(name).ok()) =>
             {
                 format!("\x1b[{sgr}m{text}\x1b[0m")
             }
@@ -88,8 +88,8 @@ mod tests {
     fn the_environment_decides_unless_a_flag_does() {
         let auto = |set: &[(&str, &str)], is_terminal| {
             let var = |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, v)| v.to_string());
-            assert!(When::Always.colours(is_terminal, var) && !When::Never.colours(is_terminal, var));
-            When::Auto.colours(is_terminal, var)
+            assert!(When::Always.colors(is_terminal, var) && !When::Never.colors(is_terminal, var));
+            When::Auto.colors(is_terminal, var)
         };
         assert!(auto(&[], true) && !auto(&[], false));
         assert!(auto(&[("NO_COLOR", ""), ("CLICOLOR", "1")], true));

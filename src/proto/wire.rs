@@ -1,4 +1,4 @@
-//! The fields of a protocol buffer message, read where they lie.
+//! The fields of a protocol buffer message, read where they lie, and written.
 //!
 //! A record may be made so that its decoded form takes dozens of times its length: an empty byte string has two bytes in a
 //! message, and 24 in a list of vectors. Looked at field by field, a message takes no memory at all.
@@ -12,6 +12,30 @@ const MAX_DEPTH: usize = 100;
 
 /// The longest encoding of a 64-bit number, in bytes.
 const MAX_VARINT_BYTES: usize = 10;
+
+/// A field of bytes to write: its tag, their length, the bytes. A byte string, a text, a message and a packed list are such.
+pub(crate) fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut field = Vec::with_capacity(2 * MAX_VARINT_BYTES + bytes.len());
+    write_varint(&mut field, u64::from(number << 3 | 2));
+    write_varint(&mut field, bytes.len() as u64);
+    field.extend_from_slice(bytes);
+    field
+}
+
+/// A number to write, seven bits a byte, the lowest first.
+pub(crate) fn varint(value: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MAX_VARINT_BYTES);
+    write_varint(&mut bytes, value);
+    bytes
+}
+
+fn write_varint(message: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7F {
+        message.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    message.push(value as u8);
+}
 
 /// Bytes of a payload, with their place in it.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +115,7 @@ impl<'a> Span<'a> {
 pub(crate) enum Value<'a> {
     Varint(u64),
     Fixed64,
+    #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "records only count floats"))]
     Fixed32([u8; 4]),
     /// A byte string, a text, a message or a packed list.
     Bytes(Span<'a>),
@@ -118,6 +143,15 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The error of a field whose value is of a kind that it can't have.
+    pub fn mistyped(self) -> WireError {
+        WireError { at: self.at, defect: WireDefect::WireType { field: self.number } }
+    }
+}
+
+// Records count their numbers and take no single one out.
+#[cfg(feature = "onnx")]
+impl Field<'_> {
     /// Its value, which must be a 64-bit number.
     pub fn varint(self) -> Result<u64, WireError> {
         match self.value {
@@ -132,11 +166,6 @@ impl<'a> Field<'a> {
             Value::Fixed32(bytes) => Ok(f32::from_le_bytes(bytes)),
             _ => Err(self.mistyped()),
         }
-    }
-
-    /// The error of a field whose value is of a kind that it can't have.
-    pub fn mistyped(self) -> WireError {
-        WireError { at: self.at, defect: WireDefect::WireType { field: self.number } }
     }
 }
 

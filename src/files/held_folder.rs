@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic_file::FileError;
+use super::error::FileError;
 
 /// The file in the folder that is locked.
 const LOCK: &str = ".floret-lock";

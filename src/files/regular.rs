@@ -4,7 +4,7 @@ use std::fs::{self, File, FileType};
 use std::io;
 use std::path::Path;
 
-use super::FileError;
+use super::error::FileError;
 
 /// Opens a file and tells its length, which only a regular file has.
 ///

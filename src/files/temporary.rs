@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::{FileError, as_named, folder_of};
+use super::error::FileError;
+use super::path::{as_named, folder_of};
 
 /// A hidden file that was not written to for so long is nobody's any more.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{FileError, as_named, folder_of};
+use super::error::FileError;
+use super::path::{as_named, folder_of};
 
 /// Creates a folder, and those above it that are missing; each lasts through a power cut, as do the files then synced in it.
 ///

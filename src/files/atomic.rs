@@ -1,24 +1,13 @@
-//! Files that appear under their name whole or not at all, and the error that names a file.
-//!
-//! A program killed while it writes a checkpoint or a shard must not leave half a file where a whole one
-//! stood. [`AtomicFile`] writes to a hidden file in the same folder and renames it over the target once all
-//! its bytes are on the disk; [`write_atomically`] does so around one closure. [`create_folder`] makes the folder.
-
-mod error;
-mod folder;
-mod regular;
-mod temporary;
+//! Files that appear under their name whole or not at all.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-pub use error::FileError;
-pub use folder::create_folder;
-use folder::sync_folder;
-pub(crate) use regular::open_regular;
-use temporary::Temporary;
-pub(crate) use temporary::remove_stale;
+use super::error::FileError;
+use super::folder::sync_folder;
+use super::path::{as_named, folder_of};
+use super::temporary::{Temporary, remove_stale};
 
 /// A file being written, buffered, that takes its name only when [`commit`](AtomicFile::commit) is called.
 ///
@@ -68,7 +57,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// When the disk is full or fails; the temporary file is then removed.
-    pub fn into_synced(self) -> Result<SyncedFile, FileError> {
+    pub(crate) fn into_synced(self) -> Result<SyncedFile, FileError> {
         let AtomicFile { mut file, temporary } = self;
         let synced = file.flush().and_then(|()| file.get_ref().sync_all());
         drop(file);
@@ -110,7 +99,7 @@ impl Write for AtomicFile {
 /// An [`AtomicFile`] whose bytes are all on the disk and which is closed: many of them may wait for their names.
 /// Dropped, it leaves no file.
 #[derive(Debug)]
-pub struct SyncedFile {
+pub(crate) struct SyncedFile {
     temporary: Temporary,
 }
 
@@ -142,16 +131,6 @@ pub fn write_atomically(
     let mut file = AtomicFile::create(path)?;
     write(&mut file).map_err(|error| FileError::new(file.path(), "write", error))?;
     file.commit()
-}
-
-/// The folder that `path` lies in, as it is written: empty for a bare file name.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
-}
-
-/// The folder by a name that the system knows: an empty path means the working folder, but cannot be opened.
-pub(crate) fn as_named(folder: &Path) -> &Path {
-    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::cache::Photo;
-use super::loader::Dataset;
+use super::dataset::Dataset;
 use super::preprocess::levels;
-use super::{Batch, BatchError, LoaderOptions, OnBadRecord};
+use super::{Batch, LoaderOptions, OnBadRecord};
+use crate::data::BatchError;
 use crate::image::{ImageError, standardize, standardize_f32};
 use crate::record::ImageExample;
 

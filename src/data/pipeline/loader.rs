@@ -1,52 +1,15 @@
-//! Shards as batches, and what all epochs share.
+//! Shards as batches.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use ndarray::{Array2, Array4};
+use std::sync::Arc;
 
 use super::cache::Cache;
+use super::dataset::{Dataset, Skipped};
 use super::epoch::Epoch;
 use super::order::order;
-use super::{BatchError, Fingerprint, LoaderOptions, OnBadRecord, Preprocess};
+use super::{Fingerprint, LoaderOptions, OnBadRecord, Preprocess};
+use crate::data::BatchError;
 use crate::record::{ImageExample, RecordFetcher, RecordLocation, ShardIndex};
-
-/// A batch of training or evaluation examples.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
-    /// Standardized images, NHWC.
-    pub images: Array4<f32>,
-    /// Class of each image, from 0.
-    pub labels: Vec<usize>,
-    /// Of examples that were [mixed](super::Mix), how much each is of each class: (examples, classes). `labels` and `records`
-    /// then tell which they were before.
-    pub mixed: Option<Array2<f32>>,
-    /// Record that each image came from, counted over all shards from 0: see [`Loader::examples`]. Empty in batches made
-    /// otherwise.
-    pub records: Vec<usize>,
-}
-
-/// Bad records left out, and damaged shards read only up to the damage.
-#[derive(Debug, Clone, Default)]
-pub struct Skipped {
-    /// How many so far, each counted once however many epochs met it.
-    pub count: usize,
-    /// What is wrong with the first [`Self::KEPT_ERRORS`]: damaged shards, then records in the order in which threads came
-    /// to them.
-    pub errors: Vec<Arc<BatchError>>,
-}
-
-impl Skipped {
-    /// How many bad records are kept with their errors.
-    pub const KEPT_ERRORS: usize = 20;
-
-    fn add(&mut self, error: BatchError) {
-        self.count += 1;
-        if self.errors.len() < Self::KEPT_ERRORS {
-            self.errors.push(Arc::new(error));
-        }
-    }
-}
 
 /// Shards of image examples, served as batches, epoch by epoch.
 ///
@@ -98,14 +61,7 @@ impl Loader {
         }
         let mut skipped = Skipped::default();
         damages.into_iter().for_each(|damage| skipped.add(damage.into()));
-        Ok(Self {
-            dataset: Arc::new(Dataset {
-                cache: Arc::new(Cache::new(index.len(), options.cache_bytes)),
-                skips: Arc::new(Mutex::new(Skips { seen: vec![false; index.len()], skipped })),
-                index: Arc::new(index),
-                options,
-            }),
-        })
+        Ok(Self { dataset: Arc::new(Dataset::new(index, options, skipped)) })
     }
 
     /// The same batches with images of another size, for training on [small images first](crate::train::Stage). Photos are
@@ -147,8 +103,7 @@ impl Loader {
         if let Some(defect) = options.defect() {
             return Err(BatchError::Options(defect));
         }
-        let (index, skips) = (Arc::clone(&self.dataset.index), Arc::clone(&self.dataset.skips));
-        Ok(Self { dataset: Arc::new(Dataset { options, index, cache, skips }) })
+        Ok(Self { dataset: Arc::new(self.dataset.with(options, cache)) })
     }
 
     /// Number of records.
@@ -240,41 +195,6 @@ impl Loader {
 
     /// The bad records left out so far.
     pub fn skipped(&self) -> Skipped {
-        lock(&self.dataset.skips).skipped.clone()
+        self.dataset.skipped()
     }
-}
-
-/// What all epochs share.
-#[derive(Debug)]
-pub(super) struct Dataset {
-    pub options: LoaderOptions,
-    pub index: Arc<ShardIndex>,
-    pub cache: Arc<Cache>,
-    skips: Arc<Mutex<Skips>>,
-}
-
-#[derive(Debug)]
-struct Skips {
-    /// By record, so that it counts once and not once an epoch.
-    seen: Vec<bool>,
-    skipped: Skipped,
-}
-
-impl Dataset {
-    /// Counts a record as bad.
-    pub fn skip(&self, record: usize, error: BatchError) {
-        let Skips { seen, skipped } = &mut *lock(&self.skips);
-        if !std::mem::replace(&mut seen[record], true) {
-            skipped.add(error);
-        }
-    }
-
-    pub fn location(&self, record: usize) -> RecordLocation {
-        self.index.location(record).expect("only records of the index are asked for")
-    }
-}
-
-/// Locks even after a panic elsewhere: that is on its way to the user, and the data is whole between statements.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

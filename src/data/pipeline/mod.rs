@@ -1,0 +1,39 @@
+//! IMAGES -> BATCHES: shards of encoded photos to standardized batches, in a seeded order, on rayon's threads.
+//!
+//! ```text
+//! order of records -> payloads -> decode and fit (cached) -> augment -> standardize -> mix -> bounded queue
+//! ```
+//!
+//! | question | file |
+//! | --- | --- |
+//! | in which order do records come? | `order.rs` |
+//! | what happens to one photo? | `preprocess.rs` |
+//! | how do two examples become one? | `mix.rs` |
+//! | which options are there? | `options.rs` |
+//! | what is kept in memory? | `cache.rs` |
+//! | what do all epochs share? | `dataset.rs` |
+//! | how do records become one batch? | `assemble.rs` |
+//! | who makes batches, and when? | `epoch.rs` |
+//! | is it the same data as before? | `fingerprint.rs` |
+
+mod assemble;
+mod batch;
+mod cache;
+mod dataset;
+mod epoch;
+mod fingerprint;
+mod loader;
+mod mix;
+mod options;
+mod order;
+mod preprocess;
+
+pub use batch::Batch;
+pub use dataset::Skipped;
+pub use epoch::Epoch;
+pub use fingerprint::Fingerprint;
+pub use loader::Loader;
+pub use mix::Mix;
+pub use options::{LoaderOptions, OnBadRecord};
+pub use order::Shuffle;
+pub use preprocess::Preprocess;

@@ -1,0 +1,52 @@
+//! Why a payload is no example.
+
+use super::feature_kind::FeatureKind;
+use crate::proto::wire::WireError;
+
+/// Why a payload is not the example that was wanted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExampleError {
+    /// The payload is not a `tf.train.Example`.
+    #[error("the payload is no tf.train.Example: {0}")]
+    Decode(#[from] WireError),
+    /// A feature that must be there is not.
+    #[error("there is no feature {key:?}: the record has {}", listed(present, *more))]
+    Missing {
+        /// The feature's key.
+        key: String,
+        /// The keys of the features that are there: the first of them in order, if they are many.
+        present: Vec<String>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// A feature's values are of another type.
+    #[error("feature {key:?} has {got} values: {wanted} is wanted")]
+    Mistyped {
+        /// The feature's key.
+        key: String,
+        /// The type wanted.
+        wanted: FeatureKind,
+        /// The type found.
+        got: FeatureKind,
+    },
+    /// A feature has no value, or several.
+    #[error("feature {key:?} has {got} values: 1 is wanted")]
+    Count {
+        /// The feature's key.
+        key: String,
+        /// The number of values found.
+        got: usize,
+    },
+}
+
+fn listed(keys: &[String], more: usize) -> String {
+    if keys.is_empty() {
+        return "none at all".to_string();
+    }
+    let named = keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
+    match more {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
