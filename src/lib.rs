@@ -13,9 +13,9 @@
 //!
 //! let mut network = Network::builder((32, 32, 3))
 //!     .add(Conv2d::new(8, 5))
-//!     .add(Relu {})
+//!     .add(Relu)
 //!     .add(MaxPool2d::new(2))
-//!     .add(Flatten {})
+//!     .add(Flatten)
 //!     .add(Dense::new(5))
 //!     .seed(1)
 //!     .build()?;

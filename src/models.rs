@@ -25,13 +25,13 @@ pub fn seed_with(image_size: usize, classes: usize, dropout: f32, kernels: Init)
                 format!("conv{}", block + 1),
                 Conv2d::new(filters, 5).kernel_init(kernels).bias_init(bias),
             )
-            .add(Relu {})
+            .add(Relu)
             .add(MaxPool2d::new(2));
     }
-    builder = builder.add(Flatten {});
+    builder = builder.add(Flatten);
     for (layer, units) in [2048, 256, 64].into_iter().enumerate() {
         let dense = Dense::new(units).kernel_init(kernels).bias_init(bias);
-        builder = builder.add_named(format!("fc{}", layer + 1), dense).add(Relu {});
+        builder = builder.add_named(format!("fc{}", layer + 1), dense).add(Relu);
         if layer == 0 && dropout > 0.0 {
             builder = builder.add(Dropout::new(dropout));
         }
@@ -47,11 +47,11 @@ pub fn vgg(image_size: usize, classes: usize) -> NetworkBuilder {
     let mut builder = Network::builder((image_size, image_size, 3));
     for filters in [64, 128, 256] {
         for _ in 0..2 {
-            builder = builder.add(Conv2d::new(filters, 3).kernel_init(Init::HeNormal)).add(Relu {});
+            builder = builder.add(Conv2d::new(filters, 3).kernel_init(Init::HeNormal)).add(Relu);
         }
         builder = builder.add(MaxPool2d::new(2));
     }
-    builder.add(GlobalAvgPool {}).add_named("logits", Dense::new(classes).kernel_init(Init::HeNormal))
+    builder.add(GlobalAvgPool).add_named("logits", Dense::new(classes).kernel_init(Init::HeNormal))
 }
 
 /// A residual network with batch norm for small photos and few cores (He et al. 2016, Ioffe and Szegedy 2015).
@@ -70,18 +70,18 @@ pub fn residual(image_size: usize, classes: usize, widths: &[usize], dropout: f3
         let kernel = if stage == 0 { 5 } else { 3 };
         builder = builder
             .add_named(format!("conv{}", stage + 1), Conv2d::new(width, kernel).kernel_init(Init::HeNormal))
-            .add(Relu {})
+            .add(Relu)
             .add(MaxPool2d::new(2))
             .add(BatchNorm::new());
         if stage > 0 {
             let block = (0..2).fold(Residual::new(), |block, _| {
                 let conv = Conv2d::new(width, 3).kernel_init(Init::HeNormal);
-                block.body(conv).body(Relu {}).body(BatchNorm::new())
+                block.body(conv).body(Relu).body(BatchNorm::new())
             });
             builder = builder.add_named(format!("block{}", stage + 1), block);
         }
     }
-    builder = builder.add(GlobalAvgPool {});
+    builder = builder.add(GlobalAvgPool);
     if dropout > 0.0 {
         builder = builder.add(Dropout::new(dropout));
     }

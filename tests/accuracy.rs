@@ -5,7 +5,7 @@
 //! the work is met. `cargo test --test training accuracy -- --nocapture` prints the errors.
 
 use crate::common::instruction_sets;
-use floret::nn::{BatchNorm, NamedLayer, Sequential};
+use floret::nn::{BatchNorm, Input, NamedLayer, Sequential};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret_math::reference::{self, Slide};
 use floret_math::window::{Padding, Window};
@@ -119,14 +119,15 @@ fn check_batch_norm(offset: f32, limit: f64) {
         y.slice_mut(s![.., .., .., channel]).assign(&normalised);
         variances[[0, 0, 0, channel]] = variance;
     }
-    let layer = NamedLayer { name: "bn".into(), layer: BatchNorm { momentum: 0.0, epsilon: 1e-3 }.into() };
+    let layer = NamedLayer::new("bn", BatchNorm::new().momentum(0.0).epsilon(1e-3));
     let narrow = |a: &Array4<f64>| a.iter().map(|&v| v as f32).collect::<Vec<f32>>();
     let (x, dy) = (narrow(&x), narrow(&dy));
     for isa in instruction_sets() {
         let input = (side, side, channels).into();
         let mut layers = Sequential::with_isa(input, std::slice::from_ref(&layer), SEED, isa).unwrap();
         let got_y = layers.forward(&x, 0).to_vec();
-        let got_dx = layers.backward(&dy).unwrap();
+        let mut got_dx = x.clone();
+        layers.backward(Input::Activation(&mut got_dx), &dy).unwrap();
         let (_, variance) = layers.arrays().find(|(param, _)| param.name == "bn/moving_variance").unwrap();
         let got_variance: Vec<f32> = variance.iter().copied().collect();
         let errors = [

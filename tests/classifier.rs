@@ -28,8 +28,8 @@ fn info() -> ModelInfo {
 /// Its second convolution runs as Winograd's, whose filters are prepared for few images.
 fn network() -> Network {
     let he = |filters| Conv2d::new(filters, 5).kernel_init(Init::HeNormal);
-    let builder = Network::builder((SIDE, SIDE, 3)).add(he(16)).add(Relu {}).add(MaxPool2d::new(2));
-    builder.add(he(24)).add(Relu {}).add(Flatten {}).add(Dense::new(3)).seed(3).build().unwrap()
+    let builder = Network::builder((SIDE, SIDE, 3)).add(he(16)).add(Relu).add(MaxPool2d::new(2));
+    builder.add(he(24)).add(Relu).add(Flatten).add(Dense::new(3)).seed(3).build().unwrap()
 }
 
 fn saved() -> (TempDir, std::path::PathBuf) {
@@ -186,7 +186,7 @@ fn what_can_not_be_classified_is_an_error_that_says_why() {
 /// A network for which only one place matters: the sum of 4x4 pixels speaks for the second class.
 #[test]
 fn the_map_finds_the_only_place_that_matters() {
-    let mut network = Network::builder((SIDE, SIDE, 3)).add(Flatten {}).add(Dense::new(2)).build().unwrap();
+    let mut network = Network::builder((SIDE, SIDE, 3)).add(Flatten).add(Dense::new(2)).build().unwrap();
     let planted = |y: usize, x: usize| (4..8).contains(&y) && (24..28).contains(&x);
     let kernel = Array::from_shape_fn(IxDyn(&[SIDE * SIDE * 3, 2]), |at| {
         let (pixel, class) = (at[0] / 3, at[1]);

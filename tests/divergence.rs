@@ -4,12 +4,12 @@ use floret::loss::SoftmaxCrossEntropy;
 use floret::network::{Network, NetworkError};
 use floret::nn::{BatchNorm, Dense, Flatten, Init};
 use floret::optim::{Adam, Optimizer};
-use ndarray::Array4;
+use ndarray::{Array2, Array4};
 
 /// A first layer that is blind as yet, a batch norm, and two classes.
 fn network() -> Network {
     Network::builder((2, 2, 3))
-        .add(Flatten {})
+        .add(Flatten)
         .add(Dense::new(4).kernel_init(Init::Constant(0.0)))
         .add(BatchNorm::default())
         .add(Dense::new(2).kernel_init(Init::HeNormal))
@@ -72,6 +72,61 @@ fn a_step_that_fails_moves_no_average() {
     assert!(error.to_string().contains("the targets are (2, 2)"), "{error}");
 }
 
+/// What `train_step` refuses, its parts refuse as well; and they leave everything as it was.
+#[test]
+fn a_loop_of_ones_own_has_the_guards_of_a_step() {
+    let (mut network, mut optimizer) = (network(), Adam::new(0.01));
+    let before = arrays(&network);
+    let error = network.update(&mut optimizer).unwrap_err();
+    assert_eq!(error, NetworkError::WithoutBackward);
+
+    let not_finite = images(f32::NAN);
+    let error = network.forward_train(&not_finite).unwrap().loss_and_gradient(&LABELS).unwrap_err();
+    assert!(
+        error.to_string().starts_with("the loss became NaN at step 1 (first in the outputs of `dense_1`): ")
+    );
+    assert_eq!(arrays(&network), before);
+
+    let error = network.forward_train(&images(1.0)).unwrap().loss_and_gradient(&[0, 1]).unwrap_err();
+    assert!(matches!(error, NetworkError::Loss(_)), "{error}");
+    let error = network.forward_train(&images(1.0)).unwrap().backward(Array2::zeros((2, 4))).unwrap_err();
+    assert_eq!(error, NetworkError::GradientShape { want: (4, 2), got: (2, 4) });
+    assert_eq!(arrays(&network), before);
+
+    let mut extreme = images(0.0);
+    extreme[[0, 0, 0, 0]] = 3e38;
+    let mut pass = network.forward_train(&extreme).unwrap();
+    let (_, gradient) = pass.loss_and_gradient(&LABELS).unwrap();
+    let error = pass.backward(gradient).unwrap_err();
+    assert!(error.to_string().contains("`dense_1/kernel` is not finite at step 1: "), "{error}");
+    // No update follows a backward pass that failed.
+    assert_eq!(network.update(&mut optimizer).unwrap_err(), NetworkError::WithoutBackward);
+    assert_eq!(arrays(&network), before);
+    assert_eq!((network.steps(), optimizer.common().steps), (0, 0));
+}
+
+/// Images in another order of axes are copied, those in the network's own are not; both give the bits of `train_step`.
+#[test]
+fn the_parts_of_a_step_are_the_step() {
+    let images =
+        Array4::from_shape_fn((4, 2, 2, 3), |(n, y, x, c)| ((n + 2 * y + 3 * x + c) % 5) as f32 - 2.0);
+    let transposed = images.clone().reversed_axes().as_standard_layout().into_owned();
+    let (mut whole, mut parts) = (network(), network());
+    let (mut whole_rule, mut parts_rule) = (Adam::new(0.01), Adam::new(0.01));
+    for step in 1..=3 {
+        let report = whole.train_step(&images, &LABELS, &mut whole_rule).unwrap();
+        let mut pass = parts.forward_train(transposed.t()).unwrap();
+        assert_eq!(pass.outputs().dim(), (4, 2));
+        let (loss, gradient) = pass.loss_and_gradient(&LABELS).unwrap();
+        // Also a gradient in another order.
+        let gradient = gradient.t().as_standard_layout().into_owned().reversed_axes();
+        pass.backward(gradient).unwrap();
+        parts.update(&mut parts_rule).unwrap();
+        assert_eq!((report.loss, report.step), (loss, step));
+        assert_eq!(arrays(&whole), arrays(&parts));
+    }
+}
+
 #[test]
 fn a_network_that_diverged_predicts_nothing() {
     let mut network = network();
@@ -94,8 +149,7 @@ fn the_mean_loss_of_a_step_is_per_example_however_the_loss_is_reduced() {
             softmax = softmax.sum();
         }
         let blind = Dense::new(2).kernel_init(Init::Constant(0.0));
-        let mut network =
-            Network::builder((2, 2, 3)).add(Flatten {}).add(blind).loss(softmax).build().unwrap();
+        let mut network = Network::builder((2, 2, 3)).add(Flatten).add(blind).loss(softmax).build().unwrap();
         let report = network.train_step(images(1.0).view(), &LABELS, &mut Adam::new(0.01)).unwrap();
         // Single precision would allow 1e-7; losses are in double precision.
         assert!((report.loss - loss).abs() < 1e-12, "{}", report.loss);

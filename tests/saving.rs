@@ -95,7 +95,7 @@ impl Scene {
 
 fn network() -> Network {
     let network = Network::builder((SIZE, SIZE, 3));
-    let network = network.add(Conv2d::new(4, 3)).add(Relu {}).add(MaxPool2d::new(2)).add(Flatten {});
+    let network = network.add(Conv2d::new(4, 3)).add(Relu).add(MaxPool2d::new(2)).add(Flatten);
     network.add(Dropout::new(0.3)).add(Dense::new(CLASSES)).seed(3).build().unwrap()
 }
 
@@ -134,7 +134,7 @@ fn going_on(saver: Saver) -> (Saver, Arc<AtomicUsize>) {
 #[test]
 fn preprocessing_of_another_size_is_refused_before_the_first_step() {
     let scene = Scene::new();
-    let network = Network::builder((SIZE, SIZE, 3)).add(Conv2d::new(4, 3)).add(GlobalAvgPool {});
+    let network = Network::builder((SIZE, SIZE, 3)).add(Conv2d::new(4, 3)).add(GlobalAvgPool);
     let mut network = network.add(Dense::new(CLASSES)).build().unwrap();
     let info = ModelInfo {
         classes: ["a", "b", "c"].map(String::from).to_vec(),

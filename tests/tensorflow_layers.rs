@@ -5,10 +5,11 @@
 
 use crate::common::{Fixtures, assert_close, instruction_sets};
 use floret::loss::{Loss, SoftmaxCrossEntropy, softmax};
-use floret::nn::{AvgPool2d, BatchNorm, Conv2d, Dense, LayerSpec, MaxPool2d, NamedLayer, Sequential, Shape};
+use floret::nn::{
+    AvgPool2d, BatchNorm, Conv2d, Dense, Input, LayerSpec, MaxPool2d, NamedLayer, Padding, Sequential, Shape,
+};
 use floret::optim::{Adam, AdamW, Optimizer, RmsProp, Segment, Sgd};
 use floret_math::simd::Isa;
-use floret_math::window::Padding;
 use ndarray::{ArrayD, Ix2};
 use serde_json::Value;
 
@@ -36,8 +37,7 @@ fn alone(x: &ArrayD<f32>, layer: impl Into<LayerSpec>, isa: Isa) -> Sequential {
         [_, len] => Shape::Vector(len),
         ref other => panic!("unexpected shape {other:?}"),
     };
-    Sequential::with_isa(input, &[NamedLayer { name: "layer".into(), layer: layer.into() }], 0, isa)
-        .expect("the layer fits")
+    Sequential::with_isa(input, &[NamedLayer::new("layer", layer)], 0, isa).expect("the layer fits")
 }
 
 fn slice(x: &ArrayD<f32>) -> &[f32] {
@@ -66,7 +66,9 @@ fn check(
                 .expect("the layer has this array");
         }
         assert_close(&format!("{key}/{y}"), layers.forward(slice(&x), 0), want(y), tolerance);
-        let dx = layers.backward(slice(&dy)).expect("forward was run");
+        let mut dx = x.clone();
+        let in_place = Input::Activation(dx.as_slice_mut().expect("in standard layout"));
+        layers.backward(in_place, slice(&dy)).expect("forward was run");
         assert_close(&format!("{key}/dx"), &dx, want("dx"), tolerance);
         for (array, _, gradient) in arrays {
             let name = format!("layer/{array}");
@@ -84,13 +86,11 @@ fn convolution() {
     let fixtures = Fixtures::load("layers");
     let mut cases = 0;
     for case in fixtures.cases.iter().filter(|c| c["kind"] == "conv2d") {
-        let layer = Conv2d {
-            kernel: (number(&case["kernel"][0]), number(&case["kernel"][1])),
-            padding: padding(case),
-            ..Conv2d::new(number(&case["output"][3]), 1)
+        let layer =
+            Conv2d::new(number(&case["output"][3]), (number(&case["kernel"][0]), number(&case["kernel"][1])))
                 .stride(number(&case["stride"]))
                 .dilation(number(&case["dilation"]))
-        };
+                .padding(padding(case));
         check(&fixtures, case["key"].as_str().unwrap(), layer, KERNEL_AND_BIAS, "y", CONVOLUTION);
         cases += 1;
     }

@@ -3,8 +3,8 @@
 use crate::common::{Fixtures, assert_close, instruction_sets};
 use floret::models;
 use floret::network::Network;
+use floret::nn::ConvAlgorithm;
 use floret::optim::Sgd;
-use floret_math::conv::ConvAlgorithm;
 use floret_math::simd::Isa;
 use ndarray::{Array4, ArrayD, IxDyn};
 
@@ -61,9 +61,9 @@ impl Case<'_> {
 
     /// The loss and the gradient of each array.
     fn gradients(&self, net: &mut Network) -> (f64, Vec<(String, Vec<f32>)>) {
-        let outputs = net.forward_train(self.images.view()).unwrap();
-        let (loss, gradient) = net.loss_and_gradient(&outputs, &self.labels).unwrap();
-        net.backward(gradient.view()).unwrap();
+        let mut pass = net.forward_train(&self.images).unwrap();
+        let (loss, gradient) = pass.loss_and_gradient(&self.labels).unwrap();
+        pass.backward(gradient).unwrap();
         let gradients = net.gradients().map(|(p, g)| (p.name.clone(), g.iter().copied().collect()));
         (loss, gradients.collect())
     }

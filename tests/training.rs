@@ -3,6 +3,7 @@
 mod accuracy;
 mod classifier;
 mod common;
+mod custom_layer;
 mod determinism;
 mod divergence;
 mod environment;

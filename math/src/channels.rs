@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::parallel::for_each_chunk;
+use super::parallel::{for_each_chunk, for_each_two_chunks};
 use super::simd::{Isa, Simd, dispatch};
 
 /// Rows of a task.
@@ -16,17 +16,26 @@ const FEW: usize = 32;
 /// Channels whose sums are in registers and the first cache at a time.
 const STRIP: usize = 64;
 
-/// For each channel `sum of (x - pivot)`, then for each `sum of (x - pivot)^2`, in one pass.
+/// Each channel's mean and (biased) variance, in one pass. Overwrites `mean` and `variance`.
 ///
-/// Mean and variance follow as `pivot + s / n` and `q / n - (s / n)^2`. The difference loses the digits by which
-/// `(pivot - mean)^2` is larger than the variance: none to speak of for a pivot within the values' spread, where a pivot of zero
-/// loses most for channels far from it.
-pub fn moments(isa: Isa, x: &[f32], pivot: &[f32]) -> Vec<f64> {
+/// With `s = sum of (x - pivot)` and `q = sum of (x - pivot)^2` over n rows they are `pivot + s / n` and
+/// `q / n - (s / n)^2`. The difference loses the digits by which `(pivot - mean)^2` is larger than the variance: none to
+/// speak of for a pivot within the values' spread, where a pivot of zero loses most for channels far from it.
+pub fn moments(isa: Isa, x: &[f32], pivot: &[f32], mean: &mut [f32], variance: &mut [f32]) {
     let channels = pivot.len();
+    let rows = x.len() / channels;
+    let n = rows as f64;
     two_sums(
         isa,
-        x.len() / channels,
-        channels,
+        rows,
+        [mean, variance],
+        |channel, first, second| {
+            let shift = first / n;
+            let variance = second / n - shift * shift;
+            // Below zero by rounding alone; a NaN stays one.
+            let variance = if variance < 0.0 { 0.0 } else { variance };
+            [(f64::from(pivot[channel]) + shift) as f32, variance as f32]
+        },
         #[inline(always)]
         |row, first, a, b| {
             let n = a.len();
@@ -40,13 +49,14 @@ pub fn moments(isa: Isa, x: &[f32], pivot: &[f32]) -> Vec<f64> {
     )
 }
 
-/// For each channel `sum of dy (x - mean)`, then for each `sum of dy`.
-pub fn gradient_sums(isa: Isa, x: &[f32], dy: &[f32], mean: &[f32]) -> Vec<f64> {
+/// For each channel `centred = sum of dy (x - mean)` and `plain = sum of dy`. Overwrites `centred` and `plain`.
+pub fn gradient_sums(isa: Isa, x: &[f32], dy: &[f32], mean: &[f32], centred: &mut [f32], plain: &mut [f32]) {
     let channels = mean.len();
     two_sums(
         isa,
         x.len() / channels,
-        channels,
+        [centred, plain],
+        |_, centred, plain| [centred as f32, plain as f32],
         #[inline(always)]
         |row, first, a, b| {
             let (n, start) = (a.len(), row * channels + first);
@@ -59,45 +69,66 @@ pub fn gradient_sums(isa: Isa, x: &[f32], dy: &[f32], mean: &[f32]) -> Vec<f64> 
     )
 }
 
-/// Two sums for each channel. `add(row, first, a, b)` adds what a row has to those of the channels from `first` on.
+/// Two sums over `rows` for each channel; `finish(channel, first, second)` makes of them what is written `to`.
+///
+/// `add(row, first, a, b)` adds what a row has to the sums of the channels from `first` on.
 fn two_sums(
     isa: Isa,
     rows: usize,
-    channels: usize,
+    to: [&mut [f32]; 2],
+    finish: impl Fn(usize, f64, f64) -> [f32; 2] + Sync,
     add: impl Fn(usize, usize, &mut [f32], &mut [f32]) + Copy + Sync,
-) -> Vec<f64> {
-    let mut blocks = vec![0.0; rows.div_ceil(ROWS) * 2 * channels];
-    for_each_chunk(&mut blocks, 2 * channels, &|block, sums| {
-        let rows = block * ROWS..rows.min((block + 1) * ROWS);
-        dispatch!(isa, |simd| add_block(simd, rows, sums, add));
+) {
+    let [a, b] = to;
+    for_each_two_chunks((a, STRIP), (b, STRIP), &|strip, a, b| {
+        let first = strip * STRIP;
+        let sums = strip_sums(0..rows, &|rows| {
+            let mut sums = [[0.0; STRIP]; 2];
+            dispatch!(isa, |simd| add_block(simd, rows, first, a.len(), &mut sums, add));
+            sums
+        });
+        for (i, (a, b)) in a.iter_mut().zip(b).enumerate() {
+            [*a, *b] = finish(first + i, sums[0][i], sums[1][i]);
+        }
     });
-    let mut total = vec![0.0; 2 * channels];
-    for sums in blocks.chunks_exact(2 * channels) {
-        total.iter_mut().zip(sums).for_each(|(t, s)| *t += s);
-    }
-    total
 }
 
+/// Two sums for each channel of a strip.
+type StripSums = [[f64; STRIP]; 2];
+
+/// The sums of each block of rows, added as a balanced tree whose form depends on the number of rows alone.
+fn strip_sums(rows: Range<usize>, block_sums: &(impl Fn(Range<usize>) -> StripSums + Sync)) -> StripSums {
+    let blocks = rows.len().div_ceil(ROWS);
+    if blocks <= 1 {
+        return block_sums(rows);
+    }
+    let middle = rows.start + blocks / 2 * ROWS;
+    let (mut sums, others) = rayon::join(
+        || strip_sums(rows.start..middle, block_sums),
+        || strip_sums(middle..rows.end, block_sums),
+    );
+    sums.iter_mut().flatten().zip(others.iter().flatten()).for_each(|(sum, other)| *sum += other);
+    sums
+}
+
+/// Adds `rows` to the sums of the `channels` of a strip, the first of which is `first`.
 #[inline(always)]
 fn add_block<S: Simd>(
     _: S,
     rows: Range<usize>,
-    sums: &mut [f64],
+    first: usize,
+    channels: usize,
+    [first_sums, second_sums]: &mut StripSums,
     add: impl Fn(usize, usize, &mut [f32], &mut [f32]),
 ) {
-    let channels = sums.len() / 2;
-    let (firsts, seconds) = sums.split_at_mut(channels);
-    let strips = firsts.chunks_mut(STRIP).zip(seconds.chunks_mut(STRIP));
-    for (strip, (first_sums, second_sums)) in strips.enumerate() {
-        for start in rows.clone().step_by(FEW) {
-            let (mut a, mut b) = ([0.0; STRIP], [0.0; STRIP]);
-            let (a, b) = (&mut a[..first_sums.len()], &mut b[..first_sums.len()]);
-            for row in start..rows.end.min(start + FEW) {
-                add(row, strip * STRIP, a, b);
-            }
-            first_sums.iter_mut().zip(a).for_each(|(sum, few)| *sum += f64::from(*few));
-            second_sums.iter_mut().zip(b).for_each(|(sum, few)| *sum += f64::from(*few));
+    for start in rows.clone().step_by(FEW) {
+        let (mut a, mut b) = ([0.0; STRIP], [0.0; STRIP]);
+        let (a, b) = (&mut a[..channels], &mut b[..channels]);
+        for row in start..rows.end.min(start + FEW) {
+            add(row, first, a, b);
         }
+        first_sums.iter_mut().zip(a).for_each(|(sum, few)| *sum += f64::from(*few));
+        second_sums.iter_mut().zip(b).for_each(|(sum, few)| *sum += f64::from(*few));
     }
 }
 

@@ -99,11 +99,14 @@ pub fn all_finite(values: &[f32]) -> bool {
 
 /// `sum of v^2` over all values, in `f64`.
 pub fn sum_of_squares(values: &[f32]) -> f64 {
-    let mut sums = vec![0.0; values.len().div_ceil(CHUNK)];
-    for_each_chunk(&mut sums, 1, &|index, sum| {
-        sum[0] = chunk(values, index).iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-    });
-    sums.iter().sum()
+    let chunks = values.len().div_ceil(CHUNK);
+    if chunks <= 1 {
+        return values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    }
+    // A tree whose form depends on the number of values alone.
+    let (first, second) = values.split_at(chunks / 2 * CHUNK);
+    let (first, second) = rayon::join(|| sum_of_squares(first), || sum_of_squares(second));
+    first + second
 }
 
 fn chunk(values: &[f32], index: usize) -> &[f32] {

@@ -80,9 +80,7 @@ pub fn save_training(
         return Err(CheckpointError::ManySlots { path: path.into(), slots, limit });
     }
     arrays.extend(
-        slots.iter().map(|slot| {
-            (format!("{OPTIMIZER}{}", slot.name), vec![slot.values.len()], slot.values.as_slice())
-        }),
+        slots.iter().map(|slot| (format!("{OPTIMIZER}{}", slot.name), vec![slot.values.len()], slot.values)),
     );
     file::write(path, Kind::Training, &header, &arrays)
 }
@@ -194,7 +192,7 @@ impl SavedTraining {
         let damaged = |reason: String| CheckpointError::damaged(&self.path, reason);
         let weights: usize = self.network.gradients().map(|(param, _)| param.len()).sum();
         let mut saved: Vec<_> = std::mem::take(&mut self.slots);
-        for slot in optimizer.slots() {
+        for slot in optimizer.slots_mut() {
             let Some(place) = saved.iter().position(|(name, _)| name == slot.name) else {
                 return Err(damaged(format!("the optimizer's array `{}` is missing", slot.name)));
             };

@@ -3,11 +3,10 @@
 use super::summary::shape;
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::nn::{Conv2d, LayerSpec, NamedLayer, Residual, Shape};
+use crate::nn::{Conv2d, LayerSpec, NamedLayer, Padding, Residual, Shape};
 use crate::proto::graph::attr_value::{ListValue, Value};
 use crate::proto::graph::{AttrValue, GraphDef, NodeDef, VersionDef};
 use crate::proto::tensor::{DataType, TensorShapeProto};
-use floret_math::window::Padding;
 
 /// The version of TensorFlow's operations that these are described by.
 const PRODUCER: i32 = 1;
@@ -101,6 +100,13 @@ impl Graph {
             }
             LayerSpec::Flatten(_) => self.add(name, "Reshape", &[from_name], out, []),
             LayerSpec::Residual(residual) => self.residual(name, residual, from),
+            LayerSpec::Custom(custom) => {
+                let arrays = self.variables(name);
+                let inputs: Vec<&str> =
+                    [from_name].into_iter().chain(arrays.iter().map(String::as_str)).collect();
+                let op = node_name(custom.kind());
+                self.add(&format!("{name}/{op}"), &op, &inputs, out, [])
+            }
         }
     }
 
@@ -173,8 +179,8 @@ impl Graph {
 
 /// Whether a layer is more than one operation.
 fn has_scope(layer: &LayerSpec) -> bool {
-    use LayerSpec::{BatchNorm, Conv2d, Dense, Residual};
-    matches!(layer, Conv2d(_) | Dense(_) | BatchNorm(_) | Residual(_))
+    use LayerSpec::{BatchNorm, Conv2d, Custom, Dense, Residual};
+    matches!(layer, Conv2d(_) | Dense(_) | BatchNorm(_) | Residual(_) | Custom(_))
 }
 
 /// An operation whose output has the shape `output`.

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{Network, NetworkError};
 use crate::loss::Loss;
 use crate::nn::chain::Chain;
-use crate::nn::{LayerSpec, NamedLayer, Param, Sequential, Shape, ShapeError};
-use floret_math::conv::ConvAlgorithm;
+use crate::nn::{ConvAlgorithm, LayerSpec, NamedLayer, Param, Sequential, Shape, ShapeError};
 use floret_math::simd::Isa;
 
 /// A network as plain data: enough to build it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NetworkSpec {
     /// Shape of one input image.
     pub input: Shape,
@@ -70,7 +70,7 @@ impl NetworkBuilder {
 
     /// Adds a layer under a name of its own.
     pub fn add_named(mut self, name: impl Into<String>, layer: impl Into<LayerSpec>) -> Self {
-        self.spec.layers.push(NamedLayer { name: name.into(), layer: layer.into() });
+        self.spec.layers.push(NamedLayer::new(name, layer));
         self
     }
 
@@ -163,7 +163,7 @@ impl NetworkBuilder {
             .into());
         };
         self.spec.loss.check(outputs)?;
-        Ok(Network { seed: self.seed, steps: 0, spec: self.spec, layers })
+        Ok(Network { seed: self.seed, steps: 0, spec: self.spec, layers, buffers: Default::default() })
     }
 
     /// The instruction set asked for, or the best one.

@@ -1,20 +1,20 @@
 //! Layers, a loss and their weights as one thing that trains.
 
 mod builder;
+mod step;
 mod summary;
 
 use std::borrow::Cow;
 
 pub use builder::{NetworkBuilder, NetworkSpec};
 use ndarray::{Array2, ArrayView2, ArrayView4, ArrayViewD, Axis, s};
+pub use step::{StepReport, TrainingPass};
 
 use crate::data::Batch;
-use crate::loss::{Loss, LossError, Reduction, Targets, softmax};
+use crate::loss::{Loss, LossError, Targets, softmax};
 use crate::math::{EnvError, Isa, Unavailable};
-use crate::metrics::{Evaluation, predicted};
-use crate::nn::chain::mix;
-use crate::nn::{BackwardError, Input, Param, Sequential, Shape, ShapeError};
-use crate::optim::Optimizer;
+use crate::metrics::Evaluation;
+use crate::nn::{BackwardError, Param, Sequential, Shape, ShapeError};
 
 /// What can go wrong with a network and its data.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -48,35 +48,47 @@ pub enum NetworkError {
     /// A batch without images.
     #[error("the batch is empty: there is nothing to compute")]
     EmptyBatch,
-    /// A backward pass without its forward pass, or from another batch's gradient.
+    /// A backward pass that does not fit its forward pass.
     #[error(transparent)]
     Backward(#[from] BackwardError),
+    /// A gradient of the loss of another shape than the outputs.
+    #[error("the outputs are {want:?} (examples, outputs), but the gradient of the loss is {got:?}")]
+    GradientShape {
+        /// Shape of the outputs.
+        want: (usize, usize),
+        /// Shape of the gradient.
+        got: (usize, usize),
+    },
+    /// An update without gradients.
+    #[error("an update needs a backward pass before it, and each serves once")]
+    WithoutBackward,
     /// A loss that is NaN or infinite.
     #[error(
-        "the loss became {loss} at step {step} (learning rate {learning_rate}{}): weights are as before the step; lower the learning rate, or clip gradients",
-        .layer.as_ref().map(|layer| format!(", first in the outputs of `{layer}`")).unwrap_or_default()
+        "the loss became {loss} at step {step}{}: weights are as before the step; lower the learning rate, or clip gradients",
+        in_brackets(&[rate(*learning_rate), layer.as_ref().map(|layer| format!("first in the outputs of `{layer}`"))])
     )]
     NotFinite {
         /// The loss.
         loss: f64,
         /// The step, from 1.
         step: u64,
-        /// The optimizer's learning rate.
-        learning_rate: f32,
+        /// The optimizer's learning rate, where it is known: to [`Network::train_step`].
+        learning_rate: Option<f32>,
         /// The first layer whose outputs are not all finite, if it is not the loss itself that is too large a number.
         layer: Option<String>,
     },
     /// A gradient with NaN or infinite values, under a loss that is finite.
     #[error(
-        "the gradient of `{parameter}` is not finite at step {step} (learning rate {learning_rate}): weights are as before the step; lower the learning rate, or look for extreme values in the data"
+        "the gradient of `{parameter}` is not finite at step {step}{}: weights are as before the step; lower the learning rate, or look for extreme values in the data",
+        in_brackets(&[rate(*learning_rate)])
     )]
     GradientNotFinite {
         /// The first such parameter, in the order of the layers.
         parameter: String,
         /// The step, from 1.
         step: u64,
-        /// The optimizer's learning rate.
-        learning_rate: f32,
+        /// The optimizer's learning rate, where it is known: to [`Network::train_step`].
+        learning_rate: Option<f32>,
     },
     /// Outputs that are NaN or infinite, which say nothing of an image.
     #[error(
@@ -126,23 +138,15 @@ impl From<Unavailable> for NetworkError {
     }
 }
 
-/// What a training step did.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepReport {
-    /// The loss of the batch before the update, as the network's [`Loss`] reduces it.
-    pub loss: f64,
-    /// The same per example, whether the network's loss is a mean or a sum over the batch.
-    pub mean_loss: f64,
-    /// Examples in the batch.
-    pub examples: usize,
-    /// Examples whose largest output was their class's, before the update.
-    pub correct: usize,
-    /// Number of this step, from 1.
-    pub step: u64,
-    /// The learning rate it was made with.
-    pub learning_rate: f32,
-    /// L2 norm of the gradients, if the optimizer clips.
-    pub gradient_norm: Option<f64>,
+/// The learning rate in words.
+fn rate(rate: Option<f32>) -> Option<String> {
+    rate.map(|rate| format!("learning rate {rate}"))
+}
+
+/// ` (a, b)` of those that are known, or nothing.
+fn in_brackets(details: &[Option<String>]) -> String {
+    let known: Vec<&str> = details.iter().flatten().map(String::as_str).collect();
+    if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) }
 }
 
 /// A convolutional network: its layers, loss and weights.
@@ -158,6 +162,7 @@ pub struct Network {
     layers: Sequential,
     seed: u64,
     steps: u64,
+    buffers: step::Buffers,
 }
 
 impl Clone for Network {
@@ -183,87 +188,6 @@ impl Network {
         self.layers.chain().isa()
     }
 
-    /// One step of training on a batch: forward, loss, backward, update.
-    ///
-    /// # Errors
-    /// Images or targets of the wrong shape, labels out of range, and a loss or gradient that is NaN or infinite; in each
-    /// case weights, moving averages and the optimizer are as they were.
-    pub fn train_step<'t>(
-        &mut self,
-        images: ArrayView4<f32>,
-        targets: impl Into<Targets<'t>>,
-        optimizer: &mut dyn Optimizer,
-    ) -> Result<StepReport, NetworkError> {
-        let (targets, learning_rate, step) = (targets.into(), optimizer.learning_rate(), self.steps + 1);
-        let batch = self.check_images(&images)?;
-        self.spec.loss.check_targets((batch, self.outputs()), targets)?;
-        let images = values(&images);
-
-        let outputs = self.layers.forward_pass(&images, mix(self.seed, self.steps));
-        let outputs = rows(outputs, batch);
-        let (loss, gradient) = self.loss_and_gradient(&outputs, targets)?;
-        if !loss.is_finite() {
-            self.layers.undo_forward_pass();
-            let layer = self.layers.first_not_finite(batch);
-            return Err(NetworkError::NotFinite { loss, step, learning_rate, layer });
-        }
-        self.layers.backward_pass(Input::Given(&images), gradient.as_slice().expect("in standard layout"));
-        if let Some(parameter) = self.layers.non_finite_gradient() {
-            let parameter = parameter.name.clone();
-            self.layers.undo_forward_pass();
-            return Err(NetworkError::GradientNotFinite { parameter, step, learning_rate });
-        }
-        let gradient_norm = self.update(optimizer);
-
-        let correct = count_correct(&outputs, targets);
-        let mean_loss = match self.spec.loss.reduction() {
-            Reduction::Mean => loss,
-            Reduction::Sum => loss / batch as f64,
-        };
-        Ok(StepReport { loss, mean_loss, examples: batch, correct, step, learning_rate, gradient_norm })
-    }
-
-    /// Forward pass of training: dropout drops, batch norm uses the batch and moves its averages. Returns the outputs (examples, outputs) and
-    /// keeps what [`backward`](Self::backward) needs.
-    ///
-    /// # Errors
-    /// Images of another size than the network's input, or none.
-    pub fn forward_train(&mut self, images: ArrayView4<f32>) -> Result<Array2<f32>, NetworkError> {
-        let batch = self.check_images(&images)?;
-        Ok(rows(self.layers.forward(&values(&images), mix(self.seed, self.steps)), batch))
-    }
-
-    /// The loss of a batch of outputs and its gradient with respect to them.
-    ///
-    /// # Errors
-    /// Targets that do not fit the outputs.
-    pub fn loss_and_gradient<'t>(
-        &self,
-        outputs: &Array2<f32>,
-        targets: impl Into<Targets<'t>>,
-    ) -> Result<(f64, Array2<f32>), NetworkError> {
-        let mut gradient = Array2::zeros(outputs.dim());
-        let loss = self.spec.loss.evaluate(outputs.view(), targets.into(), Some(gradient.view_mut()))?;
-        Ok((loss, gradient))
-    }
-
-    /// Backward pass: from the gradient of the loss with respect to the outputs, that of every weight.
-    ///
-    /// # Errors
-    /// No forward pass in training mode came before, or its outputs had another shape.
-    pub fn backward(&mut self, gradient: ArrayView2<f32>) -> Result<(), NetworkError> {
-        Ok(self
-            .layers
-            .backward_weights(&gradient.as_standard_layout().into_owned().into_raw_vec_and_offset().0)?)
-    }
-
-    /// Moves the weights against the gradients of the last backward pass. Returns the gradients' norm if the optimizer
-    /// clips.
-    pub fn update(&mut self, optimizer: &mut dyn Optimizer) -> Option<f64> {
-        self.steps += 1;
-        self.layers.update(optimizer)
-    }
-
     /// Forward pass of inference: the outputs (logits) of each image, (examples, outputs).
     ///
     /// Of up to four images filters are used in a form that the first such call prepares; more images may round otherwise.
@@ -284,7 +208,7 @@ impl Network {
 
     fn infer(&self, images: ArrayView4<f32>) -> Array2<f32> {
         let mut outputs = Array2::zeros((images.len_of(Axis(0)), self.outputs()));
-        self.layers.infer(&values(&images), outputs.as_slice_mut().expect("in standard layout"));
+        self.layers.infer(&values(images), outputs.as_slice_mut().expect("in standard layout"));
         outputs
     }
 
@@ -453,26 +377,9 @@ impl Network {
 }
 
 /// The images' values in row-major order; copied only if they lie otherwise.
-fn values<'a>(images: &'a ArrayView4<'a, f32>) -> Cow<'a, [f32]> {
-    match images.as_slice() {
+fn values(images: ArrayView4<'_, f32>) -> Cow<'_, [f32]> {
+    match images.to_slice() {
         Some(values) => Cow::Borrowed(values),
         None => Cow::Owned(images.iter().copied().collect()),
     }
-}
-
-/// A batch of outputs, one row an example.
-fn rows(outputs: &[f32], examples: usize) -> Array2<f32> {
-    let columns = outputs.len() / examples;
-    Array2::from_shape_vec((examples, columns), outputs.to_vec()).expect("every example has as many outputs")
-}
-
-fn count_correct(outputs: &Array2<f32>, targets: Targets<'_>) -> usize {
-    let correct = outputs.rows().into_iter().enumerate().filter(|(i, row)| {
-        let wanted = match targets {
-            Targets::Classes(labels) => Some(labels[*i]),
-            Targets::Values(values) => predicted(values.row(*i)),
-        };
-        wanted.is_some() && predicted(*row) == wanted
-    });
-    correct.count()
 }

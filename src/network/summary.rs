@@ -16,7 +16,14 @@ impl Network {
         lines.push(line("input", "", &self.input().to_string(), 0, 0, 4 * self.input().len()));
         let rows = self.layers.chain().rows();
         lines.extend(rows.iter().map(|row| {
-            line(&row.name, row.kind, &row.output.to_string(), row.params, row.multiply_adds, row.saved_bytes)
+            line(
+                &row.name,
+                &row.kind,
+                &row.output.to_string(),
+                row.params,
+                row.multiply_adds,
+                row.saved_bytes,
+            )
         }));
         lines.push(line(
             "total",
@@ -82,7 +89,7 @@ mod tests {
     #[test]
     fn test_time_flips_are_told() {
         let told = |flip| {
-            let builder = Network::builder((2, 2, 1)).add(Flatten {}).add(Dense::new(2)).test_time_flip(flip);
+            let builder = Network::builder((2, 2, 1)).add(Flatten).add(Dense::new(2)).test_time_flip(flip);
             builder.build().unwrap().summary().contains("mirror image: twice the multiply-adds\n")
         };
         assert_eq!((told(true), told(false)), (true, false));

@@ -9,7 +9,7 @@ use floret_math::simd::Isa;
 
 /// `y = max(x, 0)`, `dx = dy where x > 0, else 0`. A NaN stays NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Relu {}
+pub struct Relu;
 
 impl Relu {
     pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
@@ -19,6 +19,7 @@ impl Relu {
 
 /// `y = x where x > 0, else slope x`; backward likewise (Maas et al. 2013).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LeakyRelu {
     /// The slope below zero.
     pub slope: f32,

@@ -12,6 +12,7 @@ use floret_math::simd::Isa;
 /// In training mean and (biased) variance are the batch's, and the moving averages follow as
 /// `moving = momentum moving + (1 - momentum) batch`; in inference they are the moving averages.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BatchNorm {
     /// Share of the moving averages kept in each step; default 0.9 (Keras 0.99 suits longer training).
     pub momentum: f32,
@@ -34,6 +35,12 @@ impl BatchNorm {
     /// Sets the momentum of the moving averages.
     pub fn momentum(mut self, momentum: f32) -> Self {
         self.momentum = momentum;
+        self
+    }
+
+    /// Sets what is added to the variance.
+    pub fn epsilon(mut self, epsilon: f32) -> Self {
+        self.epsilon = epsilon;
         self
     }
 
@@ -60,13 +67,13 @@ impl BatchNormLayer {
         self.shape.channels()
     }
 
-    /// Scale and shift that normalise with these moments and then apply gamma and beta.
-    fn factors(&self, w: &[f32], mean: &[f32], variance: impl Iterator<Item = f32>) -> (Vec<f32>, Vec<f32>) {
+    /// `scale = gamma / sqrt(variance + epsilon)`, `shift = beta - mean scale`: both in one `x scale + shift`.
+    fn factors(&self, w: &[f32], mean: &[f32], variance: &[f32], scale: &mut [f32], shift: &mut [f32]) {
         let (gamma, beta) = w.split_at(self.channels());
-        let scale: Vec<f32> =
-            gamma.iter().zip(variance).map(|(g, v)| g / (v + self.spec.epsilon).sqrt()).collect();
-        let shift = beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
-        (scale, shift)
+        for i in 0..self.channels() {
+            scale[i] = gamma[i] / (variance[i] + self.spec.epsilon).sqrt();
+            shift[i] = beta[i] - mean[i] * scale[i];
+        }
     }
 }
 
@@ -89,42 +96,38 @@ impl Layer for BatchNormLayer {
     }
 
     fn memory(&self, _batch: usize) -> Memory {
-        // The batch's mean and 1 / sqrt(variance + epsilon).
-        Memory { saved_floats: 2 * self.channels(), ..Memory::default() }
+        let c = self.channels();
+        // Kept are the batch's mean and 1 / sqrt(variance + epsilon). To work in: scale and shift; in training the pivot of the
+        // moments and the variance too, or backward's three factors.
+        Memory { saved_floats: 2 * c, train_scratch: 4 * c, infer_scratch: 2 * c, ..Memory::default() }
     }
 
     fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         let c = self.channels();
-        let (state, saved) = match pass.mode {
+        let (scale, scratch) = pass.scratch.split_at_mut(c);
+        let (shift, scratch) = scratch.split_at_mut(c);
+        match pass.mode {
             Mode::Infer { state, .. } => {
                 let (mean, variance) = state.split_at(c);
-                let (scale, shift) = self.factors(w, mean, variance.iter().copied());
-                return scale_and_shift(self.isa, x, &scale, &shift, y);
+                self.factors(w, mean, variance, scale, shift);
             }
-            Mode::Train { state, saved, .. } => (state, saved),
-        };
-        let n = (x.len() / c) as f64;
-        let pivot = sampled_mean(x, c);
-        let sums = moments(self.isa, x, &pivot);
-        let (first, second) = sums.split_at(c);
-        let (saved_mean, saved_rstd) = saved.floats.split_at_mut(c);
-        let (moving_mean, moving_variance) = state.split_at_mut(c);
-        let momentum = self.spec.momentum;
-        let mut variances = vec![0.0; c];
-        for i in 0..c {
-            let shift = first[i] / n;
-            let mean = f64::from(pivot[i]) + shift;
-            let variance = second[i] / n - shift * shift;
-            // By rounding alone; a NaN stays one.
-            let variance = if variance < 0.0 { 0.0 } else { variance };
-            variances[i] = variance as f32;
-            saved_mean[i] = mean as f32;
-            saved_rstd[i] = (1.0 / (variance + f64::from(self.spec.epsilon)).sqrt()) as f32;
-            moving_mean[i] = momentum * moving_mean[i] + (1.0 - momentum) * mean as f32;
-            moving_variance[i] = momentum * moving_variance[i] + (1.0 - momentum) * variance as f32;
+            Mode::Train { state, saved, .. } => {
+                let (pivot, scratch) = scratch.split_at_mut(c);
+                let variance = &mut scratch[..c];
+                let (mean, rstd) = saved.floats.split_at_mut(c);
+                sampled_mean(x, pivot);
+                moments(self.isa, x, pivot, mean, variance);
+                let (moving_mean, moving_variance) = state.split_at_mut(c);
+                let momentum = self.spec.momentum;
+                for i in 0..c {
+                    rstd[i] = 1.0 / (variance[i] + self.spec.epsilon).sqrt();
+                    moving_mean[i] = momentum * moving_mean[i] + (1.0 - momentum) * mean[i];
+                    moving_variance[i] = momentum * moving_variance[i] + (1.0 - momentum) * variance[i];
+                }
+                self.factors(w, mean, variance, scale, shift);
+            }
         }
-        let (scale, shift) = self.factors(w, saved_mean, variances.into_iter());
-        scale_and_shift(self.isa, x, &scale, &shift, y);
+        scale_and_shift(self.isa, x, scale, shift, y);
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
@@ -132,33 +135,34 @@ impl Layer for BatchNormLayer {
         let (gamma, _) = w.split_at(c);
         let (mean, rstd) = pass.saved.floats.split_at(c);
         // y = gamma xhat + beta, xhat = (x - mean) rstd
-        let sums = gradient_sums(self.isa, x.values(), dy, mean);
-        let (centred, plain) = sums.split_at(c);
         let (dgamma, dbeta) = dw.split_at_mut(c);
-        for i in 0..c {
-            dgamma[i] = (centred[i] * f64::from(rstd[i])) as f32;
-            dbeta[i] = plain[i] as f32;
-        }
+        gradient_sums(self.isa, x.values(), dy, mean, dgamma, dbeta);
+        dgamma.iter_mut().zip(rstd).for_each(|(dgamma, rstd)| *dgamma *= rstd);
         let n = (dy.len() / c) as f32;
         let Some(dx) = x.gradient() else { return };
         // Mean and variance depend on x too: dx = gamma rstd (dy - (dbeta + xhat dgamma) / n)
-        let of_dy: Vec<f32> = gamma.iter().zip(rstd).map(|(g, r)| g * r).collect();
-        let of_x: Vec<f32> = (0..c).map(|i| -of_dy[i] * rstd[i] * dgamma[i] / n).collect();
-        let constant: Vec<f32> = (0..c).map(|i| -of_dy[i] * dbeta[i] / n).collect();
-        combine(self.isa, dx, dy, mean, [&of_dy, &of_x, &constant]);
+        let (of_dy, scratch) = pass.scratch.split_at_mut(c);
+        let (of_x, scratch) = scratch.split_at_mut(c);
+        let constant = &mut scratch[..c];
+        for i in 0..c {
+            of_dy[i] = gamma[i] * rstd[i];
+            of_x[i] = -of_dy[i] * rstd[i] * dgamma[i] / n;
+            constant[i] = -of_dy[i] * dbeta[i] / n;
+        }
+        combine(self.isa, dx, dy, mean, [of_dy, of_x, constant]);
     }
 }
 
-/// The mean of some rows, far apart: a value among each channel's.
-fn sampled_mean(x: &[f32], channels: usize) -> Vec<f32> {
+/// The mean of some rows, far apart: a value among each channel's. Overwrites `mean`.
+fn sampled_mean(x: &[f32], mean: &mut [f32]) {
     // No divisor of common batch sizes, so that they are not all of one corner of their images, which may be unlike the rest.
     const SAMPLES: usize = 7;
+    let channels = mean.len();
     let rows = x.len() / channels;
     let samples = rows.min(SAMPLES);
-    let mut mean = vec![0.0; channels];
+    mean.fill(0.0);
     for sample in 0..samples {
         let row = &x[sample * rows / samples * channels..][..channels];
         mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / samples as f32);
     }
-    mean
 }

@@ -19,7 +19,7 @@ use floret_math::simd::Isa;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     pub name: String,
-    pub kind: &'static str,
+    pub kind: String,
     pub output: Shape,
     pub params: usize,
     pub multiply_adds: u64,
@@ -109,7 +109,7 @@ impl Chain {
         for NamedLayer { name, layer: spec } in group {
             let mut row = Row {
                 name: name.clone(),
-                kind: spec.kind(),
+                kind: spec.kind().to_owned(),
                 output: self.output,
                 params: 0,
                 multiply_adds: 0,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::built::Built;
-use super::shape::check_values;
+use super::shape::{HeightWidth, check_values};
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret_math::simd::Isa;
@@ -14,6 +14,7 @@ use floret_math::window::{Padding, Window};
 /// `y[oy, ox, o] = b[o] + sum over ky, kx, i of x[oy s + ky d - p, ox s + kx d - p, i] w[ky, kx, i, o]`
 /// with stride s, dilation d and padding p; TensorFlow's `tf.nn.conv2d`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Conv2d {
     /// Output channels.
     pub filters: usize,
@@ -35,11 +36,13 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// A convolution with `filters` output channels and a square kernel of side `kernel`, stride 1, SAME padding.
-    pub fn new(filters: usize, kernel: usize) -> Self {
+    /// A convolution with `filters` output channels, stride 1 and SAME padding.
+    ///
+    /// `kernel` is the side of a square kernel, such as `5`, or its height and width, such as `(3, 5)`.
+    pub fn new(filters: usize, kernel: impl Into<HeightWidth>) -> Self {
         Self {
             filters,
-            kernel: (kernel, kernel),
+            kernel: kernel.into().into(),
             stride: (1, 1),
             dilation: (1, 1),
             padding: Padding::Same,
@@ -55,15 +58,15 @@ impl Conv2d {
         self
     }
 
-    /// Sets the stride along both axes.
-    pub fn stride(mut self, stride: usize) -> Self {
-        self.stride = (stride, stride);
+    /// Sets the stride: one for both axes, or (height, width).
+    pub fn stride(mut self, stride: impl Into<HeightWidth>) -> Self {
+        self.stride = stride.into().into();
         self
     }
 
-    /// Sets the dilation along both axes.
-    pub fn dilation(mut self, dilation: usize) -> Self {
-        self.dilation = (dilation, dilation);
+    /// Sets the dilation: one for both axes, or (height, width).
+    pub fn dilation(mut self, dilation: impl Into<HeightWidth>) -> Self {
+        self.dilation = dilation.into().into();
         self
     }
 

@@ -11,6 +11,7 @@ use floret_math::simd::Isa;
 
 /// `y = x w + b`: x a vector of `in` values, w (in, out), b (out). TensorFlow's `tf.matmul(x, w) + b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Dense {
     /// Output values.
     pub units: usize,

@@ -13,6 +13,7 @@ use floret_math::simd::Isa;
 ///
 /// TensorFlow-1 scripts give the probability to keep: `tf.nn.dropout(x, keep_prob)` is `Dropout::new(1.0 - keep_prob)`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Dropout {
     /// Probability that a value is dropped, in [0, 1).
     pub rate: f32,

@@ -11,6 +11,7 @@ use super::Param;
 /// An initialiser of weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Init {
     /// Every value the same.
     Constant(f32),

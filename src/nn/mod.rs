@@ -5,7 +5,21 @@
 //! everything kept between forward and backward are slices handed to it by the chain, so a network's
 //! memory is planned once and one set of weights can serve several threads.
 //!
-//! # How to add a layer
+//! # A layer of one's own
+//! A program adds its own kinds of layers by two traits: [`CustomLayer`] is the description, [`Layer`] the built layer.
+//! `examples/04_own_layer.rs` is a whole one. Who overwrites what:
+//!
+//! | | reads | overwrites | may destroy |
+//! | --- | --- | --- | --- |
+//! | [`Layer::forward`] of inference | `w`, `x`, `state` | `y` | `scratch` |
+//! | [`Layer::forward`] of training | `w`, `x` | `y`, `saved`; moves `state` | `scratch` |
+//! | [`Layer::backward`] | `w`, `x`, `dy`, `saved` | `dw`, and `x` by dx where it is wanted ([`Input`]) | `dy`, `saved`, `scratch` |
+//!
+//! Each of `y`, `dw` and dx must be written whole: they hold arbitrary values before. `dw` is overwritten, not added to.
+//! Whatever [`Layer::memory`] asks for is part of the network's memory and reused from step to step: a layer allocates
+//! nothing itself. Passes run in rayon's pool, and a layer may use it; sums should not depend on the number of threads.
+//!
+//! # How to add a layer to floret
 //! 1. Write `nn/my_layer.rs`: a `serde` struct with the hyper-parameters, `build(&self, input: Shape, isa: Isa)` that returns
 //!    the output shape or a [`ShapeError`], and a private struct that implements [`Layer`].
 //! 2. Name it in [`LayerSpec`]: one line in the `layer_specs!` of `spec.rs`.
@@ -16,6 +30,7 @@ pub mod batch_norm;
 mod built;
 pub(crate) mod chain;
 pub mod conv2d;
+mod custom;
 pub mod dense;
 pub mod dropout;
 pub mod flatten;
@@ -32,14 +47,17 @@ use std::fmt;
 pub use activation::{LeakyRelu, Relu};
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
+pub use custom::{Custom, CustomLayer, register};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
+pub use floret_math::conv::ConvAlgorithm;
+pub use floret_math::window::Padding;
 pub use init::Init;
 pub use pool::{AvgPool2d, GlobalAvgPool, MaxPool2d};
 pub use residual::Residual;
 pub use sequential::{BackwardError, Sequential};
-pub use shape::{Shape, ShapeError};
+pub use shape::{HeightWidth, Shape, ShapeError};
 pub use spec::{LayerSpec, NamedLayer};
 
 /// Values that a task works on where each takes a moment: 64 KB of input and of output.
@@ -47,6 +65,7 @@ const CHUNK: usize = 1 << 14;
 
 /// One array of a layer: a trainable parameter, or a value that training moves in another way (a moving average).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Param {
     /// Its name within the layer, such as `kernel`; of a nested layer, `inner/kernel`.
     pub name: String,
@@ -71,19 +90,20 @@ impl Param {
         self.len() == 0
     }
 
-    /// A kernel: decays, and its initialiser knows the fans.
-    pub(crate) fn kernel(shape: Vec<usize>, init: Init, fans: (usize, usize)) -> Self {
+    /// A `kernel`: decays, and its initialiser scales by the fans (in, out).
+    pub fn kernel(shape: Vec<usize>, init: Init, fans: (usize, usize)) -> Self {
         Self { name: "kernel".into(), shape, init, fans, decays: true }
     }
 
     /// A vector of `len` values (bias, scale, moving average): never decays.
-    pub(crate) fn vector(name: &str, len: usize, init: Init) -> Self {
+    pub fn vector(name: &str, len: usize, init: Init) -> Self {
         Self { name: name.into(), shape: vec![len], init, fans: (len, len), decays: false }
     }
 }
 
 /// Memory a layer needs for a batch, beside its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Memory {
     /// Floats kept from forward to backward.
     pub saved_floats: usize,
@@ -95,8 +115,29 @@ pub struct Memory {
     pub infer_scratch: usize,
 }
 
+impl Memory {
+    /// Keeps so many floats from forward to backward.
+    pub fn saved_floats(mut self, floats: usize) -> Self {
+        self.saved_floats = floats;
+        self
+    }
+
+    /// Keeps so many bytes from forward to backward.
+    pub fn saved_bytes(mut self, bytes: usize) -> Self {
+        self.saved_bytes = bytes;
+        self
+    }
+
+    /// Works in so many floats within a call, in training and in inference.
+    pub fn scratch(mut self, floats: usize) -> Self {
+        (self.train_scratch, self.infer_scratch) = (floats, floats);
+        self
+    }
+}
+
 /// What a forward pass keeps for the backward pass: exactly the sizes of the layer's [`Memory`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Saved<'a> {
     /// Kept floats.
     pub floats: &'a mut [f32],
@@ -108,6 +149,7 @@ pub struct Saved<'a> {
 #[derive(Debug)]
 pub enum Mode<'a> {
     /// Inference: nothing is kept, state is only read.
+    #[non_exhaustive]
     Infer {
         /// The layer's state (moving averages).
         state: &'a [f32],
@@ -115,6 +157,7 @@ pub enum Mode<'a> {
         prepared: &'a [f32],
     },
     /// Training.
+    #[non_exhaustive]
     Train {
         /// The layer's state, which the pass may move.
         state: &'a mut [f32],
@@ -127,6 +170,7 @@ pub enum Mode<'a> {
 
 /// A forward pass.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Forward<'a> {
     /// Training or inference.
     pub mode: Mode<'a>,
@@ -136,6 +180,7 @@ pub struct Forward<'a> {
 
 /// A backward pass.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Backward<'a> {
     /// What forward kept. May be destroyed.
     pub saved: Saved<'a>,

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::built::Built;
-use super::shape::check_values;
+use super::shape::{HeightWidth, check_values};
 use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
 use floret_math::pool::{self, PoolShape};
 use floret_math::simd::Isa;
@@ -14,6 +14,7 @@ use floret_math::window::{Padding, Window};
 ///
 /// TensorFlow's `tf.nn.max_pool2d`. The gradient goes to the winner alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MaxPool2d {
     /// Window height and width.
     pub size: (usize, usize),
@@ -25,6 +26,7 @@ pub struct MaxPool2d {
 
 /// `y[oy, ox, c] = mean of x[.., .., c] over the window`, padding not counted; TensorFlow's `tf.nn.avg_pool2d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AvgPool2d {
     /// Window height and width.
     pub size: (usize, usize),
@@ -38,14 +40,15 @@ pub struct AvgPool2d {
 macro_rules! pool_spec {
     ($name:ident, $what:literal, $layer:ident) => {
         impl $name {
-            /// A square window of side `size` that steps by its own size, with SAME padding.
-            pub fn new(size: usize) -> Self {
-                Self { size: (size, size), stride: (size, size), padding: Padding::Same }
+            /// A window that steps by its own size, with SAME padding. `size` is the side of a square, or (height, width).
+            pub fn new(size: impl Into<HeightWidth>) -> Self {
+                let size = size.into().into();
+                Self { size, stride: size, padding: Padding::Same }
             }
 
-            /// Sets the stride along both axes.
-            pub fn stride(mut self, stride: usize) -> Self {
-                self.stride = (stride, stride);
+            /// Sets the stride: one for both axes, or (height, width).
+            pub fn stride(mut self, stride: impl Into<HeightWidth>) -> Self {
+                self.stride = stride.into().into();
                 self
             }
 
@@ -143,7 +146,7 @@ impl Layer for AvgPoolLayer {
 
 /// `y[c] = mean of x[.., .., c]`: an image to a vector of its channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct GlobalAvgPool {}
+pub struct GlobalAvgPool;
 
 impl GlobalAvgPool {
     pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {

@@ -15,6 +15,7 @@ use floret_math::simd::Isa;
 /// The shortcut makes the shapes agree where the body changes them: a 1x1 convolution of the same stride, usually with
 /// a batch norm. The activation after the sum is a layer of its own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Residual {
     /// The layers of the block.
     pub body: Vec<LayerSpec>,

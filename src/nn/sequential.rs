@@ -36,8 +36,8 @@ pub struct Sequential {
     workspace: Workspace,
     /// What the layers prepared of the weights as they are, once it has been wanted.
     prepared: OnceLock<Aligned>,
-    /// The input of a forward pass that awaits its backward pass.
-    pending: Option<Vec<f32>>,
+    /// Input values of a forward pass that awaits its backward pass.
+    pending: Option<usize>,
 }
 
 /// Examples up to which inference uses what layers prepare of their weights; with more it hardly matters.
@@ -50,6 +50,14 @@ pub enum BackwardError {
     /// No forward pass to go back from.
     #[error("backward needs a forward pass in training mode before it, and each serves once")]
     WithoutForward,
+    /// Another input than the forward pass's.
+    #[error("the forward pass took {want} input values, but backward was given {got}")]
+    Input {
+        /// Input values of the batch.
+        want: usize,
+        /// Values given.
+        got: usize,
+    },
     /// A gradient of another length than the outputs of the forward pass.
     #[error("the forward pass gave {want} output values, but the gradient has {got}")]
     Length {
@@ -172,63 +180,45 @@ impl Sequential {
         self.prepared.get_or_init(|| prepared)
     }
 
-    /// Forward pass of training over a batch `x`: the outputs. What [`backward`](Self::backward) needs is kept.
+    /// Forward pass of training over a batch `x`: the outputs. What [`backward`](Self::backward) needs besides `x` is kept.
     ///
     /// `seed` is the source of randomness of this pass (dropout).
     ///
     /// # Panics
     /// If `x` is not a whole number of examples.
     pub fn forward(&mut self, x: &[f32], seed: u64) -> &[f32] {
-        let mut kept = self.pending.take().unwrap_or_default();
-        kept.clear();
-        kept.extend_from_slice(x);
-        self.pending = Some(kept);
-        self.forward_pass(x, seed)
-    }
-
-    /// Backward pass from `dy`, the gradient of the loss with respect to the outputs of the last forward pass: computes
-    /// the gradient of every weight. Returns that of the input.
-    ///
-    /// # Errors
-    /// No forward pass came before (each serves once), or its outputs had another length.
-    pub fn backward(&mut self, dy: &[f32]) -> Result<Vec<f32>, BackwardError> {
-        let mut x = self.take_pending(dy)?;
-        self.backward_pass(Input::Activation(&mut x), dy);
-        Ok(x)
-    }
-
-    /// [`backward`](Self::backward) without the gradient of the input, which is not computed.
-    ///
-    /// # Errors
-    /// As [`backward`](Self::backward).
-    pub fn backward_weights(&mut self, dy: &[f32]) -> Result<(), BackwardError> {
-        let x = self.take_pending(dy)?;
-        self.backward_pass(Input::Given(&x), dy);
-        Ok(())
-    }
-
-    fn take_pending(&mut self, dy: &[f32]) -> Result<Vec<f32>, BackwardError> {
-        let x = self.pending.take().ok_or(BackwardError::WithoutForward)?;
-        let want = self.batch(&x) * self.output().len();
-        if dy.len() == want { Ok(x) } else { Err(BackwardError::Length { want, got: dy.len() }) }
-    }
-
-    /// Forward pass of training whose input the caller keeps for [`backward_pass`](Self::backward_pass).
-    pub(crate) fn forward_pass(&mut self, x: &[f32], seed: u64) -> &[f32] {
         let batch = self.batch(x);
         let memory = self.chain.memory(batch);
         self.state_before.copy_from_slice(&self.state);
+        self.pending = Some(x.len());
         let buffers = self.workspace.train(memory);
         in_pool(|| self.chain.forward(&self.weights, &mut self.state, x, buffers, seed));
         &self.workspace.train(memory).floats[self.chain.last_output(batch)]
     }
 
-    /// Backward pass right after [`forward_pass`](Self::forward_pass) on the same input.
-    pub(crate) fn backward_pass(&mut self, x: Input<'_>, dy: &[f32]) {
+    /// Backward pass from `dy`, the gradient of the loss with respect to the outputs of the last forward pass: computes
+    /// the gradient of every weight.
+    ///
+    /// `x` holds what the forward pass was given. As an [`Input::Activation`] it is overwritten by its gradient; that of an
+    /// [`Input::Given`] is not computed.
+    ///
+    /// # Errors
+    /// No forward pass came before (each serves once), or its input or outputs had another length.
+    pub fn backward(&mut self, x: Input<'_>, dy: &[f32]) -> Result<(), BackwardError> {
+        let want = self.pending.take().ok_or(BackwardError::WithoutForward)?;
+        let got = x.values().len();
+        if got != want {
+            return Err(BackwardError::Input { want, got });
+        }
         let batch = self.batch(x.values());
+        let want = batch * self.output().len();
+        if dy.len() != want {
+            return Err(BackwardError::Length { want, got: dy.len() });
+        }
         let buffers = self.workspace.train(self.chain.memory(batch));
         buffers.floats[self.chain.last_output(batch)].copy_from_slice(dy);
         in_pool(|| self.chain.backward(&self.weights, &mut self.gradients, x, buffers));
+        Ok(())
     }
 
     /// The first layer whose outputs for `batch` examples, from the last forward pass of training, are not all finite.
@@ -408,8 +398,8 @@ mod tests {
         let conv = || Conv2d::new(16, 3).into();
         let layers: [LayerSpec; 4] = [
             conv(),
-            Residual { body: vec![conv(), Relu {}.into()], shortcut: vec![conv()] }.into(),
-            Flatten {}.into(),
+            Residual { body: vec![conv(), Relu.into()], shortcut: vec![conv()] }.into(),
+            Flatten.into(),
             Dense::new(3).into(),
         ];
         let named = |(index, layer)| NamedLayer { name: format!("layer{index}"), layer };
@@ -429,7 +419,7 @@ mod tests {
                 network.set_array("layer0/kernel", &vec![0.01; len]).unwrap();
             } else {
                 network.forward(&x, 1);
-                network.backward_weights(&vec![1.0; 3 * many]).unwrap();
+                network.backward(Input::Given(&x), &vec![1.0; 3 * many]).unwrap();
                 network.update(&mut optimizer);
             }
         }

@@ -24,6 +24,7 @@ pub(crate) fn check_values(what: &str, sizes: &[usize]) -> Result<(), ShapeError
 /// The shape of one example between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Shape {
     /// Height x width x channels.
     Image {
@@ -95,8 +96,39 @@ impl fmt::Display for Shape {
     }
 }
 
+/// A height and a width; one number stands for both.
+///
+/// Kernels, strides and windows are given as `impl Into<HeightWidth>`: `5`, or `(3, 5)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HeightWidth {
+    /// Along the height.
+    pub height: usize,
+    /// Along the width.
+    pub width: usize,
+}
+
+impl From<usize> for HeightWidth {
+    fn from(side: usize) -> Self {
+        Self { height: side, width: side }
+    }
+}
+
+impl From<(usize, usize)> for HeightWidth {
+    /// (height, width).
+    fn from((height, width): (usize, usize)) -> Self {
+        Self { height, width }
+    }
+}
+
+impl From<HeightWidth> for (usize, usize) {
+    fn from(sides: HeightWidth) -> Self {
+        (sides.height, sides.width)
+    }
+}
+
 /// A layer that does not fit its input, or whose hyper-parameters make no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("{}{message}", if layer.is_empty() { String::new() } else { format!("layer `{}`: ", layer.escape_debug()) })]
 pub struct ShapeError {
     /// The layer's name within its network; empty while it has none.
@@ -106,7 +138,8 @@ pub struct ShapeError {
 }
 
 impl ShapeError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    /// An error that says what was wanted and what came. The network that is built adds the layer's name.
+    pub fn new(message: impl Into<String>) -> Self {
         Self { layer: String::new(), message: message.into() }
     }
 

@@ -5,18 +5,26 @@ use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Relu,
+    AvgPool2d, BatchNorm, Conv2d, Custom, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Relu,
     Residual, Shape, ShapeError,
 };
 
 /// A layer with its name, under which its weights are saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamedLayer {
     /// Unique within its network.
     pub name: String,
     /// What it is.
     #[serde(flatten)]
     pub layer: LayerSpec,
+}
+
+impl NamedLayer {
+    /// A layer under this name.
+    pub fn new(name: impl Into<String>, layer: impl Into<LayerSpec>) -> Self {
+        Self { name: name.into(), layer: layer.into() }
+    }
 }
 
 macro_rules! layer_specs {
@@ -27,17 +35,25 @@ macro_rules! layer_specs {
         #[non_exhaustive]
         pub enum LayerSpec {
             $(#[doc = concat!("See [`", stringify!($variant), "`].")] $variant($variant),)+
+            /// A layer of the program's own: see [`CustomLayer`](super::CustomLayer).
+            Custom(Custom),
         }
 
         impl LayerSpec {
             /// The kind in lower case, such as `conv2d`: the stem of the layer's name where it was given none.
-            pub fn kind(&self) -> &'static str {
-                match self { $(LayerSpec::$variant(_) => $kind,)+ }
+            pub fn kind(&self) -> &str {
+                match self {
+                    $(LayerSpec::$variant(_) => $kind,)+
+                    LayerSpec::Custom(custom) => custom.kind(),
+                }
             }
 
             /// Builds the layer for inputs of shape `input`, with kernels of instruction set `isa`.
             pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
-                match self { $(LayerSpec::$variant(layer) => layer.build(input, isa),)+ }
+                match self {
+                    $(LayerSpec::$variant(layer) => layer.build(input, isa),)+
+                    LayerSpec::Custom(custom) => custom.build(input),
+                }
             }
 
             /// The shape of the output for an input of shape `input`.
@@ -69,4 +85,61 @@ layer_specs! {
     Dropout => "dropout",
     Flatten => "flatten",
     Residual => "residual",
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::nn::{Init, Padding};
+
+    /// The form that model files have had from the first on, of each kind of layer.
+    #[test]
+    fn layers_keep_their_form_in_files() {
+        let constant = json!({ "constant": 0.0 });
+        let truncated = json!({ "truncated_normal": { "stddev": 0.5 } });
+        let files: [(LayerSpec, Value); 11] = [
+            (
+                Conv2d::new(8, (3, 5))
+                    .stride((2, 1))
+                    .kernel_init(Init::TruncatedNormal { stddev: 0.5 })
+                    .into(),
+                json!({ "layer": "conv2d", "filters": 8, "kernel": [3, 5], "stride": [2, 1], "dilation": [1, 1],
+                        "padding": "same", "kernel_init": truncated, "bias_init": constant }),
+            ),
+            (
+                Dense::new(4).kernel_init(Init::HeNormal).no_bias().into(),
+                json!({ "layer": "dense", "units": 4, "kernel_init": "he_normal", "bias_init": null }),
+            ),
+            (
+                MaxPool2d::new((2, 3)).padding(Padding::Valid).into(),
+                json!({ "layer": "max_pool2d", "size": [2, 3], "stride": [2, 3], "padding": "valid" }),
+            ),
+            (
+                AvgPool2d::new(2).stride((1, 2)).padding(Padding::uniform(1)).into(),
+                json!({ "layer": "avg_pool2d", "size": [2, 2], "stride": [1, 2],
+                        "padding": { "explicit": { "top": 1, "bottom": 1, "left": 1, "right": 1 } } }),
+            ),
+            (GlobalAvgPool.into(), json!({ "layer": "global_avg_pool" })),
+            (
+                BatchNorm::new().momentum(0.5).epsilon(0.25).into(),
+                json!({ "layer": "batch_norm", "momentum": 0.5, "epsilon": 0.25 }),
+            ),
+            (Relu.into(), json!({ "layer": "relu" })),
+            (LeakyRelu::new(0.25).into(), json!({ "layer": "leaky_relu", "slope": 0.25 })),
+            (Dropout::new(0.5).into(), json!({ "layer": "dropout", "rate": 0.5 })),
+            (Flatten.into(), json!({ "layer": "flatten" })),
+            (
+                Residual::new().body(Relu).shortcut(Flatten).into(),
+                json!({ "layer": "residual", "body": [{ "layer": "relu" }], "shortcut": [{ "layer": "flatten" }] }),
+            ),
+        ];
+        for (layer, mut file) in files {
+            file["name"] = json!("any");
+            let layer = NamedLayer::new("any", layer);
+            assert_eq!(serde_json::to_value(&layer).unwrap(), file);
+            assert_eq!(serde_json::from_value::<NamedLayer>(file).unwrap(), layer);
+        }
+    }
 }

@@ -37,6 +37,14 @@ pub enum ExportError {
     /// Layers that do not fit their input.
     #[error(transparent)]
     Layer(#[from] ShapeError),
+    /// A layer of one's own, which ONNX has no operator for.
+    #[error("the layer `{path}` is of the kind `{kind}`, which is not floret's: ONNX has no operator for it")]
+    CustomLayer {
+        /// The layer's name.
+        path: String,
+        /// Its kind.
+        kind: String,
+    },
     /// A network that is too large for the format.
     #[error("it takes {bytes} bytes, and ONNX files end at {limit}")]
     TooLong {

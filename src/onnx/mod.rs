@@ -29,7 +29,7 @@
 //! # Padding
 //!
 //! TensorFlow's SAME is written as the numbers it comes to for the network's image size, the odd zero at the end. Numbers that
-//! are read become [`Padding::Same`](floret_math::window::Padding::Same) or `Valid` where they come to the same, else
+//! are read become [`Padding::Same`](crate::nn::Padding::Same) or `Valid` where they come to the same, else
 //! `Explicit`.
 //!
 //! # Inputs

@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019).
 
-use super::{Common, Optimizer, Segment, Slot, for_each_weight};
+use super::{Common, Optimizer, Segment, Slot, SlotMut, for_each_weight};
 
 /// `m += (1 - b1) (g - m)`, `v += (1 - b2) (g^2 - v)`,
 /// `w -= rate sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)`; Keras' `Adam`.
@@ -56,8 +56,12 @@ impl Optimizer for Adam {
         &mut self.common
     }
 
-    fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot { name: "m", values: &mut self.m }, Slot { name: "v", values: &mut self.v }]
+    fn slots(&self) -> Vec<Slot<'_>> {
+        vec![Slot { name: "m", values: &self.m }, Slot { name: "v", values: &self.v }]
+    }
+
+    fn slots_mut(&mut self) -> Vec<SlotMut<'_>> {
+        vec![SlotMut { name: "m", values: &mut self.m }, SlotMut { name: "v", values: &mut self.v }]
     }
 
     fn apply(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment], scale: f32) {
@@ -65,7 +69,7 @@ impl Optimizer for Adam {
         let t = self.common.steps as f64;
         let correction = (1.0 - f64::from(b2).powf(t)).sqrt() / (1.0 - f64::from(b1).powf(t));
         let rate = (f64::from(self.common.learning_rate) * correction) as f32;
-        let slots = [self.m.as_mut_slice(), self.v.as_mut_slice()];
+        let slots = [&mut self.m, &mut self.v];
         for_each_weight(&self.common, weights, gradients, slots, segments, |w, g, [m, v], keep| {
             for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
                 let g = scale * g;
@@ -110,8 +114,12 @@ impl Optimizer for AdamW {
         self.0.common_mut()
     }
 
-    fn slots(&mut self) -> Vec<Slot<'_>> {
+    fn slots(&self) -> Vec<Slot<'_>> {
         self.0.slots()
+    }
+
+    fn slots_mut(&mut self) -> Vec<SlotMut<'_>> {
+        self.0.slots_mut()
     }
 
     fn apply(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment], scale: f32) {

@@ -10,7 +10,6 @@ mod sgd;
 use std::ops::Range;
 
 pub use adam::{Adam, AdamW};
-use rayon::prelude::*;
 pub use rmsprop::RmsProp;
 pub use schedule::{ReduceOnPlateau, Schedule};
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,7 @@ pub use sgd::Sgd;
 
 /// Settings that every optimizer has.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Common {
     /// The step size.
     pub learning_rate: f32,
@@ -31,7 +31,8 @@ pub struct Common {
 }
 
 impl Common {
-    fn new(learning_rate: f32) -> Self {
+    /// This learning rate, without decay or clipping, before the first update.
+    pub fn new(learning_rate: f32) -> Self {
         Self { learning_rate, weight_decay: 0.0, clip_norm: None, steps: 0 }
     }
 }
@@ -46,8 +47,17 @@ pub struct Segment {
 }
 
 /// One named array of an optimizer's memory, as long as the weights once training has begun.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Slot<'a> {
+    /// Such as `momentum`.
+    pub name: &'static str,
+    /// Its values; empty before the first update.
+    pub values: &'a [f32],
+}
+
+/// A [`Slot`], to change.
+#[derive(Debug)]
+pub struct SlotMut<'a> {
     /// Such as `momentum`.
     pub name: &'static str,
     /// Its values; empty before the first update.
@@ -69,16 +79,18 @@ pub trait Optimizer: Send {
     fn common_mut(&mut self) -> &mut Common;
 
     /// What the rule remembers between updates: exactly what resuming needs besides [`Self::common`].
-    fn slots(&mut self) -> Vec<Slot<'_>>;
+    fn slots(&self) -> Vec<Slot<'_>>;
+
+    /// The same arrays in the same order, to change.
+    fn slots_mut(&mut self) -> Vec<SlotMut<'_>>;
 
     /// The rule itself: moves `weights` by `scale` times `gradients`. Called by [`Self::update`].
+    ///
+    /// It makes each slot as long as the weights, with zeros, where it is shorter.
     fn apply(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment], scale: f32);
 
     /// One update: clips, decays and applies the rule. Returns the L2 norm of the gradients if it clips.
     fn update(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment]) -> Option<f64> {
-        for slot in self.slots() {
-            slot.values.resize(weights.len(), 0.0);
-        }
         self.common_mut().steps += 1;
         let norm = self.common().clip_norm.map(|_| floret_math::reduce::sum_of_squares(gradients).sqrt());
         let scale = match (self.common().clip_norm, norm) {
@@ -98,49 +110,77 @@ pub trait Optimizer: Send {
     fn set_learning_rate(&mut self, rate: f32) {
         self.common_mut().learning_rate = rate;
     }
-
-    /// Sets the decoupled weight decay.
-    fn weight_decay(mut self, decay: f32) -> Self
-    where
-        Self: Sized,
-    {
-        self.common_mut().weight_decay = decay;
-        self
-    }
-
-    /// Scales gradients down to this L2 norm where theirs is larger.
-    fn clip_norm(mut self, norm: f32) -> Self
-    where
-        Self: Sized,
-    {
-        self.common_mut().clip_norm = Some(norm);
-        self
-    }
 }
+
+/// The settings that every optimizer has, as builder methods of its own: no trait needs to be imported for them.
+macro_rules! common_settings {
+    ($($optimizer:ty),+) => {$(
+        impl $optimizer {
+            /// Sets the decoupled weight decay.
+            pub fn weight_decay(mut self, decay: f32) -> Self {
+                self.common_mut().weight_decay = decay;
+                self
+            }
+
+            /// Scales gradients down to this L2 norm where theirs is larger.
+            pub fn clip_norm(mut self, norm: f32) -> Self {
+                self.common_mut().clip_norm = Some(norm);
+                self
+            }
+        }
+    )+};
+}
+
+common_settings!(Adam, AdamW, RmsProp, Sgd);
 
 /// Values a task updates at a time.
 const CHUNK: usize = 1 << 14;
 
-/// Runs `rule(w, g, [slot values], factor)` over all weights in parallel, with `factor` what decay leaves of w.
+/// Runs `rule(w, g, [slot values], factor)` over all weights in parallel, with `factor` what decay leaves of w. Slots are
+/// made as long as the weights first.
 fn for_each_weight<const S: usize>(
     common: &Common,
     weights: &mut [f32],
     gradients: &[f32],
-    slots: [&mut [f32]; S],
+    slots: [&mut Vec<f32>; S],
     segments: &[Segment],
     rule: impl Fn(&mut [f32], &[f32], [&mut [f32]; S], f32) + Sync,
 ) {
-    let mut slots = slots;
+    let mut slots = slots.map(|slot| {
+        slot.resize(weights.len(), 0.0);
+        slot.as_mut_slice()
+    });
     for Segment { range, decays } in segments {
         let keep = if *decays { 1.0 - common.learning_rate * common.weight_decay } else { 1.0 };
-        let mut slots = slots.each_mut().map(|slot| slot[range.clone()].chunks_mut(CHUNK));
-        let chunks: Vec<_> = weights[range.clone()]
-            .chunks_mut(CHUNK)
-            .zip(gradients[range.clone()].chunks(CHUNK))
-            .map(|(w, g)| {
-                (w, g, slots.each_mut().map(|slot| slot.next().expect("slots are as long as the weights")))
-            })
-            .collect();
-        chunks.into_par_iter().for_each(|(w, g, slots)| rule(w, g, slots, keep));
+        let slots = slots.each_mut().map(|slot| &mut slot[range.clone()]);
+        let rule = |w: &mut [f32], g: &[f32], slots: [&mut [f32]; S]| rule(w, g, slots, keep);
+        in_chunks(&mut weights[range.clone()], &gradients[range.clone()], slots, &rule);
     }
+}
+
+/// Runs `rule` over chunks in parallel. Halves are joined rather than chunks collected: an update allocates nothing.
+fn in_chunks<const S: usize>(
+    w: &mut [f32],
+    g: &[f32],
+    slots: [&mut [f32]; S],
+    rule: &(impl Fn(&mut [f32], &[f32], [&mut [f32]; S]) + Sync),
+) {
+    let chunks = w.len().div_ceil(CHUNK);
+    if chunks <= 1 {
+        return rule(w, g, slots);
+    }
+    let middle = chunks / 2 * CHUNK;
+    let (w, w_rest) = w.split_at_mut(middle);
+    let (g, g_rest) = g.split_at(middle);
+    let mut rest = [const { None }; S];
+    let mut places = rest.iter_mut();
+    let slots = slots.map(|slot| {
+        let (slot, slot_rest) = slot.split_at_mut(middle);
+        if let Some(place) = places.next() {
+            *place = Some(slot_rest);
+        }
+        slot
+    });
+    let rest = rest.map(|slot: Option<&mut [f32]>| slot.unwrap_or_default());
+    rayon::join(|| in_chunks(w, g, slots, rule), || in_chunks(w_rest, g_rest, rest, rule));
 }

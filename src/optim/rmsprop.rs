@@ -1,6 +1,6 @@
 //! RMSprop (Hinton 2012).
 
-use super::{Common, Optimizer, Segment, Slot, for_each_weight};
+use super::{Common, Optimizer, Segment, Slot, SlotMut, for_each_weight};
 
 /// `v = rho v + (1 - rho) g^2`, `w -= rate g / sqrt(v + epsilon)`; Keras' `RMSprop`.
 #[derive(Debug, Clone)]
@@ -41,8 +41,12 @@ impl Optimizer for RmsProp {
         &mut self.common
     }
 
-    fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot { name: "v", values: &mut self.v }]
+    fn slots(&self) -> Vec<Slot<'_>> {
+        vec![Slot { name: "v", values: &self.v }]
+    }
+
+    fn slots_mut(&mut self) -> Vec<SlotMut<'_>> {
+        vec![SlotMut { name: "v", values: &mut self.v }]
     }
 
     fn apply(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment], scale: f32) {

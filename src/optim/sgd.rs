@@ -1,6 +1,6 @@
 //! Stochastic gradient descent.
 
-use super::{Common, Optimizer, Segment, Slot, for_each_weight};
+use super::{Common, Optimizer, Segment, Slot, SlotMut, for_each_weight};
 
 /// `w -= rate g`; with momentum m: `v = m v - rate g`, `w += v`, or with Nesterov's look-ahead `w += m v - rate g`.
 ///
@@ -49,10 +49,17 @@ impl Optimizer for Sgd {
         &mut self.common
     }
 
-    fn slots(&mut self) -> Vec<Slot<'_>> {
+    fn slots(&self) -> Vec<Slot<'_>> {
         match self.momentum {
             0.0 => Vec::new(),
-            _ => vec![Slot { name: "momentum", values: &mut self.velocity }],
+            _ => vec![Slot { name: "momentum", values: &self.velocity }],
+        }
+    }
+
+    fn slots_mut(&mut self) -> Vec<SlotMut<'_>> {
+        match self.momentum {
+            0.0 => Vec::new(),
+            _ => vec![SlotMut { name: "momentum", values: &mut self.velocity }],
         }
     }
 

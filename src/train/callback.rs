@@ -18,13 +18,14 @@ pub enum Flow {
 }
 
 /// A moment of training, as callbacks see it.
+#[derive(Clone, Copy)]
 pub struct Moment<'a> {
     /// The network after the step.
     pub network: &'a Network,
     /// The [average](super::TrainOptions::average) of its weights, if one is kept.
     pub average: Option<&'a Network>,
-    /// The optimizer after the step. Mutable, since saving looks at its slots.
-    pub optimizer: &'a mut dyn Optimizer,
+    /// The optimizer after the step.
+    pub optimizer: &'a dyn Optimizer,
     /// Where training is.
     pub progress: &'a Progress,
 }

@@ -315,7 +315,7 @@ impl Trainer {
             let moment = Moment {
                 network: run.network,
                 average: self.average.as_ref(),
-                optimizer: &mut *run.optimizer,
+                optimizer: &*run.optimizer,
                 progress: &self.progress,
             };
             if tell(*callback, moment)? == Flow::Stop {

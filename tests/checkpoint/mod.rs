@@ -49,18 +49,18 @@ fn small_network(dropout: f32) -> NetworkBuilder {
     Network::builder((SIZE, SIZE, 3))
         .add(Conv2d::new(4, 3).stride(2).kernel_init(Init::HeNormal))
         .add(BatchNorm::default())
-        .add(Relu {})
+        .add(Relu)
         .add(MaxPool2d::new(2))
-        .add(Flatten {})
+        .add(Flatten)
         .add(Dense::new(8).kernel_init(Init::HeNormal))
-        .add(Relu {})
+        .add(Relu)
         .add(Dropout::new(dropout))
         .add(Dense::new(CLASSES).kernel_init(Init::HeNormal))
         .seed(3)
 }
 
 /// A moment of training without an average.
-fn moment<'a>(network: &'a Network, optimizer: &'a mut dyn Optimizer, progress: &'a Progress) -> Moment<'a> {
+fn moment<'a>(network: &'a Network, optimizer: &'a dyn Optimizer, progress: &'a Progress) -> Moment<'a> {
     Moment { network, average: None, optimizer, progress }
 }
 
@@ -73,8 +73,7 @@ fn small_files() -> (TempDir, PathBuf, PathBuf) {
     network.train_step(random_images(2, 1).view(), &[0, 1], &mut optimizer).unwrap();
     save_model(&model, &network, &info()).unwrap();
     let progress = Trainer::new(TrainOptions::new(1, 0.1)).progress().clone();
-    save_training(&training, moment(&network, &mut optimizer, &progress), &info(), &json!({"any": 1}))
-        .unwrap();
+    save_training(&training, moment(&network, &optimizer, &progress), &info(), &json!({"any": 1})).unwrap();
     (folder, model, training)
 }
 

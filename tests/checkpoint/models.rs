@@ -8,7 +8,6 @@ use floret::loss::SoftmaxCrossEntropy;
 use floret::network::Network;
 use floret::nn::*;
 use floret::optim::Sgd;
-use floret_math::window::Padding;
 use tempfile::tempdir;
 
 use super::{CLASSES, SIZE, bits, info, random_images};
@@ -17,8 +16,8 @@ use super::{CLASSES, SIZE, bits, info, random_images};
 fn every_layer() -> Network {
     Network::builder((SIZE, SIZE, 3))
         .add_named("first", Conv2d::new(6, 5).stride(2).bias_init(Init::Constant(1.0 / 3.0)))
-        .add(BatchNorm { momentum: 0.7, epsilon: 1e-3 / 3.0 })
-        .add(LeakyRelu { slope: 0.1 })
+        .add(BatchNorm::new().momentum(0.7).epsilon(1e-3 / 3.0))
+        .add(LeakyRelu::new(0.1))
         .add(MaxPool2d::new(2))
         .add(
             Residual::new()
@@ -26,12 +25,12 @@ fn every_layer() -> Network {
                 .body(BatchNorm::default())
                 .shortcut(Conv2d::new(5, 1).kernel_init(Init::HeNormal)),
         )
-        .add(Relu {})
+        .add(Relu)
         .add(AvgPool2d::new(2).padding(Padding::Same))
         .add(Dropout::new(0.3))
         .add(Residual::new().body(Conv2d::new(5, 3)))
-        .add(GlobalAvgPool {})
-        .add(Flatten {})
+        .add(GlobalAvgPool)
+        .add(Flatten)
         .add(Dense::new(CLASSES).kernel_init(Init::GlorotUniform))
         .loss(SoftmaxCrossEntropy::default().label_smoothing(0.1).class_weights(vec![1.0, 0.7, 1e-7, 3.0]))
         .seed(u64::MAX - 5)

@@ -117,9 +117,9 @@ fn sizeless_network() -> NetworkBuilder {
     Network::builder((SIZE, SIZE, 3))
         .add(Conv2d::new(4, 3).kernel_init(Init::HeNormal))
         .add(BatchNorm::default())
-        .add(Relu {})
+        .add(Relu)
         .add(MaxPool2d::new(2))
-        .add(GlobalAvgPool {})
+        .add(GlobalAvgPool)
         .add(Dropout::new(0.2))
         .add(Dense::new(CLASSES))
         .test_time_flip(true)
@@ -137,7 +137,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(network: &Network, optimizer: &mut dyn Optimizer, trainer: &Trainer) -> Self {
+    fn of(network: &Network, optimizer: &dyn Optimizer, trainer: &Trainer) -> Self {
         let slots = optimizer.slots();
         let slots = slots.iter().map(|slot| slot.values.iter().map(|v| v.to_bits()).collect()).collect();
         let (average, progress) = (trainer.average().map(bits), trainer.progress());
@@ -188,7 +188,7 @@ fn train(data: &Data, way: Way, make: MakeOptimizer, stops: &[u64], machines: &[
         let moment = Moment {
             network: &network,
             average: trainer.average(),
-            optimizer: &mut *optimizer,
+            optimizer: &*optimizer,
             progress: trainer.progress(),
         };
         save_training(&path, moment, &info(), &settings).unwrap();
@@ -200,7 +200,7 @@ fn train(data: &Data, way: Way, make: MakeOptimizer, stops: &[u64], machines: &[
         trainer = Trainer::resume(way.options(), saved.progress).with_average(saved.average);
     }
     assert_eq!(network.steps(), STEPS);
-    Outcome::of(&network, &mut *optimizer, &trainer)
+    Outcome::of(&network, &*optimizer, &trainer)
 }
 
 /// No photo in the cache, about half of them, and all.
@@ -255,7 +255,7 @@ fn resuming_behind_a_batch_that_was_skipped_whole_repeats_nothing() {
             trainer.run(&mut network, &mut optimizer, &train, None, &mut [&mut StopAfter(stop)]).unwrap();
         }
         assert_eq!(network.steps(), 22);
-        Outcome::of(&network, &mut optimizer, &trainer)
+        Outcome::of(&network, &optimizer, &trainer)
     };
     let wanted = run(&[]);
     for stop in 1..22 {
@@ -337,7 +337,7 @@ fn a_loss_that_is_no_number_can_be_saved_and_resumed() {
     trainer.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(8)]).unwrap();
     let progress = trainer.progress();
     assert!(progress.history[0].eval.unwrap().loss.is_nan() && progress.best.is_none());
-    save_training(&path, moment(&network, &mut optimizer, progress), &info(), &Value::Null).unwrap();
+    save_training(&path, moment(&network, &optimizer, progress), &info(), &Value::Null).unwrap();
     let saved = load_training(&path).unwrap();
     assert_eq!(format!("{:?}", saved.progress), format!("{progress:?}"));
 
@@ -356,7 +356,7 @@ fn a_run_that_lost_patience_stays_ended() {
     let (train, eval) = data.loaders();
     let options = TrainOptions { patience: Some(2), ..TrainOptions::new(50, 0.0) };
     let mut network =
-        Network::builder((SIZE, SIZE, 3)).add(Flatten {}).add(Dense::new(CLASSES)).build().unwrap();
+        Network::builder((SIZE, SIZE, 3)).add(Flatten).add(Dense::new(CLASSES)).build().unwrap();
     let mut optimizer = Sgd::new(0.0);
     let mut trainer = Trainer::new(options.clone());
     let mut run = |trainer: &mut Trainer| {
@@ -403,8 +403,7 @@ fn training_goes_on_only_with_the_optimizer_and_the_data_it_had() {
     let mut begun = Trainer::new(TrainOptions::new(2, 0.1));
     let mut network = small_network(0.5).build().unwrap();
     begun.run(&mut network, &mut optimizer, &train, Some(&eval), &mut [&mut StopAfter(8)]).unwrap();
-    save_training(&training, moment(&network, &mut optimizer, begun.progress()), &info(), &Value::Null)
-        .unwrap();
+    save_training(&training, moment(&network, &optimizer, begun.progress()), &info(), &Value::Null).unwrap();
     let records = payloads(31, CLASSES);
     let (records, other_eval) = records.split_at(22);
     let reversed: Vec<_> = records.iter().rev().cloned().collect();

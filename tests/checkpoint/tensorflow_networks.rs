@@ -223,7 +223,7 @@ fn training_goes_on_with_what_the_optimizer_remembers() {
         let (mut momentum, mut adam) =
             (if name == "nesterov" { sgd().nesterov() } else { sgd() }, Adam::new(0.01).epsilon(1e-8));
         let checkpoint = Checkpoint::open(fixture(&format!("tf_checkpoint_slots/{name}.ckpt"))).unwrap();
-        let mut network = Network::builder((2, 3, 1)).add(Flatten {}).add(Dense::new(4)).build().unwrap();
+        let mut network = Network::builder((2, 3, 1)).add(Flatten).add(Dense::new(4)).build().unwrap();
         let names = NameMap::creation_order(&network);
         // Slots do not stand in the way of finding the names.
         assert_eq!(guess_names(&network, &checkpoint).unwrap(), (names.clone(), Guess::CreationOrder));
@@ -265,7 +265,7 @@ fn training_goes_on_with_what_the_optimizer_remembers() {
 #[test]
 fn optimizers_without_fitting_slots_are_refused() {
     let checkpoint = Checkpoint::open(fixture("tf_checkpoint_slots/adam.ckpt")).unwrap();
-    let mut network = Network::builder((2, 3, 1)).add(Flatten {}).add(Dense::new(4)).build().unwrap();
+    let mut network = Network::builder((2, 3, 1)).add(Flatten).add(Dense::new(4)).build().unwrap();
     let (names, before) = (NameMap::creation_order(&network), bits(&network));
     let mut load = |mut sgd: Sgd| {
         let slots = SlotOptimizer::Momentum(&mut sgd);

@@ -66,8 +66,7 @@ fn read_checkpoint(prefix: &Path, again: &Path) {
             Err(error) => drop(error.to_string()),
         }
     }
-    let mut network =
-        Network::builder((1, 2, 1)).add(Flatten {}).add(Dense::new(3)).build().expect("it fits");
+    let mut network = Network::builder((1, 2, 1)).add(Flatten).add(Dense::new(3)).build().expect("it fits");
     if let Ok((names, _)) = guess_names(&network, &checkpoint) {
         drop(load_network(&mut network, &checkpoint, &names));
     }

@@ -81,7 +81,7 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let network = Network::builder((SIZE, SIZE, 3));
-        let network = network.add(Conv2d::new(4, 3)).add(Relu {}).add(MaxPool2d::new(2)).add(Flatten {});
+        let network = network.add(Conv2d::new(4, 3)).add(Relu).add(MaxPool2d::new(2)).add(Flatten);
         let network = network.add(Dense::new(CLASSES)).seed(3).build().unwrap();
         let trainer = Trainer::new(TrainOptions::new(EPOCHS, 0.02));
         Self { network, optimizer: Sgd::new(0.02), trainer }

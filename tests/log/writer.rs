@@ -210,17 +210,17 @@ fn the_graph_is_the_network() {
     let network = Network::builder((16, 16, 3))
         .add(Conv2d::new(4, 3).no_bias())
         .add(BatchNorm::new())
-        .add(Relu {})
+        .add(Relu)
         .add(
             Residual::new()
                 .body(Conv2d::new(8, 3).stride(2))
-                .body(Relu {})
+                .body(Relu)
                 .shortcut(Conv2d::new(8, 1).stride(2)),
         )
         .add(MaxPool2d::new(2))
         .add_named("odd name:0", Conv2d::new(2, 3))
         .add(AvgPool2d::new(2))
-        .add(Flatten {})
+        .add(Flatten)
         .add(Dense::new(5))
         .build()
         .unwrap();

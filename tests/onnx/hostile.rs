@@ -12,8 +12,8 @@ use crate::common::fixture;
 fn file() -> Vec<u8> {
     let residual = Residual::new().body(Conv2d::new(1, 3)).body(BatchNorm::new());
     let builder =
-        Network::builder((4, 4, 3)).add(Conv2d::new(1, 2)).add(Relu {}).add(MaxPool2d::new(2)).add(residual);
-    let network = builder.add(Flatten {}).add(Dense::new(2)).test_time_flip(true).build().unwrap();
+        Network::builder((4, 4, 3)).add(Conv2d::new(1, 2)).add(Relu).add(MaxPool2d::new(2)).add(residual);
+    let network = builder.add(Flatten).add(Dense::new(2)).test_time_flip(true).build().unwrap();
     encode(&network, None, &ExportOptions::default()).unwrap()
 }
 

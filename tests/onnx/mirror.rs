@@ -9,8 +9,7 @@ use prost::Message;
 use super::graphs::{imported, node, refused, with_int};
 
 fn network() -> Network {
-    let builder =
-        Network::builder((4, 5, 3)).add_named("conv", Conv2d::new(2, 3)).add(Relu {}).add(Flatten {});
+    let builder = Network::builder((4, 5, 3)).add_named("conv", Conv2d::new(2, 3)).add(Relu).add(Flatten);
     builder.add_named("logits", Dense::new(3)).test_time_flip(true).build().unwrap()
 }
 
@@ -50,7 +49,7 @@ fn every_form_comes_back_and_one_without_stays_without() {
             assert!(back.spec().test_time_flip, "{layout:?} {output:?}");
         }
     }
-    let network = Network::builder((4, 5, 3)).add(Flatten {}).add(Dense::new(3)).build().unwrap();
+    let network = Network::builder((4, 5, 3)).add(Flatten).add(Dense::new(3)).build().unwrap();
     let bytes = encode(&network, None, &ExportOptions::default()).unwrap();
     assert!(!decode(&bytes, &ImportOptions::default()).unwrap().network.spec().test_time_flip);
 }

@@ -2,10 +2,9 @@
 
 use floret::network::{Network, NetworkBuilder};
 use floret::nn::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Relu,
-    Residual, Shape,
+    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Padding,
+    Relu, Residual, Shape,
 };
-use floret_math::window::Padding;
 use ndarray::{Array4, ArrayD};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -28,7 +27,7 @@ fn builder(rng: &mut ChaCha8Rng) -> NetworkBuilder {
     for _ in 0..rng.random_range(1..5) {
         builder = image_layer(builder, rng);
     }
-    builder = if rng.random() { builder.add(Flatten {}) } else { builder.add(GlobalAvgPool {}) };
+    builder = if rng.random() { builder.add(Flatten) } else { builder.add(GlobalAvgPool) };
     for _ in 0..rng.random_range(0..4) {
         builder = vector_layer(builder, rng);
     }
@@ -38,18 +37,16 @@ fn builder(rng: &mut ChaCha8Rng) -> NetworkBuilder {
 fn image_layer(builder: NetworkBuilder, rng: &mut ChaCha8Rng) -> NetworkBuilder {
     match rng.random_range(0..8) {
         0 | 1 => builder.add(conv(rng)),
-        2 => builder.add(MaxPool2d {
-            size: (rng.random_range(1..4), 2),
-            stride: (2, rng.random_range(1..3)),
-            padding: padding(rng),
-        }),
-        3 => builder.add(AvgPool2d {
-            size: (2, rng.random_range(1..4)),
-            stride: (1, 2),
-            padding: padding(rng),
-        }),
-        4 => builder.add(BatchNorm { momentum: 0.7, epsilon: 0.01 }),
-        5 => builder.add(Relu {}).add(Dropout::new(0.5)),
+        2 => {
+            let (height, stride) = (rng.random_range(1..4), rng.random_range(1..3));
+            builder.add(MaxPool2d::new((height, 2)).stride((2, stride)).padding(padding(rng)))
+        }
+        3 => {
+            let pool = AvgPool2d::new((2, rng.random_range(1..4))).stride((1, 2));
+            builder.add(pool.padding(padding(rng)))
+        }
+        4 => builder.add(BatchNorm::new().momentum(0.7).epsilon(0.01)),
+        5 => builder.add(Relu).add(Dropout::new(0.5)),
         6 => builder.add(LeakyRelu::new(0.1)),
         _ => builder.add(residual(rng)),
     }
@@ -60,17 +57,15 @@ fn vector_layer(builder: NetworkBuilder, rng: &mut ChaCha8Rng) -> NetworkBuilder
         0 => builder.add(Dense::new(rng.random_range(1..9))),
         1 => builder.add(Dense::new(rng.random_range(1..9)).no_bias()),
         2 => builder.add(BatchNorm::new()),
-        3 => builder.add(Relu {}).add(Dropout::new(0.2)),
+        3 => builder.add(Relu).add(Dropout::new(0.2)),
         _ => builder.add(Residual::new().body(Dense::new(4)).shortcut(Dense::new(4).no_bias())),
     }
 }
 
 fn residual(rng: &mut ChaCha8Rng) -> Residual {
     let stride = rng.random_range(1..3);
-    let body = Residual::new()
-        .body(Conv2d::new(3, 3).stride(stride))
-        .body(Relu {})
-        .body(Conv2d::new(3, 3).no_bias());
+    let body =
+        Residual::new().body(Conv2d::new(3, 3).stride(stride)).body(Relu).body(Conv2d::new(3, 3).no_bias());
     let block = body.shortcut(Conv2d::new(3, 1).stride(stride)).shortcut(BatchNorm::new());
     if rng.random() {
         Residual::new().body(block).body(LeakyRelu::new(0.3)).shortcut(Conv2d::new(3, 2).stride(stride))
@@ -82,7 +77,7 @@ fn residual(rng: &mut ChaCha8Rng) -> Residual {
 fn conv(rng: &mut ChaCha8Rng) -> Conv2d {
     let mut size = || rng.random_range(1..4);
     let (kernel, stride) = ((size(), size()), (size(), size()));
-    let conv = Conv2d { kernel, stride, ..Conv2d::new(size(), 1) }.padding(padding(rng));
+    let conv = Conv2d::new(size(), kernel).stride(stride).padding(padding(rng));
     let conv = if rng.random() { conv.dilation(2) } else { conv };
     if rng.random() { conv.no_bias() } else { conv }
 }

@@ -20,7 +20,7 @@ fn options() -> impl Iterator<Item = ExportOptions> {
 }
 
 /// Names and kinds, without what inference does without.
-fn layers(network: &Network) -> Vec<(String, &'static str)> {
+fn layers(network: &Network) -> Vec<(String, &str)> {
     let kept = |layer: &&NamedLayer| !matches!(layer.layer, LayerSpec::Dropout(_));
     network.spec().layers.iter().filter(kept).map(|layer| (layer.name.clone(), layer.layer.kind())).collect()
 }

@@ -2,9 +2,8 @@
 
 use crate::common::proto::onnx::{GraphProto, ModelProto, NodeProto};
 use floret::network::Network;
-use floret::nn::{AvgPool2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Relu, Residual};
+use floret::nn::{AvgPool2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Padding, Relu, Residual};
 use floret::onnx::{ExportOptions, Layout, Output, encode, export};
-use floret_math::window::Padding;
 use ndarray::{ArrayD, IxDyn};
 use prost::Message;
 
@@ -24,8 +23,8 @@ fn ints<'a>(node: &'a NodeProto, name: &str) -> &'a [i64] {
 
 fn small() -> Network {
     let residual = Residual::new().body(Conv2d::new(2, 3)).shortcut(Conv2d::new(2, 1));
-    let builder = Network::builder((5, 6, 3)).add_named("first", Conv2d::new(2, 3).stride(2)).add(Relu {});
-    let builder = builder.add(AvgPool2d::new(2)).add(Dropout::new(0.5)).add(residual).add(Flatten {});
+    let builder = Network::builder((5, 6, 3)).add_named("first", Conv2d::new(2, 3).stride(2)).add(Relu);
+    let builder = builder.add(AvgPool2d::new(2)).add(Dropout::new(0.5)).add(residual).add(Flatten);
     builder.add_named("last", Dense::new(2)).build().unwrap()
 }
 
@@ -72,18 +71,15 @@ fn same_padding_is_written_as_its_numbers() {
     // 3x3 by windows of 2: a row and a column more.
     assert_eq!(ints(&graph.node[3], "pads"), [0, 0, 1, 1]);
     let padding = Padding::Explicit { top: 2, bottom: 0, left: 1, right: 2 };
-    let network = Network::builder((5, 5, 1)).add(Conv2d::new(1, 3).padding(padding)).add(GlobalAvgPool {});
+    let network = Network::builder((5, 5, 1)).add(Conv2d::new(1, 3).padding(padding)).add(GlobalAvgPool);
     let graph = written(&network.build().unwrap(), &ExportOptions::default());
     assert_eq!(ints(&graph.node[1], "pads"), [2, 1, 0, 2]);
 }
 
 #[test]
 fn filters_are_written_by_output_channel() {
-    let mut network = Network::builder((4, 4, 2))
-        .add(Conv2d { kernel: (1, 3), ..Conv2d::new(2, 1) })
-        .add(GlobalAvgPool {})
-        .build()
-        .unwrap();
+    let mut network =
+        Network::builder((4, 4, 2)).add(Conv2d::new(2, (1, 3))).add(GlobalAvgPool).build().unwrap();
     // Rows, columns, inputs, outputs.
     let kernel = ArrayD::from_shape_vec(IxDyn(&[1, 3, 2, 2]), (0u8..12).map(f32::from).collect()).unwrap();
     network.set_array("conv2d_1/kernel", kernel.view()).unwrap();

@@ -1,9 +1,8 @@
 //! What floret has no layer for is named: node, operator, reason. And other forms of what it has.
 
 use crate::common::proto::onnx::{AttributeProto, AttributeType, NodeProto};
-use floret::nn::LayerSpec;
+use floret::nn::{LayerSpec, Padding};
 use floret::onnx::{ImportOptions, decode};
-use floret_math::window::Padding;
 use prost::Message;
 
 use super::graphs::{floats, imported, ints, model, node, refused, with_int, with_ints};

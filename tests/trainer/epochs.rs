@@ -93,7 +93,7 @@ fn patience_waits_for_the_next_evaluation() {
     let eval = Loader::open(&shards, train.options().clone().for_evaluation()).unwrap();
     for (evaluate_every, patience, ends) in [(5, 3, 10), (2, 3, 6), (1, 3, 4)] {
         // Nothing but a dense layer, at a rate of 0: no evaluation is better than the first.
-        let network = Network::builder((SIZE, SIZE, 3)).add(GlobalAvgPool {}).add(Dense::new(CLASSES));
+        let network = Network::builder((SIZE, SIZE, 3)).add(GlobalAvgPool).add(Dense::new(CLASSES));
         let (mut witness, mut network) = (Witness::default(), network.build().unwrap());
         let options = TrainOptions { evaluate_every, patience: Some(patience), ..TrainOptions::new(20, 0.0) };
         let mut trainer = Trainer::new(options);

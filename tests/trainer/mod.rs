@@ -42,10 +42,10 @@ fn loader(shards: &[PathBuf]) -> Loader {
 fn network(size: usize) -> NetworkBuilder {
     Network::builder((size, size, 3))
         .add(Conv2d::new(8, 3).kernel_init(Init::HeNormal))
-        .add(Relu {})
+        .add(Relu)
         .add(MaxPool2d::new(2))
         .add(BatchNorm::default())
-        .add(GlobalAvgPool {})
+        .add(GlobalAvgPool)
         .add(Dense::new(CLASSES))
         .seed(7)
 }

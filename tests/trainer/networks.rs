@@ -29,7 +29,7 @@ fn a_network_set_to_another_size_is_that_of_the_size_with_its_weights() {
 
 #[test]
 fn a_network_whose_weights_depend_on_the_size_keeps_it() {
-    let flat = Network::builder((SIZE, SIZE, 3)).add(Flatten {}).add_named("fc", Dense::new(2));
+    let flat = Network::builder((SIZE, SIZE, 3)).add(Flatten).add_named("fc", Dense::new(2));
     let mut network = flat.build().unwrap();
     let error = network.set_input((8, 8, 3)).unwrap_err().to_string();
     assert!(

@@ -54,7 +54,7 @@ fn a_stage_that_can_never_begin_is_refused_at_the_start() {
     let (_folder, shards) = data();
     let plain = LoaderOptions { augment: None, ..loader(&shards).options().clone() };
     let plain = Loader::open(&shards, plain).unwrap();
-    let flat = Network::builder((SIZE, SIZE, 3)).add(Flatten {}).add(Dense::new(CLASSES));
+    let flat = Network::builder((SIZE, SIZE, 3)).add(Flatten).add(Dense::new(CLASSES));
     let stage = |image_size| vec![Stage { from: 0.9, image_size }];
     for (network, train, image_size, message) in [
         (network(SIZE), loader(&shards), SIZE + 5, "the source size (20) must not be under"),
@@ -91,7 +91,7 @@ fn mixed_photos_are_no_evaluation() {
 fn an_average_of_another_network_is_refused() {
     let (_folder, shards) = data();
     let train = loader(&shards);
-    let other = Network::builder((SIZE, SIZE, 3)).add(Flatten {}).add(Dense::new(CLASSES)).build().unwrap();
+    let other = Network::builder((SIZE, SIZE, 3)).add(Flatten).add(Dense::new(CLASSES)).build().unwrap();
     let mut network = network(SIZE).build().unwrap();
     let before = arrays(&network);
     let options = TrainOptions { average: Some(0.9), ..TrainOptions::new(1, 0.1) };

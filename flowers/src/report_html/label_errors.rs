@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn nothing() -> Evaluation {
-        let network = Network::builder((1, 1, 3)).add(Flatten {}).add(Dense::new(3)).build().unwrap();
+        let network = Network::builder((1, 1, 3)).add(Flatten).add(Dense::new(3)).build().unwrap();
         network.evaluate(std::iter::empty::<std::result::Result<_, NetworkError>>()).unwrap()
     }
 

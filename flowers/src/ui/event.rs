@@ -287,7 +287,7 @@ mod tests {
         let census = Census { classes: vec![10, 10], ..Census::default() };
         let settings = Settings::new(&Choices::default(), &census).unwrap();
         let (names, no) = (["a".to_owned(), "b".to_owned()], None);
-        let evaluation = Network::builder((1, 1, 3)).add(Flatten {}).add(Dense::new(2)).build().unwrap();
+        let evaluation = Network::builder((1, 1, 3)).add(Flatten).add(Dense::new(2)).build().unwrap();
         let images = Array4::zeros((1, 1, 1, 3));
         let batch = Batch { images, labels: vec![1], mixed: None, records: Vec::new() };
         let evaluation = evaluation.evaluate([Ok::<_, NetworkError>(batch)]).unwrap();

@@ -29,11 +29,26 @@ fn sums_are_those_of_the_obvious_loop() {
             }
         }
         for isa in instruction_sets() {
-            let got = [moments(isa, &x, &pivot), gradient_sums(isa, &x, &dy, &pivot)].concat();
-            // Terms under 4, each rounded to 24 bits, a few at a time.
-            let limit = 1e-6 * rows as f64 * 4.0;
-            for (got, wanted) in got.iter().zip(&wanted) {
-                assert!((got - wanted).abs() < limit, "{isa:?} {rows} x {channels}: {got} {wanted}");
+            let [mut mean, mut variance, mut centred, mut plain] =
+                std::array::from_fn(|_| vec![f32::NAN; channels]);
+            moments(isa, &x, &pivot, &mut mean, &mut variance);
+            gradient_sums(isa, &x, &dy, &pivot, &mut centred, &mut plain);
+            // Each term, under 4, is rounded to 24 bits, and the sums of a few are; then the result, of up to 101.
+            let close = |got: f32, wanted: f64, terms: f64| {
+                (f64::from(got) - wanted).abs() < 4e-6 * terms + 1e-7 * wanted.abs()
+            };
+            let n = rows as f64;
+            for c in 0..channels {
+                let shift = wanted[c] / n;
+                let each = [
+                    (mean[c], f64::from(pivot[c]) + shift, 1.0),
+                    (variance[c], wanted[channels + c] / n - shift * shift, 1.0),
+                    (centred[c], wanted[2 * channels + c], n),
+                    (plain[c], wanted[3 * channels + c], n),
+                ];
+                for (got, wanted, terms) in each {
+                    assert!(close(got, wanted, terms), "{isa:?} {rows} x {channels}: {got} {wanted}");
+                }
             }
         }
     }

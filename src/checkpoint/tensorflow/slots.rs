@@ -36,7 +36,14 @@ const ADAM: [&str; 2] = ["Adam", "Adam_1"];
 const POWERS: [&str; 2] = ["beta1_power", "beta2_power"];
 
 impl SlotOptimizer<'_> {
-    fn optimizer(&mut self) -> &mut dyn Optimizer {
+    fn optimizer(&self) -> &dyn Optimizer {
+        match self {
+            SlotOptimizer::Momentum(sgd) => *sgd,
+            SlotOptimizer::Adam(adam) => *adam,
+        }
+    }
+
+    fn optimizer_mut(&mut self) -> &mut dyn Optimizer {
         match self {
             SlotOptimizer::Momentum(sgd) => *sgd,
             SlotOptimizer::Adam(adam) => *adam,
@@ -71,7 +78,7 @@ pub fn save_network_and_slots(
     prefix: impl Into<PathBuf>,
     network: &Network,
     names: &NameMap,
-    mut optimizer: SlotOptimizer<'_>,
+    optimizer: SlotOptimizer<'_>,
 ) -> Result<(), TensorFlowError> {
     let factor = optimizer.factor()?;
     let mut writer = begin_network(prefix.into(), network, names)?;
@@ -81,7 +88,7 @@ pub fn save_network_and_slots(
     let slots = optimizer.optimizer().slots();
     check_slots(slots.len(), ends)?;
     for (slot, end) in slots.into_iter().zip(ends) {
-        let mut values = slot.values.clone();
+        let mut values = slot.values.to_vec();
         // None before the first update.
         if values.is_empty() {
             values.resize(len, 0.0);
@@ -145,11 +152,11 @@ pub fn load_network_and_slots(
     };
     let arrays = read_arrays(network, checkpoint, names)?;
     set_arrays(network, arrays)?;
-    for (slot, values) in optimizer.optimizer().slots().into_iter().zip(slots) {
+    for (slot, values) in optimizer.optimizer_mut().slots_mut().into_iter().zip(slots) {
         *slot.values = values;
     }
     if let Some(steps) = steps {
-        optimizer.optimizer().common_mut().steps = steps;
+        optimizer.optimizer_mut().common_mut().steps = steps;
     }
     Ok(())
 }

@@ -6,9 +6,9 @@ use ndarray::{ArrayViewD, IxDyn};
 
 use super::graph::Graph;
 use crate::network::Network;
-use crate::nn::{BatchNorm, Conv2d, LayerSpec, NamedLayer, Residual, Shape};
+use crate::nn::{BatchNorm, Conv2d, LayerSpec, NamedLayer, Padding, Residual, Shape};
 use crate::onnx::{ExportError, OnnxError};
-use floret_math::window::{Padding, Window};
+use floret_math::window::Window;
 
 /// A value between two layers.
 #[derive(Debug, Clone)]
@@ -82,6 +82,10 @@ impl Writer<'_, '_> {
             LayerSpec::Dropout(_) => x.name.clone(),
             LayerSpec::Flatten(_) => self.flatten(x),
             LayerSpec::Residual(residual) => self.residual(residual, x)?,
+            LayerSpec::Custom(custom) => {
+                let (path, kind) = (path.clone(), custom.kind().to_owned());
+                return Err(ExportError::CustomLayer { path, kind }.into());
+            }
         })
     }
 

@@ -33,7 +33,7 @@ impl<'a> Importer<'a> {
             "MatMul" => self.matmul(node)?,
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node)?,
             "BatchNormalization" => self.batch_norm(node)?,
-            "Relu" => self.rectifier(node, Relu {}.into())?,
+            "Relu" => self.rectifier(node, Relu.into())?,
             "LeakyRelu" => {
                 let slope = node.float("alpha")?.unwrap_or(0.01);
                 self.rectifier(node, LeakyRelu::new(slope).into())?
@@ -216,7 +216,7 @@ impl<'a> Importer<'a> {
     fn global_pool(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {
         let x = self.activation(node, 0)?;
         self.image(node, &x)?;
-        let x = self.layer(node, x, GlobalAvgPool {}, Vec::new())?;
+        let x = self.layer(node, x, GlobalAvgPool, Vec::new())?;
         Ok(Activation { axes: vec![Axis::Batch, Axis::Flat, Axis::One, Axis::One], ..x })
     }
 
@@ -241,7 +241,7 @@ impl<'a> Importer<'a> {
             axis => Some(*axis),
         };
         let axes = x.axes.iter().filter_map(axis).collect();
-        let x = self.layer(node, x, GlobalAvgPool {}, Vec::new())?;
+        let x = self.layer(node, x, GlobalAvgPool, Vec::new())?;
         Ok(Activation { axes, ..x })
     }
 

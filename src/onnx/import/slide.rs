@@ -1,8 +1,9 @@
 //! Windows: ONNX's attributes of convolutions and pools as floret's stride, dilation and padding.
 
 use super::model::Node;
+use crate::nn::Padding;
 use crate::onnx::ImportError;
-use floret_math::window::{Padding, Window};
+use floret_math::window::Window;
 
 /// Where a window slides: kernel, stride, dilation and padding.
 pub struct Slide {

@@ -189,8 +189,8 @@ fn named(layers: Vec<Part>) -> Vec<Emitted> {
     let keep = |part: &Part| part.name.clone().filter(|name| taken.insert(name.clone()));
     let kept: Vec<Option<String>> = layers.iter().map(keep).collect();
     let name = |(kept, Part { layer, arrays, .. }): (Option<String>, Part)| {
-        let kind = layer.kind();
-        let count: &mut usize = counts.entry(kind).or_default();
+        let kind = layer.kind().to_owned();
+        let count: &mut usize = counts.entry(kind.clone()).or_default();
         *count += 1;
         let name = kept.unwrap_or_else(|| {
             while !taken.insert(format!("{kind}_{count}")) {

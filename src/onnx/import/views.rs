@@ -33,7 +33,7 @@ impl<'a> Importer<'a> {
         } else {
             return Err(node.unsupported("it flattens an image that is neither NCHW nor NHWC"));
         };
-        let x = self.layer(node, x, Flatten {}, Vec::new())?;
+        let x = self.layer(node, x, Flatten, Vec::new())?;
         Ok(Activation { axes, order, ..x })
     }
 
