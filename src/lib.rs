@@ -115,3 +115,8 @@ pub mod recipe;
 pub use classifier::Classifier;
 pub use error::{Error, Result};
 pub use recipe::fit;
+
+/// The Rust code of README.md is compiled as part of the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,9 +10,9 @@ use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret_math::reference::{self, Slide};
 use floret_math::window::{Padding, Window};
 use ndarray::{Array4, s};
+use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 
 /// The largest relative L2 error of any pass.
 const LIMIT: f64 = 2e-5;

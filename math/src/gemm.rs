@@ -2,8 +2,6 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
-use rayon::prelude::*;
-
 use super::simd::{Isa, MatrixMut};
 use super::{backend, native, thin};
 
@@ -107,7 +105,7 @@ pub fn par_gemm(
     a: ArrayView2<f32>,
     b: ArrayView2<f32>,
     beta: f32,
-    mut c: ArrayViewMut2<f32>,
+    c: ArrayViewMut2<f32>,
 ) {
     // Blocks of at least 64: each packs its operand anew, which 64 rows or columns amortise.
     const BLOCK: usize = 64;
@@ -124,15 +122,34 @@ pub fn par_gemm(
         };
         (Axis(1), block)
     };
-    let mut blocks: Vec<_> = c.axis_chunks_iter_mut(axis, block).collect();
-    blocks.par_iter_mut().enumerate().for_each(|(index, c)| {
-        let part = index * block..index * block + c.len_of(axis);
+    for_each_block(axis, block, 0, c, &|first, c| {
+        let part = first..first + c.len_of(axis);
         let (a, b) = match axis {
             Axis(0) => (a.slice(s![part, ..]), b),
             _ => (a, b.slice(s![.., part])),
         };
-        gemm(isa, alpha, a, b, beta, c.view_mut());
+        gemm(isa, alpha, a, b, beta, c);
     });
+}
+
+/// Calls `work` with blocks of at most `block` rows or columns of C, which begins with number `first`, and where each begins.
+fn for_each_block(
+    axis: Axis,
+    block: usize,
+    first: usize,
+    c: ArrayViewMut2<f32>,
+    work: &(dyn Fn(usize, ArrayViewMut2<f32>) + Sync),
+) {
+    let blocks = c.len_of(axis).div_ceil(block);
+    if blocks <= 1 {
+        return work(first, c);
+    }
+    let middle = blocks / 2 * block;
+    let (before, after) = c.split_at(axis, middle);
+    rayon::join(
+        || for_each_block(axis, block, first, before, work),
+        || for_each_block(axis, block, first + middle, after, work),
+    );
 }
 
 /// A slice as a row-major matrix.

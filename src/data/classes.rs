@@ -103,7 +103,7 @@ pub(super) fn check(names: &[String]) -> Result<(), ClassNamesError> {
         return Err(ClassNamesError::Empty);
     }
     if names.len() > MAX_CLASSES {
-        return Err(ClassNamesError::TooMany { classes: names.len() });
+        return Err(ClassNamesError::TooMany { classes: names.len(), limit: MAX_CLASSES });
     }
     let mut seen = BTreeSet::new();
     for name in names {

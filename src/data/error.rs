@@ -186,11 +186,13 @@ pub enum ClassNamesError {
     /// No class at all.
     #[error("it names no class; write one name a line, in the order of the labels")]
     Empty,
-    /// More than [`MAX_CLASSES`](super::MAX_CLASSES).
-    #[error("it names {classes} classes, over the limit of {}", super::MAX_CLASSES)]
+    /// More classes than are taken.
+    #[error("it names {classes} classes, over the limit of {limit}")]
     TooMany {
         /// Names in the list.
         classes: usize,
+        /// The limit.
+        limit: usize,
     },
     /// A name that would not be read back as it was written.
     #[error(

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::built::Built;
-use super::{Layer, LayerSpec, Shape, ShapeError};
+use super::{Layer, Shape, ShapeError};
 
 /// A kind of layer that floret does not have, described by its settings.
 ///
@@ -116,9 +116,9 @@ enum Source {
     File(Value),
 }
 
-impl<L: CustomLayer> From<L> for LayerSpec {
+impl<L: CustomLayer> From<L> for Custom {
     fn from(layer: L) -> Self {
-        LayerSpec::Custom(Custom { kind: L::KIND.into(), source: Source::Layer(Arc::new(layer)) })
+        Self { kind: L::KIND.into(), source: Source::Layer(Arc::new(layer)) }
     }
 }
 

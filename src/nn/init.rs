@@ -1,9 +1,9 @@
 //! How weights begin.
 
 use ndarray::Array1;
+use ndarray_rand::rand_distr::{Distribution, Normal, Uniform};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal, Uniform};
 use serde::{Deserialize, Serialize};
 
 use super::Param;

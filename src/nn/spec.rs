@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{
-    AvgPool2d, BatchNorm, Conv2d, Custom, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Relu,
-    Residual, Shape, ShapeError,
+    AvgPool2d, BatchNorm, Conv2d, Custom, CustomLayer, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu,
+    MaxPool2d, Relu, Residual, Shape, ShapeError,
 };
 
 /// A layer with its name, under which its weights are saved.
@@ -27,6 +27,12 @@ impl NamedLayer {
     }
 }
 
+impl<L: CustomLayer> From<L> for LayerSpec {
+    fn from(layer: L) -> Self {
+        LayerSpec::Custom(layer.into())
+    }
+}
+
 macro_rules! layer_specs {
     ($($variant:ident => $kind:literal,)+) => {
         /// One layer of a network, described by its hyper-parameters.
@@ -35,7 +41,7 @@ macro_rules! layer_specs {
         #[non_exhaustive]
         pub enum LayerSpec {
             $(#[doc = concat!("See [`", stringify!($variant), "`].")] $variant($variant),)+
-            /// A layer of the program's own: see [`CustomLayer`](super::CustomLayer).
+            /// A layer of the program's own: see [`CustomLayer`].
             Custom(Custom),
         }
 

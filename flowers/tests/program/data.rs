@@ -15,7 +15,7 @@ fn convert_lists_every_file_left_out() {
     let names: Vec<String> = (0..25).map(|number| format!("{number}.txt")).collect();
     names.iter().for_each(|name| fs::write(photos.join("red").join(name), "no photo").unwrap());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    fails(folder, &["convert", "photos", "data", "--strict"], &[&names[..], &["25 files"]].concat());
+    fails(folder, &["convert", "photos", "data", "--strict"], &[&names[..], &["25 of the files"]].concat());
     let converted = succeeds(folder, &["convert", "photos", "data"]);
     holds(&converted, &names);
     assert!(!converted.contains("more"), "{converted}");
@@ -242,7 +242,7 @@ fn lists_and_nested_folders_become_shards() {
     fails(
         folder,
         &["convert", "bad.csv", "other"],
-        &["bad.csv: there is no usable photo to train on of x", "none.jpg"],
+        &["bad.csv: there is no usable photo of `x` to train on", "none.jpg"],
     );
 
     fs::create_dir(folder.join("photos/red/dark")).unwrap();

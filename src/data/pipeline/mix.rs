@@ -1,10 +1,10 @@
 //! Two training examples as one: mixup and cutmix.
 
 use ndarray::{Array2, Array4, Axis, s};
+use ndarray_rand::rand_distr::{Beta, Distribution};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 
 use crate::data::LoaderOptionsError;
