@@ -133,7 +133,7 @@ impl Loader {
         Epoch::new(Arc::clone(&self.dataset), epoch, order, first_batch)
     }
 
-    /// The examples of records of [`Batch::records`], read anew: their photos as they were encoded, the names of their files.
+    /// The examples of records of [`Batch::records`](super::Batch::records), read anew: their photos as they were encoded, the names of their files.
     /// Of compressed shards ascending records are the fastest to read.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Loader {
         counts
     }
 
-    /// The file of a record of [`Batch::records`], and its place there; `None` beyond the last.
+    /// The file of a record of [`Batch::records`](super::Batch::records), and its place there; `None` beyond the last.
     pub fn location(&self, record: usize) -> Option<RecordLocation> {
         self.dataset.index.location(record)
     }
