@@ -21,6 +21,7 @@ mod backend;
 pub mod buffer;
 pub mod channels;
 pub mod conv;
+pub mod depthwise;
 pub mod env;
 pub mod gemm;
 mod native;

@@ -12,6 +12,7 @@ mod sets;
 
 mod buffer;
 mod channels;
+mod depthwise;
 mod environment;
 mod reduce;
 mod soundness;

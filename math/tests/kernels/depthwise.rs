@@ -1,0 +1,96 @@
+//! Depthwise convolution against the obvious convolution of each channel by itself, in `f64`.
+
+use floret_math::depthwise::{
+    DepthwiseShape, data_gradient, filter_gradient, filter_gradient_scratch, forward,
+};
+use floret_math::reference::{self, Slide};
+use floret_math::window::{Padding, Window};
+use ndarray::{Array4, Axis, concatenate, s};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::close::assert_close;
+use crate::sets::instruction_sets;
+
+const TOLERANCE: f64 = 1e-5;
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    batch: usize,
+    input: (usize, usize, usize),
+    kernel: (usize, usize),
+    stride: (usize, usize),
+    dilation: (usize, usize),
+    same: bool,
+}
+
+fn check(case: Case, seed: u64) {
+    let Case { batch, input: (height, width, channels), kernel, stride, dilation, same } = case;
+    let padding = if same { Padding::Same } else { Padding::Valid };
+    let Some(window) = Window::new((height, width), kernel, stride, dilation, padding) else { return };
+    let shape = DepthwiseShape { window, channels };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut random =
+        |shape| Array4::from_shape_simple_fn(shape, || f64::from(rng.random_range(-1.0f32..1.0)));
+    let slide = Slide { stride, dilation, same };
+    let (oh, ow) = slide.output((height, width), kernel);
+    let (x, w) = (random((batch, height, width, channels)), random((kernel.0, kernel.1, channels, 1)));
+    let (dy, b) = (random((batch, oh, ow, channels)), random((1, 1, 1, channels)));
+
+    let (mut y, mut dx, mut dw) = (Vec::new(), Vec::new(), Vec::new());
+    for c in 0..channels {
+        let (x, w) = (x.slice(s![.., .., .., c..=c]), w.slice(s![.., .., c..=c, ..]));
+        let (of_x, of_w) = reference::conv2d_gradients(x, w, dy.slice(s![.., .., .., c..=c]), slide);
+        y.push(reference::conv2d(x, w, slide) + b[[0, 0, 0, c]]);
+        dx.push(of_x);
+        dw.push(of_w);
+    }
+    let join = |parts: &[Array4<f64>], axis| {
+        concatenate(Axis(axis), &parts.iter().map(|part| part.view()).collect::<Vec<_>>()).unwrap()
+    };
+    let narrow = |values: &Array4<f64>| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+    let (x, w, b, dy) = (narrow(&x), narrow(&w), narrow(&b), narrow(&dy));
+
+    for isa in instruction_sets() {
+        let what = |pass: &str| format!("{pass} of {case:?} with {isa:?}");
+        let mut got = vec![f32::NAN; dy.len()];
+        forward(isa, &shape, &x, &w, &b, &mut got);
+        assert_close(&what("forward"), &got, join(&y, 3), TOLERANCE);
+        let mut got = vec![f32::NAN; x.len()];
+        data_gradient(isa, &shape, &dy, &w, &mut got);
+        assert_close(&what("data gradient"), &got, join(&dx, 3), TOLERANCE);
+        let (mut got, mut scratch) =
+            (vec![f32::NAN; w.len()], vec![f32::NAN; filter_gradient_scratch(&shape, batch)]);
+        filter_gradient(isa, &shape, &x, &dy, &mut got, &mut scratch);
+        assert_close(&what("filter gradient"), &got, join(&dw, 2), TOLERANCE);
+    }
+}
+
+/// Bands, blocks of outputs, groups of images and vectors of channels, each more than one and none whole.
+#[test]
+fn the_shapes_of_networks() {
+    for (kernel, stride, same) in [(3, 1, true), (3, 2, true), (5, 2, true), (7, 1, true), (3, 1, false)] {
+        for input in [(37, 41, 40), (14, 14, 96), (7, 7, 67)] {
+            let (kernel, stride) = ((kernel, kernel), (stride, stride));
+            check(Case { batch: 2, input, kernel, stride, dilation: (1, 1), same }, 1);
+        }
+    }
+    check(
+        Case { batch: 35, input: (3, 5, 9), kernel: (3, 3), stride: (1, 1), dilation: (1, 1), same: true },
+        2,
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_shape(
+        batch in 1usize..4, input in (1usize..20, 1usize..20, 1usize..36),
+        kernel in (1usize..8, 1usize..8), stride in (1usize..4, 1usize..4), dilation in (1usize..3, 1usize..3),
+        same: bool, seed: u64,
+    ) {
+        check(Case { batch, input, kernel, stride, dilation, same }, seed);
+    }
+}
