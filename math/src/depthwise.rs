@@ -7,7 +7,7 @@
 //!
 //! There is one multiply-add for each value that is loaded, so memory decides: a task goes through a few rows of an image,
 //! pixel by pixel, and what the next row reads again is still in its cache. Forward pass and data gradient are the same
-//! loop, [`Line`], over other taps: with stride s the gradient of every s-th input pixel has the same taps.
+//! loop, `Line`, over other taps: with stride s the gradient of every s-th input pixel has the same taps.
 //!
 //! How the work is cut depends on the shape alone, and sums run in a fixed order.
 
