@@ -62,15 +62,19 @@ fn compare(what: &str, size: f64, gradient: &[f32], direction: &[f32], mut loss:
 
 /// Checks the gradients of all inputs and weights of `layers` over one random batch.
 pub(crate) fn check(layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
+    let named = |(index, layer)| NamedLayer::new(format!("l{index}"), layer);
+    check_named(&layers.into_iter().enumerate().map(named).collect::<Vec<_>>(), input, batch, seed);
+}
+
+/// [`check`] of layers that name what they take.
+pub(crate) fn check_named(layers: &[NamedLayer], input: Shape, batch: usize, seed: u64) {
     for isa in instruction_sets() {
-        check_with(isa, layers.clone(), input, batch, seed);
+        check_with(isa, layers, input, batch, seed);
     }
 }
 
-fn check_with(isa: Isa, layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
-    let named: Vec<NamedLayer> =
-        layers.into_iter().enumerate().map(|(i, layer)| NamedLayer::new(format!("l{i}"), layer)).collect();
-    let mut net = Sequential::with_isa(input, &named, seed, isa).expect("the layers fit");
+fn check_with(isa: Isa, layers: &[NamedLayer], input: Shape, batch: usize, seed: u64) {
+    let mut net = Sequential::with_isa(input, layers, seed, isa).expect("the layers fit");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let x = spaced(batch * input.len(), &mut rng);
     let dy = direction(batch * net.output().len(), &mut rng);

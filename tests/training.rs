@@ -8,6 +8,7 @@ mod determinism;
 mod divergence;
 mod environment;
 mod gradients;
+mod graphs;
 mod tensorflow_layers;
 mod tensorflow_network;
 mod trainer;

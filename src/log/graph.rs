@@ -1,9 +1,12 @@
 //! A network as the graph that TensorBoard's Graphs tab draws.
 
+use std::collections::BTreeMap;
+
 use super::summary::shape;
 use crate::loss::Loss;
-use crate::network::Network;
-use crate::nn::{Conv2d, LayerSpec, NamedLayer, Padding, Residual, Shape};
+use crate::network::{Network, NetworkSpec};
+use crate::nn::nodes::{self, Source};
+use crate::nn::{Conv2d, LayerSpec, Padding, Shape};
 use crate::proto::graph::attr_value::{ListValue, Value};
 use crate::proto::graph::{AttrValue, GraphDef, NodeDef, VersionDef};
 use crate::proto::tensor::{DataType, TensorShapeProto};
@@ -20,8 +23,7 @@ pub(super) fn graph(network: &Network) -> GraphDef {
     };
     let spec = network.spec();
     let input = graph.add("input", "Placeholder", &[], Some(spec.input), []);
-    let (outputs, _) = graph.chain("", &spec.layers, (input, spec.input));
-    let outputs = &outputs;
+    let outputs = &graph.layers(spec, input);
     match spec.loss {
         Loss::SoftmaxCrossEntropy(_) => {
             let labels = graph.add("labels", "Placeholder", &[], None, []);
@@ -45,33 +47,36 @@ struct Graph {
     arrays: Vec<(String, Vec<usize>)>,
 }
 
-/// The name of an operation, and the shape of one example of its output.
-type Output = (String, Shape);
-
 impl Graph {
-    /// Layers one after another, from the output `from`; `scope` begins their names. Those without arrays stand in the scope of
-    /// the last before them that has one: side by side TensorBoard would take them for a series and draw them as one.
-    fn chain(&mut self, scope: &str, layers: &[NamedLayer], from: Output) -> Output {
-        let mut place = scope.to_owned();
-        let mut at = from;
-        for NamedLayer { name, layer } in layers {
-            if has_scope(layer) {
-                place = scope.to_owned();
+    /// The layers; the name of the last one's last operation. Those without arrays stand in the scope of the last before them, of
+    /// the same block, that has one: side by side TensorBoard would take them for a series and draw them as one.
+    fn layers(&mut self, spec: &NetworkSpec, input: String) -> String {
+        let mut places: BTreeMap<&str, String> = BTreeMap::new();
+        let nodes = nodes::of_built(&spec.layers, spec.input);
+        let mut outputs: Vec<String> = Vec::with_capacity(nodes.len());
+        for node in &nodes {
+            let (block, leaf) = node.name.rsplit_once('/').unwrap_or(("", &node.name));
+            let name = match places.get(block) {
+                Some(place) if !has_scope(node.layer) => format!("{place}/{leaf}"),
+                _ => node.name.clone(),
+            };
+            if has_scope(node.layer) {
+                places.insert(block, name.clone());
             }
-            let name = format!("{place}{name}");
-            let output = layer.output(at.1).expect("a network's layers fit each other");
-            at = (self.layer(&name, layer, at, output), output);
-            if has_scope(layer) {
-                place = format!("{name}/");
-            }
+            let from = node.inputs.iter().map(|source| match *source {
+                Source::Input => input.as_str(),
+                Source::Node(node) => outputs[node].as_str(),
+            });
+            let output = self.layer(&name, node.layer, &from.collect::<Vec<_>>(), node.output);
+            outputs.push(output);
         }
-        at
+        outputs.pop().unwrap_or(input)
     }
 
     /// A layer; the name of its last operation.
-    fn layer(&mut self, name: &str, layer: &LayerSpec, from: Output, output: Shape) -> String {
+    fn layer(&mut self, name: &str, layer: &LayerSpec, from: &[&str], output: Shape) -> String {
         let out = Some(output);
-        let from_name = from.0.as_str();
+        let from_name = from[0];
         match layer {
             LayerSpec::Conv2d(conv) => self.weighted(name, "Conv2D", from_name, output, conv_settings(conv)),
             LayerSpec::Dense(_) => self.weighted(name, "MatMul", from_name, output, Vec::new()),
@@ -99,7 +104,10 @@ impl Graph {
                 self.add(name, "Dropout", &[from_name], out, [("rate", Value::F(dropout.rate))])
             }
             LayerSpec::Flatten(_) => self.add(name, "Reshape", &[from_name], out, []),
-            LayerSpec::Residual(residual) => self.residual(name, residual, from),
+            LayerSpec::Add(_) => self.add(&format!("{name}/AddV2"), "AddV2", from, out, []),
+            LayerSpec::Multiply(_) => self.add(&format!("{name}/Mul"), "Mul", from, out, []),
+            LayerSpec::Concat(_) => self.add(&format!("{name}/ConcatV2"), "ConcatV2", from, out, []),
+            LayerSpec::Residual(_) => unreachable!("nodes are the layers of blocks"),
             LayerSpec::Custom(custom) => {
                 let arrays = self.variables(name);
                 let inputs: Vec<&str> =
@@ -128,14 +136,6 @@ impl Graph {
                 self.add(&format!("{name}/BiasAdd"), "BiasAdd", &[&product, bias], Some(output), [])
             }
         }
-    }
-
-    fn residual(&mut self, name: &str, residual: &Residual, from: Output) -> String {
-        let scope = format!("{name}/");
-        let [body, shortcut] = residual.parts();
-        let (body, output) = self.chain(&scope, &body, from.clone());
-        let (around, _) = self.chain(&scope, &shortcut, from);
-        self.add(&format!("{name}/AddV2"), "AddV2", &[&body, &around], Some(output), [])
     }
 
     /// A variable for each array of the layer `name`.
@@ -177,10 +177,10 @@ impl Graph {
     }
 }
 
-/// Whether a layer is more than one operation.
+/// Whether a layer is more than one operation, or where ways meet.
 fn has_scope(layer: &LayerSpec) -> bool {
-    use LayerSpec::{BatchNorm, Conv2d, Custom, Dense, Residual};
-    matches!(layer, Conv2d(_) | Dense(_) | BatchNorm(_) | Residual(_) | Custom(_))
+    use LayerSpec::{Add, BatchNorm, Concat, Conv2d, Custom, Dense, Multiply};
+    matches!(layer, Conv2d(_) | Dense(_) | BatchNorm(_) | Custom(_) | Add(_) | Multiply(_) | Concat(_))
 }
 
 /// An operation whose output has the shape `output`.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Network, NetworkError};
 use crate::loss::Loss;
-use crate::nn::chain::Chain;
+use crate::nn::graph::Graph;
 use crate::nn::{ConvAlgorithm, LayerSpec, NamedLayer, Param, Sequential, Shape, ShapeError};
 use floret_math::simd::Isa;
 
@@ -31,9 +31,9 @@ impl NetworkSpec {
     /// # Errors
     /// The first layer that does not fit its input; no layer that computes anything.
     pub(crate) fn params(&self) -> Result<(Vec<Param>, usize), NetworkError> {
-        let chain = Chain::build_some(&self.layers, self.input, Isa::try_best()?)?;
-        let weights = chain.params().iter().map(Param::len).sum();
-        Ok((chain.params().iter().chain(chain.state()).cloned().collect(), weights))
+        let graph = Graph::build(&self.layers, self.input, Isa::try_best()?)?;
+        let weights = graph.params().iter().map(Param::len).sum();
+        Ok((graph.params().iter().chain(graph.state()).cloned().collect(), weights))
     }
 }
 
@@ -71,6 +71,20 @@ impl NetworkBuilder {
     /// Adds a layer under a name of its own.
     pub fn add_named(mut self, name: impl Into<String>, layer: impl Into<LayerSpec>) -> Self {
         self.spec.layers.push(NamedLayer::new(name, layer));
+        self
+    }
+
+    /// Adds a layer under a name of its own that takes the outputs of the layers of the names `from`; `input` is the network's input.
+    ///
+    /// [`Add`](crate::nn::Add), [`Multiply`](crate::nn::Multiply) and [`Concat`](crate::nn::Concat) take several: with them ways
+    /// through the network part and meet.
+    pub fn add_from<S: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        layer: impl Into<LayerSpec>,
+        from: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.spec.layers.push(NamedLayer::new(name, layer).from(from));
         self
     }
 
@@ -122,13 +136,13 @@ impl NetworkBuilder {
     /// The first layer that does not fit its input; no layer that computes anything; as [`build`](Self::build) where kernels
     /// can't be chosen as asked for.
     pub fn training_memory(&self, batch: usize) -> Result<u64, NetworkError> {
-        let chain = Chain::build_some(&self.spec.layers, self.spec.input, self.chosen_isa()?)?;
+        let graph = Graph::build(&self.spec.layers, self.spec.input, self.chosen_isa()?)?;
         let batch = batch.min(1 << 20);
         let values = |params: &[Param]| params.iter().map(|param| param.len() as u64).sum::<u64>();
-        let memory = chain.memory(batch);
+        let memory = graph.memory(batch);
         // Each with its gradient, or with what it was before the step.
-        let arrays = 2 * (values(chain.params()) + values(chain.state()));
-        let passes = (batch * chain.input().len() + memory.saved_floats + memory.train_scratch) as u64;
+        let arrays = 2 * (values(graph.params()) + values(graph.state()));
+        let passes = (batch * graph.input().len() + memory.saved_floats + memory.train_scratch) as u64;
         Ok(size_of::<f32>() as u64 * (arrays + passes) + memory.saved_bytes as u64)
     }
 

@@ -185,7 +185,7 @@ impl Network {
 
     /// The instruction set that its kernels use.
     pub fn isa(&self) -> Isa {
-        self.layers.chain().isa()
+        self.layers.graph().isa()
     }
 
     /// Forward pass of inference: the outputs (logits) of each image, (examples, outputs).

@@ -9,7 +9,7 @@ use super::{Network, NetworkError, values};
 use crate::loss::{Reduction, Targets};
 use crate::metrics::predicted;
 use crate::nn::Input;
-use crate::nn::chain::mix;
+use crate::nn::graph::mix;
 use crate::optim::Optimizer;
 
 /// What a training step did.
@@ -151,8 +151,9 @@ impl TrainingPass<'_, '_> {
         let loss = loss.inspect_err(|_| self.network.layers.undo_forward_pass())?;
         if !loss.is_finite() {
             self.network.layers.undo_forward_pass();
-            let layer = self.network.layers.first_not_finite(self.examples);
-            let step = self.network.steps + 1;
+            let network = &mut *self.network;
+            let layer = network.layers.first_not_finite(&self.images, mix(network.seed, network.steps));
+            let step = network.steps + 1;
             return Err(NetworkError::NotFinite { loss, step, learning_rate: None, layer });
         }
         Ok((loss, gradient))

@@ -14,7 +14,7 @@ impl Network {
         let mut lines =
             vec![["layer", "kind", "output", "parameters", "multiply-adds", "memory"].map(String::from)];
         lines.push(line("input", "", &self.input().to_string(), 0, 0, 4 * self.input().len()));
-        let rows = self.layers.chain().rows();
+        let rows = self.layers.graph().rows();
         lines.extend(rows.iter().map(|row| {
             line(
                 &row.name,

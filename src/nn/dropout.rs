@@ -47,6 +47,10 @@ impl Layer for DropoutLayer {
         self.shape
     }
 
+    fn reads_input(&self) -> bool {
+        false
+    }
+
     fn memory(&self, batch: usize) -> Memory {
         Memory { saved_bytes: batch * self.shape.len(), ..Memory::default() }
     }

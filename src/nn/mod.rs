@@ -2,7 +2,7 @@
 //!
 //! A layer is described by plain data ([`LayerSpec`], what a network's file holds) and built for one input shape into
 //! a [`Layer`], which checks every shape once. A built layer owns nothing that changes: weights, gradients and
-//! everything kept between forward and backward are slices handed to it by the chain, so a network's
+//! everything kept between forward and backward are slices handed to it by the graph, so a network's
 //! memory is planned once and one set of weights can serve several threads.
 //!
 //! # A layer of one's own
@@ -26,20 +26,26 @@
 //! 3. Give it one line in `tests/gradients.rs`: the numeric gradient check over random shapes.
 
 pub mod activation;
+mod arena;
 pub mod batch_norm;
 mod built;
-pub(crate) mod chain;
 pub mod conv2d;
 mod custom;
 pub mod dense;
 pub mod dropout;
 pub mod flatten;
+mod fuse;
+pub(crate) mod graph;
 pub mod init;
+pub mod join;
+pub(crate) mod nodes;
+mod plan;
 pub mod pool;
 pub mod residual;
 mod sequential;
 mod shape;
 mod spec;
+mod step;
 mod workspace;
 
 use std::fmt;
@@ -54,6 +60,7 @@ pub use flatten::Flatten;
 pub use floret_math::conv::ConvAlgorithm;
 pub use floret_math::window::Padding;
 pub use init::Init;
+pub use join::{Add, Concat, Multiply};
 pub use pool::{AvgPool2d, GlobalAvgPool, MaxPool2d};
 pub use residual::Residual;
 pub use sequential::{BackwardError, Sequential};
@@ -238,6 +245,12 @@ pub trait Layer: fmt::Debug + Send + Sync {
     fn memory(&self, batch: usize) -> Memory {
         let _ = batch;
         Memory::default()
+    }
+
+    /// Whether backward reads x. If not, the memory that it writes dx to holds arbitrary values, and that of x serves others as
+    /// soon as the forward pass is past it.
+    fn reads_input(&self) -> bool {
+        true
     }
 
     /// Floats that [`prepare`](Layer::prepare) writes; 0 where there is nothing to prepare.

@@ -105,6 +105,10 @@ impl Layer for MaxPoolLayer {
         pool_output(&self.shape)
     }
 
+    fn reads_input(&self) -> bool {
+        false
+    }
+
     fn memory(&self, batch: usize) -> Memory {
         Memory { saved_bytes: batch * self.shape.output_len(), ..Memory::default() }
     }
@@ -131,6 +135,10 @@ struct AvgPoolLayer {
 impl Layer for AvgPoolLayer {
     fn output(&self) -> Shape {
         pool_output(&self.shape)
+    }
+
+    fn reads_input(&self) -> bool {
+        false
     }
 
     fn forward(&self, _w: &[f32], x: &[f32], y: &mut [f32], _pass: Forward<'_>) {
@@ -164,6 +172,10 @@ struct GlobalAvgPoolLayer {
 impl Layer for GlobalAvgPoolLayer {
     fn output(&self) -> Shape {
         Shape::Vector(self.channels)
+    }
+
+    fn reads_input(&self) -> bool {
+        false
     }
 
     fn forward(&self, _w: &[f32], x: &[f32], y: &mut [f32], _pass: Forward<'_>) {

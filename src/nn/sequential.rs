@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::chain::{Chain, Values};
+use super::graph::{Graph, Values};
 use super::workspace::Workspace;
 use super::{CHUNK, Input, NamedLayer, Param, Shape, ShapeError};
 use crate::optim::{Optimizer, Segment};
@@ -25,7 +25,7 @@ const WEIGHTS_STREAM: u64 = 1 << 63;
 /// from outside; this is also the way to run a layer alone. Several threads may infer at once.
 #[derive(Debug)]
 pub struct Sequential {
-    chain: Chain,
+    graph: Graph,
     /// All weights, layer by layer, in one buffer; gradients likewise.
     weights: Aligned,
     gradients: Aligned,
@@ -88,8 +88,8 @@ impl Sequential {
         let mut drawn = Self::zeros(input, layers, isa)?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(WEIGHTS_STREAM);
-        draw(drawn.chain.params(), &mut rng, &mut drawn.weights);
-        draw(drawn.chain.state(), &mut rng, &mut drawn.state);
+        draw(drawn.graph.params(), &mut rng, &mut drawn.weights);
+        draw(drawn.graph.state(), &mut rng, &mut drawn.state);
         Ok(drawn)
     }
 
@@ -98,19 +98,19 @@ impl Sequential {
     /// # Errors
     /// As [`new`](Self::new).
     pub(crate) fn zeros(input: Shape, layers: &[NamedLayer], isa: Isa) -> Result<Self, ShapeError> {
-        let chain = Chain::build_some(layers, input, isa)?;
+        let graph = Graph::build(layers, input, isa)?;
         let values = |params: &[Param]| params.iter().map(Param::len).sum();
-        let (weights, state): (usize, usize) = (values(chain.params()), values(chain.state()));
+        let (weights, state): (usize, usize) = (values(graph.params()), values(graph.state()));
         Ok(Self {
             weights: Aligned::zeros(weights),
             gradients: Aligned::zeros(weights),
             state: vec![0.0; state],
             state_before: vec![0.0; state],
-            segments: segments(chain.params()),
+            segments: segments(graph.params()),
             workspace: Workspace::default(),
             prepared: OnceLock::new(),
             pending: None,
-            chain,
+            graph,
         })
     }
 
@@ -119,10 +119,10 @@ impl Sequential {
     /// # Errors
     /// The first layer that does not fit its input; weights that would have another shape. Nothing has changed then.
     pub(crate) fn set_input(&mut self, input: Shape, layers: &[NamedLayer]) -> Result<(), ShapeError> {
-        let chain = Chain::build_some(layers, input, self.chain.isa())?;
-        let before = self.chain.params().iter().chain(self.chain.state());
+        let graph = Graph::build(layers, input, self.graph.isa())?;
+        let before = self.graph.params().iter().chain(self.graph.state());
         let differs =
-            before.zip(chain.params().iter().chain(chain.state())).find(|(a, b)| a.shape != b.shape);
+            before.zip(graph.params().iter().chain(graph.state())).find(|(a, b)| a.shape != b.shape);
         if let Some((param, other)) = differs {
             return Err(ShapeError::new(format!(
                 "`{}` is {:?} for images of {} and would be {:?} for {input}: only a network whose weights do not depend on the \
@@ -133,7 +133,7 @@ impl Sequential {
                 other.shape,
             )));
         }
-        self.chain = chain;
+        self.graph = graph;
         self.prepared.take();
         self.pending = None;
         Ok(())
@@ -141,16 +141,16 @@ impl Sequential {
 
     /// Shape of one example's input.
     pub fn input(&self) -> Shape {
-        self.chain.input()
+        self.graph.input()
     }
 
     /// Shape of one example's output.
     pub fn output(&self) -> Shape {
-        self.chain.output()
+        self.graph.output()
     }
 
-    pub(crate) fn chain(&self) -> &Chain {
-        &self.chain
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// Forward pass of inference over a batch `x`: overwrites `y`.
@@ -158,12 +158,12 @@ impl Sequential {
     /// # Panics
     /// If `x` is not a whole number of examples, or `y` not as many.
     pub fn infer(&self, x: &[f32], y: &mut [f32]) {
-        let batch = self.batch(x);
+        let batch = self.graph.batch(x);
         assert_eq!(y.len(), batch * self.output().len(), "an output for each example");
         let prepared = if batch <= FEW { self.prepared() } else { &[] };
         let values = Values { w: &self.weights, state: &self.state, prepared };
-        self.workspace.infer(self.chain.memory(batch), |scratch| {
-            in_pool(|| self.chain.infer(values, x, y, scratch));
+        self.workspace.infer(self.graph.memory(batch), |scratch| {
+            in_pool(|| self.graph.infer(values, x, y, scratch));
         });
     }
 
@@ -175,8 +175,8 @@ impl Sequential {
         if let Some(prepared) = self.prepared.get() {
             return prepared;
         }
-        let mut prepared = Aligned::zeros(self.chain.prepared_len());
-        in_pool(|| self.chain.prepare(&self.weights, &mut prepared));
+        let mut prepared = Aligned::zeros(self.graph.prepared_len());
+        in_pool(|| self.graph.prepare(&self.weights, &mut prepared));
         self.prepared.get_or_init(|| prepared)
     }
 
@@ -187,13 +187,13 @@ impl Sequential {
     /// # Panics
     /// If `x` is not a whole number of examples.
     pub fn forward(&mut self, x: &[f32], seed: u64) -> &[f32] {
-        let batch = self.batch(x);
-        let memory = self.chain.memory(batch);
+        let batch = self.graph.batch(x);
+        let memory = self.graph.memory(batch);
         self.state_before.copy_from_slice(&self.state);
         self.pending = Some(x.len());
         let buffers = self.workspace.train(memory);
-        in_pool(|| self.chain.forward(&self.weights, &mut self.state, x, buffers, seed));
-        &self.workspace.train(memory).floats[self.chain.last_output(batch)]
+        in_pool(|| self.graph.forward(&self.weights, &mut self.state, x, buffers, seed, |_, _| ()));
+        &self.workspace.train(memory).floats[self.graph.last_output(batch)]
     }
 
     /// Backward pass from `dy`, the gradient of the loss with respect to the outputs of the last forward pass: computes
@@ -210,21 +210,30 @@ impl Sequential {
         if got != want {
             return Err(BackwardError::Input { want, got });
         }
-        let batch = self.batch(x.values());
+        let batch = self.graph.batch(x.values());
         let want = batch * self.output().len();
         if dy.len() != want {
             return Err(BackwardError::Length { want, got: dy.len() });
         }
-        let buffers = self.workspace.train(self.chain.memory(batch));
-        buffers.floats[self.chain.last_output(batch)].copy_from_slice(dy);
-        in_pool(|| self.chain.backward(&self.weights, &mut self.gradients, x, buffers));
+        let buffers = self.workspace.train(self.graph.memory(batch));
+        buffers.floats[self.graph.last_output(batch)].copy_from_slice(dy);
+        in_pool(|| self.graph.backward(&self.weights, &mut self.gradients, x, buffers));
         Ok(())
     }
 
-    /// The first layer whose outputs for `batch` examples, from the last forward pass of training, are not all finite.
-    pub(crate) fn first_not_finite(&mut self, batch: usize) -> Option<String> {
-        let memory = self.chain.memory(batch);
-        self.chain.first_not_finite(batch, self.workspace.train(memory).floats).map(str::to_owned)
+    /// The first layer among whose outputs for `x`, in a forward pass of training from this `seed`, one is not finite. Makes that
+    /// pass again.
+    pub(crate) fn first_not_finite(&mut self, x: &[f32], seed: u64) -> Option<String> {
+        let buffers = self.workspace.train(self.graph.memory(self.graph.batch(x)));
+        let (mut state, mut found) = (self.state_before.clone(), None);
+        in_pool(|| {
+            self.graph.forward(&self.weights, &mut state, x, buffers, seed, |layer, outputs| {
+                if found.is_none() && !all_finite(outputs) {
+                    found = Some(layer.to_owned());
+                }
+            })
+        });
+        found
     }
 
     /// Gives the moving averages the values they had before the last forward pass of training.
@@ -269,18 +278,18 @@ impl Sequential {
 
     /// Every array by its name (`conv2d_1/kernel`): weights, then moving averages.
     pub fn arrays(&self) -> impl Iterator<Item = (&Param, ArrayViewD<'_, f32>)> {
-        views(self.chain.params(), &self.weights).chain(views(self.chain.state(), &self.state))
+        views(self.graph.params(), &self.weights).chain(views(self.graph.state(), &self.state))
     }
 
     /// The gradient of each weight, from the last backward pass.
     pub fn gradients(&self) -> impl Iterator<Item = (&Param, ArrayViewD<'_, f32>)> {
-        views(self.chain.params(), &self.gradients)
+        views(self.graph.params(), &self.gradients)
     }
 
     /// Every array, to change, in the order of [`arrays`](Self::arrays).
     pub(crate) fn arrays_mut(&mut self) -> impl Iterator<Item = (&Param, &mut [f32])> {
         self.prepared.take();
-        slices(self.chain.params(), &mut self.weights).chain(slices(self.chain.state(), &mut self.state))
+        slices(self.graph.params(), &mut self.weights).chain(slices(self.graph.state(), &mut self.state))
     }
 
     /// The values of the array `name`, to change; with its description.
@@ -307,16 +316,6 @@ impl Sequential {
         }
         array.copy_from_slice(values);
         Ok(())
-    }
-
-    fn batch(&self, x: &[f32]) -> usize {
-        let len = self.input().len();
-        assert!(
-            !x.is_empty() && x.len().is_multiple_of(len),
-            "{} values are no batch of {len} each",
-            x.len()
-        );
-        x.len() / len
     }
 }
 
@@ -379,9 +378,9 @@ mod tests {
     #[test]
     fn weights_are_not_drawn_from_the_stream_that_a_loader_of_the_same_seed_shuffles_by() {
         let dense = Dense::new(3).kernel_init(Init::GlorotUniform).no_bias();
-        let layer = NamedLayer { name: "dense".into(), layer: dense.clone().into() };
+        let layer = NamedLayer::new("dense", dense.clone());
         let network = Sequential::new(Shape::Vector(4), &[layer], 7).unwrap();
-        let param = network.chain.params()[0].clone();
+        let param = network.graph.params()[0].clone();
         for (stream, same) in [(0, false), (1, false), (u64::MAX, false), (WEIGHTS_STREAM, true)] {
             let mut rng = ChaCha8Rng::seed_from_u64(7);
             rng.set_stream(stream);
@@ -395,17 +394,17 @@ mod tests {
 
     #[test]
     fn a_few_examples_give_what_many_give_also_after_the_weights_changed() {
-        let conv = || Conv2d::new(16, 3).into();
+        let conv = || LayerSpec::from(Conv2d::new(16, 3));
         let layers: [LayerSpec; 4] = [
             conv(),
-            Residual { body: vec![conv(), Relu.into()], shortcut: vec![conv()] }.into(),
+            Residual::new().body(conv()).body(Relu).shortcut(conv()).into(),
             Flatten.into(),
             Dense::new(3).into(),
         ];
-        let named = |(index, layer)| NamedLayer { name: format!("layer{index}"), layer };
+        let named = |(index, layer)| NamedLayer::new(format!("layer{index}"), layer);
         let layers: Vec<NamedLayer> = layers.into_iter().enumerate().map(named).collect();
         let mut network = Sequential::new(Shape::from((9, 9, 16)), &layers, 1).unwrap();
-        assert!(network.chain.prepared_len() > 0);
+        assert!(network.graph.prepared_len() > 0);
         let many = FEW + 1;
         let x: Vec<f32> = (0..many * 9 * 9 * 16).map(|i| (i % 23) as f32 / 11.0 - 1.0).collect();
         let mut optimizer = Sgd::new(0.1);

@@ -143,6 +143,12 @@ impl ShapeError {
         Self { layer: String::new(), message: message.into() }
     }
 
+    /// The error of a layer that takes another number of inputs.
+    pub(crate) fn of_inputs(want: usize, got: usize) -> Self {
+        let s = if want == 1 { "" } else { "s" };
+        Self::new(format!("it takes {want} input{s}, got {got}"))
+    }
+
     /// The same error, said of the layer `name`.
     pub(crate) fn of(mut self, name: &str) -> Self {
         self.layer = if self.layer.is_empty() { name.to_owned() } else { format!("{name}/{}", self.layer) };

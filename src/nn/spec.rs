@@ -5,25 +5,34 @@ use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{
-    AvgPool2d, BatchNorm, Conv2d, Custom, CustomLayer, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu,
-    MaxPool2d, Relu, Residual, Shape, ShapeError,
+    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Custom, CustomLayer, Dense, Dropout, Flatten, GlobalAvgPool,
+    LeakyRelu, MaxPool2d, Multiply, Relu, Residual, Shape, ShapeError,
 };
 
-/// A layer with its name, under which its weights are saved.
+/// A layer with its name, under which its weights are saved, and what it takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NamedLayer {
     /// Unique within its network.
     pub name: String,
+    /// The layers whose outputs it takes, by their names; `input` is the network's input. Empty: the layer before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<String>,
     /// What it is.
     #[serde(flatten)]
     pub layer: LayerSpec,
 }
 
 impl NamedLayer {
-    /// A layer under this name.
+    /// A layer under this name that takes the output of the layer before.
     pub fn new(name: impl Into<String>, layer: impl Into<LayerSpec>) -> Self {
-        Self { name: name.into(), layer: layer.into() }
+        Self { name: name.into(), from: Vec::new(), layer: layer.into() }
+    }
+
+    /// Takes the outputs of the layers of these names instead.
+    pub fn from<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.from = names.into_iter().map(Into::into).collect();
+        self
     }
 }
 
@@ -34,13 +43,19 @@ impl<L: CustomLayer> From<L> for LayerSpec {
 }
 
 macro_rules! layer_specs {
-    ($($variant:ident => $kind:literal,)+) => {
+    (
+        of one input { $($variant:ident => $kind:literal,)+ }
+        of several inputs { $($join:ident => $join_kind:literal,)+ }
+    ) => {
         /// One layer of a network, described by its hyper-parameters.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "layer", rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum LayerSpec {
             $(#[doc = concat!("See [`", stringify!($variant), "`].")] $variant($variant),)+
+            $(#[doc = concat!("See [`", stringify!($join), "`].")] $join($join),)+
+            /// See [`Residual`].
+            Residual(Residual),
             /// A layer of the program's own: see [`CustomLayer`].
             Custom(Custom),
         }
@@ -50,47 +65,62 @@ macro_rules! layer_specs {
             pub fn kind(&self) -> &str {
                 match self {
                     $(LayerSpec::$variant(_) => $kind,)+
+                    $(LayerSpec::$join(_) => $join_kind,)+
+                    LayerSpec::Residual(_) => "residual",
                     LayerSpec::Custom(custom) => custom.kind(),
                 }
             }
 
-            /// Builds the layer for inputs of shape `input`, with kernels of instruction set `isa`.
-            pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
+            /// Builds the layer for inputs of these shapes, with kernels of instruction set `isa`.
+            ///
+            /// # Errors
+            /// Inputs that do not fit; a residual block, which is several layers.
+            pub(crate) fn build(&self, inputs: &[Shape], isa: Isa) -> Result<Built, ShapeError> {
+                let one = || match *inputs {
+                    [input] => Ok(input),
+                    _ => Err(ShapeError::of_inputs(1, inputs.len())),
+                };
                 match self {
-                    $(LayerSpec::$variant(layer) => layer.build(input, isa),)+
-                    LayerSpec::Custom(custom) => custom.build(input),
+                    $(LayerSpec::$variant(layer) => layer.build(one()?, isa),)+
+                    $(LayerSpec::$join(join) => join.build(inputs).map(Built::Join),)+
+                    LayerSpec::Residual(_) => Err(ShapeError::new("a residual block is several layers")),
+                    LayerSpec::Custom(custom) => custom.build(one()?),
                 }
-            }
-
-            /// The shape of the output for an input of shape `input`.
-            #[cfg(any(feature = "onnx", feature = "tensorboard"))]
-            pub(crate) fn output(&self, input: Shape) -> Result<Shape, ShapeError> {
-                // Every processor has this one, and shapes are the same with each.
-                Ok(match self.build(input, Isa::Portable)? {
-                    Built::Layer(layer) => layer.output(),
-                    Built::Reshape(shape) => shape,
-                })
             }
         }
 
         $(impl From<$variant> for LayerSpec {
             fn from(layer: $variant) -> Self { LayerSpec::$variant(layer) }
         })+
+
+        $(impl From<$join> for LayerSpec {
+            fn from(layer: $join) -> Self { LayerSpec::$join(layer) }
+        })+
+
+        impl From<Residual> for LayerSpec {
+            fn from(block: Residual) -> Self { LayerSpec::Residual(block) }
+        }
     };
 }
 
 layer_specs! {
-    Conv2d => "conv2d",
-    Dense => "dense",
-    MaxPool2d => "max_pool2d",
-    AvgPool2d => "avg_pool2d",
-    GlobalAvgPool => "global_avg_pool",
-    BatchNorm => "batch_norm",
-    Relu => "relu",
-    LeakyRelu => "leaky_relu",
-    Dropout => "dropout",
-    Flatten => "flatten",
-    Residual => "residual",
+    of one input {
+        Conv2d => "conv2d",
+        Dense => "dense",
+        MaxPool2d => "max_pool2d",
+        AvgPool2d => "avg_pool2d",
+        GlobalAvgPool => "global_avg_pool",
+        BatchNorm => "batch_norm",
+        Relu => "relu",
+        LeakyRelu => "leaky_relu",
+        Dropout => "dropout",
+        Flatten => "flatten",
+    }
+    of several inputs {
+        Add => "add",
+        Multiply => "multiply",
+        Concat => "concat",
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +135,7 @@ mod tests {
     fn layers_keep_their_form_in_files() {
         let constant = json!({ "constant": 0.0 });
         let truncated = json!({ "truncated_normal": { "stddev": 0.5 } });
-        let files: [(LayerSpec, Value); 11] = [
+        let files: [(LayerSpec, Value); 14] = [
             (
                 Conv2d::new(8, (3, 5))
                     .stride((2, 1))
@@ -136,6 +166,9 @@ mod tests {
             (LeakyRelu::new(0.25).into(), json!({ "layer": "leaky_relu", "slope": 0.25 })),
             (Dropout::new(0.5).into(), json!({ "layer": "dropout", "rate": 0.5 })),
             (Flatten.into(), json!({ "layer": "flatten" })),
+            (Add.into(), json!({ "layer": "add" })),
+            (Multiply.into(), json!({ "layer": "multiply" })),
+            (Concat.into(), json!({ "layer": "concat" })),
             (
                 Residual::new().body(Relu).shortcut(Flatten).into(),
                 json!({ "layer": "residual", "body": [{ "layer": "relu" }], "shortcut": [{ "layer": "flatten" }] }),

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::Memory;
-use super::chain::Buffers;
+use super::graph::Buffers;
 use floret_math::buffer::sized;
 
 /// Buffers for training and inference. Their content means something only between a forward and its backward pass.

@@ -6,7 +6,7 @@ use floret::image::Fit;
 use floret::loss::{Loss, Reduction};
 use floret::models;
 use floret::network::Network;
-use floret::nn::{LayerSpec, NamedLayer};
+use floret::nn::LayerSpec;
 use floret::onnx::{ExportOptions, ImportOptions, Layout, Output, decode, encode, export, import};
 use proptest::prelude::*;
 
@@ -19,10 +19,26 @@ fn options() -> impl Iterator<Item = ExportOptions> {
         .flat_map(move |layout| outputs.map(|output| ExportOptions { layout, output, preprocessing: false }))
 }
 
-/// Names and kinds, without what inference does without.
+/// Names and kinds, a block's layers one by one, without what inference does without.
 fn layers(network: &Network) -> Vec<(String, &str)> {
-    let kept = |layer: &&NamedLayer| !matches!(layer.layer, LayerSpec::Dropout(_));
-    network.spec().layers.iter().filter(kept).map(|layer| (layer.name.clone(), layer.layer.kind())).collect()
+    let mut layers = Vec::new();
+    network.spec().layers.iter().for_each(|layer| append(layer.name.clone(), &layer.layer, &mut layers));
+    layers
+}
+
+fn append<'n>(name: String, layer: &'n LayerSpec, layers: &mut Vec<(String, &'n str)>) {
+    let LayerSpec::Residual(block) = layer else {
+        if !matches!(layer, LayerSpec::Dropout(_)) {
+            layers.push((name, layer.kind()));
+        }
+        return;
+    };
+    for (part, of_part) in [("body", &block.body), ("shortcut", &block.shortcut)] {
+        for (index, layer) in of_part.iter().enumerate() {
+            append(format!("{name}/{part}_{}_{}", index + 1, layer.kind()), layer, layers);
+        }
+    }
+    layers.push((name, "add"));
 }
 
 proptest! {

@@ -79,26 +79,16 @@ fn what_a_layer_does_not_do_is_named() {
 }
 
 #[test]
-fn ways_that_share_layers_are_no_chain() {
-    // Each layer goes on into two others, three ways meet.
+fn a_value_is_not_taken_with_and_without_its_bias() {
     let nodes = vec![
-        node("Relu", &["x"], "a"),
-        node("Relu", &["a"], "b"),
-        node("Add", &["a", "b"], "c"),
-        node("Add", &["c", "b"], "h"),
-        node("GlobalAveragePool", &["h"], "mean"),
+        node("Conv", &["x", "k"], "h"),
+        node("Add", &["h", "b"], "biased"),
+        node("Add", &["h", "biased"], "sum"),
+        node("GlobalAveragePool", &["sum"], "mean"),
         node("Flatten", &["mean"], "y"),
     ];
-    let message = refused(&model(INPUT, nodes, vec![]));
-    assert!(message.contains("goes several ways that do not meet in a sum of two"), "{message}");
-    let twice = vec![
-        node("Relu", &["x"], "a"),
-        node("Add", &["a", "a"], "b"),
-        node("Flatten", &["b"], "flat"),
-        node("Gemm", &["flat", "w"], "y"),
-    ];
-    let message = refused(&model(INPUT, twice, vec![floats("w", &[48, 2])]));
-    assert!(message.contains("a residual block needs at least one layer"), "{message}");
+    let message = refused(&model(INPUT, nodes, vec![floats("k", &[2, 3, 1, 1]), floats("b", &[2, 1, 1])]));
+    assert!(message.contains("once with what a constant adds to it"), "{message}");
 }
 
 /// Numbers are SAME or VALID where they come to the same; PyTorch's `padding=1` at a stride of 2 is neither on an even size.

@@ -6,7 +6,8 @@ use ndarray::{ArrayViewD, IxDyn};
 
 use super::graph::Graph;
 use crate::network::Network;
-use crate::nn::{BatchNorm, Conv2d, LayerSpec, NamedLayer, Padding, Residual, Shape};
+use crate::nn::nodes::{self, Source};
+use crate::nn::{BatchNorm, Conv2d, LayerSpec, Padding, Shape};
 use crate::onnx::{ExportError, OnnxError};
 use floret_math::window::Window;
 
@@ -34,25 +35,29 @@ impl<'n> Arrays<'n> {
 struct Writer<'a, 'n> {
     graph: &'a mut Graph,
     arrays: &'a Arrays<'n>,
-    path: String,
+    path: &'a str,
 }
 
-/// Writes layers one after another; `prefix` is the path of the residual block that they are in, with its slash.
-pub fn chain(
-    graph: &mut Graph,
-    arrays: &Arrays<'_>,
-    prefix: &str,
-    layers: &[NamedLayer],
-    mut value: Value,
-) -> Result<Value, OnnxError> {
-    for NamedLayer { name, layer } in layers {
-        let shape = layer
-            .output(value.shape)
-            .map_err(|error| ExportError::Layer(error.of(&format!("{prefix}{name}"))))?;
-        let mut writer = Writer { graph, arrays, path: format!("{prefix}{name}") };
-        value = Value { name: writer.layer(layer, &value)?, shape };
+/// Writes the layers of `network` that take `input`; the name of the last one's output.
+pub fn write(graph: &mut Graph, network: &Network, input: String) -> Result<String, OnnxError> {
+    let arrays = Arrays::of(network);
+    let nodes = nodes::of_built(&network.spec().layers, network.input());
+    let input = Value { name: input, shape: network.input() };
+    let mut values: Vec<Value> = Vec::with_capacity(nodes.len());
+    for node in &nodes {
+        let inputs: Vec<&Value> = node
+            .inputs
+            .iter()
+            .map(|source| match *source {
+                Source::Input => &input,
+                Source::Node(node) => &values[node],
+            })
+            .collect();
+        let mut writer = Writer { graph, arrays: &arrays, path: &node.name };
+        let name = writer.layer(node.layer, &inputs, node.output)?;
+        values.push(Value { name, shape: node.output });
     }
-    Ok(value)
+    Ok(values.pop().unwrap_or(input).name)
 }
 
 /// Images NHWC to NCHW.
@@ -62,8 +67,8 @@ pub fn to_nchw(graph: &mut Graph, name: &str, images: &str) -> String {
 
 impl Writer<'_, '_> {
     /// Writes the layer; the name of its output.
-    fn layer(&mut self, layer: &LayerSpec, x: &Value) -> Result<String, OnnxError> {
-        let input = [x.name.as_str()];
+    fn layer(&mut self, layer: &LayerSpec, inputs: &[&Value], output: Shape) -> Result<String, OnnxError> {
+        let (x, input) = (inputs[0], [inputs[0].name.as_str()]);
         let Writer { graph, path, .. } = self;
         Ok(match layer {
             LayerSpec::Conv2d(conv) => self.conv(conv, x),
@@ -81,9 +86,15 @@ impl Writer<'_, '_> {
             }
             LayerSpec::Dropout(_) => x.name.clone(),
             LayerSpec::Flatten(_) => self.flatten(x),
-            LayerSpec::Residual(residual) => self.residual(residual, x)?,
+            LayerSpec::Add(_) => self.sum(inputs),
+            LayerSpec::Multiply(_) => self.product(inputs[0], inputs[1], output),
+            LayerSpec::Concat(_) => {
+                let inputs: Vec<&str> = inputs.iter().map(|value| value.name.as_str()).collect();
+                graph.append("Concat", path, &inputs).int("axis", 1).output()
+            }
+            LayerSpec::Residual(_) => unreachable!("nodes are the layers of blocks"),
             LayerSpec::Custom(custom) => {
-                let (path, kind) = (path.clone(), custom.kind().to_owned());
+                let (path, kind) = ((*path).to_owned(), custom.kind().to_owned());
                 return Err(ExportError::CustomLayer { path, kind }.into());
             }
         })
@@ -91,19 +102,19 @@ impl Writer<'_, '_> {
 
     /// Writes an array of the layer, if it has it.
     fn array(&mut self, name: &str) -> Option<String> {
-        let values = self.arrays.get(&self.path, name)?;
+        let values = self.arrays.get(self.path, name)?;
         Some(self.graph.floats(&format!("{}/{name}", self.path), values))
     }
 
     fn conv(&mut self, conv: &Conv2d, x: &Value) -> String {
-        let hwio = self.arrays.get(&self.path, "kernel").expect("a convolution has a kernel");
+        let hwio = self.arrays.get(self.path, "kernel").expect("a convolution has a kernel");
         let oihw = hwio.permuted_axes(IxDyn(&[3, 2, 0, 1]));
         let kernel = self.graph.floats(&format!("{}/kernel", self.path), oihw);
         let bias = self.array("bias");
         let inputs: Vec<&str> = [x.name.as_str(), &kernel].into_iter().chain(bias.as_deref()).collect();
         let Conv2d { kernel, stride, dilation, padding, .. } = *conv;
         self.graph
-            .append("Conv", &self.path, &inputs)
+            .append("Conv", self.path, &inputs)
             .ints("kernel_shape", pair(kernel))
             .ints("strides", pair(stride))
             .ints("dilations", pair(dilation))
@@ -115,7 +126,7 @@ impl Writer<'_, '_> {
         let kernel = self.array("kernel").expect("a dense layer has a kernel");
         let bias = self.array("bias");
         let inputs: Vec<&str> = [x.name.as_str(), &kernel].into_iter().chain(bias.as_deref()).collect();
-        self.graph.append("Gemm", &self.path, &inputs).output()
+        self.graph.append("Gemm", self.path, &inputs).output()
     }
 
     fn pool(
@@ -125,7 +136,7 @@ impl Writer<'_, '_> {
         x: &Value,
     ) -> String {
         self.graph
-            .append(op, &self.path, &[&x.name])
+            .append(op, self.path, &[&x.name])
             .ints("kernel_shape", pair(size))
             .ints("strides", pair(stride))
             .ints("pads", pads(x.shape, size, stride, (1, 1), padding))
@@ -138,14 +149,14 @@ impl Writer<'_, '_> {
         let inputs: Vec<&str> =
             [x.name.as_str()].into_iter().chain(arrays.iter().map(String::as_str)).collect();
         self.graph
-            .append("BatchNormalization", &self.path, &inputs)
+            .append("BatchNormalization", self.path, &inputs)
             .float("epsilon", norm.epsilon)
             .float("momentum", norm.momentum)
             .output()
     }
 
     fn flatten(&mut self, x: &Value) -> String {
-        let (mut image, path) = (x.name.clone(), &self.path);
+        let (mut image, path) = (x.name.clone(), self.path);
         if let Shape::Image { height, width, channels } = x.shape
             && height * width > 1
             && channels > 1
@@ -156,12 +167,21 @@ impl Writer<'_, '_> {
         self.graph.append("Flatten", path, &[&image]).int("axis", 1).output()
     }
 
-    fn residual(&mut self, residual: &Residual, x: &Value) -> Result<String, OnnxError> {
-        let prefix = format!("{}/", self.path);
-        let [body, shortcut] = residual.parts();
-        let body = chain(self.graph, self.arrays, &prefix, &body, x.clone())?;
-        let around = chain(self.graph, self.arrays, &prefix, &shortcut, x.clone())?;
-        Ok(self.graph.append("Add", &self.path, &[&body.name, &around.name]).output())
+    /// ONNX's `Add` takes two.
+    fn sum(&mut self, inputs: &[&Value]) -> String {
+        let [first, rest @ ..] = inputs else { return String::new() };
+        rest.iter()
+            .fold(first.name.clone(), |sum, x| self.graph.append("Add", self.path, &[&sum, &x.name]).output())
+    }
+
+    fn product(&mut self, x: &Value, gate: &Value, output: Shape) -> String {
+        let mut factor = gate.name.clone();
+        if let (Shape::Image { channels, .. }, Shape::Vector(_)) = (output, gate.shape) {
+            let sizes = self.graph.ints(&format!("{}/sizes", self.path), &[0, channels as i64, 1, 1]);
+            factor =
+                self.graph.append("Reshape", &format!("{}/image", self.path), &[&factor, &sizes]).output();
+        }
+        self.graph.append("Mul", self.path, &[&x.name, &factor]).output()
     }
 }
 

@@ -19,7 +19,6 @@ use crate::network::Network;
 use crate::nn::Shape;
 use crate::proto::onnx::{DataType, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use graph::{Axis, Graph};
-use layers::{Arrays, Value};
 
 /// The set of operators that graphs are written in.
 const OPSET: i64 = 17;
@@ -137,9 +136,7 @@ fn graph(network: &Network, options: &ExportOptions) -> Result<GraphProto, OnnxE
     if flip {
         images = mirror::with_mirror_images(&mut graph, &images);
     }
-    let input = Value { name: images, shape: network.input() };
-    let arrays = Arrays::of(network);
-    let outputs = layers::chain(&mut graph, &arrays, "", &network.spec().layers, input)?.name;
+    let outputs = layers::write(&mut graph, network, images)?;
     match flip {
         true => mirror::means(&mut graph, &outputs, network.outputs()),
         false => graph.rename(&outputs, LOGITS),

@@ -6,10 +6,11 @@ use super::ImportOptions;
 use super::files::{Files, ints};
 use super::input::input_shape;
 use super::model::{Input, Model, Node, Tensor};
-use super::steps::{Draft, Steps};
+use super::steps::{Arrays, Draft, StepId, Steps};
 use super::value::{Activation, Mirror, NCHW, Order, Size, Sizes, Value};
 use crate::nn::{LayerSpec, Shape};
 use crate::onnx::{ImportError, PRODUCER};
+use floret_math::simd::Isa;
 
 /// What a node gives, or why it can't.
 pub type NodeResult<'a> = Result<Value<'a>, ImportError>;
@@ -134,16 +135,28 @@ impl<'a> Importer<'a> {
         node: &Node<'a>,
         x: Activation,
         layer: impl Into<LayerSpec>,
-        arrays: Vec<(&'static str, ndarray::ArrayD<f32>)>,
+        arrays: Arrays,
     ) -> Result<Activation, ImportError> {
-        let layer = layer.into();
+        let step = self.step(node, vec![x.step], layer.into(), arrays)?;
+        Ok(Activation { step, ..x })
+    }
+
+    /// Appends a layer of these inputs.
+    pub fn step(
+        &mut self,
+        node: &Node<'a>,
+        inputs: Vec<StepId>,
+        layer: LayerSpec,
+        arrays: Arrays,
+    ) -> Result<StepId, ImportError> {
+        let shapes: Vec<Shape> = inputs.iter().map(|&step| self.steps.shape(step)).collect();
         let shape = layer
-            .output(self.steps.shape(x.step))
+            .build(&shapes, Isa::Portable)
+            .map(|built| built.output())
             .and_then(|shape| shape.check("an output").map(|()| shape))
             .map_err(|error| node.unsupported(error.to_string()))?;
         let name = self.layer_name(node, &layer);
-        let step = self.steps.layer(x.step, Draft { name, layer, arrays }, shape);
-        Ok(Activation { step, ..x })
+        Ok(self.steps.layer(inputs, Draft { name, layer, arrays }, shape))
     }
 
     /// The node's name in a graph of floret's; else what the name of its first weights begins with.

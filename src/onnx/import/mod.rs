@@ -24,10 +24,11 @@ use super::{ImportError, OnnxError, metadata};
 use crate::checkpoint::ModelInfo;
 use crate::files::{FileError, FileKind, folder_of, open_regular};
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
+use crate::nn::NamedLayer;
 use files::Files;
 use importer::Importer;
 use model::Model;
-use steps::Emitted;
+use steps::Arrays;
 use walk::Layers;
 
 /// The largest file that is read: protocol buffer messages end there.
@@ -63,7 +64,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// A file that can't be read, is no ONNX model or is damaged; a node that is no layer of floret's, by its name; layers that
-/// do not make a chain, with [`Residual`](crate::nn::Residual) blocks where ways part and meet.
+/// do not make a network.
 pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported, OnnxError> {
     let path = path.as_ref();
     let (file, len) = open_regular(path)?;
@@ -105,9 +106,9 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<
     Ok(Imported { network, info })
 }
 
-fn build(mut spec: NetworkSpec, layers: Vec<Emitted>) -> Result<Network, ImportError> {
+fn build(mut spec: NetworkSpec, layers: Vec<(NamedLayer, Arrays)>) -> Result<Network, ImportError> {
     let mut arrays = Vec::new();
-    for Emitted { layer, arrays: of_layer } in layers {
+    for (layer, of_layer) in layers {
         let name = layer.name.clone();
         arrays.extend(of_layer.into_iter().map(|(array, values)| (format!("{name}/{array}"), values)));
         spec.layers.push(layer);

@@ -8,8 +8,8 @@ use super::sizes::wrapped;
 use super::slide::{Slide, slide};
 use super::value::{Activation, Axis, Mirror, Order, Size, Sizes, Value};
 use crate::nn::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool, Init, LayerSpec, LeakyRelu, MaxPool2d, Relu,
-    Residual, Shape,
+    Add, AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool, Init, LayerSpec, LeakyRelu, MaxPool2d, Relu,
+    Shape,
 };
 use crate::onnx::ImportError;
 
@@ -159,8 +159,7 @@ impl<'a> Importer<'a> {
                 node.unsupported(format!("it adds values of different shapes: {shape_a} and {shape_b}"))
             );
         }
-        let name = self.layer_name(node, &Residual::new().into());
-        let step = self.steps.sum(name, a.step, b.step);
+        let step = self.step(node, vec![a.step, b.step], Add.into(), Vec::new())?;
         Ok(Activation { step, ..a })
     }
 

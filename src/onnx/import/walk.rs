@@ -1,16 +1,16 @@
 //! The walk over a graph's nodes, in their order.
 
 use super::importer::Importer;
-use super::steps::{Emitted, StepId};
+use super::steps::{Arrays, StepId};
 use super::value::{Mirror, Order, Value};
-use crate::nn::Shape;
+use crate::nn::{NamedLayer, Shape};
 use crate::onnx::ImportError;
 
 /// What a graph is.
 pub struct Layers {
     /// The shape of the images.
     pub input: Shape,
-    pub layers: Vec<Emitted>,
+    pub layers: Vec<(NamedLayer, Arrays)>,
     /// As in [`NetworkSpec`](crate::network::NetworkSpec).
     pub test_time_flip: bool,
 }
@@ -31,7 +31,7 @@ impl Importer<'_> {
             }
         }
         let (output, mirror) = self.output()?;
-        let layers = self.steps.chain(output).map_err(ImportError::Model)?;
+        let layers = self.steps.layers(output).map_err(ImportError::Model)?;
         Ok(Layers { input: self.input, layers, test_time_flip: mirror == Mirror::Mean })
     }
 
