@@ -8,8 +8,9 @@
 
 use crate::common::instruction_sets;
 use floret::nn::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, HeightWidth, Init, Input,
-    LayerSpec, LeakyRelu, MaxPool2d, NamedLayer, Padding, Relu, Residual, Sequential, Shape,
+    AvgPool2d, BatchNorm, Clip, Conv2d, Dense, Dropout, Flatten, Gelu, GlobalAvgPool, HardSigmoid, HardSwish,
+    HeightWidth, Init, Input, LayerSpec, LeakyRelu, MaxPool2d, NamedLayer, Padding, Relu, Relu6, Residual,
+    Sequential, Shape, Sigmoid, Silu,
 };
 use floret_math::simd::Isa;
 use floret_math::window::Window;
@@ -62,24 +63,31 @@ fn compare(what: &str, size: f64, gradient: &[f32], direction: &[f32], mut loss:
 
 /// Checks the gradients of all inputs and weights of `layers` over one random batch.
 pub(crate) fn check(layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
+    let x = spaced(batch * input.len(), &mut ChaCha8Rng::seed_from_u64(seed));
+    check_at(&layers, input, &x, seed);
+}
+
+/// [`check`] at given inputs.
+fn check_at(layers: &[LayerSpec], input: Shape, x: &[f32], seed: u64) {
     for isa in instruction_sets() {
-        check_with(isa, layers.clone(), input, batch, seed);
+        check_with(isa, layers, input, x, seed);
     }
 }
 
-fn check_with(isa: Isa, layers: Vec<LayerSpec>, input: Shape, batch: usize, seed: u64) {
-    let named: Vec<NamedLayer> =
-        layers.into_iter().enumerate().map(|(i, layer)| NamedLayer::new(format!("l{i}"), layer)).collect();
+fn check_with(isa: Isa, layers: &[LayerSpec], input: Shape, x: &[f32], seed: u64) {
+    let layers = layers.iter().cloned().enumerate();
+    let named: Vec<NamedLayer> = layers.map(|(i, layer)| NamedLayer::new(format!("l{i}"), layer)).collect();
     let mut net = Sequential::with_isa(input, &named, seed, isa).expect("the layers fit");
+    // Another stream than that of the inputs.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let x = spaced(batch * input.len(), &mut rng);
-    let dy = direction(batch * net.output().len(), &mut rng);
+    rng.set_stream(1);
+    let dy = direction(x.len() / input.len() * net.output().len(), &mut rng);
     let loss = |net: &mut Sequential, x: &[f32]| -> f64 {
         net.forward(x, seed).iter().zip(&dy).map(|(y, d)| f64::from(*y) * f64::from(*d)).sum()
     };
-    let outputs = net.forward(&x, seed).iter().zip(&dy).map(|(y, d)| f64::from(*y) * f64::from(*d));
+    let outputs = net.forward(x, seed).iter().zip(&dy).map(|(y, d)| f64::from(*y) * f64::from(*d));
     let size = outputs.map(|term| term * term).sum::<f64>().sqrt();
-    let mut dx = x.clone();
+    let mut dx = x.to_vec();
     net.backward(Input::Activation(&mut dx), &dy).expect("forward was run");
     let gradients: Vec<(String, Vec<f32>, Vec<f32>)> = net
         .gradients()
@@ -88,12 +96,12 @@ fn check_with(isa: Isa, layers: Vec<LayerSpec>, input: Shape, batch: usize, seed
         .collect();
 
     let v = direction(x.len(), &mut rng);
-    compare(&format!("{isa:?} dx"), size, &dx, &v, |by| loss(&mut net, &moved(&x, &v, by)));
+    compare(&format!("{isa:?} dx"), size, &dx, &v, |by| loss(&mut net, &moved(x, &v, by)));
     for (name, gradient, weights) in gradients {
         let v = direction(weights.len(), &mut rng);
         compare(&format!("{isa:?} {name}"), size, &gradient, &v, |by| {
             net.set_array(&name, &moved(&weights, &v, by)).unwrap();
-            let value = loss(&mut net, &x);
+            let value = loss(&mut net, x);
             net.set_array(&name, &weights).unwrap();
             value
         });
@@ -153,6 +161,26 @@ proptest! {
         check(vec![LeakyRelu::new(0.2).into()], input, batch, seed);
         check(vec![Dropout::new(0.4).into()], input, batch, seed);
         check(vec![Flatten.into(), Relu.into()], input, batch, seed);
+    }
+
+    /// Inputs from -7 to 7, which meet every branch of the hard ones, and none close to where it bends.
+    #[test]
+    fn activations((input, batch) in image(), seed: u64) {
+        let bends = [-3.0, -0.5, 0.0, 0.75, 3.0, 6.0];
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let off_bends = |x: f32| match bends.iter().find(|bend| (x - **bend).abs() < 2.0 * STEP) {
+            Some(bend) => bend + 2.0 * STEP,
+            None => x,
+        };
+        let x: Vec<f32> =
+            (0..batch * input.len()).map(|_| off_bends(rng.random_range(-7.0..7.0))).collect();
+        let layers: [LayerSpec; 8] = [
+            Relu6.into(), Clip::new(-0.5, 0.75).into(), Sigmoid.into(), HardSigmoid.into(), Silu.into(), HardSwish.into(),
+            Gelu::new().into(), Gelu::new().approximate().into(),
+        ];
+        for layer in layers {
+            check_at(&[layer], input, &x, seed);
+        }
     }
 
     /// At least 8 values a channel: with fewer, the normalised values bend within the difference.

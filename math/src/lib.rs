@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | what is the output size of a convolution or a pool? | `window.rs`: the only place that computes it |
 //! | where is the convolution? | `conv/` (forward and both gradients) |
+//! | where are the activations? | `activation.rs`, as functions of vectors |
 //! | which matrix product runs? | `gemm.rs`; its own are `native.rs` and, of few rows, `thin.rs`; the foreign ones are called in `backend.rs` |
 //! | which instruction set? | a value that is handed down, `simd::Isa`; `env.rs` reads what the environment asks for |
 //! | which threads? | `parallel.rs`: the one door to rayon |
@@ -17,6 +18,7 @@
 #![deny(unsafe_code, missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+pub mod activation;
 mod backend;
 pub mod buffer;
 pub mod channels;

@@ -95,6 +95,18 @@ impl Graph {
             LayerSpec::LeakyRelu(relu) => {
                 self.add(name, "LeakyRelu", &[from_name], out, [("alpha", Value::F(relu.slope))])
             }
+            LayerSpec::Relu6(_) => self.add(name, "Relu6", &[from_name], out, []),
+            LayerSpec::Clip(clip) => {
+                let bounds = [("min", Value::F(clip.min)), ("max", Value::F(clip.max))];
+                self.add(name, "ClipByValue", &[from_name], out, bounds)
+            }
+            LayerSpec::Sigmoid(_) => self.add(name, "Sigmoid", &[from_name], out, []),
+            LayerSpec::HardSigmoid(_) => self.add(name, "HardSigmoid", &[from_name], out, []),
+            LayerSpec::Silu(_) => self.add(name, "Silu", &[from_name], out, []),
+            LayerSpec::HardSwish(_) => self.add(name, "HardSwish", &[from_name], out, []),
+            LayerSpec::Gelu(gelu) => {
+                self.add(name, "Gelu", &[from_name], out, [("approximate", Value::B(gelu.approximate))])
+            }
             LayerSpec::Dropout(dropout) => {
                 self.add(name, "Dropout", &[from_name], out, [("rate", Value::F(dropout.rate))])
             }

@@ -44,7 +44,7 @@ mod workspace;
 
 use std::fmt;
 
-pub use activation::{LeakyRelu, Relu};
+pub use activation::{Clip, Gelu, HardSigmoid, HardSwish, LeakyRelu, Relu, Relu6, Sigmoid, Silu};
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
 pub use custom::{Custom, CustomLayer, register};

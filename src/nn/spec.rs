@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{
-    AvgPool2d, BatchNorm, Conv2d, Custom, CustomLayer, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu,
-    MaxPool2d, Relu, Residual, Shape, ShapeError,
+    AvgPool2d, BatchNorm, Clip, Conv2d, Custom, CustomLayer, Dense, Dropout, Flatten, Gelu, GlobalAvgPool,
+    HardSigmoid, HardSwish, LeakyRelu, MaxPool2d, Relu, Relu6, Residual, Shape, ShapeError, Sigmoid, Silu,
 };
 
 /// A layer with its name, under which its weights are saved.
@@ -88,6 +88,13 @@ layer_specs! {
     BatchNorm => "batch_norm",
     Relu => "relu",
     LeakyRelu => "leaky_relu",
+    Relu6 => "relu6",
+    Clip => "clip",
+    Sigmoid => "sigmoid",
+    HardSigmoid => "hard_sigmoid",
+    Silu => "silu",
+    HardSwish => "hard_swish",
+    Gelu => "gelu",
     Dropout => "dropout",
     Flatten => "flatten",
     Residual => "residual",
@@ -105,7 +112,7 @@ mod tests {
     fn layers_keep_their_form_in_files() {
         let constant = json!({ "constant": 0.0 });
         let truncated = json!({ "truncated_normal": { "stddev": 0.5 } });
-        let files: [(LayerSpec, Value); 11] = [
+        let files: Vec<(LayerSpec, Value)> = vec![
             (
                 Conv2d::new(8, (3, 5))
                     .stride((2, 1))
@@ -134,6 +141,13 @@ mod tests {
             ),
             (Relu.into(), json!({ "layer": "relu" })),
             (LeakyRelu::new(0.25).into(), json!({ "layer": "leaky_relu", "slope": 0.25 })),
+            (Relu6.into(), json!({ "layer": "relu6" })),
+            (Clip::new(-1.0, 2.0).into(), json!({ "layer": "clip", "min": -1.0, "max": 2.0 })),
+            (Sigmoid.into(), json!({ "layer": "sigmoid" })),
+            (HardSigmoid.into(), json!({ "layer": "hard_sigmoid" })),
+            (Silu.into(), json!({ "layer": "silu" })),
+            (HardSwish.into(), json!({ "layer": "hard_swish" })),
+            (Gelu::new().approximate().into(), json!({ "layer": "gelu", "approximate": true })),
             (Dropout::new(0.5).into(), json!({ "layer": "dropout", "rate": 0.5 })),
             (Flatten.into(), json!({ "layer": "flatten" })),
             (

@@ -10,6 +10,7 @@ mod close;
 #[path = "../../../tests/common/sets.rs"]
 mod sets;
 
+mod activation;
 mod buffer;
 mod channels;
 mod depthwise;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayViewD, IxDyn};
+use ndarray::{ArrayViewD, IxDyn, arr0};
 
 use super::graph::Graph;
 use crate::network::Network;
@@ -79,6 +79,20 @@ impl Writer<'_, '_> {
             LayerSpec::LeakyRelu(leaky) => {
                 graph.append("LeakyRelu", path, &input).float("alpha", leaky.slope).output()
             }
+            LayerSpec::Relu6(_) => self.clip(0.0, 6.0, x),
+            LayerSpec::Clip(clip) => self.clip(clip.min, clip.max, x),
+            LayerSpec::Sigmoid(_) => graph.append("Sigmoid", path, &input).output(),
+            LayerSpec::HardSigmoid(_) => {
+                let node = graph.append("HardSigmoid", path, &input);
+                node.float("alpha", 1.0 / 6.0).float("beta", 0.5).output()
+            }
+            LayerSpec::Silu(_) => {
+                let gate = graph.append("Sigmoid", &format!("{path}/gate"), &input).output();
+                graph.append("Mul", path, &[&x.name, &gate]).output()
+            }
+            LayerSpec::HardSwish(_) => graph.append("HardSwish", path, &input).output(),
+            LayerSpec::Gelu(gelu) if gelu.approximate => self.gelu_tanh(x),
+            LayerSpec::Gelu(_) => self.gelu(x),
             LayerSpec::Dropout(_) => x.name.clone(),
             LayerSpec::Flatten(_) => self.flatten(x),
             LayerSpec::Residual(residual) => self.residual(residual, x)?,
@@ -142,6 +156,44 @@ impl Writer<'_, '_> {
             .float("epsilon", norm.epsilon)
             .float("momentum", norm.momentum)
             .output()
+    }
+
+    /// Writes a single number; its name.
+    fn number(&mut self, name: &str, value: f32) -> String {
+        self.graph.floats(&format!("{}/{name}", self.path), arr0(value).into_dyn().view())
+    }
+
+    /// Writes an operation within the layer; the name of its output.
+    fn step(&mut self, name: &str, op: &str, inputs: &[&str]) -> String {
+        self.graph.append(op, &format!("{}/{name}", self.path), inputs).output()
+    }
+
+    fn clip(&mut self, min: f32, max: f32, x: &Value) -> String {
+        let (min, max) = (self.number("min", min), self.number("max", max));
+        self.graph.append("Clip", &self.path, &[&x.name, &min, &max]).output()
+    }
+
+    /// `x / 2 (1 + erf(x / sqrt 2))`: the operator `Gelu` came with opset 20.
+    fn gelu(&mut self, x: &Value) -> String {
+        let scale = self.number("scale", std::f32::consts::FRAC_1_SQRT_2);
+        let (one, half) = (self.number("one", 1.0), self.number("half", 0.5));
+        let scaled = self.step("scaled", "Mul", &[&x.name, &scale]);
+        let erf = self.step("erf", "Erf", &[&scaled]);
+        let twice = self.step("twice", "Add", &[&erf, &one]);
+        let gate = self.step("gate", "Mul", &[&twice, &half]);
+        self.graph.append("Mul", &self.path, &[&x.name, &gate]).output()
+    }
+
+    /// `x / 2 (1 + tanh u) = x sigmoid(2 u)`, where `2 u = x (linear + cubic x^2)`.
+    fn gelu_tanh(&mut self, x: &Value) -> String {
+        let twice = 2.0 * std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::FRAC_1_SQRT_2;
+        let (linear, cubic) = (self.number("linear", twice), self.number("cubic", 0.044715 * twice));
+        let square = self.step("square", "Mul", &[&x.name, &x.name]);
+        let scaled = self.step("scaled", "Mul", &[&square, &cubic]);
+        let factor = self.step("factor", "Add", &[&scaled, &linear]);
+        let argument = self.step("argument", "Mul", &[&x.name, &factor]);
+        let gate = self.step("gate", "Sigmoid", &[&argument]);
+        self.graph.append("Mul", &self.path, &[&x.name, &gate]).output()
     }
 
     fn flatten(&mut self, x: &Value) -> String {
