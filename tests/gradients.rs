@@ -140,6 +140,23 @@ proptest! {
     }
 
     #[test]
+    fn grouped_convolution(
+        (height, width, batch) in (1usize..9, 1usize..9, 1usize..4), (groups, of_in, of_out) in (1usize..5, 1usize..4, 1usize..4),
+        side in prop_oneof![Just(1usize), Just(3), Just(5), Just(7)], stride in 1usize..3, dilation in 1usize..3,
+        padding in padding(), seed: u64,
+    ) {
+        prop_assume!(Window::new((height, width), (side, side), (stride, stride), (dilation, dilation), padding).is_some());
+        let settings = |layer: Conv2d| layer.stride(stride).dilation(dilation).padding(padding);
+        let input = (height, width, groups * of_in).into();
+        let grouped = settings(conv(groups * of_out, side).groups(groups));
+        check(vec![grouped.clone().into()], input, batch, seed);
+        check(vec![grouped.no_bias().into(), AvgPool2d::new(2).into()], input, batch, seed);
+        let input = (height, width, groups).into();
+        let depthwise = Conv2d::depthwise(groups, side).kernel_init(Init::HeNormal);
+        check(vec![settings(depthwise).into()], input, batch, seed);
+    }
+
+    #[test]
     fn pools((input, batch) in image(), size in (1usize..4, 1usize..4), stride in (1usize..4, 1usize..4), padding in padding(), seed: u64) {
         let Shape::Image { height, width, .. } = input else { unreachable!() };
         prop_assume!(Window::new((height, width), size, stride, (1, 1), padding).is_some());

@@ -221,6 +221,9 @@ fn node_name(name: &str) -> String {
 fn conv_settings(conv: &Conv2d) -> Vec<(&'static str, Value)> {
     let mut settings = vec![("dilations", per_axis(conv.dilation))];
     settings.extend(stride_and_padding(conv.stride, conv.padding));
+    if conv.groups > 1 {
+        settings.push(("groups", Value::I(conv.groups as i64)));
+    }
     settings
 }
 

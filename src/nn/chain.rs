@@ -303,9 +303,10 @@ impl Chain {
 /// How many of these layers, the first at least, one pass computes: a convolution takes a ReLU and a max-pool with it.
 fn fusable(layers: &[NamedLayer]) -> (Epilogue, usize) {
     let spec = |index: usize| layers.get(index).map(|named| &named.layer);
-    let (Some(LayerSpec::Conv2d(_)), Some(LayerSpec::Relu(_))) = (spec(0), spec(1)) else {
-        return (Epilogue::Bias, 1);
-    };
+    match (spec(0), spec(1)) {
+        (Some(LayerSpec::Conv2d(conv)), Some(LayerSpec::Relu(_))) if conv.fuses() => {}
+        _ => return (Epilogue::Bias, 1),
+    }
     match spec(2) {
         Some(LayerSpec::MaxPool2d(pool)) if *pool == MaxPool2d::new(2) => (Epilogue::ReluPool, 3),
         _ => (Epilogue::Relu, 2),

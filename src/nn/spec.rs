@@ -122,6 +122,11 @@ mod tests {
                         "padding": "same", "kernel_init": truncated, "bias_init": constant }),
             ),
             (
+                Conv2d::depthwise(4, 3).kernel_init(Init::HeNormal).no_bias().into(),
+                json!({ "layer": "conv2d", "filters": 4, "kernel": [3, 3], "stride": [1, 1], "dilation": [1, 1],
+                        "padding": "same", "groups": 4, "kernel_init": "he_normal", "bias_init": null }),
+            ),
+            (
                 Dense::new(4).kernel_init(Init::HeNormal).no_bias().into(),
                 json!({ "layer": "dense", "units": 4, "kernel_init": "he_normal", "bias_init": null }),
             ),

@@ -15,6 +15,8 @@ mod buffer;
 mod channels;
 mod depthwise;
 mod environment;
+mod grouped;
+mod rearrange;
 mod reduce;
 mod soundness;
 mod transpose;

@@ -115,10 +115,11 @@ impl Writer<'_, '_> {
         let kernel = self.graph.floats(&format!("{}/kernel", self.path), oihw);
         let bias = self.array("bias");
         let inputs: Vec<&str> = [x.name.as_str(), &kernel].into_iter().chain(bias.as_deref()).collect();
-        let Conv2d { kernel, stride, dilation, padding, .. } = *conv;
-        self.graph
-            .append("Conv", &self.path, &inputs)
-            .ints("kernel_shape", pair(kernel))
+        let Conv2d { kernel, stride, dilation, padding, groups, .. } = *conv;
+        let node = self.graph.append("Conv", &self.path, &inputs);
+        // 1 is the default.
+        let node = if groups > 1 { node.int("group", groups as i64) } else { node };
+        node.ints("kernel_shape", pair(kernel))
             .ints("strides", pair(stride))
             .ints("dilations", pair(dilation))
             .ints("pads", pads(x.shape, kernel, stride, dilation, padding))
