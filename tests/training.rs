@@ -8,6 +8,7 @@ mod determinism;
 mod divergence;
 mod environment;
 mod gradients;
+mod pytorch_layers;
 mod tensorflow_layers;
 mod tensorflow_network;
 mod trainer;

@@ -27,6 +27,7 @@ pub mod depthwise;
 pub mod env;
 pub mod gemm;
 pub mod grouped;
+pub mod layer_norm;
 mod native;
 mod parallel;
 pub mod pool;

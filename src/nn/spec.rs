@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{
-    AvgPool2d, BatchNorm, Clip, Conv2d, Custom, CustomLayer, Dense, Dropout, Flatten, Gelu, GlobalAvgPool,
-    HardSigmoid, HardSwish, LeakyRelu, MaxPool2d, Relu, Relu6, Residual, Shape, ShapeError, Sigmoid, Silu,
+    AvgPool2d, BatchNorm, ChannelShuffle, ChannelSlice, Clip, Conv2d, Custom, CustomLayer, Dense, Dropout,
+    Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, HardSigmoid, HardSwish, LayerNorm, LayerScale, LeakyRelu,
+    MaxPool2d, Relu, Relu6, Residual, Shape, ShapeError, Sigmoid, Silu, StochasticDepth,
 };
 
 /// A layer with its name, under which its weights are saved.
@@ -85,7 +86,10 @@ layer_specs! {
     MaxPool2d => "max_pool2d",
     AvgPool2d => "avg_pool2d",
     GlobalAvgPool => "global_avg_pool",
+    GlobalMaxPool => "global_max_pool",
     BatchNorm => "batch_norm",
+    LayerNorm => "layer_norm",
+    LayerScale => "layer_scale",
     Relu => "relu",
     LeakyRelu => "leaky_relu",
     Relu6 => "relu6",
@@ -96,6 +100,9 @@ layer_specs! {
     HardSwish => "hard_swish",
     Gelu => "gelu",
     Dropout => "dropout",
+    StochasticDepth => "stochastic_depth",
+    ChannelShuffle => "channel_shuffle",
+    ChannelSlice => "channel_slice",
     Flatten => "flatten",
     Residual => "residual",
 }
@@ -139,6 +146,17 @@ mod tests {
                 json!({ "layer": "avg_pool2d", "size": [2, 2], "stride": [1, 2],
                         "padding": { "explicit": { "top": 1, "bottom": 1, "left": 1, "right": 1 } } }),
             ),
+            (
+                AvgPool2d::new(2).count_padding(true).into(),
+                json!({ "layer": "avg_pool2d", "size": [2, 2], "stride": [2, 2], "padding": "same",
+                        "count_padding": true }),
+            ),
+            (GlobalMaxPool.into(), json!({ "layer": "global_max_pool" })),
+            (LayerNorm::new().epsilon(0.25).into(), json!({ "layer": "layer_norm", "epsilon": 0.25 })),
+            (LayerScale::new(0.5).into(), json!({ "layer": "layer_scale", "initial": 0.5 })),
+            (StochasticDepth::new(0.25).into(), json!({ "layer": "stochastic_depth", "rate": 0.25 })),
+            (ChannelShuffle::new(2).into(), json!({ "layer": "channel_shuffle", "groups": 2 })),
+            (ChannelSlice::new(1, 3).into(), json!({ "layer": "channel_slice", "start": 1, "len": 3 })),
             (GlobalAvgPool.into(), json!({ "layer": "global_avg_pool" })),
             (
                 BatchNorm::new().momentum(0.5).epsilon(0.25).into(),

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayViewD, IxDyn, arr0};
+use ndarray::{ArrayViewD, Axis, IxDyn, arr0};
 
-use super::graph::Graph;
+use super::graph::{Appended, Graph};
 use crate::network::Network;
-use crate::nn::{BatchNorm, Conv2d, LayerSpec, NamedLayer, Padding, Residual, Shape};
+use crate::nn::{
+    BatchNorm, ChannelSlice, Conv2d, LayerNorm, LayerSpec, NamedLayer, Padding, Residual, Shape,
+};
 use crate::onnx::{ExportError, OnnxError};
 use floret_math::window::Window;
 
@@ -68,12 +70,17 @@ impl Writer<'_, '_> {
         Ok(match layer {
             LayerSpec::Conv2d(conv) => self.conv(conv, x),
             LayerSpec::Dense(_) => self.dense(x),
-            LayerSpec::MaxPool2d(pool) => self.pool("MaxPool", (pool.size, pool.stride, pool.padding), x),
-            LayerSpec::AvgPool2d(pool) => self.pool("AveragePool", (pool.size, pool.stride, pool.padding), x),
-            LayerSpec::GlobalAvgPool(_) => {
-                let pooled = graph.append("GlobalAveragePool", path, &input).output();
-                graph.append("Flatten", &format!("{path}/vector"), &[&pooled]).int("axis", 1).output()
+            LayerSpec::MaxPool2d(pool) => {
+                self.pool("MaxPool", (pool.size, pool.stride, pool.padding), x).output()
             }
+            LayerSpec::AvgPool2d(pool) => {
+                let node = self.pool("AveragePool", (pool.size, pool.stride, pool.padding), x);
+                // 0 is the default.
+                let node = if pool.count_padding { node.int("count_include_pad", 1) } else { node };
+                node.output()
+            }
+            LayerSpec::GlobalAvgPool(_) => self.global_pool("GlobalAveragePool", x),
+            LayerSpec::GlobalMaxPool(_) => self.global_pool("GlobalMaxPool", x),
             LayerSpec::BatchNorm(norm) => self.batch_norm(norm, x),
             LayerSpec::Relu(_) => graph.append("Relu", path, &input).output(),
             LayerSpec::LeakyRelu(leaky) => {
@@ -93,7 +100,11 @@ impl Writer<'_, '_> {
             LayerSpec::HardSwish(_) => graph.append("HardSwish", path, &input).output(),
             LayerSpec::Gelu(gelu) if gelu.approximate => self.gelu_tanh(x),
             LayerSpec::Gelu(_) => self.gelu(x),
-            LayerSpec::Dropout(_) => x.name.clone(),
+            LayerSpec::LayerNorm(norm) => self.layer_norm(norm, x),
+            LayerSpec::LayerScale(_) => self.layer_scale(x),
+            LayerSpec::ChannelShuffle(shuffle) => self.channel_shuffle(shuffle.groups, x),
+            LayerSpec::ChannelSlice(slice) => self.channel_slice(slice, x),
+            LayerSpec::Dropout(_) | LayerSpec::StochasticDepth(_) => x.name.clone(),
             LayerSpec::Flatten(_) => self.flatten(x),
             LayerSpec::Residual(residual) => self.residual(residual, x)?,
             LayerSpec::Custom(custom) => {
@@ -138,13 +149,17 @@ impl Writer<'_, '_> {
         op: &str,
         (size, stride, padding): ((usize, usize), (usize, usize), Padding),
         x: &Value,
-    ) -> String {
+    ) -> Appended<'_> {
         self.graph
             .append(op, &self.path, &[&x.name])
             .ints("kernel_shape", pair(size))
             .ints("strides", pair(stride))
             .ints("pads", pads(x.shape, size, stride, (1, 1), padding))
-            .output()
+    }
+
+    fn global_pool(&mut self, op: &str, x: &Value) -> String {
+        let pooled = self.graph.append(op, &self.path, &[&x.name]).output();
+        self.graph.append("Flatten", &format!("{}/vector", self.path), &[&pooled]).int("axis", 1).output()
     }
 
     fn batch_norm(&mut self, norm: &BatchNorm, x: &Value) -> String {
@@ -157,6 +172,59 @@ impl Writer<'_, '_> {
             .float("epsilon", norm.epsilon)
             .float("momentum", norm.momentum)
             .output()
+    }
+
+    /// The operator takes the last axes: an image's channels are moved there and back.
+    fn layer_norm(&mut self, norm: &LayerNorm, x: &Value) -> String {
+        let arrays = ["gamma", "beta"].map(|name| self.array(name).expect("a layer norm has two arrays"));
+        let (graph, path) = (&mut *self.graph, &self.path);
+        let mut input = x.name.clone();
+        let image = matches!(x.shape, Shape::Image { .. });
+        if image {
+            let node = graph.append("Transpose", &format!("{path}/nhwc"), &[&input]);
+            input = node.ints("perm", [0, 2, 3, 1]).output();
+        }
+        let node = graph.append("LayerNormalization", path, &[&input, &arrays[0], &arrays[1]]);
+        let output = node.int("axis", -1).float("epsilon", norm.epsilon).output();
+        if image { to_nchw(graph, path, &output) } else { output }
+    }
+
+    fn layer_scale(&mut self, x: &Value) -> String {
+        let gamma = self.arrays.get(&self.path, "gamma").expect("a layer scale has its factors");
+        // The channels are the first axis of an image's three, and the last of a vector's one.
+        let gamma = match x.shape {
+            Shape::Image { .. } => gamma.insert_axis(Axis(1)).insert_axis(Axis(2)),
+            Shape::Vector(_) => gamma,
+        };
+        let gamma = self.graph.floats(&format!("{}/gamma", self.path), gamma);
+        self.graph.append("Mul", &self.path, &[&x.name, &gamma]).output()
+    }
+
+    fn channel_shuffle(&mut self, groups: usize, x: &Value) -> String {
+        let (channels, pixels) = match x.shape {
+            Shape::Image { height, width, channels } => (channels, vec![height, width]),
+            Shape::Vector(len) => (len, Vec::new()),
+        };
+        let (graph, path) = (&mut *self.graph, &self.path);
+        // 0 keeps the batch as it is.
+        let sizes = |channels: &[usize]| -> Vec<i64> {
+            [0].iter().chain(channels).chain(&pixels).map(|&size| size as i64).collect()
+        };
+        let apart = graph.ints(&format!("{path}/apart"), &sizes(&[groups, channels / groups]));
+        let apart = graph.append("Reshape", &format!("{path}/groups"), &[&x.name, &apart]).output();
+        let order = [0, 2, 1].into_iter().chain(3..3 + pixels.len());
+        let mixed =
+            graph.append("Transpose", &format!("{path}/mixed"), &[&apart]).ints("perm", order).output();
+        let together = graph.ints(&format!("{path}/together"), &sizes(&[channels]));
+        graph.append("Reshape", path, &[&mixed, &together]).output()
+    }
+
+    fn channel_slice(&mut self, slice: &ChannelSlice, x: &Value) -> String {
+        let (graph, path) = (&mut *self.graph, &self.path);
+        let bounds = [("start", slice.start), ("end", slice.start + slice.len), ("axis", 1)]
+            .map(|(name, value)| graph.ints(&format!("{path}/{name}"), &[value as i64]));
+        let [start, end, axis] = &bounds;
+        graph.append("Slice", path, &[&x.name, start, end, axis]).output()
     }
 
     /// Writes a single number; its name.
