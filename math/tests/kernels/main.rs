@@ -388,7 +388,7 @@ proptest! {
         pool::avg_forward(&shape, false, &narrow(&x), &mut y);
         assert_close("mean", &y, &(mean(&x) / mean(&Array4::ones(x.dim()))), 1e-6);
         pool::avg_forward(&shape, true, &narrow(&x), &mut y);
-        assert_close("mean with padding", &y, &mean(&x), 1e-6);
+        assert_close("mean with padding", &y, mean(&x), 1e-6);
     }
 }
 
