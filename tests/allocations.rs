@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use floret::models;
 use floret::network::{Network, NetworkBuilder};
+use floret::nn::{
+    AvgPool2d, ChannelShuffle, ChannelSlice, Conv2d, Dense, Gelu, GlobalMaxPool, HardSwish, LayerNorm,
+    LayerScale, Relu6, Residual, Silu, StochasticDepth,
+};
 use floret::optim::{AdamW, Optimizer, Sgd};
 use ndarray::Array4;
 use rayon::ThreadPoolBuilder;
@@ -68,12 +72,39 @@ fn warm_after(network: &mut Network, optimizer: &mut dyn Optimizer, steps: usize
     None
 }
 
+/// What the networks for phones, and ConvNeXt, are made of.
+fn mobile() -> NetworkBuilder {
+    let block = Residual::new()
+        .body(Conv2d::depthwise(8, 7))
+        .body(LayerNorm::new())
+        .body(Conv2d::new(16, 1))
+        .body(Gelu::new())
+        .body(Conv2d::new(8, 1).groups(2))
+        .body(ChannelShuffle::new(2))
+        .body(LayerScale::new(0.1))
+        .body(StochasticDepth::new(0.2));
+    Network::builder((SIZE, SIZE, 3))
+        .add(Conv2d::new(8, 3).stride(2))
+        .add(HardSwish)
+        .add(block)
+        .add(Conv2d::depthwise(8, 3).stride(2))
+        .add(Relu6)
+        .add(AvgPool2d::new(2).count_padding(true))
+        .add(ChannelSlice::new(1, 6))
+        .add(GlobalMaxPool)
+        .add(Silu)
+        .add(Dense::new(5))
+}
+
 #[test]
 fn a_warm_step_allocates_nothing() {
     type Model = fn() -> NetworkBuilder;
     type Rule = fn() -> Box<dyn Optimizer>;
-    let models: [(&str, Model); 2] =
-        [("seed", || models::seed(SIZE, 5, 0.5)), ("residual", || models::residual_small(SIZE, 5, 0.2))];
+    let models: [(&str, Model); 3] = [
+        ("seed", || models::seed(SIZE, 5, 0.5)),
+        ("residual", || models::residual_small(SIZE, 5, 0.2)),
+        ("mobile", mobile),
+    ];
     let rules: [(&str, Rule); 2] = [
         ("momentum", || Box::new(Sgd::new(1e-4).momentum(0.9).clip_norm(1.0))),
         ("adamw", || Box::new(AdamW::new(1e-4))),

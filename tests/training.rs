@@ -9,6 +9,7 @@ mod divergence;
 mod environment;
 mod gradients;
 mod graphs;
+mod pytorch_layers;
 mod tensorflow_layers;
 mod tensorflow_network;
 mod trainer;

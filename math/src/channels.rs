@@ -1,4 +1,4 @@
-//! Sums and changes of each channel, the last axis: what batch norm is made of.
+//! Sums and changes of each channel, the last axis: what normalisation is made of.
 //!
 //! `x` and `dy` are rows of `channels` values. The order of sums depends on sizes alone, never on the number of threads.
 
@@ -72,7 +72,7 @@ pub fn gradient_sums(isa: Isa, x: &[f32], dy: &[f32], mean: &[f32], centred: &mu
 /// Two sums over `rows` for each channel; `finish(channel, first, second)` makes of them what is written `to`.
 ///
 /// `add(row, first, a, b)` adds what a row has to the sums of the channels from `first` on.
-fn two_sums(
+pub(crate) fn two_sums(
     isa: Isa,
     rows: usize,
     to: [&mut [f32]; 2],
@@ -130,6 +130,19 @@ fn add_block<S: Simd>(
         first_sums.iter_mut().zip(a).for_each(|(sum, few)| *sum += f64::from(*few));
         second_sums.iter_mut().zip(b).for_each(|(sum, few)| *sum += f64::from(*few));
     }
+}
+
+/// `y = scale x`.
+pub fn scale(isa: Isa, x: &[f32], scale: &[f32], y: &mut [f32]) {
+    let channels = scale.len();
+    for_each_chunk(y, ROWS * channels, &|index, y| {
+        let x = &x[index * ROWS * channels..][..y.len()];
+        dispatch!(isa, |_simd| {
+            for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                y.iter_mut().zip(x).zip(scale).for_each(|((y, x), scale)| *y = scale * x);
+            }
+        });
+    });
 }
 
 /// `y = scale x + shift`.

@@ -11,6 +11,8 @@
 //!
 //! How the work is cut depends on the shape alone, and sums run in a fixed order.
 
+use std::cell::RefCell;
+
 use super::parallel::for_each_chunk;
 use super::simd::{Grid, Isa, Simd, dispatch};
 use super::window::{Axis, Window};
@@ -65,6 +67,11 @@ struct Tap {
     weights: usize,
     row: usize,
     first: isize,
+}
+
+thread_local! {
+    /// The taps of the line at hand, reused from call to call.
+    static TAPS: RefCell<Vec<Tap>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Outputs of one row that have the same taps.
@@ -157,16 +164,18 @@ impl Line<'_> {
     }
 }
 
-/// Calls `work` with each band of rows of each image of `to`, in parallel: image, first row, and the band.
+/// Calls `work` with each band of rows of each image of `to`, in parallel: image, first row, the band, and room for taps.
 fn for_each_band(
     to: &mut [f32],
     rows: usize,
     row_len: usize,
-    work: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
+    work: &(dyn Fn(usize, usize, &mut [f32], &mut Vec<Tap>) + Sync),
 ) {
     let band = BAND.div_ceil(row_len).min(rows);
     for_each_chunk(to, rows * row_len, &|image, to| {
-        for_each_chunk(to, band * row_len, &|index, to| work(image, index * band, to));
+        for_each_chunk(to, band * row_len, &|index, to| {
+            TAPS.with_borrow_mut(|taps| work(image, index * band, to, taps));
+        });
     });
 }
 
@@ -174,9 +183,8 @@ fn for_each_band(
 pub fn forward(isa: Isa, shape: &DepthwiseShape, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
     let (DepthwiseShape { window, channels }, input) = (*shape, shape.input_len());
     let row_len = window.x.output * channels;
-    for_each_band(y, window.y.output, row_len, &|image, first, y| {
+    for_each_band(y, window.y.output, row_len, &|image, first, y, taps| {
         let source = &x[image * input..][..input];
-        let mut taps = Vec::with_capacity(window.taps());
         for (row, y) in y.chunks_exact_mut(row_len).enumerate() {
             taps.clear();
             for ky in 0..window.y.kernel {
@@ -188,7 +196,7 @@ pub fn forward(isa: Isa, shape: &DepthwiseShape, x: &[f32], w: &[f32], bias: &[f
                 }));
             }
             let line = Line {
-                taps: &taps,
+                taps,
                 source,
                 width: window.x.input,
                 step: window.x.stride,
@@ -214,9 +222,8 @@ fn reader(axis: &Axis, i: usize, k: usize) -> Option<isize> {
 pub fn data_gradient(isa: Isa, shape: &DepthwiseShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     let (DepthwiseShape { window, channels }, output) = (*shape, shape.output_len());
     let row_len = window.x.input * channels;
-    for_each_band(dx, window.y.input, row_len, &|image, first, dx| {
+    for_each_band(dx, window.y.input, row_len, &|image, first, dx, taps| {
         let source = &dy[image * output..][..output];
-        let mut taps = Vec::with_capacity(window.taps());
         for (row, dx) in dx.chunks_exact_mut(row_len).enumerate() {
             for phase in 0..window.x.stride.min(window.x.input) {
                 taps.clear();
@@ -229,7 +236,7 @@ pub fn data_gradient(isa: Isa, shape: &DepthwiseShape, dy: &[f32], w: &[f32], dx
                     }));
                 }
                 let line = Line {
-                    taps: &taps,
+                    taps,
                     source,
                     width: window.x.output,
                     step: 1,

@@ -9,7 +9,8 @@
 //! | question | file |
 //! | --- | --- |
 //! | what is the output size of a convolution or a pool? | `window.rs`: the only place that computes it |
-//! | where is the convolution? | `conv/` (forward and both gradients) |
+//! | where is the convolution? | `conv/` (forward and both gradients); of groups of channels `grouped.rs` and `depthwise.rs` |
+//! | where are the activations? | `activation.rs`, as functions of vectors |
 //! | which matrix product runs? | `gemm.rs`; its own are `native.rs` and, of few rows, `thin.rs`; the foreign ones are called in `backend.rs` |
 //! | which instruction set? | a value that is handed down, `simd::Isa`; `env.rs` reads what the environment asks for |
 //! | which threads? | `parallel.rs`: the one door to rayon |
@@ -17,6 +18,7 @@
 #![deny(unsafe_code, missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+pub mod activation;
 mod backend;
 pub mod buffer;
 pub mod channels;
@@ -24,9 +26,12 @@ pub mod conv;
 pub mod depthwise;
 pub mod env;
 pub mod gemm;
+pub mod grouped;
+pub mod layer_norm;
 mod native;
 mod parallel;
 pub mod pool;
+pub mod rearrange;
 pub mod reduce;
 pub mod reference;
 pub mod simd;

@@ -47,6 +47,11 @@ impl PoolShape {
         (iy * x.input + ix) * self.channels
     }
 
+    /// What each tap has of a mean, where `inside` of the window's lie within the input.
+    fn share(&self, count_padding: bool, inside: usize) -> f32 {
+        1.0 / if count_padding { self.window.taps() } else { inside } as f32
+    }
+
     /// Calls `visit(oy, ox, offset)` for each output pixel: its place and where it begins in the output image.
     fn for_each_output(&self, mut visit: impl FnMut(usize, usize, usize)) {
         for oy in 0..self.window.y.output {
@@ -106,8 +111,8 @@ pub fn max_backward(shape: &PoolShape, dy: &[f32], winners: &[u8], dx: &mut [f32
     });
 }
 
-/// `y = mean of x over the window`, padding not counted, as TensorFlow. Overwrites `y`.
-pub fn avg_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
+/// `y = mean of x over the window`. Padding is left out as in TensorFlow, or with `count_padding` counts as zeros. Overwrites `y`.
+pub fn avg_forward(shape: &PoolShape, count_padding: bool, x: &[f32], y: &mut [f32]) {
     let (c, input) = (shape.channels, shape.input_len());
     for_each_chunk(y, shape.output_len(), &|image, y| {
         let x = &x[image * input..][..input];
@@ -121,14 +126,14 @@ pub fn avg_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
                     *y += x;
                 }
             });
-            let scale = 1.0 / taps as f32;
+            let scale = shape.share(count_padding, taps);
             y.iter_mut().for_each(|y| *y *= scale);
         });
     });
 }
 
 /// Backward of [`avg_forward`]: each `dy` is shared among the taps it was the mean of. Overwrites `dx`.
-pub fn avg_backward(shape: &PoolShape, dy: &[f32], dx: &mut [f32]) {
+pub fn avg_backward(shape: &PoolShape, count_padding: bool, dy: &[f32], dx: &mut [f32]) {
     let (c, output) = (shape.channels, shape.output_len());
     for_each_chunk(dx, shape.input_len(), &|image, dx| {
         let dy = &dy[image * output..][..output];
@@ -136,7 +141,7 @@ pub fn avg_backward(shape: &PoolShape, dy: &[f32], dx: &mut [f32]) {
         shape.for_each_output(|oy, ox, at| {
             let mut taps = 0;
             shape.for_each_tap(oy, ox, |_, _| taps += 1);
-            let scale = 1.0 / taps as f32;
+            let scale = shape.share(count_padding, taps);
             shape.for_each_tap(oy, ox, |_, to| {
                 for (dx, dy) in dx[to..to + c].iter_mut().zip(&dy[at..at + c]) {
                     *dx += scale * dy;

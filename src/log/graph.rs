@@ -81,24 +81,52 @@ impl Graph {
             LayerSpec::Conv2d(conv) => self.weighted(name, "Conv2D", from_name, output, conv_settings(conv)),
             LayerSpec::Dense(_) => self.weighted(name, "MatMul", from_name, output, Vec::new()),
             LayerSpec::BatchNorm(norm) => {
-                let arrays = self.variables(name);
-                let inputs: Vec<&str> =
-                    [from_name].into_iter().chain(arrays.iter().map(String::as_str)).collect();
                 let settings = [("epsilon", Value::F(norm.epsilon))];
-                self.add(&format!("{name}/FusedBatchNormV3"), "FusedBatchNormV3", &inputs, out, settings)
+                self.with_arrays(name, "FusedBatchNormV3", from_name, out, settings)
             }
             LayerSpec::MaxPool2d(pool) => {
                 let settings = pool_settings(pool.size, pool.stride, pool.padding);
                 self.add(name, "MaxPool", &[from_name], out, settings)
             }
             LayerSpec::AvgPool2d(pool) => {
-                let settings = pool_settings(pool.size, pool.stride, pool.padding);
+                let mut settings = pool_settings(pool.size, pool.stride, pool.padding);
+                if pool.count_padding {
+                    settings.push(("count_include_pad", Value::B(true)));
+                }
                 self.add(name, "AvgPool", &[from_name], out, settings)
+            }
+            LayerSpec::GlobalMaxPool(_) => self.add(name, "Max", &[from_name], out, []),
+            LayerSpec::LayerNorm(norm) => {
+                self.with_arrays(name, "LayerNorm", from_name, out, [("epsilon", Value::F(norm.epsilon))])
+            }
+            LayerSpec::LayerScale(_) => self.with_arrays(name, "Mul", from_name, out, []),
+            LayerSpec::StochasticDepth(depth) => {
+                self.add(name, "StochasticDepth", &[from_name], out, [("rate", Value::F(depth.rate))])
+            }
+            LayerSpec::ChannelShuffle(shuffle) => {
+                let groups = Value::I(shuffle.groups as i64);
+                self.add(name, "ChannelShuffle", &[from_name], out, [("groups", groups)])
+            }
+            LayerSpec::ChannelSlice(slice) => {
+                let bounds = [slice.start, slice.len].map(|channels| Value::I(channels as i64));
+                self.add(name, "Slice", &[from_name], out, ["begin", "size"].into_iter().zip(bounds))
             }
             LayerSpec::GlobalAvgPool(_) => self.add(name, "Mean", &[from_name], out, []),
             LayerSpec::Relu(_) => self.add(name, "Relu", &[from_name], out, []),
             LayerSpec::LeakyRelu(relu) => {
                 self.add(name, "LeakyRelu", &[from_name], out, [("alpha", Value::F(relu.slope))])
+            }
+            LayerSpec::Relu6(_) => self.add(name, "Relu6", &[from_name], out, []),
+            LayerSpec::Clip(clip) => {
+                let bounds = [("min", Value::F(clip.min)), ("max", Value::F(clip.max))];
+                self.add(name, "ClipByValue", &[from_name], out, bounds)
+            }
+            LayerSpec::Sigmoid(_) => self.add(name, "Sigmoid", &[from_name], out, []),
+            LayerSpec::HardSigmoid(_) => self.add(name, "HardSigmoid", &[from_name], out, []),
+            LayerSpec::Silu(_) => self.add(name, "Silu", &[from_name], out, []),
+            LayerSpec::HardSwish(_) => self.add(name, "HardSwish", &[from_name], out, []),
+            LayerSpec::Gelu(gelu) => {
+                self.add(name, "Gelu", &[from_name], out, [("approximate", Value::B(gelu.approximate))])
             }
             LayerSpec::Dropout(dropout) => {
                 self.add(name, "Dropout", &[from_name], out, [("rate", Value::F(dropout.rate))])
@@ -109,13 +137,23 @@ impl Graph {
             LayerSpec::Concat(_) => self.add(&format!("{name}/ConcatV2"), "ConcatV2", from, out, []),
             LayerSpec::Residual(_) => unreachable!("nodes are the layers of blocks"),
             LayerSpec::Custom(custom) => {
-                let arrays = self.variables(name);
-                let inputs: Vec<&str> =
-                    [from_name].into_iter().chain(arrays.iter().map(String::as_str)).collect();
-                let op = node_name(custom.kind());
-                self.add(&format!("{name}/{op}"), &op, &inputs, out, [])
+                self.with_arrays(name, &node_name(custom.kind()), from_name, out, [])
             }
         }
+    }
+
+    /// An operation in the scope of the layer that takes all the layer's arrays.
+    fn with_arrays(
+        &mut self,
+        name: &str,
+        op: &str,
+        from: &str,
+        output: Option<Shape>,
+        settings: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> String {
+        let arrays = self.variables(name);
+        let inputs: Vec<&str> = [from].into_iter().chain(arrays.iter().map(String::as_str)).collect();
+        self.add(&format!("{name}/{op}"), op, &inputs, output, settings)
     }
 
     /// `y = op(x, kernel) + bias`, the last where there is one.
@@ -179,8 +217,19 @@ impl Graph {
 
 /// Whether a layer is more than one operation, or where ways meet.
 fn has_scope(layer: &LayerSpec) -> bool {
-    use LayerSpec::{Add, BatchNorm, Concat, Conv2d, Custom, Dense, Multiply};
-    matches!(layer, Conv2d(_) | Dense(_) | BatchNorm(_) | Custom(_) | Add(_) | Multiply(_) | Concat(_))
+    use LayerSpec::{Add, BatchNorm, Concat, Conv2d, Custom, Dense, LayerNorm, LayerScale, Multiply};
+    matches!(
+        layer,
+        Conv2d(_)
+            | Dense(_)
+            | BatchNorm(_)
+            | LayerNorm(_)
+            | LayerScale(_)
+            | Custom(_)
+            | Add(_)
+            | Multiply(_)
+            | Concat(_)
+    )
 }
 
 /// An operation whose output has the shape `output`.
@@ -209,6 +258,9 @@ fn node_name(name: &str) -> String {
 fn conv_settings(conv: &Conv2d) -> Vec<(&'static str, Value)> {
     let mut settings = vec![("dilations", per_axis(conv.dilation))];
     settings.extend(stride_and_padding(conv.stride, conv.padding));
+    if conv.groups > 1 {
+        settings.push(("groups", Value::I(conv.groups as i64)));
+    }
     settings
 }
 

@@ -6,6 +6,7 @@ use super::built::Built;
 use super::shape::{HeightWidth, check_values};
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
 
@@ -13,6 +14,10 @@ use floret_math::window::{Padding, Window};
 ///
 /// `y[oy, ox, o] = b[o] + sum over ky, kx, i of x[oy s + ky d - p, ox s + kx d - p, i] w[ky, kx, i, o]`
 /// with stride s, dilation d and padding p; TensorFlow's `tf.nn.conv2d`.
+///
+/// With g groups (Krizhevsky et al. 2012, Xie et al. 2017) the channels in and out fall into g equal parts, and outputs of a part see
+/// inputs of the same part alone: w is (kernel height, kernel width, in / g, out). With as many groups as input channels that is a
+/// depthwise convolution (Howard et al. 2017) of `out / in` filters for each channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conv2d {
@@ -26,11 +31,14 @@ pub struct Conv2d {
     pub dilation: (usize, usize),
     /// Default SAME.
     pub padding: Padding,
+    /// Parts of the channels that are convolved apart; default 1. Absent in files where it is 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: usize,
     /// How w begins; default truncated normal, stddev 0.05.
     pub kernel_init: Init,
     /// How b begins (default 0), or `None` for no bias.
     pub bias_init: Option<Init>,
-    /// How it is computed; not saved with the network.
+    /// How it is computed; not saved with the network. Ignored where there are several groups.
     #[serde(skip)]
     pub algorithm: ConvAlgorithm,
 }
@@ -46,13 +54,19 @@ impl Conv2d {
             stride: (1, 1),
             dilation: (1, 1),
             padding: Padding::Same,
+            groups: 1,
             kernel_init: Init::TRUNCATED_NORMAL,
             bias_init: Some(Init::Constant(0.0)),
             algorithm: ConvAlgorithm::Auto,
         }
     }
 
-    /// Sets how it is computed.
+    /// A depthwise convolution: one filter for each of the `channels` of the input, stride 1 and SAME padding.
+    pub fn depthwise(channels: usize, kernel: impl Into<HeightWidth>) -> Self {
+        Self::new(channels, kernel).groups(channels)
+    }
+
+    /// Sets how it is computed; several groups are not asked.
     pub fn algorithm(mut self, algorithm: ConvAlgorithm) -> Self {
         self.algorithm = algorithm;
         self
@@ -73,6 +87,12 @@ impl Conv2d {
     /// Sets the padding.
     pub fn padding(mut self, padding: Padding) -> Self {
         self.padding = padding;
+        self
+    }
+
+    /// Sets the number of groups, which must divide the numbers of input channels and of filters.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
         self
     }
 
@@ -98,7 +118,22 @@ impl Conv2d {
         self.build_with(input, Epilogue::Bias, isa).map(Built::Layer)
     }
 
-    /// Builds the layer together with the layers behind it that it computes in the same pass.
+    /// Kernel and bias, for so many input channels.
+    fn params(&self, cin: usize) -> Vec<Param> {
+        let ((kh, kw), of_in, of_out) = (self.kernel, cin / self.groups, self.filters / self.groups);
+        let fans = (kh * kw * of_in, kh * kw * of_out);
+        let kernel = Param::kernel(vec![kh, kw, of_in, self.filters], self.kernel_init, fans);
+        let bias = self.bias_init.map(|init| Param::vector("bias", self.filters, init));
+        [kernel].into_iter().chain(bias).collect()
+    }
+
+    /// Whether it can compute layers behind it in the same pass.
+    pub(super) fn fuses(&self) -> bool {
+        self.groups == 1
+    }
+
+    /// Builds the layer together with the layers behind it that it computes in the same pass: none unless it
+    /// [`fuses`](Self::fuses).
     pub(super) fn build_with(
         &self,
         input: Shape,
@@ -122,12 +157,35 @@ impl Conv2d {
                     self.padding
                 ))
             })?;
-        check_values("a kernel", &[self.kernel.0, self.kernel.1, cin, self.filters])?;
-        check_values("an output", &[window.y.output, window.x.output, self.filters])?;
-        let shape = ConvShape { window, cin, cout: self.filters };
+        let (groups, cout) = (self.groups, self.filters);
+        if groups == 0 || cin % groups != 0 || cout % groups != 0 {
+            return Err(ShapeError::new(format!(
+                "{groups} groups do not divide {cin} input channels and {cout} filters into equal parts"
+            )));
+        }
+        check_values("a kernel", &[self.kernel.0, self.kernel.1, cin / groups, cout])?;
+        check_values("an output", &[window.y.output, window.x.output, cout])?;
+        if groups > 1 {
+            assert_eq!(
+                epilogue,
+                Epilogue::Bias,
+                "a convolution of several groups computes nothing behind it"
+            );
+            let plan = GroupedPlan::new(isa, GroupedShape { window, cin, cout, groups });
+            return Ok(Box::new(GroupedConv2dLayer { spec: self.clone(), plan }));
+        }
+        let shape = ConvShape { window, cin, cout };
         let plan = ConvPlan::new(isa, shape, epilogue, self.algorithm);
         Ok(Box::new(Conv2dLayer { spec: self.clone(), plan }))
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(groups: &usize) -> bool {
+    *groups == 1
 }
 
 #[derive(Debug)]
@@ -149,11 +207,7 @@ impl Layer for Conv2dLayer {
     }
 
     fn params(&self) -> Vec<Param> {
-        let ((kh, kw), &ConvShape { cin, cout, .. }) = (self.spec.kernel, self.shape());
-        let kernel =
-            Param::kernel(vec![kh, kw, cin, cout], self.spec.kernel_init, (kh * kw * cin, kh * kw * cout));
-        let bias = self.spec.bias_init.map(|init| Param::vector("bias", cout, init));
-        [kernel].into_iter().chain(bias).collect()
+        self.spec.params(self.shape().cin)
     }
 
     fn memory(&self, batch: usize) -> Memory {
@@ -193,6 +247,49 @@ impl Layer for Conv2dLayer {
         self.plan.filter_gradient(x.values(), dy, winners, dw, pass.scratch);
         if let Some(dx) = x.gradient() {
             self.plan.data_gradient(dy, winners, w, dx, pass.scratch);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GroupedConv2dLayer {
+    spec: Conv2d,
+    plan: GroupedPlan,
+}
+
+impl Layer for GroupedConv2dLayer {
+    fn output(&self) -> Shape {
+        let GroupedShape { window, cout, .. } = *self.plan.shape();
+        Shape::Image { height: window.y.output, width: window.x.output, channels: cout }
+    }
+
+    fn params(&self) -> Vec<Param> {
+        self.spec.params(self.plan.shape().cin)
+    }
+
+    fn memory(&self, batch: usize) -> Memory {
+        let infer_scratch = self.plan.forward_scratch(batch);
+        let train_scratch = infer_scratch.max(self.plan.backward_scratch(batch));
+        Memory { train_scratch, infer_scratch, ..Memory::default() }
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.plan.shape().multiply_adds()
+    }
+
+    fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
+        let (w, b) = w.split_at(self.plan.shape().filter_len());
+        self.plan.forward(x, w, b, y, pass.scratch);
+    }
+
+    fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
+        let (w, _) = w.split_at(self.plan.shape().filter_len());
+        let (dw, db) = dw.split_at_mut(self.plan.shape().filter_len());
+        // y = x * w + b
+        self.plan.bias_gradient(dy, db, pass.scratch);
+        self.plan.filter_gradient(x.values(), dy, dw, pass.scratch);
+        if let Some(dx) = x.gradient() {
+            self.plan.data_gradient(dy, w, dx, pass.scratch);
         }
     }
 }

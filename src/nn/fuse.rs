@@ -33,6 +33,9 @@ pub(super) fn fuse<'a>(nodes: &[Node<'a>]) -> Vec<Fused<'a>> {
     let mut fused = vec![Fused::No; nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
         let LayerSpec::Conv2d(conv) = node.layer else { continue };
+        if !conv.fuses() {
+            continue;
+        }
         let Some((relu, LayerSpec::Relu(_))) = next(index) else { continue };
         fused[relu] = Fused::Away;
         fused[index] = match next(relu) {

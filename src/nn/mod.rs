@@ -29,6 +29,7 @@ pub mod activation;
 mod arena;
 pub mod batch_norm;
 mod built;
+pub mod channels;
 pub mod conv2d;
 mod custom;
 pub mod dense;
@@ -38,6 +39,8 @@ mod fuse;
 pub(crate) mod graph;
 pub mod init;
 pub mod join;
+pub mod layer_norm;
+pub mod layer_scale;
 pub(crate) mod nodes;
 mod plan;
 pub mod pool;
@@ -46,12 +49,14 @@ mod sequential;
 mod shape;
 mod spec;
 mod step;
+pub mod stochastic_depth;
 mod workspace;
 
 use std::fmt;
 
-pub use activation::{LeakyRelu, Relu};
+pub use activation::{Clip, Gelu, HardSigmoid, HardSwish, LeakyRelu, Relu, Relu6, Sigmoid, Silu};
 pub use batch_norm::BatchNorm;
+pub use channels::{ChannelShuffle, ChannelSlice};
 pub use conv2d::Conv2d;
 pub use custom::{Custom, CustomLayer, register};
 pub use dense::Dense;
@@ -61,11 +66,14 @@ pub use floret_math::conv::ConvAlgorithm;
 pub use floret_math::window::Padding;
 pub use init::Init;
 pub use join::{Add, Concat, Multiply};
-pub use pool::{AvgPool2d, GlobalAvgPool, MaxPool2d};
+pub use layer_norm::LayerNorm;
+pub use layer_scale::LayerScale;
+pub use pool::{AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d};
 pub use residual::Residual;
 pub use sequential::{BackwardError, Sequential};
 pub use shape::{HeightWidth, Shape, ShapeError};
 pub use spec::{LayerSpec, NamedLayer};
+pub use stochastic_depth::StochasticDepth;
 
 /// Values that a task works on where each takes a moment: 64 KB of input and of output.
 const CHUNK: usize = 1 << 14;

@@ -24,7 +24,7 @@ pub struct MaxPool2d {
     pub padding: Padding,
 }
 
-/// `y[oy, ox, c] = mean of x[.., .., c] over the window`, padding not counted; TensorFlow's `tf.nn.avg_pool2d`.
+/// `y[oy, ox, c] = mean of x[.., .., c] over the window`; TensorFlow's `tf.nn.avg_pool2d`, which leaves padding out of the mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AvgPool2d {
@@ -34,16 +34,32 @@ pub struct AvgPool2d {
     pub stride: (usize, usize),
     /// Default SAME.
     pub padding: Padding,
+    /// Whether padding counts, as zeros: each mean is over the whole window, as with PyTorch's `count_include_pad`. Default false;
+    /// absent in files where it is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub count_padding: bool,
 }
 
-/// What is the same for both kinds.
+impl AvgPool2d {
+    /// Sets whether padding counts, as zeros.
+    pub fn count_padding(mut self, count: bool) -> Self {
+        self.count_padding = count;
+        self
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What is the same for both kinds; `setting: value` are further settings with their defaults.
 macro_rules! pool_spec {
-    ($name:ident, $what:literal, $layer:ident) => {
+    ($name:ident, $what:literal, $layer:ident $(, $setting:ident: $default:expr)*) => {
         impl $name {
             /// A window that steps by its own size, with SAME padding. `size` is the side of a square, or (height, width).
             pub fn new(size: impl Into<HeightWidth>) -> Self {
                 let size = size.into().into();
-                Self { size, stride: size, padding: Padding::Same }
+                Self { size, stride: size, padding: Padding::Same $(, $setting: $default)* }
             }
 
             /// Sets the stride: one for both axes, or (height, width).
@@ -60,14 +76,14 @@ macro_rules! pool_spec {
 
             pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
                 let shape = pool_shape($what, self.size, self.stride, self.padding, input)?;
-                Ok(Built::Layer(Box::new($layer { shape })))
+                Ok(Built::Layer(Box::new($layer { shape $(, $setting: self.$setting)* })))
             }
         }
     };
 }
 
 pool_spec!(MaxPool2d, "a max-pool", MaxPoolLayer);
-pool_spec!(AvgPool2d, "an average-pool", AvgPoolLayer);
+pool_spec!(AvgPool2d, "an average-pool", AvgPoolLayer, count_padding: false);
 
 fn pool_shape(
     what: &str,
@@ -130,6 +146,7 @@ impl Layer for MaxPoolLayer {
 #[derive(Debug)]
 struct AvgPoolLayer {
     shape: PoolShape,
+    count_padding: bool,
 }
 
 impl Layer for AvgPoolLayer {
@@ -142,12 +159,12 @@ impl Layer for AvgPoolLayer {
     }
 
     fn forward(&self, _w: &[f32], x: &[f32], y: &mut [f32], _pass: Forward<'_>) {
-        pool::avg_forward(&self.shape, x, y);
+        pool::avg_forward(&self.shape, self.count_padding, x, y);
     }
 
     fn backward(&self, _w: &[f32], _dw: &mut [f32], x: Input<'_>, dy: &mut [f32], _pass: Backward<'_>) {
         if let Some(dx) = x.gradient() {
-            pool::avg_backward(&self.shape, dy, dx);
+            pool::avg_backward(&self.shape, self.count_padding, dy, dx);
         }
     }
 }
@@ -196,6 +213,84 @@ impl Layer for GlobalAvgPoolLayer {
         dx.par_chunks_mut(pixels * c).zip(dy.par_chunks(c)).for_each(|(dx, dy)| {
             for pixel in dx.chunks_exact_mut(c) {
                 pixel.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy / pixels as f32);
+            }
+        });
+    }
+}
+
+/// `y[c] = max of x[.., .., c]`: an image to a vector of its channels. Of equals the first in row order wins, and a NaN. The
+/// gradient goes to the winner alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GlobalMaxPool;
+
+impl GlobalMaxPool {
+    pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
+        let (height, width, channels) = input.image("a global max-pool")?;
+        Ok(Built::Layer(Box::new(GlobalMaxPoolLayer { pixels: height * width, channels })))
+    }
+}
+
+#[derive(Debug)]
+struct GlobalMaxPoolLayer {
+    pixels: usize,
+    channels: usize,
+}
+
+/// Bytes of the number of a pixel.
+const PIXEL: usize = size_of::<u32>();
+
+impl Layer for GlobalMaxPoolLayer {
+    fn output(&self) -> Shape {
+        Shape::Vector(self.channels)
+    }
+
+    fn reads_input(&self) -> bool {
+        false
+    }
+
+    fn memory(&self, batch: usize) -> Memory {
+        // The winning pixel of each output. A network's images have fewer pixels than u32 counts.
+        Memory::default().saved_bytes(batch * self.channels * PIXEL)
+    }
+
+    fn forward(&self, _w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
+        let (pixels, c) = (self.pixels, self.channels);
+        let images = y.par_chunks_mut(c).zip(x.par_chunks(pixels * c));
+        // Not `value > *y`: a NaN must win and stay.
+        let wins = |value: f32, y: f32| value > y || (value.is_nan() && !y.is_nan());
+        match pass.mode {
+            Mode::Train { saved, .. } => {
+                images.zip(saved.bytes.par_chunks_mut(c * PIXEL)).for_each(|((y, x), winners)| {
+                    y.copy_from_slice(&x[..c]);
+                    winners.fill(0);
+                    let (winners, _) = winners.as_chunks_mut::<PIXEL>();
+                    for (pixel, x) in (0u32..).zip(x.chunks_exact(c)).skip(1) {
+                        for ((y, winner), &x) in y.iter_mut().zip(&mut *winners).zip(x) {
+                            if wins(x, *y) {
+                                (*y, *winner) = (x, pixel.to_ne_bytes());
+                            }
+                        }
+                    }
+                });
+            }
+            Mode::Infer { .. } => images.for_each(|(y, x)| {
+                y.copy_from_slice(&x[..c]);
+                for x in x.chunks_exact(c).skip(1) {
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = if wins(x, *y) { x } else { *y });
+                }
+            }),
+        }
+    }
+
+    fn backward(&self, _w: &[f32], _dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
+        let (pixels, c) = (self.pixels, self.channels);
+        let Some(dx) = x.gradient() else { return };
+        // y = x at the winning pixel
+        let winners = pass.saved.bytes.par_chunks(c * PIXEL);
+        dx.par_chunks_mut(pixels * c).zip(dy.par_chunks(c)).zip(winners).for_each(|((dx, dy), winners)| {
+            dx.fill(0.0);
+            for (channel, (dy, winner)) in dy.iter().zip(winners.as_chunks::<PIXEL>().0).enumerate() {
+                dx[u32::from_ne_bytes(*winner) as usize * c + channel] = *dy;
             }
         });
     }

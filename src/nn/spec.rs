@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{
-    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Custom, CustomLayer, Dense, Dropout, Flatten, GlobalAvgPool,
-    LeakyRelu, MaxPool2d, Multiply, Relu, Residual, Shape, ShapeError,
+    Add, AvgPool2d, BatchNorm, ChannelShuffle, ChannelSlice, Clip, Concat, Conv2d, Custom, CustomLayer,
+    Dense, Dropout, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, HardSigmoid, HardSwish, LayerNorm,
+    LayerScale, LeakyRelu, MaxPool2d, Multiply, Relu, Relu6, Residual, Shape, ShapeError, Sigmoid, Silu,
+    StochasticDepth,
 };
 
 /// A layer with its name, under which its weights are saved, and what it takes.
@@ -110,10 +112,23 @@ layer_specs! {
         MaxPool2d => "max_pool2d",
         AvgPool2d => "avg_pool2d",
         GlobalAvgPool => "global_avg_pool",
+        GlobalMaxPool => "global_max_pool",
         BatchNorm => "batch_norm",
+        LayerNorm => "layer_norm",
+        LayerScale => "layer_scale",
         Relu => "relu",
         LeakyRelu => "leaky_relu",
+        Relu6 => "relu6",
+        Clip => "clip",
+        Sigmoid => "sigmoid",
+        HardSigmoid => "hard_sigmoid",
+        Silu => "silu",
+        HardSwish => "hard_swish",
+        Gelu => "gelu",
         Dropout => "dropout",
+        StochasticDepth => "stochastic_depth",
+        ChannelShuffle => "channel_shuffle",
+        ChannelSlice => "channel_slice",
         Flatten => "flatten",
     }
     of several inputs {
@@ -135,7 +150,7 @@ mod tests {
     fn layers_keep_their_form_in_files() {
         let constant = json!({ "constant": 0.0 });
         let truncated = json!({ "truncated_normal": { "stddev": 0.5 } });
-        let files: [(LayerSpec, Value); 14] = [
+        let files: Vec<(LayerSpec, Value)> = vec![
             (
                 Conv2d::new(8, (3, 5))
                     .stride((2, 1))
@@ -143,6 +158,11 @@ mod tests {
                     .into(),
                 json!({ "layer": "conv2d", "filters": 8, "kernel": [3, 5], "stride": [2, 1], "dilation": [1, 1],
                         "padding": "same", "kernel_init": truncated, "bias_init": constant }),
+            ),
+            (
+                Conv2d::depthwise(4, 3).kernel_init(Init::HeNormal).no_bias().into(),
+                json!({ "layer": "conv2d", "filters": 4, "kernel": [3, 3], "stride": [1, 1], "dilation": [1, 1],
+                        "padding": "same", "groups": 4, "kernel_init": "he_normal", "bias_init": null }),
             ),
             (
                 Dense::new(4).kernel_init(Init::HeNormal).no_bias().into(),
@@ -157,6 +177,17 @@ mod tests {
                 json!({ "layer": "avg_pool2d", "size": [2, 2], "stride": [1, 2],
                         "padding": { "explicit": { "top": 1, "bottom": 1, "left": 1, "right": 1 } } }),
             ),
+            (
+                AvgPool2d::new(2).count_padding(true).into(),
+                json!({ "layer": "avg_pool2d", "size": [2, 2], "stride": [2, 2], "padding": "same",
+                        "count_padding": true }),
+            ),
+            (GlobalMaxPool.into(), json!({ "layer": "global_max_pool" })),
+            (LayerNorm::new().epsilon(0.25).into(), json!({ "layer": "layer_norm", "epsilon": 0.25 })),
+            (LayerScale::new(0.5).into(), json!({ "layer": "layer_scale", "initial": 0.5 })),
+            (StochasticDepth::new(0.25).into(), json!({ "layer": "stochastic_depth", "rate": 0.25 })),
+            (ChannelShuffle::new(2).into(), json!({ "layer": "channel_shuffle", "groups": 2 })),
+            (ChannelSlice::new(1, 3).into(), json!({ "layer": "channel_slice", "start": 1, "len": 3 })),
             (GlobalAvgPool.into(), json!({ "layer": "global_avg_pool" })),
             (
                 BatchNorm::new().momentum(0.5).epsilon(0.25).into(),
@@ -164,6 +195,13 @@ mod tests {
             ),
             (Relu.into(), json!({ "layer": "relu" })),
             (LeakyRelu::new(0.25).into(), json!({ "layer": "leaky_relu", "slope": 0.25 })),
+            (Relu6.into(), json!({ "layer": "relu6" })),
+            (Clip::new(-1.0, 2.0).into(), json!({ "layer": "clip", "min": -1.0, "max": 2.0 })),
+            (Sigmoid.into(), json!({ "layer": "sigmoid" })),
+            (HardSigmoid.into(), json!({ "layer": "hard_sigmoid" })),
+            (Silu.into(), json!({ "layer": "silu" })),
+            (HardSwish.into(), json!({ "layer": "hard_swish" })),
+            (Gelu::new().approximate().into(), json!({ "layer": "gelu", "approximate": true })),
             (Dropout::new(0.5).into(), json!({ "layer": "dropout", "rate": 0.5 })),
             (Flatten.into(), json!({ "layer": "flatten" })),
             (Add.into(), json!({ "layer": "add" })),

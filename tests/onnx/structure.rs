@@ -2,7 +2,11 @@
 
 use crate::common::proto::onnx::{GraphProto, ModelProto, NodeProto};
 use floret::network::Network;
-use floret::nn::{AvgPool2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Padding, Relu, Residual};
+use floret::nn::{
+    AvgPool2d, ChannelShuffle, ChannelSlice, Conv2d, Dense, Dropout, Flatten, Gelu, GlobalAvgPool,
+    GlobalMaxPool, HardSigmoid, HardSwish, LayerNorm, LayerScale, LayerSpec, Padding, Relu, Relu6, Residual,
+    Sigmoid, Silu, StochasticDepth,
+};
 use floret::onnx::{ExportOptions, Layout, Output, encode, export};
 use ndarray::{ArrayD, IxDyn};
 use prost::Message;
@@ -60,6 +64,58 @@ fn a_graph_holds_each_layer_in_its_order() {
         graph.output.iter().map(|output| output.name.as_str()).collect::<Vec<_>>(),
         ["logits", "probabilities"]
     );
+}
+
+/// The operators of a layer alone, on images and, where it takes them, on vectors.
+#[test]
+fn each_kind_of_layer_is_written_as_its_operators() {
+    let options = ExportOptions { layout: Layout::Nchw, output: Output::Logits, preprocessing: false };
+    let group = |graph: &GraphProto| {
+        let attributes = &graph.node[0].attribute;
+        attributes.iter().find(|attribute| attribute.name == "group").map(|attribute| attribute.i)
+    };
+    for (groups, wanted) in [(1, None), (3, Some(3))] {
+        let network = Network::builder((4, 5, 6)).add(Conv2d::new(3, 3).groups(groups)).add(GlobalAvgPool);
+        assert_eq!(group(&written(&network.build().unwrap(), &options)), wanted);
+    }
+    let on_images: [(LayerSpec, &[&str]); 15] = [
+        (Conv2d::depthwise(6, 3).into(), &["Conv"]),
+        (AvgPool2d::new(2).count_padding(true).into(), &["AveragePool"]),
+        (GlobalMaxPool.into(), &["GlobalMaxPool", "Flatten"]),
+        (LayerNorm::new().into(), &["Transpose", "LayerNormalization", "Transpose"]),
+        (LayerScale::new(0.5).into(), &["Mul"]),
+        (StochasticDepth::new(0.5).into(), &[]),
+        (ChannelShuffle::new(3).into(), &["Reshape", "Transpose", "Reshape"]),
+        (ChannelSlice::new(1, 4).into(), &["Slice"]),
+        (Relu6.into(), &["Clip"]),
+        (Sigmoid.into(), &["Sigmoid"]),
+        (HardSigmoid.into(), &["HardSigmoid"]),
+        (Silu.into(), &["Sigmoid", "Mul"]),
+        (HardSwish.into(), &["HardSwish"]),
+        (Gelu::new().into(), &["Mul", "Erf", "Add", "Mul", "Mul"]),
+        (Gelu::new().approximate().into(), &["Mul", "Mul", "Add", "Mul", "Sigmoid", "Mul"]),
+    ];
+    for (layer, wanted) in &on_images {
+        // Something to compute, and a vector of classes.
+        let builder = Network::builder((4, 5, 6)).add(Conv2d::new(6, 1)).add(layer.clone());
+        let (builder, behind): (_, &[&str]) = match layer {
+            LayerSpec::GlobalMaxPool(_) => (builder, &[]),
+            _ => (builder.add(GlobalAvgPool), &["GlobalAveragePool", "Flatten"]),
+        };
+        let graph = written(&builder.build().unwrap(), &options);
+        assert_eq!(ops(&graph)[1..], [wanted, behind].concat(), "{layer:?}");
+    }
+    let on_vectors: [(LayerSpec, &[&str]); 4] = [
+        (LayerNorm::new().into(), &["LayerNormalization"]),
+        (LayerScale::new(0.5).into(), &["Mul"]),
+        (ChannelShuffle::new(3).into(), &["Reshape", "Transpose", "Reshape"]),
+        (ChannelSlice::new(1, 4).into(), &["Slice"]),
+    ];
+    for (layer, wanted) in &on_vectors {
+        let network = Network::builder((1, 1, 6)).add(Flatten).add(Dense::new(6)).add(layer.clone());
+        let graph = written(&network.build().unwrap(), &options);
+        assert_eq!(&ops(&graph)[2..], *wanted, "{layer:?}");
+    }
 }
 
 /// Of TensorFlow's SAME the odd zero goes to the end: 5 rows at a stride of 2 take one above and below, 6 columns one to the

@@ -162,6 +162,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `a b`.
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
 
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+
     /// `a b + c`, with one rounding where the instruction set has it.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 
@@ -173,6 +176,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Lane by lane `x` where `x` is NaN, else `y`.
     fn nan_or(self, x: Self::V, y: Self::V) -> Self::V;
+
+    /// Lane by lane `2^n`; the lanes hold whole numbers from -126 to 127. Of a NaN it is some finite number.
+    fn power_of_two(self, n: Self::V) -> Self::V;
 
     /// Writes the first `count` lanes, at most all of them, as bytes. They hold whole numbers from 0 to 255.
     fn store_codes(self, v: Self::V, to: &mut [u8], count: usize);

@@ -58,6 +58,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn div(self, a: F32x4, b: F32x4) -> F32x4 {
+        lanes(|i| a.0[i] / b.0[i])
+    }
+
+    #[inline(always)]
     fn mul_add(self, a: F32x4, b: F32x4, c: F32x4) -> F32x4 {
         // Two roundings: without the instruction `f32::mul_add` is a library call.
         lanes(|i| a.0[i] * b.0[i] + c.0[i])
@@ -76,6 +81,12 @@ impl Simd for Portable {
     #[inline(always)]
     fn nan_or(self, x: F32x4, y: F32x4) -> F32x4 {
         lanes(|i| if x.0[i].is_nan() { x.0[i] } else { y.0[i] })
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, n: F32x4) -> F32x4 {
+        // The exponent's bits hold n + 127.
+        lanes(|i| f32::from_bits(((n.0[i] as i32 + 127) as u32) << 23))
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Sums of each channel.
 
-use floret_math::channels::{gradient_sums, moments};
+use floret_math::channels::{gradient_sums, moments, scale};
 
 use crate::sets::instruction_sets;
 
@@ -50,6 +50,19 @@ fn sums_are_those_of_the_obvious_loop() {
                     assert!(close(got, wanted, terms), "{isa:?} {rows} x {channels}: {got} {wanted}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn each_channel_is_scaled() {
+    let (rows, channels) = (2 * ROWS + 37, 19);
+    let (x, factors) = (values(rows * channels, 1, 0.0), values(channels, 3, 0.0));
+    for isa in instruction_sets() {
+        let mut y = vec![f32::NAN; x.len()];
+        scale(isa, &x, &factors, &mut y);
+        for (i, (y, x)) in y.iter().zip(&x).enumerate() {
+            assert_eq!(*y, factors[i % channels] * x);
         }
     }
 }

@@ -10,10 +10,14 @@ mod close;
 #[path = "../../../tests/common/sets.rs"]
 mod sets;
 
+mod activation;
 mod buffer;
 mod channels;
 mod depthwise;
 mod environment;
+mod grouped;
+mod layer_norm;
+mod rearrange;
 mod reduce;
 mod soundness;
 mod transpose;
@@ -304,9 +308,9 @@ proptest! {
         assert_close("max without winners", &y, &want_y, 0.0);
 
         let (want_y, want_dx) = reference::avg_pool(x.view(), size, slide, Some(dy.view()));
-        pool::avg_forward(&shape, &narrow(&x), &mut y);
+        pool::avg_forward(&shape, false, &narrow(&x), &mut y);
         assert_close("mean", &y, &want_y, 1e-6);
-        pool::avg_backward(&shape, &narrow(&dy), &mut dx);
+        pool::avg_backward(&shape, false, &narrow(&dy), &mut dx);
         assert_close("mean dx", &dx, &want_dx, 1e-6);
     }
 }
@@ -381,8 +385,10 @@ proptest! {
         pool::max_forward(&shape, &narrow(&x), &mut y, None);
         assert_close("max", &y, &want, 0.0);
         let mean = |x: &Array4<f64>| reference::avg_pool(around(x, 0.0).view(), size, slide, None).0;
-        pool::avg_forward(&shape, &narrow(&x), &mut y);
+        pool::avg_forward(&shape, false, &narrow(&x), &mut y);
         assert_close("mean", &y, &(mean(&x) / mean(&Array4::ones(x.dim()))), 1e-6);
+        pool::avg_forward(&shape, true, &narrow(&x), &mut y);
+        assert_close("mean with padding", &y, mean(&x), 1e-6);
     }
 }
 

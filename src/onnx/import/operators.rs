@@ -209,7 +209,7 @@ impl<'a> Importer<'a> {
         if pads && node.int("count_include_pad")?.unwrap_or(0) != 0 {
             return Err(node.unsupported("padding is left out of means; export with count_include_pad=False"));
         }
-        self.layer(node, x, AvgPool2d { size, stride, padding }, Vec::new())
+        self.layer(node, x, AvgPool2d::new(size).stride(stride).padding(padding), Vec::new())
     }
 
     fn global_pool(&mut self, node: &Node<'a>) -> Result<Activation, ImportError> {

@@ -1,0 +1,197 @@
+//! Grouped convolution and its gradients: input and output channels fall into as many groups, and each group of outputs sees
+//! its own group of inputs alone. Images NHWC, filters HWIO, with I the input channels of one group.
+//!
+//! | groups | how |
+//! | --- | --- |
+//! | as many as channels in and out | `depthwise.rs` |
+//! | else | the channels of one group after another as an image of their own, convolved by `conv/` |
+//!
+//! Copying the channels out and back costs a pass over images and outputs, which is little beside a convolution of several
+//! channels.
+
+use std::ops::Range;
+
+use super::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use super::depthwise::{self, DepthwiseShape};
+use super::rearrange::{put, take};
+use super::reduce::{column_sums, column_sums_scratch};
+use super::simd::Isa;
+use super::window::Window;
+
+/// The shape of a grouped convolution over one image. `groups` divides both numbers of channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GroupedShape {
+    /// How the filter slides.
+    pub window: Window,
+    /// Input channels of all groups.
+    pub cin: usize,
+    /// Output channels of all groups.
+    pub cout: usize,
+    /// Groups.
+    pub groups: usize,
+}
+
+impl GroupedShape {
+    /// The convolution of one group.
+    fn of_group(&self) -> ConvShape {
+        let GroupedShape { window, cin, cout, groups } = *self;
+        ConvShape { window, cin: cin / groups, cout: cout / groups }
+    }
+
+    /// The input channels of group `group`.
+    fn inputs(&self, group: usize) -> Range<usize> {
+        let len = self.cin / self.groups;
+        group * len..(group + 1) * len
+    }
+
+    /// The output channels of group `group`, which are also the columns of its filter.
+    fn outputs(&self, group: usize) -> Range<usize> {
+        let len = self.cout / self.groups;
+        group * len..(group + 1) * len
+    }
+
+    /// Images in an array of inputs.
+    fn batch(&self, x: &[f32]) -> usize {
+        x.len() / (self.window.input_pixels() * self.cin)
+    }
+
+    /// Values of the filter.
+    pub fn filter_len(&self) -> usize {
+        self.groups * self.of_group().filter_len()
+    }
+
+    /// Multiply-adds of one image's forward pass.
+    pub fn multiply_adds(&self) -> u64 {
+        self.groups as u64 * self.of_group().multiply_adds()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Method {
+    Depthwise(DepthwiseShape),
+    /// The plan of one group.
+    ByGroups(ConvPlan),
+}
+
+/// A grouped convolution, for one instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GroupedPlan {
+    shape: GroupedShape,
+    isa: Isa,
+    method: Method,
+}
+
+/// Room for one group at a time.
+struct Room<'a> {
+    x: &'a mut [f32],
+    y: &'a mut [f32],
+    w: &'a mut [f32],
+    plan: &'a mut [f32],
+}
+
+impl GroupedPlan {
+    /// Chooses how to compute this shape.
+    ///
+    /// # Panics
+    /// If `FLORET_CONV` names no algorithm.
+    pub fn new(isa: Isa, shape: GroupedShape) -> Self {
+        let method = if shape.cin == shape.groups && shape.cout == shape.groups {
+            Method::Depthwise(DepthwiseShape { window: shape.window, channels: shape.cin })
+        } else {
+            Method::ByGroups(ConvPlan::new(isa, shape.of_group(), Epilogue::Bias, ConvAlgorithm::Auto))
+        };
+        Self { shape, isa, method }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &GroupedShape {
+        &self.shape
+    }
+
+    /// Floats of [`Room`] without the plan's.
+    fn room_len(&self, batch: usize) -> usize {
+        let group = self.shape.of_group();
+        batch * (group.input_len() + group.output_len()) + group.filter_len()
+    }
+
+    fn room<'a>(&self, batch: usize, scratch: &'a mut [f32]) -> Room<'a> {
+        let group = self.shape.of_group();
+        let (x, scratch) = scratch.split_at_mut(batch * group.input_len());
+        let (y, scratch) = scratch.split_at_mut(batch * group.output_len());
+        let (w, plan) = scratch.split_at_mut(group.filter_len());
+        Room { x, y, w, plan }
+    }
+
+    /// Floats of room that [`forward`](Self::forward) works in.
+    pub fn forward_scratch(&self, batch: usize) -> usize {
+        match &self.method {
+            Method::Depthwise(_) => 0,
+            Method::ByGroups(plan) => self.room_len(batch) + plan.forward_scratch(),
+        }
+    }
+
+    /// Floats of room that each step of the gradients works in.
+    pub fn backward_scratch(&self, batch: usize) -> usize {
+        let gradients = match &self.method {
+            Method::Depthwise(shape) => depthwise::filter_gradient_scratch(shape, batch),
+            Method::ByGroups(plan) => self.room_len(batch) + plan.backward_scratch(batch),
+        };
+        gradients.max(column_sums_scratch(batch * self.shape.window.output_pixels(), self.shape.cout))
+    }
+
+    /// Forward pass over all images of `x`. Overwrites `y`. An empty `bias` adds nothing.
+    pub fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+        let shape = &self.shape;
+        let plan = match &self.method {
+            Method::Depthwise(shape) => return depthwise::forward(self.isa, shape, x, w, bias, y),
+            Method::ByGroups(plan) => plan,
+        };
+        let room = self.room(shape.batch(x), scratch);
+        for group in 0..shape.groups {
+            take(x, shape.cin, shape.inputs(group), room.x);
+            take(w, shape.cout, shape.outputs(group), room.w);
+            let bias = if bias.is_empty() { &[] } else { &bias[shape.outputs(group)] };
+            plan.forward(room.x, room.w, bias, room.y, &mut [], room.plan);
+            put(room.y, y, shape.cout, shape.outputs(group));
+        }
+    }
+
+    /// The gradient of the bias. Overwrites `db`, which may be empty.
+    pub fn bias_gradient(&self, dy: &[f32], db: &mut [f32], scratch: &mut [f32]) {
+        column_sums(self.isa, dy, self.shape.cout, db, scratch);
+    }
+
+    /// The gradient of the filter, summed over all images. Overwrites `dw`.
+    pub fn filter_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
+        let shape = &self.shape;
+        let plan = match &self.method {
+            Method::Depthwise(shape) => {
+                return depthwise::filter_gradient(self.isa, shape, x, dy, dw, scratch);
+            }
+            Method::ByGroups(plan) => plan,
+        };
+        let room = self.room(shape.batch(x), scratch);
+        for group in 0..shape.groups {
+            take(x, shape.cin, shape.inputs(group), room.x);
+            take(dy, shape.cout, shape.outputs(group), room.y);
+            plan.filter_gradient(room.x, room.y, &[], room.w, room.plan);
+            put(room.w, dw, shape.cout, shape.outputs(group));
+        }
+    }
+
+    /// The gradient of the input. Overwrites `dx`.
+    pub fn data_gradient(&self, dy: &[f32], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+        let shape = &self.shape;
+        let plan = match &self.method {
+            Method::Depthwise(shape) => return depthwise::data_gradient(self.isa, shape, dy, w, dx),
+            Method::ByGroups(plan) => plan,
+        };
+        let room = self.room(shape.batch(dx), scratch);
+        for group in 0..shape.groups {
+            take(dy, shape.cout, shape.outputs(group), room.y);
+            take(w, shape.cout, shape.outputs(group), room.w);
+            plan.data_gradient(room.y, &[], room.w, room.x, room.plan);
+            put(room.x, dx, shape.cin, shape.inputs(group));
+        }
+    }
+}
