@@ -1,4 +1,5 @@
-//! Activations, value by value.
+//! Activations, value by value. Each takes images and vectors alike and keeps their shape; only bounds and slopes that make no
+//! sense are refused, when the network is built.
 
 use serde::{Deserialize, Serialize};
 

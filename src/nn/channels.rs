@@ -10,7 +10,7 @@ use floret_math::simd::Isa;
 /// Mixes the channels of groups: of g groups of n channels each, `y[.., j g + i] = x[.., i n + j]` (Zhang et al. 2018, ShuffleNet).
 ///
 /// Between two grouped convolutions it lets each group of the second see all groups of the first. The output has the input's
-/// shape, an image's or a vector's; the groups must divide the channels.
+/// shape, an image's or a vector's. Groups that do not divide the channels are refused when the network is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChannelShuffle {
@@ -64,7 +64,7 @@ impl Layer for ChannelShuffleLayer {
 
 /// Some of the channels: `y[.., i] = x[.., start + i]` for i below `len`, of an image or a vector.
 ///
-/// ShuffleNet v2 (Ma et al. 2018) splits its channels so.
+/// ShuffleNet v2 (Ma et al. 2018) splits its channels so. Channels that the input does not have are refused when the network is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChannelSlice {

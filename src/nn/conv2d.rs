@@ -15,9 +15,13 @@ use floret_math::window::{Padding, Window};
 /// `y[oy, ox, o] = b[o] + sum over ky, kx, i of x[oy s + ky d - p, ox s + kx d - p, i] w[ky, kx, i, o]`
 /// with stride s, dilation d and padding p; TensorFlow's `tf.nn.conv2d`.
 ///
-/// With g groups (Krizhevsky et al. 2012, Xie et al. 2017) the channels in and out fall into g equal parts, and outputs of a part see
-/// inputs of the same part alone: w is (kernel height, kernel width, in / g, out). With as many groups as input channels that is a
-/// depthwise convolution (Howard et al. 2017) of `out / in` filters for each channel.
+/// With g groups (Krizhevsky et al. 2012, Xie et al. 2017) the channels fall into g equal parts, in as out, and each part of the output
+/// sees only its part of the input: w is (kernel height, kernel width, in / g, out), and output o reads the input channels from
+/// `floor(o g / out) in / g` on. With as many groups as input channels that is a depthwise convolution (Howard et al. 2017) with
+/// `out / in` filters for each channel.
+///
+/// A network is not built, with a [`ShapeError`] that names the numbers, where the input is no image, the kernel does not fit it, or the
+/// groups divide the channels or the filters unequally.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conv2d {
@@ -66,7 +70,7 @@ impl Conv2d {
         Self::new(channels, kernel).groups(channels)
     }
 
-    /// Sets how it is computed; several groups are not asked.
+    /// Sets how it is computed; no effect where there are several groups.
     pub fn algorithm(mut self, algorithm: ConvAlgorithm) -> Self {
         self.algorithm = algorithm;
         self

@@ -16,7 +16,7 @@ use floret_math::simd::Isa;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StochasticDepth {
-    /// Probability that an example is dropped, in [0, 1).
+    /// Probability that an example is dropped, in [0, 1); any other is refused when the network is built.
     pub rate: f32,
 }
 
