@@ -30,6 +30,7 @@ pub mod grouped;
 pub mod layer_norm;
 mod native;
 mod parallel;
+pub mod peak;
 pub mod pool;
 pub mod rearrange;
 pub mod reduce;

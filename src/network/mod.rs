@@ -14,7 +14,7 @@ use crate::data::Batch;
 use crate::loss::{Loss, LossError, Targets, softmax};
 use crate::math::{EnvError, Isa, Unavailable};
 use crate::metrics::Evaluation;
-use crate::nn::{BackwardError, Param, Sequential, Shape, ShapeError};
+use crate::nn::{BackwardError, LayerTime, Param, Sequential, Shape, ShapeError};
 
 /// What can go wrong with a network and its data.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -210,6 +210,22 @@ impl Network {
         let mut outputs = Array2::zeros((images.len_of(Axis(0)), self.outputs()));
         self.layers.infer(&values(images), outputs.as_slice_mut().expect("in standard layout"));
         outputs
+    }
+
+    /// Where the time goes: of each layer, the median times of `passes` passes of inference, forward and backward over `images`. The
+    /// moving averages move, and gradients are overwritten; weights stay.
+    ///
+    /// # Errors
+    /// Images of another size than the network's input, or none.
+    pub fn layer_times<'i>(
+        &mut self,
+        images: impl Into<ArrayView4<'i, f32>>,
+        passes: usize,
+    ) -> Result<Vec<LayerTime>, NetworkError> {
+        let images = images.into();
+        self.check_images(&images)?;
+        self.buffers.forget();
+        Ok(self.layers.layer_times(&values(images), passes))
     }
 
     /// What the network says of each image: probabilities of the classes under a softmax loss, else the outputs.

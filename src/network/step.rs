@@ -43,6 +43,13 @@ pub(super) struct Buffers {
     ready: bool,
 }
 
+impl Buffers {
+    /// No gradients await their update any more.
+    pub fn forget(&mut self) {
+        self.ready = false;
+    }
+}
+
 /// A forward pass of training that awaits its backward pass; from [`Network::forward_train`].
 #[derive(Debug)]
 #[must_use = "a forward pass alone moves batch norm's averages and nothing else"]

@@ -184,6 +184,11 @@ impl Graph {
         x.len() / len
     }
 
+    /// What is computed one after another.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// Floats that [`prepare`](Self::prepare) writes.
     pub fn prepared_len(&self) -> usize {
         self.steps.last().map_or(0, |step| step.prepared.end)
@@ -213,7 +218,8 @@ impl Graph {
         total
     }
 
-    /// Forward pass of training over a batch `x`; outputs and saved values stay in `buffers`. `seen` is shown what each step gave.
+    /// Forward pass of training over a batch `x`; outputs and saved values stay in `buffers`. `seen` is shown each step with what it
+    /// gave, as soon as it has.
     pub fn forward(
         &self,
         w: &[f32],
@@ -221,7 +227,7 @@ impl Graph {
         x: &[f32],
         buffers: Buffers<'_>,
         seed: u64,
-        mut seen: impl FnMut(&str, &[f32]),
+        mut seen: impl FnMut(&Step, &[f32]),
     ) {
         let batch = x.len() / self.input.len();
         let (floats, mut saved) = buffers.floats.split_at_mut(batch * self.training.len);
@@ -240,7 +246,7 @@ impl Graph {
             };
             let pass = Forward { mode, scratch: &mut buffers.scratch[..memory.train_scratch] };
             self.compute(index, &self.training.outputs, &mut values, w, pass);
-            seen(&step.name, values.of((self.training.outputs[index], step.output)));
+            seen(step, values.of((self.training.outputs[index], step.output)));
         }
     }
 
@@ -250,8 +256,16 @@ impl Graph {
         arena::range((last, self.output.len()), batch).expect("a value between steps has its place")
     }
 
-    /// Forward pass of inference: overwrites `y`. `scratch` holds `memory(batch).infer_scratch` floats.
-    pub fn infer(&self, from: Values<'_>, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+    /// Forward pass of inference: overwrites `y`. `scratch` holds `memory(batch).infer_scratch` floats. `seen` is shown each step
+    /// as soon as it is done.
+    pub fn infer(
+        &self,
+        from: Values<'_>,
+        x: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+        mut seen: impl FnMut(&Step),
+    ) {
         let batch = x.len() / self.input.len();
         let (floats, scratch) = scratch.split_at_mut(batch * self.inference.len);
         let mut values = arena::Values { batch, floats, input: x, output: y };
@@ -260,6 +274,7 @@ impl Graph {
             let mode = Mode::Infer { state: &from.state[step.state.clone()], prepared };
             let pass = Forward { mode, scratch: &mut scratch[..step.memory(batch).infer_scratch] };
             self.compute(index, &self.inference.outputs, &mut values, from.w, pass);
+            seen(step);
         }
     }
 
@@ -296,8 +311,15 @@ impl Graph {
     }
 
     /// Backward pass. The last output's place holds the gradient of the loss with respect to it; `dw` is overwritten,
-    /// and `x` by its gradient where wanted.
-    pub fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, buffers: Buffers<'_>) {
+    /// and `x` by its gradient where wanted. `seen` is shown each step as soon as it is done.
+    pub fn backward(
+        &self,
+        w: &[f32],
+        dw: &mut [f32],
+        x: Input<'_>,
+        buffers: Buffers<'_>,
+        mut seen: impl FnMut(&Step),
+    ) {
         let batch = x.values().len() / self.input.len();
         let (floats, mut saved) = buffers.floats.split_at_mut(batch * self.training.len);
         let mut bytes = buffers.bytes;
@@ -335,6 +357,7 @@ impl Graph {
                     }
                 }
             }
+            seen(step);
         }
     }
 }

@@ -50,6 +50,7 @@ mod shape;
 mod spec;
 mod step;
 pub mod stochastic_depth;
+mod timing;
 mod workspace;
 
 use std::fmt;
@@ -74,6 +75,7 @@ pub use sequential::{BackwardError, Sequential};
 pub use shape::{HeightWidth, Shape, ShapeError};
 pub use spec::{LayerSpec, NamedLayer};
 pub use stochastic_depth::StochasticDepth;
+pub use timing::LayerTime;
 
 /// Values that a task works on where each takes a moment: 64 KB of input and of output.
 const CHUNK: usize = 1 << 14;

@@ -25,23 +25,23 @@ const WEIGHTS_STREAM: u64 = 1 << 63;
 /// from outside; this is also the way to run a layer alone. Several threads may infer at once.
 #[derive(Debug)]
 pub struct Sequential {
-    graph: Graph,
+    pub(super) graph: Graph,
     /// All weights, layer by layer, in one buffer; gradients likewise.
-    weights: Aligned,
-    gradients: Aligned,
+    pub(super) weights: Aligned,
+    pub(super) gradients: Aligned,
     /// Moving averages, and what they were before the last forward pass of training.
-    state: Vec<f32>,
+    pub(super) state: Vec<f32>,
     state_before: Vec<f32>,
     segments: Vec<Segment>,
-    workspace: Workspace,
+    pub(super) workspace: Workspace,
     /// What the layers prepared of the weights as they are, once it has been wanted.
-    prepared: OnceLock<Aligned>,
+    pub(super) prepared: OnceLock<Aligned>,
     /// Input values of a forward pass that awaits its backward pass.
-    pending: Option<usize>,
+    pub(super) pending: Option<usize>,
 }
 
 /// Examples up to which inference uses what layers prepare of their weights; with more it hardly matters.
-const FEW: usize = 4;
+pub(super) const FEW: usize = 4;
 
 /// Why a backward pass can't be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -163,7 +163,7 @@ impl Sequential {
         let prepared = if batch <= FEW { self.prepared() } else { &[] };
         let values = Values { w: &self.weights, state: &self.state, prepared };
         self.workspace.infer(self.graph.memory(batch), |scratch| {
-            in_pool(|| self.graph.infer(values, x, y, scratch));
+            in_pool(|| self.graph.infer(values, x, y, scratch, |_| ()));
         });
     }
 
@@ -171,7 +171,7 @@ impl Sequential {
     ///
     /// Threads that want it at once may each make it; the first one's is kept. To wait for that one could take forever: in
     /// the pool, what a thread does while it waits for a part of its work may be another's inference.
-    fn prepared(&self) -> &[f32] {
+    pub(super) fn prepared(&self) -> &[f32] {
         if let Some(prepared) = self.prepared.get() {
             return prepared;
         }
@@ -217,7 +217,7 @@ impl Sequential {
         }
         let buffers = self.workspace.train(self.graph.memory(batch));
         buffers.floats[self.graph.last_output(batch)].copy_from_slice(dy);
-        in_pool(|| self.graph.backward(&self.weights, &mut self.gradients, x, buffers));
+        in_pool(|| self.graph.backward(&self.weights, &mut self.gradients, x, buffers, |_| ()));
         Ok(())
     }
 
@@ -227,9 +227,9 @@ impl Sequential {
         let buffers = self.workspace.train(self.graph.memory(self.graph.batch(x)));
         let (mut state, mut found) = (self.state_before.clone(), None);
         in_pool(|| {
-            self.graph.forward(&self.weights, &mut state, x, buffers, seed, |layer, outputs| {
+            self.graph.forward(&self.weights, &mut state, x, buffers, seed, |step, outputs| {
                 if found.is_none() && !all_finite(outputs) {
-                    found = Some(layer.to_owned());
+                    found = Some(step.name.clone());
                 }
             })
         });
@@ -321,7 +321,7 @@ impl Sequential {
 
 /// Runs a whole pass on a thread of rayon's pool: from any other thread each parallel loop of each layer would be handed over
 /// and waited for, which takes longer than a small layer.
-fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
+pub(super) fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| pass())
 }
 

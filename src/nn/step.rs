@@ -7,14 +7,14 @@ use super::{Layer, Memory};
 
 /// What a step does with its inputs.
 #[derive(Debug)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     Layer(Box<dyn Layer>),
     Join(Join),
 }
 
 /// One layer, with those behind it that it computes in the same pass, or the meeting of several ways.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// The name of its first layer, to which its arrays belong.
     pub name: String,
     pub operation: Operation,
@@ -34,6 +34,14 @@ impl Step {
         match &self.operation {
             Operation::Layer(layer) => layer.memory(batch),
             Operation::Join(_) => Memory::default(),
+        }
+    }
+
+    /// Multiply-adds of one example's forward pass, as a direct computation counts them.
+    pub fn multiply_adds(&self) -> u64 {
+        match &self.operation {
+            Operation::Layer(layer) => layer.multiply_adds(),
+            Operation::Join(_) => 0,
         }
     }
 

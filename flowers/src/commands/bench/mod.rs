@@ -1,13 +1,18 @@
 //! `bench`: how fast this machine trains, or reads photos, as JSON lines.
 
-use std::path::PathBuf;
+mod layers;
+
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
+use floret::checkpoint::load_model;
 use floret::data::{LoaderOptions, Preprocess};
 use floret::image::Fit;
 use floret::models;
-use floret::network::NetworkBuilder;
+use floret::network::{Network, NetworkBuilder};
+use floret::nn::Shape;
+use floret::onnx::{self, ImportOptions};
 use floret::optim::Sgd;
 use floret::recipe::{Choices, DataFolder, require_memory};
 use ndarray::Array4;
@@ -22,21 +27,28 @@ use crate::{Result, data, words};
 
 /// Measure a training step and a forward pass of a network on random data, or the input pipeline.
 ///
-/// Prints JSON: one line for the step (median of --steps, after two to warm up), one line an epoch for the pipeline.
+/// Prints JSON: one line for the step (median of --steps, after two to warm up), one line an epoch for the pipeline. With --layers
+/// a table follows: the time of each layer in each pass, and its share of the multiply-adds that this machine can do.
 #[derive(clap::Args)]
 pub struct Args {
     /// Which network
     #[arg(long, value_enum, default_value = "reference")]
     network: Model,
-    /// Side of the square image, in pixels
-    #[arg(long, value_parser = args::image_size, value_name = "PIXELS", default_value = "64")]
-    image_size: usize,
+    /// A network of a file instead: a model, or an ONNX graph
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["network", "pipeline"])]
+    model: Option<PathBuf>,
+    /// Side of the square image, in pixels [default: 64, or the model's]
+    #[arg(long, value_parser = args::image_size, value_name = "PIXELS")]
+    image_size: Option<usize>,
     /// Photos in a step
     #[arg(long, value_parser = args::positive, value_name = "N", default_value = "64")]
     batch_size: usize,
     /// Steps to measure
     #[arg(long, value_parser = args::positive, value_name = "N", default_value = "8")]
     steps: usize,
+    /// Show where the time goes, layer by layer
+    #[arg(long, conflicts_with = "pipeline")]
+    layers: bool,
     #[command(flatten)]
     threads: Threads,
     /// Measure the input pipeline instead: photos a second from the train shards of --data
@@ -90,14 +102,32 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
+/// The side of the images of a network that is not of a file, if none is asked for.
+const IMAGE_SIZE: usize = 64;
+
 fn step(args: &Args) -> Result<()> {
-    let (size, batch) = (args.image_size, args.batch_size);
-    let builder = network(args, 5);
-    require_memory(&builder, batch, size).map_err(words::error)?;
+    let batch = args.batch_size;
+    let mut network = match &args.model {
+        Some(file) => {
+            let network = read(file, args.image_size)?;
+            let builder = NetworkBuilder::from_spec(network.spec().clone());
+            require_memory(&builder, batch, side(&network)).map_err(words::error)?;
+            network
+        }
+        None => {
+            let builder = network(args, 5);
+            require_memory(&builder, batch, args.image_size.unwrap_or(IMAGE_SIZE)).map_err(words::error)?;
+            builder.build()?
+        }
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let images = Array4::from_shape_simple_fn((batch, size, size, 3), || rng.random_range(-1.7f32..1.7));
-    let labels: Vec<usize> = (0..batch).map(|i| i % 5).collect();
-    let mut network = builder.build()?;
+    let shape = network.input();
+    let Shape::Image { height, width, channels } = shape else {
+        return Err(format!("the network takes {shape}, and images are wanted").into());
+    };
+    let images =
+        Array4::from_shape_simple_fn((batch, height, width, channels), || rng.random_range(-1.7f32..1.7));
+    let labels: Vec<usize> = (0..batch).map(|i| i % network.outputs()).collect();
     let mut optimizer = Sgd::new(5e-4);
     let train_ms = median_ms(args.steps, || {
         network.train_step(images.view(), &labels, &mut optimizer)?;
@@ -109,25 +139,51 @@ fn step(args: &Args) -> Result<()> {
         Ok(())
     })?;
     let line = json!({
-        "peer": PEER, "size": size, "batch": batch, "threads": rayon::current_num_threads(),
+        "peer": PEER, "size": height, "batch": batch, "threads": rayon::current_num_threads(),
         "train_ms": hundredths(train_ms), "train_img_s": hundredths(batch as f64 / train_ms * 1e3),
         "forward_ms": hundredths(forward_ms), "peak_mb": peak_mb,
     });
     say!("{line}");
+    if args.layers {
+        layers::show(&mut network, &images, args.steps)?;
+    }
     Ok(())
 }
 
+/// The network of a model file or an ONNX graph.
+fn read(file: &Path, image_size: Option<usize>) -> Result<Network> {
+    let is_onnx = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+    let mut network = match is_onnx {
+        true => onnx::import(file, &ImportOptions { image_size })?.network,
+        false => load_model(file)?.0,
+    };
+    if let (Some(size), Shape::Image { channels, .. }) = (image_size, network.input()) {
+        network.set_input((size, size, channels))?;
+    }
+    Ok(network)
+}
+
+/// The height of the images that a network takes.
+fn side(network: &Network) -> usize {
+    match network.input() {
+        Shape::Image { height, .. } => height,
+        _ => 1,
+    }
+}
+
 fn network(args: &Args, classes: usize) -> NetworkBuilder {
+    let image_size = args.image_size.unwrap_or(IMAGE_SIZE);
     match args.network {
-        Model::Reference => models::seed(args.image_size, classes, 0.0),
-        Model::Vgg => models::vgg(args.image_size, classes),
-        Model::Small => models::residual_small(args.image_size, classes, 0.0),
-        Model::Large => models::residual_large(args.image_size, classes, 0.0),
+        Model::Reference => models::seed(image_size, classes, 0.0),
+        Model::Vgg => models::vgg(image_size, classes),
+        Model::Small => models::residual_small(image_size, classes, 0.0),
+        Model::Large => models::residual_large(image_size, classes, 0.0),
     }
 }
 
 fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
-    let preprocess = Preprocess::new(args.image_size).fit(args.fit);
+    let image_size = args.image_size.unwrap_or(IMAGE_SIZE);
+    let preprocess = Preprocess::new(image_size).fit(args.fit);
     let mut options = LoaderOptions::new(preprocess, data.classes.len());
     let (image_key, label_key) = (args.image_key.clone(), args.label_key.clone());
     let records = Choices { image_key, label_key, label_offset: args.label_offset, ..Choices::default() };
@@ -139,7 +195,7 @@ fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     if args.train {
         let builder = network(args, data.classes.len());
         let batch_size = args.batch_size.min(loader.len());
-        require_memory(&builder, batch_size, args.image_size).map_err(words::error)?;
+        require_memory(&builder, batch_size, image_size).map_err(words::error)?;
         trained = Some((builder.build()?, Sgd::new(5e-4)));
     }
     for epoch in 0..args.epochs {
@@ -153,7 +209,7 @@ fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
         }
         let img_s = images as f64 / started.elapsed().as_secs_f64();
         let line = json!({
-            "peer": PEER, "fit": args.fit.to_string(), "size": args.image_size, "cache": args.cache, "train": args.train,
+            "peer": PEER, "fit": args.fit.to_string(), "size": image_size, "cache": args.cache, "train": args.train,
             "epoch": epoch, "images": images, "img_s": img_s.round(),
         });
         say!("{line}");
