@@ -123,7 +123,7 @@ impl Axis {
     }
 
     /// The input position that tap `k` of output position `o` reads, or `None` in the padding.
-    #[inline]
+    #[inline(always)]
     pub fn tap(&self, o: usize, k: usize) -> Option<usize> {
         let padded = o * self.stride + k * self.dilation;
         padded.checked_sub(self.pad_before).filter(|&i| i < self.input)

@@ -74,9 +74,9 @@ macro_rules! pool_spec {
                 self
             }
 
-            pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
+            pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
                 let shape = pool_shape($what, self.size, self.stride, self.padding, input)?;
-                Ok(Built::Layer(Box::new($layer { shape $(, $setting: self.$setting)* })))
+                Ok(Built::Layer(Box::new($layer { shape, isa $(, $setting: self.$setting)* })))
             }
         }
     };
@@ -114,6 +114,7 @@ fn pool_output(shape: &PoolShape) -> Shape {
 #[derive(Debug)]
 struct MaxPoolLayer {
     shape: PoolShape,
+    isa: Isa,
 }
 
 impl Layer for MaxPoolLayer {
@@ -131,14 +132,14 @@ impl Layer for MaxPoolLayer {
 
     fn forward(&self, _w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         match pass.mode {
-            Mode::Train { saved, .. } => pool::max_forward(&self.shape, x, y, Some(saved.bytes)),
-            Mode::Infer { .. } => pool::max_forward(&self.shape, x, y, None),
+            Mode::Train { saved, .. } => pool::max_forward(self.isa, &self.shape, x, y, Some(saved.bytes)),
+            Mode::Infer { .. } => pool::max_forward(self.isa, &self.shape, x, y, None),
         }
     }
 
     fn backward(&self, _w: &[f32], _dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         if let Some(dx) = x.gradient() {
-            pool::max_backward(&self.shape, dy, pass.saved.bytes, dx);
+            pool::max_backward(self.isa, &self.shape, dy, pass.saved.bytes, dx);
         }
     }
 }
@@ -146,6 +147,7 @@ impl Layer for MaxPoolLayer {
 #[derive(Debug)]
 struct AvgPoolLayer {
     shape: PoolShape,
+    isa: Isa,
     count_padding: bool,
 }
 
@@ -159,12 +161,12 @@ impl Layer for AvgPoolLayer {
     }
 
     fn forward(&self, _w: &[f32], x: &[f32], y: &mut [f32], _pass: Forward<'_>) {
-        pool::avg_forward(&self.shape, self.count_padding, x, y);
+        pool::avg_forward(self.isa, &self.shape, self.count_padding, x, y);
     }
 
     fn backward(&self, _w: &[f32], _dw: &mut [f32], x: Input<'_>, dy: &mut [f32], _pass: Backward<'_>) {
         if let Some(dx) = x.gradient() {
-            pool::avg_backward(&self.shape, self.count_padding, dy, dx);
+            pool::avg_backward(self.isa, &self.shape, self.count_padding, dy, dx);
         }
     }
 }

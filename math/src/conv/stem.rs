@@ -1,9 +1,9 @@
-//! The first layer's convolution: 1 or 3 input channels, stride 1. Patches need no copies at all.
+//! The first layer's convolution: 1 or 3 input channels. Patches need no copies at all.
 //!
 //! On an image with its border of zeros laid around it, the values that one row of the filter meets are `kernel width x cin`
-//! contiguous floats, and from an output pixel to the next one they begin `cin` floats further on. So a row of the image is a
-//! matrix of overlapping rows, which the register tile reads where they lie; of a filter HWIO each row of taps is the other
-//! operand as it stands.
+//! contiguous floats, and from an output pixel to the next one they begin `stride x cin` floats further on. So a row of the
+//! image is a matrix of overlapping rows, which the register tile reads where they lie; of a filter HWIO each row of taps is the
+//! other operand as it stands.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -12,6 +12,7 @@ use super::epilogue::Epilogue;
 use super::{Bands, ConvShape, sized, tile_columns};
 use crate::parallel::for_each_chunk;
 use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+use crate::window::Axis;
 
 /// Output pixels in a band, at least: a band's rows of input then weigh little more than its rows of output.
 const BAND: usize = 1024;
@@ -26,8 +27,7 @@ thread_local! {
 
 /// Whether this is such a convolution.
 pub fn applies(shape: &ConvShape) -> bool {
-    let steps = [&shape.window.y, &shape.window.x].map(|axis| axis.stride.max(axis.dilation));
-    steps == [1, 1] && matches!(shape.cin, 1 | 3)
+    (shape.window.y.dilation, shape.window.x.dilation) == (1, 1) && matches!(shape.cin, 1 | 3)
 }
 
 /// Floats of one row of the filter or its gradient, filled up to whole tiles.
@@ -37,7 +37,12 @@ fn columns(isa: Isa, shape: &ConvShape) -> usize {
 
 /// Floats of one row of an image with its border.
 fn padded_row(shape: &ConvShape) -> usize {
-    (shape.window.x.output + shape.window.x.kernel - 1) * shape.cin
+    read(&shape.window.x, shape.window.x.output) * shape.cin
+}
+
+/// Rows or columns of an image with its border that so many outputs read.
+fn read(axis: &Axis, outputs: usize) -> usize {
+    (outputs - 1) * axis.stride + axis.kernel
 }
 
 /// Floats of the packed filter.
@@ -80,12 +85,14 @@ fn pad(shape: &ConvShape, x: &[f32], rows: Range<usize>, padded: &mut [f32]) {
     let row_len = x_axis.input * shape.cin;
     let before = x_axis.pad_before * shape.cin;
     for (index, to) in padded.chunks_exact_mut(padded_row(shape)).enumerate() {
-        let row = (rows.start + index).checked_sub(y_axis.pad_before).filter(|&row| row < y_axis.input);
+        let row = (rows.start * y_axis.stride + index)
+            .checked_sub(y_axis.pad_before)
+            .filter(|&row| row < y_axis.input);
         let Some(row) = row else {
             to.fill(0.0);
             continue;
         };
-        // With VALID padding the last columns may go unread.
+        // The last columns may go unread.
         let len = row_len.min(to.len() - before);
         to[..before].fill(0.0);
         to[before..before + len].copy_from_slice(&x[row * row_len..][..len]);
@@ -112,21 +119,22 @@ fn forward_band<S: Simd>(
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
     let (width, n, side) = (shape.window.x.output, shape.cout, epilogue.side());
     let (row_len, columns) = (padded_row(shape), n.next_multiple_of(nr));
-    let padded = sized(padded, (rows.len() + shape.window.y.kernel - 1) * row_len);
+    let padded = sized(padded, read(&shape.window.y, rows.len()) * row_len);
     pad(shape, x, rows.clone(), padded);
     let outputs = sized(outputs, side * width * columns);
     let run = shape.window.x.kernel * shape.cin;
-    let layout = PanelLayout::Runs { stride: shape.cin, run, run_stride: row_len };
+    let step = shape.window.x.stride * shape.cin;
+    let layout = PanelLayout::Runs { stride: step, run, run_stride: row_len };
     let stored = epilogue.stored(width) * n;
     for (index, y) in y.chunks_exact_mut(stored).enumerate() {
         let count = side.min(rows.len() - index * side);
         let mut product = MatrixMut::new(outputs, count * width, columns, columns);
         for row in 0..count {
-            let padded = &padded[(index * side + row) * row_len..];
+            let padded = &padded[(index * side + row) * shape.window.y.stride * row_len..];
             for column in (0..columns).step_by(nr) {
                 for pixel in (0..width).step_by(mr) {
                     let tile = product.window(row * width + pixel, column, mr.min(width - pixel), nr);
-                    let patches = &padded[pixel * shape.cin..];
+                    let patches = &padded[pixel * step..];
                     let w = &w[column..];
                     multiply_tile(simd, shape.patch(), patches, layout, w, columns, tile, Store::Overwrite);
                 }
@@ -192,7 +200,7 @@ fn add_band<S: Simd>(
     let nr = S::TILE.1 * S::LANES;
     let (width, n) = (shape.window.x.output, shape.cout);
     let (row_len, columns) = (padded_row(shape), n.next_multiple_of(nr));
-    let padded = sized(padded, (rows.len() + shape.window.y.kernel - 1) * row_len);
+    let padded = sized(padded, read(&shape.window.y, rows.len()) * row_len);
     pad(shape, x, rows.clone(), padded);
     let gradients = sized(gradients, rows.len() * width * columns);
     epilogue.spread_rows(simd, n, width, rows.start, dy, winners, columns, gradients);
@@ -202,11 +210,11 @@ fn add_band<S: Simd>(
     let mut product = MatrixMut::new(sums, shape.patch(), columns, columns);
     for (row, dy) in gradients.chunks_exact(width * columns).enumerate() {
         for ky in 0..shape.window.y.kernel {
-            let padded = &padded[(row + ky) * row_len..][..row_len];
+            let padded = &padded[(row * shape.window.y.stride + ky) * row_len..][..row_len];
             for first in (0..run).step_by(height) {
                 for column in (0..columns).step_by(nr) {
                     let tile = product.window(ky * run + first, column, height.min(run - first), nr);
-                    let layout = PanelLayout::Columns { stride: shape.cin };
+                    let layout = PanelLayout::Columns { stride: shape.window.x.stride * shape.cin };
                     let (a, b) = (&padded[first..], &dy[column..]);
                     multiply_tile(simd, width, a, layout, b, columns, tile, Store::Add);
                 }

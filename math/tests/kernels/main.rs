@@ -297,21 +297,23 @@ proptest! {
         let (oh, ow) = slide.output((h, w), (size, size));
         let dy = Array4::from_shape_fn((batch, oh, ow, c), |_| f64::from(rng.random_range(-1.0f32..1.0)));
         let (want_y, want_dx) = reference::max_pool(x.view(), size, slide, Some(dy.view()));
+        let (want_mean, want_mean_dx) = reference::avg_pool(x.view(), size, slide, Some(dy.view()));
+        for isa in instruction_sets() {
         let (mut y, mut winners) = (vec![f32::NAN; dy.len()], vec![255; dy.len()]);
         let mut dx = vec![f32::NAN; x.len()];
-        pool::max_forward(&shape, &narrow(&x), &mut y, Some(&mut winners));
+        pool::max_forward(isa, &shape, &narrow(&x), &mut y, Some(&mut winners));
         assert_close("max", &y, &want_y, 0.0);
-        pool::max_backward(&shape, &narrow(&dy), &winners, &mut dx);
+        pool::max_backward(isa, &shape, &narrow(&dy), &winners, &mut dx);
         assert_close("max dx", &dx, &want_dx, 1e-6);
         y.fill(f32::NAN);
-        pool::max_forward(&shape, &narrow(&x), &mut y, None);
+        pool::max_forward(isa, &shape, &narrow(&x), &mut y, None);
         assert_close("max without winners", &y, &want_y, 0.0);
 
-        let (want_y, want_dx) = reference::avg_pool(x.view(), size, slide, Some(dy.view()));
-        pool::avg_forward(&shape, false, &narrow(&x), &mut y);
-        assert_close("mean", &y, &want_y, 1e-6);
-        pool::avg_backward(&shape, false, &narrow(&dy), &mut dx);
-        assert_close("mean dx", &dx, &want_dx, 1e-6);
+        pool::avg_forward(isa, &shape, false, &narrow(&x), &mut y);
+        assert_close("mean", &y, &want_mean, 1e-6);
+        pool::avg_backward(isa, &shape, false, &narrow(&dy), &mut dx);
+        assert_close("mean dx", &dx, &want_mean_dx, 1e-6);
+        }
     }
 }
 
@@ -381,14 +383,16 @@ proptest! {
         let x = Array4::from_shape_fn((batch, h, w, c), |_| f64::from(rng.random_range(-9i8..2)));
         let around = |x: &Array4<f64>, value| padded(x, y_pads, x_pads, value);
         let (want, _) = reference::max_pool(around(&x, f64::NEG_INFINITY).view(), size, slide, None);
+        for isa in instruction_sets() {
         let mut y = vec![f32::NAN; batch * shape.output_len()];
-        pool::max_forward(&shape, &narrow(&x), &mut y, None);
+        pool::max_forward(isa, &shape, &narrow(&x), &mut y, None);
         assert_close("max", &y, &want, 0.0);
         let mean = |x: &Array4<f64>| reference::avg_pool(around(x, 0.0).view(), size, slide, None).0;
-        pool::avg_forward(&shape, false, &narrow(&x), &mut y);
+        pool::avg_forward(isa, &shape, false, &narrow(&x), &mut y);
         assert_close("mean", &y, &(mean(&x) / mean(&Array4::ones(x.dim()))), 1e-6);
-        pool::avg_forward(&shape, true, &narrow(&x), &mut y);
+        pool::avg_forward(isa, &shape, true, &narrow(&x), &mut y);
         assert_close("mean with padding", &y, mean(&x), 1e-6);
+        }
     }
 }
 
@@ -397,14 +401,16 @@ proptest! {
 fn max_pool_passes_nan_on() {
     let window = Window::new((2, 2), (2, 2), (2, 2), (1, 1), Padding::Same).unwrap();
     let shape = PoolShape { window, channels: 1 };
-    for place in 0..4 {
+    for (isa, place) in
+        instruction_sets().into_iter().flat_map(|isa| [(isa, 0), (isa, 1), (isa, 2), (isa, 3)])
+    {
         let mut x = [1.0, 2.0, 3.0, 4.0];
         x[place] = f32::NAN;
         let (mut y, mut winners) = ([0.0], [9]);
-        pool::max_forward(&shape, &x, &mut y, Some(&mut winners));
+        pool::max_forward(isa, &shape, &x, &mut y, Some(&mut winners));
         assert!(y[0].is_nan() && winners[0] as usize == place);
         y = [0.0];
-        pool::max_forward(&shape, &x, &mut y, None);
+        pool::max_forward(isa, &shape, &x, &mut y, None);
         assert!(y[0].is_nan());
     }
 }
