@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::epilogue::Epilogue;
-use super::{Bands, ConvShape, sized, tile_columns};
+use super::{Bands, ConvShape, pointwise, sized, tile_columns};
 use crate::gemm::{gemm, matrix, matrix_mut};
 use crate::parallel::for_each_chunk;
 use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
@@ -29,6 +29,9 @@ const BAND: usize = 128;
 
 /// Rows of the filter's gradient that a task computes.
 const GRADIENT_ROWS: usize = 64;
+
+/// The same where pixels serve as patches, so that the gradient of the outputs alone is copied: as seldom as can be.
+const POINTWISE_GRADIENT_ROWS: usize = 256;
 
 /// Floats of the data gradient's patches held at a time: half a megabyte.
 const PATCHES: usize = 1 << 17;
@@ -71,35 +74,18 @@ fn add_patch(shape: &ConvShape, patch: &[f32], (oy, ox): (usize, usize), image: 
     }
 }
 
-/// Floats of the packed filter.
-pub fn forward_scratch(isa: Isa, shape: &ConvShape) -> usize {
-    shape.patch() * shape.cout.next_multiple_of(tile_columns(isa))
-}
-
-/// Forward pass over all images of `x`. Overwrites `y` and `winners`.
+/// Forward pass over all images of `x`, with the filter [packed](super::panels). Overwrites `y` and `winners`.
 #[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
 pub fn forward(
     isa: Isa,
     shape: &ConvShape,
     epilogue: Epilogue,
     x: &[f32],
-    w: &[f32],
+    packed: &[f32],
     bias: &[f32],
     y: &mut [f32],
     winners: &mut [u8],
-    scratch: &mut [f32],
 ) {
-    let (k, n) = (shape.patch(), shape.cout);
-    let packed = &mut scratch[..forward_scratch(isa, shape)];
-    let nr = tile_columns(isa);
-    for_each_chunk(packed, k * nr, &|panel, packed| {
-        let columns = panel * nr..n.min(panel * nr + nr);
-        for (row, to) in w.chunks_exact(n).zip(packed.chunks_exact_mut(nr)) {
-            to[..columns.len()].copy_from_slice(&row[columns.clone()]);
-            to[columns.len()..].fill(0.0);
-        }
-    });
-    let packed = &*packed;
     let bands = Bands::new(shape, epilogue, BAND);
     bands.for_each_mut(x, y, winners, &|x, rows, y, winners| {
         BAND_BUFFERS.with_borrow_mut(|(patches, outputs)| {
@@ -165,6 +151,11 @@ fn forward_band<S: Simd>(
     }
 }
 
+/// Whether each patch is the pixel of the same number.
+fn pixels_are_patches(shape: &ConvShape) -> bool {
+    pointwise::applies(shape, Epilogue::Bias)
+}
+
 /// How the filter's gradient is shared among tasks.
 #[derive(Debug, Clone, Copy)]
 struct Shares {
@@ -172,6 +163,8 @@ struct Shares {
     groups: usize,
     /// Images of a group.
     images: usize,
+    /// Rows of a sum that a task computes.
+    rows: usize,
     /// Floats of one row of a sum.
     columns: usize,
 }
@@ -179,10 +172,11 @@ struct Shares {
 impl Shares {
     /// About sixteen tasks, whatever the number of threads: the sums' order depends on the shape alone.
     fn new(isa: Isa, shape: &ConvShape, batch: usize) -> Self {
-        let ranges = shape.patch().div_ceil(GRADIENT_ROWS);
+        let rows = if pixels_are_patches(shape) { POINTWISE_GRADIENT_ROWS } else { GRADIENT_ROWS };
+        let ranges = shape.patch().div_ceil(rows);
         let images = batch.div_ceil(16usize.div_ceil(ranges));
         let columns = shape.cout.next_multiple_of(tile_columns(isa));
-        Self { groups: batch.div_ceil(images), images, columns }
+        Self { groups: batch.div_ceil(images), images, rows, columns }
     }
 }
 
@@ -209,8 +203,8 @@ pub fn filter_gradient(
     let sums = &mut scratch[..shares.groups * k * shares.columns];
     let bands = Bands::new(shape, epilogue, BAND);
     for_each_chunk(sums, k * shares.columns, &|group, sums| {
-        for_each_chunk(sums, GRADIENT_ROWS * shares.columns, &|range, sums| {
-            let columns = range * GRADIENT_ROWS..k.min(range * GRADIENT_ROWS + GRADIENT_ROWS);
+        for_each_chunk(sums, shares.rows * shares.columns, &|range, sums| {
+            let columns = range * shares.rows..k.min((range + 1) * shares.rows);
             sums.fill(0.0);
             for image in (0..x.len() / shape.input_len()).skip(group * shares.images).take(shares.images) {
                 let x = &x[image * shape.input_len()..][..shape.input_len()];
@@ -257,18 +251,23 @@ fn add_band<S: Simd>(
     let (n, width) = (shape.cout, shape.window.x.output);
     let (pixels, k) = (rows.len() * width, columns.len());
     let n_whole = n.next_multiple_of(nr);
-    let patches = sized(patches, pixels * k);
     let gradients = sized(gradients, pixels * n_whole);
-    for (pixel, row) in patches.chunks_exact_mut(k).enumerate() {
-        let place = (rows.start + pixel / width, pixel % width);
-        patch(shape, x, place, columns.clone(), row);
-    }
+    let (patches, stride) = if pixels_are_patches(shape) {
+        (&x[rows.start * width * shape.cin + columns.start..], shape.cin)
+    } else {
+        let patches = sized(patches, pixels * k);
+        for (pixel, row) in patches.chunks_exact_mut(k).enumerate() {
+            let place = (rows.start + pixel / width, pixel % width);
+            patch(shape, x, place, columns.clone(), row);
+        }
+        (&*patches, k)
+    };
     epilogue.spread_rows(simd, n, width, rows.start, dy, winners, n_whole, gradients);
     let mut product = MatrixMut::new(sums, k, n_whole, n_whole);
     for column in (0..n_whole).step_by(nr) {
         for row in (0..k).step_by(mr) {
             let tile = product.window(row, column, mr.min(k - row), nr);
-            let layout = PanelLayout::Columns { stride: k };
+            let layout = PanelLayout::Columns { stride };
             multiply_tile(
                 simd,
                 pixels,

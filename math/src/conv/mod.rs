@@ -3,8 +3,10 @@
 //! | file | |
 //! | --- | --- |
 //! | `im2col.rs` | any shape, as matrix products over patches |
+//! | `pointwise.rs` | 1x1, stride 1: a plain matrix product |
 //! | `stem.rs` | 1 or 3 input channels: patches read where they lie |
 //! | `winograd/` | stride-1 3x3 and 5x5, with fewer multiplications |
+//! | `panels.rs` | the filter, packed for the register tile |
 //! | `epilogue.rs` | bias, ReLU and max-pool, before outputs leave the cache |
 //! | `bands.rs` | what one task computes |
 //!
@@ -14,6 +16,8 @@
 mod bands;
 mod epilogue;
 mod im2col;
+mod panels;
+mod pointwise;
 mod stem;
 pub mod winograd;
 
@@ -137,6 +141,7 @@ const AUTO_CHANNELS: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Method {
     Winograd(Winograd),
+    Pointwise,
     Stem,
     Im2col,
 }
@@ -166,18 +171,11 @@ impl ConvPlan {
         };
         let method = match wanted.then(|| Winograd::new(isa, &shape, epilogue)).flatten() {
             Some(winograd) => Method::Winograd(winograd),
+            None if pointwise::applies(&shape, epilogue) => Method::Pointwise,
             None if stem::applies(&shape) => Method::Stem,
             None => Method::Im2col,
         };
         Self { shape, epilogue, isa, method }
-    }
-
-    /// How it is computed for few images, with the filter prepared.
-    fn few(&self) -> Option<Winograd> {
-        match &self.method {
-            Method::Winograd(winograd) => Some(winograd.for_few_tiles()),
-            Method::Stem | Method::Im2col => None,
-        }
     }
 
     /// The shape.
@@ -201,28 +199,30 @@ impl ConvPlan {
     pub fn forward_scratch(&self) -> usize {
         match &self.method {
             Method::Winograd(winograd) => winograd.forward_scratch().max(self.prepared_len()),
-            Method::Stem => stem::forward_scratch(self.isa, &self.shape),
-            Method::Im2col => im2col::forward_scratch(self.isa, &self.shape),
+            _ => self.prepared_len(),
         }
     }
 
-    /// Floats that [`prepare`](Self::prepare) writes, 0 where nothing can be prepared.
+    /// Floats that [`prepare`](Self::prepare) writes.
     pub fn prepared_len(&self) -> usize {
-        self.few().map_or(0, |few| few.forward_scratch())
+        match &self.method {
+            Method::Winograd(winograd) => winograd.for_few_tiles().forward_scratch(),
+            _ => panels::packed_len(self.isa, self.shape.patch(), self.shape.cout),
+        }
     }
 
     /// Prepares the filter for [`forward_prepared`](Self::forward_prepared). Overwrites `to`.
     pub fn prepare(&self, w: &[f32], to: &mut [f32]) {
-        if let Some(few) = self.few() {
-            few.prepare(w, to);
+        let (isa, shape) = (self.isa, &self.shape);
+        match &self.method {
+            Method::Winograd(winograd) => winograd.for_few_tiles().prepare(w, to),
+            Method::Stem => stem::pack(isa, shape, w, to),
+            Method::Pointwise | Method::Im2col => panels::pack(isa, w, shape.patch(), shape.cout, to),
         }
     }
 
     /// [`forward`](Self::forward) without winners, from what [`prepare`](Self::prepare) wrote: the way for few images, whose
     /// own part of the work is less than the filter's.
-    ///
-    /// # Panics
-    /// If nothing can be prepared.
     pub fn forward_prepared(
         &self,
         x: &[f32],
@@ -231,8 +231,28 @@ impl ConvPlan {
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let few = self.few().expect("a plan that prepares its filter");
-        few.forward(x, Weights::Packed(prepared), bias, y, &mut [], scratch);
+        match &self.method {
+            Method::Winograd(winograd) => {
+                let few = winograd.for_few_tiles();
+                few.forward(x, Weights::Packed(prepared), bias, y, &mut [], scratch);
+            }
+            _ => self.forward_packed(x, prepared, bias, y, &mut []),
+        }
+    }
+
+    /// The forward pass of what is not Winograd, from what [`prepare`](Self::prepare) wrote.
+    fn forward_packed(&self, x: &[f32], packed: &[f32], bias: &[f32], y: &mut [f32], winners: &mut [u8]) {
+        let (isa, shape, epilogue) = (self.isa, &self.shape, self.epilogue);
+        match &self.method {
+            Method::Stem => stem::forward(isa, shape, epilogue, x, packed, bias, y, winners),
+            Method::Pointwise => {
+                let sizes = (shape.cin, shape.cout);
+                pointwise::product(isa, epilogue, sizes, x, packed, bias, y, winners);
+            }
+            Method::Winograd(_) | Method::Im2col => {
+                im2col::forward(isa, shape, epilogue, x, packed, bias, y, winners);
+            }
+        }
     }
 
     /// Floats of room that each step of the gradients works in, for this many images.
@@ -242,6 +262,8 @@ impl ConvPlan {
             Method::Winograd(winograd) => winograd.backward_scratch(batch),
             Method::Stem => stem::filter_gradient_scratch(self.isa, &self.shape, batch),
             Method::Im2col => im2col::filter_gradient_scratch(self.isa, &self.shape, batch),
+            Method::Pointwise => im2col::filter_gradient_scratch(self.isa, &self.shape, batch)
+                .max(panels::packed_len(self.isa, self.shape.cout, self.shape.cin)),
         };
         gradient.max(column_sums_scratch(batch * height * width, channels))
     }
@@ -257,14 +279,12 @@ impl ConvPlan {
         winners: &mut [u8],
         scratch: &mut [f32],
     ) {
-        let (isa, shape, epilogue) = (self.isa, &self.shape, self.epilogue);
-        match &self.method {
-            Method::Winograd(winograd) => {
-                winograd.forward(x, winograd.plain(w), bias, y, winners, scratch);
-            }
-            Method::Stem => stem::forward(isa, shape, epilogue, x, w, bias, y, winners, scratch),
-            Method::Im2col => im2col::forward(isa, shape, epilogue, x, w, bias, y, winners, scratch),
+        if let Method::Winograd(winograd) = &self.method {
+            return winograd.forward(x, winograd.plain(w), bias, y, winners, scratch);
         }
+        let packed = &mut scratch[..self.prepared_len()];
+        self.prepare(w, packed);
+        self.forward_packed(x, packed, bias, y, winners);
     }
 
     /// Sets `dy` to 0 where the epilogue let nothing through, and overwrites `db` with the gradient of the bias.
@@ -285,14 +305,22 @@ impl ConvPlan {
         match &self.method {
             Method::Winograd(winograd) => winograd.filter_gradient(x, dy, winners, dw, scratch),
             Method::Stem => stem::filter_gradient(isa, shape, epilogue, x, dy, winners, dw, scratch),
-            Method::Im2col => im2col::filter_gradient(isa, shape, epilogue, x, dy, winners, dw, scratch),
+            Method::Pointwise | Method::Im2col => {
+                im2col::filter_gradient(isa, shape, epilogue, x, dy, winners, dw, scratch);
+            }
         }
     }
 
     /// The gradient of the input. Overwrites `dx`.
     pub fn data_gradient(&self, dy: &[f32], winners: &[u8], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+        let ConvShape { cin, cout, .. } = self.shape;
         match &self.method {
             Method::Winograd(winograd) => winograd.data_gradient(dy, winners, w, dx, scratch),
+            Method::Pointwise => {
+                let packed = &mut scratch[..panels::packed_len(self.isa, cout, cin)];
+                panels::pack_transposed(self.isa, w, cin, cout, packed);
+                pointwise::product(self.isa, Epilogue::Bias, (cout, cin), dy, packed, &[], dx, &mut []);
+            }
             Method::Stem | Method::Im2col => {
                 im2col::data_gradient(self.isa, &self.shape, self.epilogue, dy, winners, w, dx);
             }

@@ -45,30 +45,26 @@ fn read(axis: &Axis, outputs: usize) -> usize {
     (outputs - 1) * axis.stride + axis.kernel
 }
 
-/// Floats of the packed filter.
-pub fn forward_scratch(isa: Isa, shape: &ConvShape) -> usize {
-    shape.patch() * columns(isa, shape)
+/// Lays out the filter as the forward pass reads it, its rows filled up to whole tiles. Overwrites `to`.
+pub fn pack(isa: Isa, shape: &ConvShape, w: &[f32], to: &mut [f32]) {
+    for (row, to) in w.chunks_exact(shape.cout).zip(to.chunks_exact_mut(columns(isa, shape))) {
+        to[..shape.cout].copy_from_slice(row);
+        to[shape.cout..].fill(0.0);
+    }
 }
 
-/// Forward pass over all images of `x`. Overwrites `y` and `winners`.
+/// Forward pass over all images of `x`, with the filter [packed](pack). Overwrites `y` and `winners`.
 #[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
 pub fn forward(
     isa: Isa,
     shape: &ConvShape,
     epilogue: Epilogue,
     x: &[f32],
-    w: &[f32],
+    packed: &[f32],
     bias: &[f32],
     y: &mut [f32],
     winners: &mut [u8],
-    scratch: &mut [f32],
 ) {
-    let packed = &mut scratch[..forward_scratch(isa, shape)];
-    for (row, to) in w.chunks_exact(shape.cout).zip(packed.chunks_exact_mut(columns(isa, shape))) {
-        to[..shape.cout].copy_from_slice(row);
-        to[shape.cout..].fill(0.0);
-    }
-    let packed = &*packed;
     let bands = Bands::new(shape, epilogue, BAND);
     bands.for_each_mut(x, y, winners, &|x, rows, y, winners| {
         BAND_BUFFERS.with_borrow_mut(|(padded, outputs)| {

@@ -265,6 +265,11 @@ fn convolution_over_several_blocks() {
     // A network's first layer: several bands, and rows that fill no tile.
     Case::new(2, (50, 37, 3), 33, (5, 5), (1, 1), (1, 1), same, 6).unwrap().check();
     Case::new(17, (9, 11, 1), 4, (3, 7), (1, 1), (1, 1), Padding::Valid, 7).unwrap().check();
+    Case::new(2, (51, 45, 3), 20, (7, 7), (2, 2), (1, 1), same, 8).unwrap().check();
+    // Pointwise: blocks of k, of columns and of pixels; and few pixels, which are split by columns.
+    Case::new(2, (14, 13, 530), 270, (1, 1), (1, 1), (1, 1), same, 9).unwrap().check();
+    Case::new(1, (3, 3, 40), 290, (1, 1), (1, 1), (1, 1), same, 10).unwrap().check();
+    Case::new(3, (5, 6, 300), 33, (1, 1), (2, 2), (1, 1), Padding::Valid, 11).unwrap().check();
 }
 
 proptest! {
