@@ -4,15 +4,15 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Memory;
 use super::graph::Buffers;
-use floret_math::buffer::sized;
+use floret_math::buffer::Aligned;
 
 /// Buffers for training and inference. Their content means something only between a forward and its backward pass.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
-    floats: Vec<f32>,
+    floats: Aligned,
     bytes: Vec<u8>,
     /// Room to work in, not in use: as many buffers as there were passes at once. Training takes one of inference's.
-    scratch: Mutex<Vec<Vec<f32>>>,
+    scratch: Mutex<Vec<Aligned>>,
 }
 
 impl Workspace {
@@ -23,12 +23,12 @@ impl Workspace {
         }
         let scratch = self.scratch.get_mut().unwrap_or_else(PoisonError::into_inner);
         if scratch.is_empty() {
-            scratch.push(Vec::new());
+            scratch.push(Aligned::default());
         }
         Buffers {
-            floats: sized(&mut self.floats, memory.saved_floats),
+            floats: self.floats.sized(memory.saved_floats),
             bytes: &mut self.bytes[..memory.saved_bytes],
-            scratch: sized(&mut scratch[0], memory.train_scratch),
+            scratch: scratch[0].sized(memory.train_scratch),
         }
     }
 
@@ -36,7 +36,7 @@ impl Workspace {
     pub fn infer(&self, memory: Memory, pass: impl FnOnce(&mut [f32])) {
         let unused = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let mut scratch = unused().pop().unwrap_or_default();
-        pass(sized(&mut scratch, memory.infer_scratch));
+        pass(scratch.sized(memory.infer_scratch));
         unused().push(scratch);
     }
 }
