@@ -19,11 +19,22 @@
 //! Whatever [`Layer::memory`] asks for is part of the network's memory and reused from step to step: a layer allocates
 //! nothing itself. Passes run in rayon's pool, and a layer may use it; sums should not depend on the number of threads.
 //!
+//! # From a description to a pass
+//! | file | |
+//! | --- | --- |
+//! | `spec.rs` | layers as plain data, with the names of what they take |
+//! | `nodes.rs` | names found, residual blocks opened, shapes checked |
+//! | `fuse.rs` | which layers one pass computes |
+//! | `step.rs`, `plan.rs` | the steps of a pass, and where each value lies |
+//! | `graph.rs`, `arena.rs` | the forward and the backward walk over the steps, in that memory |
+//! | `sequential.rs` | the graph with its weights |
+//!
 //! # How to add a layer to floret
 //! 1. Write `nn/my_layer.rs`: a `serde` struct with the hyper-parameters, `build(&self, input: Shape, isa: Isa)` that returns
 //!    the output shape or a [`ShapeError`], and a private struct that implements [`Layer`].
 //! 2. Name it in [`LayerSpec`]: one line in the `layer_specs!` of `spec.rs`.
-//! 3. Give it one line in `tests/gradients.rs`: the numeric gradient check over random shapes.
+//! 3. Say what it is in other programs' files: one arm each in `onnx/export/layers.rs` and `log/graph.rs`.
+//! 4. Give it one line in `tests/gradients.rs`: the numeric gradient check over random shapes.
 
 pub mod activation;
 mod arena;
