@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use floret::network::Network;
 use floret::nn::{
-    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Flatten, GlobalAvgPool, Init, LayerSpec, Multiply,
-    NamedLayer, Relu, Residual, Sequential, Shape,
+    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Flatten, GlobalAvgPool, Init, Input, LayerSpec,
+    LeakyRelu, Multiply, NamedLayer, Relu, Residual, Sequential, Shape,
 };
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -22,8 +22,12 @@ fn conv(kernel: usize) -> Conv2d {
     Conv2d::new(CHANNELS, kernel).kernel_init(Init::HeNormal).bias_init(Init::TruncatedNormal { stddev: 0.5 })
 }
 
-/// A graph of layers that take any values before them, also twice, and in which every value is taken.
-fn random(rng: &mut ChaCha8Rng) -> Vec<NamedLayer> {
+/// Kinds of layers that [`random`] draws whose outputs have no kinks.
+const SMOOTH: usize = 7;
+
+/// A graph of layers that take any values before them, also twice, and in which every value is taken; of the first
+/// `kinds` kinds.
+fn random(rng: &mut ChaCha8Rng, kinds: usize) -> Vec<NamedLayer> {
     let mut layers = Vec::new();
     let mut values = vec!["input".to_owned()];
     let mut unused: Vec<String> = Vec::new();
@@ -37,7 +41,7 @@ fn random(rng: &mut ChaCha8Rng) -> Vec<NamedLayer> {
             unused.retain(|value| !from.contains(value));
             layers.push(NamedLayer::new(name, layer).from(from));
         };
-        match rng.random_range(0..7) {
+        match rng.random_range(0..kinds) {
             0 | 1 => {
                 let kernel = [1, 3][rng.random_range(0..2)];
                 add(&name, conv(kernel).into(), vec![any(rng)]);
@@ -46,6 +50,12 @@ fn random(rng: &mut ChaCha8Rng) -> Vec<NamedLayer> {
             3 => {
                 let from = (0..rng.random_range(2..4)).map(|_| any(rng)).collect();
                 add(&name, Add.into(), from);
+            }
+            // Not among those whose gradients are checked: it has a kink.
+            7 => {
+                let (sum, from) = (format!("{name}_sum"), vec![any(rng), any(rng)]);
+                add(&sum, Add.into(), from);
+                add(&name, Relu.into(), vec![sum]);
             }
             4 => {
                 let joined = format!("{name}_all");
@@ -139,14 +149,14 @@ proptest! {
 
     #[test]
     fn gradients_of_any_graph((input, batch) in input(), seed: u64) {
-        let layers = random(&mut ChaCha8Rng::seed_from_u64(seed));
+        let layers = random(&mut ChaCha8Rng::seed_from_u64(seed), SMOOTH);
         check_named(&layers, input, batch, seed);
     }
 
     #[test]
     fn outputs_of_any_graph_are_those_of_its_layers((input, batch) in input(), seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let layers = random(&mut rng);
+        let layers = random(&mut rng, SMOOTH + 1);
         let mut net = Sequential::new(input, &layers, seed).unwrap();
         let x: Vec<f32> = (0..batch * input.len()).map(|_| rng.random_range(-1.0..1.0)).collect();
         let want: Vec<f64> = one_by_one(&layers, &net, &x, batch).into_iter().map(f64::from).collect();
@@ -154,6 +164,38 @@ proptest! {
         net.infer(&x, &mut inferred);
         assert_close("inference", &inferred, &want, 1e-4);
         assert_close("training", net.forward(&x, 1), &want, 1e-4);
+    }
+}
+
+/// A ReLU that is computed with the sum before it, against one that is not: a leaky one of slope 0. Both of a sum that is written
+/// over one of its inputs, and of one that may not be.
+#[test]
+fn a_sum_with_its_relu_has_the_gradients_of_both() {
+    for shared in [false, true] {
+        let gradients = |relu: LayerSpec| {
+            let mut layers = vec![
+                NamedLayer::new("a", conv(3)),
+                NamedLayer::new("b", conv(3)).from(["input"]),
+                NamedLayer::new("sum", Add).from(["a", "b"]),
+                NamedLayer::new("relu", relu),
+                NamedLayer::new("y", conv(1)),
+            ];
+            if shared {
+                layers.push(NamedLayer::new("all", Add).from(["y", "a", "b"]));
+            }
+            let mut net = Sequential::new((6, 5, 3).into(), &layers, 4).unwrap();
+            let mut rng = ChaCha8Rng::seed_from_u64(5);
+            let mut draw = |len| -> Vec<f32> { (0..len).map(|_| rng.random_range(-1.0..1.0)).collect() };
+            let (mut x, dy) = (draw(2 * net.input().len()), draw(2 * net.output().len()));
+            let y = net.forward(&x, 0).to_vec();
+            net.backward(Input::Activation(&mut x), &dy).unwrap();
+            let dw = net.gradients().flat_map(|(_, values)| values.iter().copied().collect::<Vec<_>>());
+            [y, x, dw.collect()].concat().into_iter().map(f64::from).collect::<Vec<f64>>()
+        };
+        let (fused, apart) = (gradients(Relu.into()), gradients(LeakyRelu::new(0.0).into()));
+        let fused: Vec<f32> = fused.iter().map(|&value| value as f32).collect();
+        assert_close("outputs and gradients", &fused, &apart, 1e-6);
+        assert!(fused.iter().any(|value| *value != 0.0));
     }
 }
 

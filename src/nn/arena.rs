@@ -85,6 +85,11 @@ impl Gradients<'_> {
         }
     }
 
+    /// Has `change` change the gradient of a step's output.
+    pub fn of_output(&mut self, dy: Value, change: impl FnOnce(&mut [f32])) {
+        change(&mut self.floats[range(dy, self.batch).expect("a gradient between steps has its place")]);
+    }
+
     /// Has `backward(dy, dx)` write the gradient of one input of a step that does not read its inputs backward.
     pub fn of_part(&mut self, x: InputOf, dy: Value, backward: impl FnOnce(&[f32], &mut [f32])) {
         if x.gradient.in_place || !self.wanted(x) {

@@ -11,11 +11,14 @@ pub(super) enum Fused<'a> {
     No,
     /// A convolution, with what follows up to the node `last`.
     Convolution { conv: &'a Conv2d, epilogue: Epilogue, last: usize },
+    /// A sum, with the ReLU that is the node `last`.
+    Sum { last: usize },
     /// In the pass of a node before it.
     Away,
 }
 
-/// How each node is computed: a convolution takes a ReLU and a max-pool with it, where nothing else takes what lies between.
+/// How each node is computed: a convolution takes a ReLU and a max-pool with it, a sum takes a ReLU, where nothing else takes
+/// what lies between.
 pub(super) fn fuse<'a>(nodes: &[Node<'a>]) -> Vec<Fused<'a>> {
     let mut takers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
@@ -32,19 +35,19 @@ pub(super) fn fuse<'a>(nodes: &[Node<'a>]) -> Vec<Fused<'a>> {
     };
     let mut fused = vec![Fused::No; nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
-        let LayerSpec::Conv2d(conv) = node.layer else { continue };
-        if !conv.fuses() {
-            continue;
-        }
         let Some((relu, LayerSpec::Relu(_))) = next(index) else { continue };
-        fused[relu] = Fused::Away;
-        fused[index] = match next(relu) {
-            Some((last, LayerSpec::MaxPool2d(pool))) if *pool == MaxPool2d::new(2) => {
-                fused[last] = Fused::Away;
-                Fused::Convolution { conv, epilogue: Epilogue::ReluPool, last }
-            }
-            _ => Fused::Convolution { conv, epilogue: Epilogue::Relu, last: relu },
+        fused[index] = match node.layer {
+            LayerSpec::Add(_) => Fused::Sum { last: relu },
+            LayerSpec::Conv2d(conv) if conv.fuses() => match next(relu) {
+                Some((last, LayerSpec::MaxPool2d(pool))) if *pool == MaxPool2d::new(2) => {
+                    fused[last] = Fused::Away;
+                    Fused::Convolution { conv, epilogue: Epilogue::ReluPool, last }
+                }
+                _ => Fused::Convolution { conv, epilogue: Epilogue::Relu, last: relu },
+            },
+            _ => continue,
         };
+        fused[relu] = Fused::Away;
     }
     fused
 }

@@ -108,8 +108,9 @@ impl Graph {
                     let layer = conv.build_with(shapes[index], *epilogue, self.isa);
                     (Operation::Layer(layer.map_err(|error| error.of(&node.name))?), *last)
                 }
-                (Fused::No, Built::Layer(layer)) => (Operation::Layer(layer), index),
-                (Fused::No, Built::Join(join)) => {
+                (_, Built::Layer(layer)) => (Operation::Layer(layer), index),
+                (Fused::Sum { last }, Built::Join(join)) => (Operation::Join(join.with_relu()), *last),
+                (_, Built::Join(join)) => {
                     join.check(&inputs).map_err(|error| error.of(&node.name))?;
                     (Operation::Join(join), index)
                 }
@@ -131,18 +132,18 @@ impl Graph {
     ) {
         let before =
             self.steps.last().map_or((0, 0, 0), |step| (step.params.end, step.state.end, step.prepared.end));
-        let (mut params, mut state, mut prepared, mut memory) =
-            (Vec::new(), Vec::new(), 0, Memory::default());
+        let (mut params, mut state, mut prepared) = (Vec::new(), Vec::new(), 0);
         if let Operation::Layer(layer) = &operation {
             (params, state, prepared) = (layer.params(), layer.state(), layer.prepared_len());
-            memory = layer.memory(1);
         }
-        self.rows[last].saved_bytes =
-            size_of::<f32>() * (output.len() + memory.saved_floats) + memory.saved_bytes;
         let params = append(&mut self.params, before.0, &name, params);
         let state = append(&mut self.state, before.1, &name, state);
         let prepared = before.2..before.2 + prepared;
-        self.steps.push(Step { name, operation, inputs, output: output.len(), params, state, prepared });
+        let step = Step { name, operation, inputs, output: output.len(), params, state, prepared };
+        let memory = step.memory(1);
+        self.rows[last].saved_bytes =
+            size_of::<f32>() * (output.len() + memory.saved_floats) + memory.saved_bytes;
+        self.steps.push(step);
     }
 
     pub fn input(&self) -> Shape {
@@ -300,10 +301,16 @@ impl Graph {
             }
             Operation::Join(join) => {
                 let lies_in_y = |from: &Option<usize>| from.is_some_and(|from| outputs[from] == y.0);
+                let kept = match pass.mode {
+                    Mode::Train { saved, .. } => saved.bytes,
+                    Mode::Infer { .. } => &mut [],
+                };
                 let mut first = !step.inputs.iter().any(lies_in_y);
+                let mut rest = step.inputs.iter().filter(|from| !lies_in_y(from)).count();
                 for (number, from) in step.inputs.iter().enumerate().filter(|(_, from)| !lies_in_y(from)) {
                     let (x, y) = values.pair(x(*from), y);
-                    join.take(number, first, x, y);
+                    rest -= 1;
+                    join.take(number, (first, rest == 0), x, y, kept);
                     first = false;
                 }
             }
@@ -351,6 +358,7 @@ impl Graph {
                     gradients.of_two([x(0), x(1)], dy, |x, gate, dy| join.gradients_of_product(x, gate, dy));
                 }
                 Operation::Join(join) => {
+                    gradients.of_output(dy, |dy| join.mask(dy, pass.saved.bytes));
                     // From the end, as the parts of the gradient of one that is taken twice are planned.
                     for number in (0..step.inputs.len()).rev() {
                         gradients.of_part(x(number), dy, |dy, dx| join.gradient(number, dy, dx));

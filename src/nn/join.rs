@@ -47,7 +47,7 @@ impl Add {
             Some(other) => {
                 Err(ShapeError::new(format!("a sum takes values of one shape, got {first} and {other}")))
             }
-            None => Ok(Join::Add(first)),
+            None => Ok(Join::Add { shape: first, relu: false }),
         }
     }
 }
@@ -106,8 +106,8 @@ const ROWS: usize = 256;
 /// A function of several values, built for their shapes.
 #[derive(Debug)]
 pub(crate) enum Join {
-    /// The sum of values of this shape.
-    Add(Shape),
+    /// The sum of values of this shape, or what a ReLU makes of it.
+    Add { shape: Shape, relu: bool },
     /// The product of a value of this shape and a gate, of which each row serves so many of the value's.
     Multiply(Shape, usize),
     /// Channels behind one another: the shape of them all, and the channels of each.
@@ -117,8 +117,24 @@ pub(crate) enum Join {
 impl Join {
     /// Shape of one example's output.
     pub fn output(&self) -> Shape {
-        let (Join::Add(shape) | Join::Multiply(shape, _) | Join::Concat(shape, _)) = self;
+        let (Join::Add { shape, .. } | Join::Multiply(shape, _) | Join::Concat(shape, _)) = self;
         *shape
+    }
+
+    /// The same with a ReLU behind it, if it is a sum.
+    pub fn with_relu(self) -> Self {
+        match self {
+            Join::Add { shape, .. } => Join::Add { shape, relu: true },
+            other => other,
+        }
+    }
+
+    /// Bytes kept from forward to backward for a batch: of a sum with a ReLU, where it lets the gradient through.
+    pub fn saved_bytes(&self, batch: usize) -> usize {
+        match self {
+            Join::Add { shape, relu: true } => batch * shape.len(),
+            _ => 0,
+        }
     }
 
     /// Whether backward reads the inputs.
@@ -145,16 +161,32 @@ impl Join {
 
     /// Whether `y` may lie where an input does.
     pub fn may_be_in_place(&self) -> bool {
-        matches!(self, Join::Add(_))
+        matches!(self, Join::Add { .. })
     }
 
-    /// Takes the input `index` into `y`. Each comes once: `first` the first, the gate of a product last.
-    pub fn take(&self, index: usize, first: bool, x: &[f32], y: &mut [f32]) {
+    /// Takes the input `index` into `y`. Each comes once, the gate of a product last: `first` where `y` holds nothing yet, `last`
+    /// where all others have come. A sum with a ReLU keeps then what [`saved_bytes`](Self::saved_bytes) tells in `kept`, unless it
+    /// is empty.
+    pub fn take(&self, index: usize, (first, last): (bool, bool), x: &[f32], y: &mut [f32], kept: &mut [u8]) {
         match self {
-            Join::Add(_) | Join::Multiply(..) if first => {
+            Join::Add { .. } | Join::Multiply(..) if first => {
                 y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| y.copy_from_slice(x));
             }
-            Join::Add(_) => add(y, x),
+            Join::Add { relu: true, .. } if last && kept.is_empty() => {
+                y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+                    y.iter_mut().zip(x).for_each(|(y, x)| *y = rectified(*y + x));
+                });
+            }
+            Join::Add { relu: true, .. } if last => {
+                let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(kept.par_chunks_mut(CHUNK));
+                chunks.for_each(|((y, x), kept)| {
+                    for ((y, x), kept) in y.iter_mut().zip(x).zip(kept) {
+                        *y = rectified(*y + x);
+                        *kept = u8::from(*y != 0.0);
+                    }
+                });
+            }
+            Join::Add { .. } => add(y, x),
             Join::Multiply(shape, rows) => {
                 let c = shape.channels();
                 y.par_chunks_mut(ROWS * c).enumerate().for_each(|(task, y)| {
@@ -175,11 +207,20 @@ impl Join {
         }
     }
 
+    /// The first step of the backward pass of a sum with a ReLU: `dy` becomes 0 where `kept` says so.
+    pub fn mask(&self, dy: &mut [f32], kept: &[u8]) {
+        if let Join::Add { relu: true, .. } = self {
+            dy.par_chunks_mut(CHUNK).zip(kept.par_chunks(CHUNK)).for_each(|(dy, kept)| {
+                dy.iter_mut().zip(kept).for_each(|(dy, kept)| *dy = if *kept == 0 { 0.0 } else { *dy });
+            });
+        }
+    }
+
     /// From `dy`, the gradient of the input `index` of a function that does not read its inputs backward. Overwrites `dx`.
     pub fn gradient(&self, index: usize, dy: &[f32], dx: &mut [f32]) {
         let part = match self {
             Join::Concat(_, channels) => part(channels, index),
-            Join::Add(shape) | Join::Multiply(shape, _) => 0..shape.channels(),
+            Join::Add { shape, .. } | Join::Multiply(shape, _) => 0..shape.channels(),
         };
         let all = self.output().channels();
         dx.par_chunks_mut(ROWS * part.len()).zip(dy.par_chunks(ROWS * all)).for_each(|(dx, dy)| {
@@ -222,6 +263,11 @@ const FEW: usize = 64;
 fn part(channels: &[usize], index: usize) -> Range<usize> {
     let start = channels[..index].iter().sum();
     start..start + channels[index]
+}
+
+/// `max(x, 0)`; a NaN stays one.
+fn rectified(x: f32) -> f32 {
+    if x <= 0.0 { 0.0 } else { x }
 }
 
 /// Adds `from` to `to`.

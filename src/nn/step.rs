@@ -33,7 +33,7 @@ impl Step {
     pub fn memory(&self, batch: usize) -> Memory {
         match &self.operation {
             Operation::Layer(layer) => layer.memory(batch),
-            Operation::Join(_) => Memory::default(),
+            Operation::Join(join) => Memory::default().saved_bytes(join.saved_bytes(batch)),
         }
     }
 
