@@ -1,14 +1,25 @@
 //! An ONNX graph as a network.
 
-mod constants;
+mod affine;
+mod arithmetic;
+mod channels;
+mod curves;
 mod files;
+mod fold;
+mod forms;
 mod importer;
 mod input;
+mod joins;
+mod known;
+mod linear;
 mod mirror;
 mod model;
 mod node;
+mod norms;
 mod operators;
-mod sizes;
+mod order;
+mod pools;
+mod producers;
 mod slide;
 mod steps;
 mod value;
