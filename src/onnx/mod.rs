@@ -2,7 +2,7 @@
 //!
 //! [`export`] writes a network for inference, by operators of opset 17. [`import`] reads a graph made of the operators of the
 //! table, of opset 9 and newer, as both of PyTorch's exporters, tf2onnx and floret write them. Weights go through unchanged to
-//! the bit, but for those that a rescaling goes into; outputs differ by rounding alone, as programs sum in their own order.
+//! the bit, but for those that a rescaling of the input goes into; outputs differ by rounding alone, as programs sum in their own order.
 //!
 //! | layer | written as | also read from |
 //! | --- | --- | --- |
