@@ -65,7 +65,8 @@ impl<'a> Importer<'a> {
             .rev()
             .enumerate()
             .all(|(index, &size)| size == 1 || index == after && size == channels);
-        let fits = fits && (x.channels().is_some() || dims.iter().all(|&size| size == 1));
+        let known = x.channels().is_some() || dims.iter().all(|&size| size == 1);
+        let fits = fits && known && dims.len() <= x.axes.len();
         if !fits {
             return Err(node.unsupported(format!(
                 "its constant of shape {dims:?} is not a value for each of {channels} channels of {}, nor one for all",

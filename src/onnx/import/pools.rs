@@ -40,7 +40,8 @@ impl<'a> Importer<'a> {
             }
             return self.layer(node, x, MaxPool2d { size, stride, padding }, Vec::new());
         }
-        let counts = node.int("count_include_pad")?.unwrap_or(0) != 0;
+        // What windows beyond the end reach, where their number is rounded up, never counts.
+        let counts = node.int("count_include_pad")?.unwrap_or(0) != 0 && (has_pads(node) || !rounds_up);
         // Of its own padding and another's only both or none can count.
         let count = pads && (counts || padded);
         if count && (rounds_up || padded && !counts && has_pads(node)) {
