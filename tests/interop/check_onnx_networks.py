@@ -14,8 +14,8 @@ import torch
 import onnx_networks
 from common import arguments
 
-# The oldest and the newest sets of operators that the exporters write and floret's users meet.
-WAYS = {"script": ("script", 17), "script11": ("script", 11), "dynamo": ("dynamo", 20), "dynamo18": ("dynamo", 18)}
+# Other sets of operators are those of the small networks.
+WAYS = {"script": ("script", 17), "dynamo": ("dynamo", 20)}
 SMALL_WAYS = {"script": ("script", 17), "script11": ("script", 11), "dynamo": ("dynamo", 21), "dynamo18": ("dynamo", 18)}
 
 
@@ -23,7 +23,6 @@ def write(folder, names, networks, ways, side):
     for index, name in enumerate(names):
         torch.manual_seed(index)
         network = onnx_networks.trained(networks(name))
-        # Some operators, such as one for hard swish, came with later sets.
         onnx_networks.write(network, folder, name, ways, side)
         print(f"{name}: written", flush=True)
 
