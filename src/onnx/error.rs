@@ -91,6 +91,15 @@ pub enum ImportError {
         /// The input's name.
         input: String,
     },
+    /// A graph of operators that are not read. All of them are found at once, before anything else fails.
+    #[error("the graph holds operators that floret does not read: {}; it reads: {}", counted(unread), read.join(", "))]
+    Operators {
+        /// Each with the number of its nodes, the most frequent first; with its set before it (`com.microsoft.QGemm`) where that
+        /// is not ONNX's own.
+        unread: Vec<(String, usize)>,
+        /// The operators that are read.
+        read: &'static [&'static str],
+    },
     /// A node that no layer of floret does the work of.
     #[error("the node `{}` ({}): {reason}", node.escape_debug(), op.escape_debug())]
     Node {
@@ -115,6 +124,20 @@ pub enum ImportError {
     /// Layers that do not make a network.
     #[error(transparent)]
     Network(#[from] NetworkError),
+}
+
+/// The most operators that a message names.
+const MAX_NAMED: usize = 16;
+
+/// `Einsum (12), TopK (1)`
+fn counted(operators: &[(String, usize)]) -> String {
+    let named = operators.iter().take(MAX_NAMED);
+    let mut list: Vec<String> =
+        named.map(|(name, count)| format!("{} ({count})", name.escape_debug())).collect();
+    if operators.len() > MAX_NAMED {
+        list.push(format!("{} others", operators.len() - MAX_NAMED));
+    }
+    list.join(", ")
 }
 
 impl From<WireError> for ImportError {

@@ -1,23 +1,42 @@
 //! Networks as [ONNX](https://onnx.ai) files: written for other programs, and read from them.
 //!
-//! [`export`] writes a network for inference, by operators of opset 17. [`import`] reads a graph made of the same operators, as
-//! PyTorch, Keras and floret export them. Weights go through unchanged to the bit; outputs differ by rounding alone, as programs
-//! sum in their own order.
+//! [`export`] writes a network for inference, by operators of opset 17. [`import`] reads a graph made of the operators of the
+//! table, of opset 9 and newer, as both of PyTorch's exporters, tf2onnx and floret write them. Weights go through unchanged to
+//! the bit, but for those that a rescaling of the input goes into; outputs differ by rounding alone, as programs sum in their own order.
 //!
 //! | layer | written as | also read from |
 //! | --- | --- | --- |
-//! | [`Conv2d`](crate::nn::Conv2d) | `Conv` | an `Add` behind it as its bias, a `Pad` with zeros before it as its padding |
-//! | [`Dense`](crate::nn::Dense) | `Gemm` | `MatMul`, with an `Add` as its bias |
-//! | [`MaxPool2d`](crate::nn::MaxPool2d) | `MaxPool` | |
-//! | [`AvgPool2d`](crate::nn::AvgPool2d) | `AveragePool`, padding not counted | |
-//! | [`GlobalAvgPool`](crate::nn::GlobalAvgPool) | `GlobalAveragePool`, `Flatten` | `ReduceMean` over height and width |
-//! | [`BatchNorm`](crate::nn::BatchNorm) | `BatchNormalization` | `Mul`, `Div`, `Add`, `Sub` of a constant for each channel |
-//! | [`Relu`](crate::nn::Relu), [`LeakyRelu`](crate::nn::LeakyRelu) | `Relu`, `LeakyRelu` | |
-//! | [`Dropout`](crate::nn::Dropout) | nothing: inference drops nothing | `Dropout`, `Identity`: nothing |
+//! | [`Conv2d`](crate::nn::Conv2d), grouped too | `Conv` | an `Add` behind it as its bias, a `Pad` with zeros before it as its padding; `MatMul` of an image NHWC |
+//! | [`Dense`](crate::nn::Dense) | `Gemm` | `MatMul`, with an `Add` as its bias; a 1x1 `Conv` of means over all pixels |
+//! | [`MaxPool2d`](crate::nn::MaxPool2d) | `MaxPool` | a `Pad` before it of what is never negative |
+//! | [`AvgPool2d`](crate::nn::AvgPool2d) | `AveragePool` | a `Pad` before it as padding that counts |
+//! | [`GlobalAvgPool`](crate::nn::GlobalAvgPool), [`GlobalMaxPool`](crate::nn::GlobalMaxPool) | `GlobalAveragePool`, `GlobalMaxPool`, each with `Flatten` | `ReduceMean`, `ReduceMax` over height and width |
+//! | [`BatchNorm`](crate::nn::BatchNorm) | `BatchNormalization` | `Add`, `Sub` of a constant for each channel, with `Mul`, `Div` around them |
+//! | [`LayerScale`](crate::nn::LayerScale) | `Mul` | `Mul`, `Div` by a constant for each channel, `Neg` |
+//! | [`LayerNorm`](crate::nn::LayerNorm) | `LayerNormalization` between two `Transpose` | the same of `ReduceMean`, `Sub`, `Pow` or `Mul`, `Add`, `Sqrt`, `Div` |
+//! | [`Relu`](crate::nn::Relu), [`LeakyRelu`](crate::nn::LeakyRelu), [`Sigmoid`](crate::nn::Sigmoid) | `Relu`, `LeakyRelu`, `Sigmoid` | |
+//! | [`Relu6`](crate::nn::Relu6), [`Clip`](crate::nn::Clip) | `Clip` | `Min` and `Max` with a number |
+//! | [`HardSigmoid`](crate::nn::HardSigmoid), [`HardSwish`](crate::nn::HardSwish), [`Silu`](crate::nn::Silu), [`Gelu`](crate::nn::Gelu) | `HardSigmoid`, `HardSwish`, `Sigmoid` and `Mul`, a form with `Erf` or `Sigmoid` | `Gelu`; any nodes that compute the same, number by number, of one value |
+//! | [`ChannelShuffle`](crate::nn::ChannelShuffle) | `Reshape`, `Transpose`, `Reshape` | |
+//! | [`ChannelSlice`](crate::nn::ChannelSlice) | `Slice` | `Split` |
+//! | [`Add`](crate::nn::Add) | `Add`, `Sum` | `Sub` of two values |
+//! | [`Multiply`](crate::nn::Multiply) | `Mul`, a `Reshape` of a vector's factors before it | the factors first |
+//! | [`Concat`](crate::nn::Concat) | `Concat` | |
+//! | [`Dropout`](crate::nn::Dropout), [`StochasticDepth`](crate::nn::StochasticDepth) | nothing: inference drops nothing | `Dropout`, `Identity`: nothing |
 //! | [`Flatten`](crate::nn::Flatten) | `Transpose` to NHWC, `Flatten` | `Reshape` to (batch, values), `Squeeze` |
 //! | [`Residual`](crate::nn::Residual) | its body, its shortcut, `Add` | |
 //! | [`test_time_flip`](crate::network::NetworkBuilder::test_time_flip) | `Slice` by columns backwards and `Concat` before the layers, `Reshape` to (2, batch, outputs) and `ReduceMean` behind them | |
 //! | the softmax of [`predict`](crate::network::Network::predict) | `Softmax` at the end | `LogSoftmax` |
+//!
+//! # What a graph is read as
+//!
+//! Nodes that the outputs do not need are left out. Operators that are not read are then found all at once, before anything else
+//! fails ([`ImportError::Operators`]). Nodes whose inputs are all constants are computed: shapes, and weights that an exporter
+//! rearranged; all of them together may take the memory of the file and 16 MiB.
+//!
+//! A rescaling of the network's own input by constants (`Sub`, `Div`, `Mul`, `Add`) goes into the first convolution: factors
+//! always (`w (s x) = (w s) x`), shifts where the convolution does not pad, as zeros around the image are not shifted. Else it is
+//! a batch norm of these constants before it, which in training normalises by its batches as every batch norm does.
 //!
 //! # Layout
 //!

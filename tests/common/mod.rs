@@ -8,7 +8,7 @@ pub mod proto;
 mod sets;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use close::assert_close;
 use ndarray::{ArrayD, IxDyn};
@@ -23,8 +23,13 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// The tensors of a fixture file, in double precision.
 pub fn tensors(name: &str) -> BTreeMap<String, ArrayD<f64>> {
-    let bytes = std::fs::read(fixture(name)).expect("fixture exists");
-    let file = SafeTensors::deserialize(&bytes).expect("fixture is a safetensors file");
+    tensors_of(&fixture(name))
+}
+
+/// The tensors of a file, in double precision.
+pub fn tensors_of(path: &Path) -> BTreeMap<String, ArrayD<f64>> {
+    let bytes = std::fs::read(path).expect("the file exists");
+    let file = SafeTensors::deserialize(&bytes).expect("it is a safetensors file");
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {
         let data = view.data();

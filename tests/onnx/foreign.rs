@@ -29,8 +29,9 @@ fn both_exporters_networks_give_pytorchs_outputs() {
 }
 
 #[test]
-fn a_network_of_keras_gives_keras_outputs() {
+fn networks_of_keras_give_keras_outputs() {
     check("keras", "keras.onnx", true);
+    check("keras_mobile", "keras_mobile.onnx", true);
 }
 
 #[test]

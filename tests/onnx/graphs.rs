@@ -69,6 +69,11 @@ pub fn floats(name: &str, dims: &[i64]) -> TensorProto {
     }
 }
 
+/// A single number.
+pub fn number(name: &str, value: f32) -> TensorProto {
+    TensorProto { raw_data: value.to_le_bytes().into(), ..floats(name, &[]) }
+}
+
 pub fn ints(name: &str, values: &[i64]) -> TensorProto {
     let dims = vec![values.len() as i64];
     TensorProto { dims, data_type: 7, int64_data: values.into(), name: name.into(), ..Default::default() }

@@ -2,8 +2,9 @@
 
 use floret::network::{Network, NetworkBuilder};
 use floret::nn::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, LeakyRelu, MaxPool2d, Padding,
-    Relu, Residual, Shape,
+    Add, AvgPool2d, BatchNorm, ChannelShuffle, ChannelSlice, Clip, Concat, Conv2d, Dense, Dropout, Flatten,
+    Gelu, GlobalAvgPool, GlobalMaxPool, HardSigmoid, HardSwish, LayerNorm, LayerScale, LayerSpec, LeakyRelu,
+    MaxPool2d, Multiply, Padding, Relu, Relu6, Residual, Shape, Sigmoid, Silu, StochasticDepth,
 };
 use ndarray::{Array4, ArrayD};
 use rand::{Rng, SeedableRng};
@@ -24,12 +25,20 @@ fn builder(rng: &mut ChaCha8Rng) -> NetworkBuilder {
     let mut side = || rng.random_range(3..12);
     let input = (side(), side(), rng.random_range(1..4));
     let mut builder = Network::builder(input);
-    for _ in 0..rng.random_range(1..5) {
-        builder = image_layer(builder, rng);
+    for number in 0..rng.random_range(1..6) {
+        builder = match rng.random_range(0..4) {
+            0 | 1 => image_layer(builder, rng),
+            2 => builder.add(activation(rng)),
+            _ => ways(builder, rng, number),
+        };
     }
-    builder = if rng.random() { builder.add(Flatten) } else { builder.add(GlobalAvgPool) };
-    for _ in 0..rng.random_range(0..4) {
-        builder = vector_layer(builder, rng);
+    builder = match rng.random_range(0..3) {
+        0 => builder.add(Flatten),
+        1 => builder.add(GlobalMaxPool),
+        _ => builder.add(GlobalAvgPool),
+    };
+    for number in 0..rng.random_range(0..4) {
+        builder = vector_layer(builder, rng, number);
     }
     builder.add_named("logits", Dense::new(rng.random_range(1..6))).test_time_flip(rng.random())
 }
@@ -43,21 +52,86 @@ fn image_layer(builder: NetworkBuilder, rng: &mut ChaCha8Rng) -> NetworkBuilder 
         }
         3 => {
             let pool = AvgPool2d::new((2, rng.random_range(1..4))).stride((1, 2));
-            builder.add(pool.padding(padding(rng)))
+            builder.add(pool.padding(padding(rng)).count_padding(rng.random()))
         }
         4 => builder.add(BatchNorm::new().momentum(0.7).epsilon(0.01)),
-        5 => builder.add(Relu).add(Dropout::new(0.5)),
-        6 => builder.add(LeakyRelu::new(0.1)),
+        5 => builder.add(LayerNorm::new().epsilon(0.02)).add(Dropout::new(0.5)),
+        6 => builder.add(LayerScale::new(0.5)).add(StochasticDepth::new(0.5)),
         _ => builder.add(residual(rng)),
     }
 }
 
-fn vector_layer(builder: NetworkBuilder, rng: &mut ChaCha8Rng) -> NetworkBuilder {
-    match rng.random_range(0..5) {
+fn activation(rng: &mut ChaCha8Rng) -> LayerSpec {
+    match rng.random_range(0..10) {
+        0 => Relu.into(),
+        1 => LeakyRelu::new(0.1).into(),
+        2 => Relu6.into(),
+        3 => Clip::new(-0.5, 1.5).into(),
+        4 => Sigmoid.into(),
+        5 => HardSigmoid.into(),
+        6 => Silu.into(),
+        7 => HardSwish.into(),
+        8 => Gelu::new().into(),
+        _ => Gelu::new().approximate().into(),
+    }
+}
+
+/// Ways that part and meet again, from six channels to six.
+fn ways(builder: NetworkBuilder, rng: &mut ChaCha8Rng, number: usize) -> NetworkBuilder {
+    let name = |part: &str| format!("ways{number}/{part}");
+    let (x, a, b, gate) = (name("x"), name("a"), name("b"), name("gate"));
+    let builder = builder.add_named(&x, Conv2d::new(6, 3));
+    let side = |groups: usize| Conv2d::new(6, 3).groups(groups);
+    match rng.random_range(0..6) {
+        // Squeeze and excitation.
+        0 => {
+            let builder = builder.add(GlobalAvgPool).add(Dense::new(2)).add(Silu).add(Dense::new(6));
+            builder.add_named(&gate, Sigmoid).add_from(name("scaled"), Multiply, [&x, &gate])
+        }
+        1 => {
+            let builder = builder.add_named(&a, side(3)).add_from(&b, side(6).no_bias(), [&x]);
+            builder.add_from(name("sum"), Add, [&a, &b, &x])
+        }
+        // ShuffleNet's unit.
+        2 => {
+            let builder = builder.add_named(&a, ChannelSlice::new(0, 2));
+            let builder = builder.add_from(&b, ChannelSlice::new(2, 4), [&x]).add(Conv2d::new(4, 1));
+            let builder = builder.add_named(&gate, Relu).add_from(name("both"), Concat, [&a, &gate]);
+            builder.add(ChannelShuffle::new(rng.random_range(2..4)))
+        }
+        // Dense blocks take what came before again.
+        3 => {
+            let builder = builder.add_named(&a, Conv2d::new(2, 1)).add_from(&b, Concat, [&a, &x]);
+            builder.add(Conv2d::depthwise(8, 3)).add(Conv2d::new(6, 1))
+        }
+        4 => {
+            let builder = builder.add_named(&a, Conv2d::new(6, 1)).add_from(&b, Conv2d::new(6, 1), [&x]);
+            builder.add_from(name("product"), Multiply, [&a, &b])
+        }
+        // A gate of an image of one pixel.
+        _ => {
+            let builder = builder.add(AvgPool2d::new((11, 11)).padding(Padding::Same).stride(11));
+            let builder = builder.add_named(&gate, Conv2d::new(6, 1));
+            builder.add_from(name("scaled"), Multiply, [&x, &gate])
+        }
+    }
+}
+
+fn vector_layer(builder: NetworkBuilder, rng: &mut ChaCha8Rng, number: usize) -> NetworkBuilder {
+    let name = |part: &str| format!("vectors{number}/{part}");
+    match rng.random_range(0..8) {
         0 => builder.add(Dense::new(rng.random_range(1..9))),
         1 => builder.add(Dense::new(rng.random_range(1..9)).no_bias()),
         2 => builder.add(BatchNorm::new()),
-        3 => builder.add(Relu).add(Dropout::new(0.2)),
+        3 => builder.add(activation(rng)).add(Dropout::new(0.2)),
+        4 => builder.add(LayerNorm::new()).add(LayerScale::new(2.0)),
+        5 => builder.add(Dense::new(6)).add(ChannelShuffle::new(2)).add(ChannelSlice::new(1, 5)),
+        6 => {
+            let (a, b, product) = (name("a"), name("b"), name("product"));
+            let builder = builder.add_named(&a, Dense::new(4)).add_named(&b, Dense::new(4));
+            let builder = builder.add_from(&product, Multiply, [&a, &b]);
+            builder.add_from(name("all"), Concat, [&a, &product, &b])
+        }
         _ => builder.add(Residual::new().body(Dense::new(4)).shortcut(Dense::new(4).no_bias())),
     }
 }

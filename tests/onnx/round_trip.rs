@@ -28,7 +28,7 @@ fn layers(network: &Network) -> Vec<(String, &str)> {
 
 fn append<'n>(name: String, layer: &'n LayerSpec, layers: &mut Vec<(String, &'n str)>) {
     let LayerSpec::Residual(block) = layer else {
-        if !matches!(layer, LayerSpec::Dropout(_)) {
+        if !matches!(layer, LayerSpec::Dropout(_) | LayerSpec::StochasticDepth(_)) {
             layers.push((name, layer.kind()));
         }
         return;

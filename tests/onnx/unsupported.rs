@@ -2,7 +2,7 @@
 
 use crate::common::proto::onnx::{AttributeProto, AttributeType, NodeProto};
 use floret::nn::{LayerSpec, Padding};
-use floret::onnx::{ImportOptions, decode};
+use floret::onnx::{ImportError, ImportOptions, decode};
 use prost::Message;
 
 use super::graphs::{floats, imported, ints, model, node, refused, with_int, with_ints};
@@ -15,26 +15,42 @@ fn flat_dense() -> [NodeProto; 2] {
 }
 
 #[test]
-fn an_unknown_operator_is_named_with_those_that_are_known() {
-    let message = refused(&model(INPUT, vec![node("Sigmoid", &["x"], "y")], vec![]));
-    assert!(
-        message.starts_with(
-            "the node `the Sigmoid` (Sigmoid): the operator is not supported; these are: Conv, Gemm"
-        ),
-        "{message}"
-    );
+fn all_unknown_operators_are_named_at_once_with_those_that_are_known() {
+    // Before anything else fails: the second node takes what is not there.
+    let nodes = vec![
+        node("Einsum", &["x"], "a"),
+        node("Relu", &["nowhere"], "b"),
+        node("TopK", &["a", "b"], "c"),
+        NodeProto { domain: "com.microsoft".into(), ..node("QGemm", &["c"], "d") },
+        node("Einsum", &["d"], "y"),
+        // Nothing needs it.
+        node("Loop", &["d"], "unused"),
+    ];
+    let error = imported(&model(INPUT, nodes, vec![])).unwrap_err();
+    let message = error.to_string();
+    let wanted = "the graph holds operators that floret does not read: Einsum (2), TopK (1), com.microsoft.QGemm (1); it reads: Abs, Add,";
+    assert!(message.starts_with(wanted) && message.ends_with("Transpose, Unsqueeze"), "{message}");
+    let ImportError::Operators { unread, read } = error else { panic!("{message}") };
+    assert_eq!(unread[0], ("Einsum".into(), 2));
+    assert!(read.contains(&"Conv") && read.is_sorted());
 }
 
 #[test]
 fn what_a_layer_does_not_do_is_named() {
     let conv = |inputs: &[&str]| node("Conv", inputs, "h");
-    let pool = |op: &str| with_ints(node(op, &["x"], "h"), "kernel_shape", &[3, 3]);
     let cases = [
-        (with_int(conv(&["x", "k"]), "group", 3), "its `group` is 3; only 1 is supported"),
-        (conv(&["x", "narrow"]), "its weights are for 2 channels, and 3 come"),
+        (
+            with_int(conv(&["x", "k"]), "group", 3),
+            "its weights are for 9 channels (3 groups of 3), and 3 come",
+        ),
+        (with_int(conv(&["x", "k"]), "group", 0), "its `group` is 0"),
+        (conv(&["x", "narrow"]), "its weights are for 2 channels (1 groups of 2), and 3 come"),
         (conv(&["x", "none"]), "it takes `none`, which no node before it gives"),
-        (conv(&["x"]), "its input 1 is missing"),
-        (conv(&["k", "k"]), "its input 0 does not depend on the images"),
+        (conv(&["x"]), "it has 1 input and lacks the weights: the file is damaged"),
+        (
+            conv(&["k", "k"]),
+            "the first input (`k`) is a constant; a value that depends on the images is wanted there",
+        ),
         (
             with_ints(conv(&["x", "k"]), "pads", &[5, 0, 0, 0]),
             "does not fit an image of 4x4, or lies in the padding altogether",
@@ -43,21 +59,20 @@ fn what_a_layer_does_not_do_is_named() {
         (with_ints(conv(&["x", "k"]), "strides", &[0, 1]), "its `strides` is [0, 1]"),
         (
             with_ints(with_ints(node("MaxPool", &["x"], "h"), "kernel_shape", &[2, 2]), "dilations", &[2, 1]),
-            "a dilation is supported of convolutions alone",
-        ),
-        (
-            with_int(with_ints(pool("AveragePool"), "pads", &[1, 1, 1, 1]), "count_include_pad", 1),
-            "count_include_pad=False",
+            "its window has gaps (`dilations`), which are read of convolutions alone",
         ),
         (
             with_ints(node("ReduceMean", &["x"], "h"), "axes", &[1]),
-            "a mean over height and width is supported",
+            "means and maxima over height and width together are read",
         ),
         (
             node("Add", &["x", "wide"], "h"),
-            "its constant of shape [3, 4, 1] is not a value for each of 3 channels",
+            "its constant of shape [3, 4, 1] is not a value for each of 3 channels of (batch, channels, height, width), nor one for all",
         ),
-        (with_ints(node("Transpose", &["x"], "h"), "perm", &[0, 0, 1, 2]), "it is no permutation"),
+        (
+            with_ints(node("Transpose", &["x"], "h"), "perm", &[0, 0, 1, 2]),
+            "its `perm` [0, 0, 1, 2] is no order of the 4 axes (batch, channels, height, width)",
+        ),
         (with_int(node("Softmax", &["x"], "h"), "axis", 1), "a softmax over the outputs of each image"),
         (NodeProto { output: vec![], ..node("Relu", &["x"], "h") }, "it gives nothing"),
         (node("Relu", &["x"], "x"), "its output `x` is there already"),
@@ -78,8 +93,9 @@ fn what_a_layer_does_not_do_is_named() {
     }
 }
 
+/// What a constant adds is a layer of its own then.
 #[test]
-fn a_value_is_not_taken_with_and_without_its_bias() {
+fn a_value_may_be_taken_with_and_without_its_bias() {
     let nodes = vec![
         node("Conv", &["x", "k"], "h"),
         node("Add", &["h", "b"], "biased"),
@@ -87,8 +103,11 @@ fn a_value_is_not_taken_with_and_without_its_bias() {
         node("GlobalAveragePool", &["sum"], "mean"),
         node("Flatten", &["mean"], "y"),
     ];
-    let message = refused(&model(INPUT, nodes, vec![floats("k", &[2, 3, 1, 1]), floats("b", &[2, 1, 1])]));
-    assert!(message.contains("once with what a constant adds to it"), "{message}");
+    let constants = vec![floats("k", &[2, 3, 1, 1]), floats("b", &[2, 1, 1])];
+    let network = imported(&model(INPUT, nodes, constants)).unwrap().network;
+    // Kernels (0, 1, 2) and (3, 4, 5), biases 0 and 1.
+    let outputs = network.forward(ndarray::Array4::ones((1, 4, 4, 3)).view()).unwrap();
+    assert_eq!(outputs.as_slice().unwrap(), [6.0, 25.0]);
 }
 
 /// Numbers are SAME or VALID where they come to the same; PyTorch's `padding=1` at a stride of 2 is neither on an even size.
@@ -176,7 +195,7 @@ fn other_sets_of_operators_and_old_ones_are_refused() {
     assert!(refused(&old).contains("of opset 8, and 9 or newer is read"));
     let custom = NodeProto { domain: "com.example".into(), ..node("Relu", &["x"], "y") };
     let message = refused(&model(INPUT, vec![custom], vec![]));
-    assert!(message.contains("its operator is of the set `com.example`"), "{message}");
+    assert!(message.contains("does not read: com.example.Relu (1)"), "{message}");
 }
 
 #[test]
@@ -211,7 +230,7 @@ fn constants_by_channel_are_batch_norms() {
     ];
     let network = imported(&model(INPUT, nodes, constants)).unwrap().network;
     let kinds: Vec<&str> = network.spec().layers.iter().map(|layer| layer.layer.kind()).collect();
-    assert_eq!(kinds, ["batch_norm", "batch_norm", "global_avg_pool", "batch_norm"]);
+    assert_eq!(kinds, ["batch_norm", "global_avg_pool", "batch_norm"]);
     // Channels c of 5 everywhere: ((5 - c) / c) c + c; c is 0, 1, 2, and 1 / 0 times 0 is no number.
     let outputs = network.forward(ndarray::Array4::from_elem((1, 4, 4, 3), 5.0).view()).unwrap();
     assert!(outputs[[0, 0]].is_nan());

@@ -286,19 +286,25 @@ impl Writer<'_, '_> {
         self.graph.append("Flatten", path, &[&image]).int("axis", 1).output()
     }
 
-    /// ONNX's `Add` takes two.
+    /// ONNX's `Add` takes two, its `Sum` any number.
     fn sum(&mut self, inputs: &[&Value]) -> String {
-        let [first, rest @ ..] = inputs else { return String::new() };
-        rest.iter()
-            .fold(first.name.clone(), |sum, x| self.graph.append("Add", self.path, &[&sum, &x.name]).output())
+        let names: Vec<&str> = inputs.iter().map(|value| value.name.as_str()).collect();
+        let op = if names.len() == 2 { "Add" } else { "Sum" };
+        self.graph.append(op, self.path, &names).output()
     }
 
     fn product(&mut self, x: &Value, gate: &Value, output: Shape) -> String {
         let mut factor = gate.name.clone();
-        if let (Shape::Image { channels, .. }, Shape::Vector(_)) = (output, gate.shape) {
-            let sizes = self.graph.ints(&format!("{}/sizes", self.path), &[0, channels as i64, 1, 1]);
+        // One factor for each channel has the axes of what it is multiplied with.
+        let sizes = match (output, gate.shape) {
+            (Shape::Image { channels, .. }, Shape::Vector(_)) => Some(vec![0, channels as i64, 1, 1]),
+            (Shape::Vector(len), Shape::Image { .. }) => Some(vec![0, len as i64]),
+            _ => None,
+        };
+        if let Some(sizes) = sizes {
+            let sizes = self.graph.ints(&format!("{}/sizes", self.path), &sizes);
             factor =
-                self.graph.append("Reshape", &format!("{}/image", self.path), &[&factor, &sizes]).output();
+                self.graph.append("Reshape", &format!("{}/factors", self.path), &[&factor, &sizes]).output();
         }
         self.graph.append("Mul", self.path, &[&x.name, &factor]).output()
     }

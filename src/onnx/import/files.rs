@@ -7,19 +7,29 @@ use std::path::{Component, Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::model::{Data, External, FLOAT, INTS, Tensor};
+use super::model::{BOOL, DOUBLE, Data, External, FLOAT, INTS, Tensor};
+use super::value::{Constant, Size};
 use crate::files::{FileError, open_regular};
 use crate::onnx::ImportError;
 
 /// The most files that one model keeps its weights in.
 const MAX_FILES: usize = 64;
 
-/// The most whole numbers of one array: more than any shape has.
-const MAX_INTS: usize = 16;
+/// The most whole numbers of one array. Those of shapes are few; the places of all values of some vectors may be many.
+const MAX_INTS: usize = 1 << 16;
 
 /// Bytes that weights may take beyond those that the files hold. Exporters keep one copy of small equal arrays, such as the
 /// ones of a new batch norm; of large ones, thousands of layers could be made of few bytes.
 const SHARED_BYTES: u64 = 16 << 20;
+
+/// What values are for: each may take the files' bytes and [`SHARED_BYTES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Weights of layers.
+    Layers,
+    /// Constants that others are computed from, and those computed.
+    Folding,
+}
 
 /// Where values come from, and how many may still come.
 #[derive(Debug)]
@@ -27,56 +37,95 @@ pub struct Files {
     /// The folder of the model, if it is a file.
     folder: Option<PathBuf>,
     opened: BTreeMap<PathBuf, (File, u64)>,
-    budget: u64,
+    for_layers: u64,
+    for_folding: u64,
 }
 
 impl Files {
     /// For a model of `len` bytes in `folder`.
     pub fn new(folder: Option<&Path>, len: usize) -> Self {
+        let budget = SHARED_BYTES.saturating_add(len as u64);
         Self {
             folder: folder.map(Path::to_owned),
             opened: BTreeMap::new(),
-            budget: SHARED_BYTES.saturating_add(len as u64),
+            for_layers: budget,
+            for_folding: budget,
         }
     }
 
-    /// The values of an array of floats.
-    pub fn floats(&mut self, tensor: &Tensor<'_>) -> Result<ArrayD<f32>, ImportError> {
-        let failed = |reason: String| ImportError::Tensor { name: tensor.name.into(), reason };
-        if tensor.kind != FLOAT {
-            let reason = format!("it holds {}, and FLOAT is read", kind_name(tensor.kind));
-            return Err(failed(reason));
+    /// The values of a short array of whole numbers, or of any array of floats.
+    pub fn constant(&mut self, tensor: &Tensor<'_>) -> Result<Constant, ImportError> {
+        if tensor.kind == FLOAT || tensor.kind == DOUBLE {
+            return self.floats(tensor, Purpose::Folding).map(Constant::Floats);
         }
-        let len = byte_len(&tensor.dims)
+        let values: Vec<Size> = ints(tensor)?.into_iter().map(Size::Known).collect();
+        self.spend(tensor.name, (values.len() * size_of::<Size>()) as u64, Purpose::Folding)?;
+        let dims: Vec<usize> = tensor.dims.iter().map(|&size| size as usize).collect();
+        let array = ArrayD::from_shape_vec(IxDyn(&dims), values);
+        array
+            .map(Constant::Ints)
+            .map_err(|error| ImportError::Tensor { name: tensor.name.into(), reason: error.to_string() })
+    }
+
+    /// The values of an array of floats.
+    pub fn floats(&mut self, tensor: &Tensor<'_>, purpose: Purpose) -> Result<ArrayD<f32>, ImportError> {
+        let failed = |reason: String| ImportError::Tensor { name: tensor.name.into(), reason };
+        let size = match tensor.kind {
+            FLOAT => size_of::<f32>(),
+            DOUBLE => size_of::<f64>(),
+            kind => {
+                let kind = kind_name(kind);
+                let advice = "export the network with weights of 32 bits";
+                return Err(failed(format!("it holds {kind}, and FLOAT is read: {advice}")));
+            }
+        };
+        let len = byte_len(&tensor.dims, size)
             .ok_or_else(|| failed(format!("the shape {:?} is too large", tensor.dims)))?;
         // Found out before anything is read: an array in another file may be as long as that.
         let bytes = match tensor.data {
             Data::Bytes(bytes) if bytes.len() as u64 == len => {
-                self.spend(tensor, len).map(|()| bytes.to_vec())?
+                self.spend(tensor.name, len, purpose).map(|()| bytes.to_vec())?
             }
             Data::Bytes(bytes) => {
                 let (dims, got) = (&tensor.dims, bytes.len());
                 return Err(failed(format!("its shape {dims:?} takes {len} bytes, and {got} are there")));
             }
-            Data::External(external) => self.read(tensor, external, len)?,
+            Data::External(external) => self.read(tensor, external, len, purpose)?,
             Data::Varints(_) | Data::Other => {
                 return Err(failed("its values are in a form that is not read".into()));
             }
         };
-        let values = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let values = match tensor.kind {
+            DOUBLE => bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect(),
+            _ => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        };
         let dims: Vec<usize> = tensor.dims.iter().map(|&size| size as usize).collect();
-        let array =
-            ArrayD::from_shape_vec(IxDyn(&dims), values).map_err(|error| failed(error.to_string()))?;
-        Ok(if tensor.transposed { array.reversed_axes() } else { array })
+        ArrayD::from_shape_vec(IxDyn(&dims), values).map_err(|error| failed(error.to_string()))
     }
 
-    fn spend(&mut self, tensor: &Tensor<'_>, bytes: u64) -> Result<(), ImportError> {
-        let left = self.budget.checked_sub(bytes).ok_or_else(|| ImportError::Tensor {
-            name: tensor.name.into(),
-            reason: "the layers use the same arrays so often that they take far more memory than the file"
-                .into(),
-        })?;
-        self.budget = left;
+    /// Takes memory for a copy of a constant that was computed.
+    pub fn spend_copy(&mut self, name: &str, constant: &Constant) -> Result<(), ImportError> {
+        let bytes = match constant {
+            Constant::Floats(array) => array.len() * size_of::<f32>(),
+            Constant::Ints(array) => array.len() * size_of::<Size>(),
+        };
+        self.spend(name, bytes as u64, Purpose::Folding)
+    }
+
+    /// Takes memory for the values `name`.
+    pub fn spend(&mut self, name: &str, bytes: u64, purpose: Purpose) -> Result<(), ImportError> {
+        let (budget, reason) = match purpose {
+            Purpose::Layers => (
+                &mut self.for_layers,
+                "the layers use the same arrays so often that they take far more memory than the file",
+            ),
+            Purpose::Folding => {
+                (&mut self.for_folding, "the constants computed of others take far more memory than the file")
+            }
+        };
+        *budget = budget
+            .checked_sub(bytes)
+            .ok_or_else(|| ImportError::Tensor { name: name.into(), reason: reason.into() })?;
         Ok(())
     }
 
@@ -86,6 +135,7 @@ impl Files {
         tensor: &Tensor<'_>,
         external: External<'_>,
         len: u64,
+        purpose: Purpose,
     ) -> Result<Vec<u8>, ImportError> {
         let failed = |reason: String| ImportError::Tensor { name: tensor.name.into(), reason };
         let path = self.locate(external.location).map_err(failed)?;
@@ -94,10 +144,11 @@ impl Files {
                 return Err(failed(format!("it is in another file, after {MAX_FILES} others")));
             }
             let (file, there) = open_regular(&path)?;
-            self.budget = self.budget.saturating_add(there);
+            self.for_layers = self.for_layers.saturating_add(there);
+            self.for_folding = self.for_folding.saturating_add(there);
             self.opened.insert(path.clone(), (file, there));
         }
-        self.spend(tensor, len)?;
+        self.spend(tensor.name, len, purpose)?;
         let (file, there) = self.opened.get_mut(&path).expect("it was opened");
         let number = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u64>().ok() };
         let offset = number(external.offset)
@@ -136,22 +187,26 @@ impl Files {
     }
 }
 
-/// Bytes of an array of floats of this shape, if that is a number.
-fn byte_len(dims: &[u64]) -> Option<u64> {
-    let len = dims.iter().try_fold(size_of::<f32>() as u64, |product, &size| product.checked_mul(size))?;
+/// Bytes of an array of this shape, of values of `size` bytes, if that is a number.
+fn byte_len(dims: &[u64], size: usize) -> Option<u64> {
+    let len = dims.iter().try_fold(size as u64, |product, &size| product.checked_mul(size))?;
     usize::try_from(len).ok().filter(|len| *len <= isize::MAX as usize).map(|len| len as u64)
 }
 
 /// The values of a short array of whole numbers.
-pub fn ints(tensor: &Tensor<'_>) -> Result<Vec<i64>, ImportError> {
+fn ints(tensor: &Tensor<'_>) -> Result<Vec<i64>, ImportError> {
     let failed = |reason: &str| ImportError::Tensor { name: tensor.name.into(), reason: reason.into() };
-    let long = || failed("a short list of whole numbers is wanted");
-    if !INTS.contains(&tensor.kind) {
-        return Err(long());
+    let long = || failed(&format!("it holds over {MAX_INTS} whole numbers, far more than a shape has"));
+    if !INTS.contains(&tensor.kind) && tensor.kind != BOOL {
+        return Err(failed(&format!(
+            "it holds {}; FLOAT, DOUBLE, INT32, INT64 and BOOL are read of constants",
+            kind_name(tensor.kind)
+        )));
     }
     let mut ints = Vec::new();
     match tensor.data {
         Data::Bytes(bytes) if bytes.len() > 8 * MAX_INTS => return Err(long()),
+        Data::Bytes(bytes) if tensor.kind == BOOL => ints.extend(bytes.iter().map(|&byte| i64::from(byte))),
         Data::Bytes(bytes) if tensor.kind == INTS[0] => {
             ints.extend(bytes.as_chunks().0.iter().map(|int| i64::from(i32::from_le_bytes(*int))));
         }

@@ -46,13 +46,14 @@ pub fn input_shape(
 /// Whether images come NHWC: what takes them turns them to NCHW before anything looks at pixels; or they are vectors from the
 /// beginning, and their channels can only be the last axis.
 fn is_nhwc<'a>(mut name: &'a str, sizes: [Option<u64>; 3], nodes: &[Node<'a>]) -> bool {
-    for node in nodes.iter().filter(|node| !node.inputs.is_empty()) {
-        if node.inputs[0] != name {
+    for node in nodes {
+        if !node.inputs.contains(&name) {
             continue;
         }
         let is_channels = |size: Option<u64>| matches!(size, Some(1 | 3));
         match node.op {
-            "Identity" | "Cast" | "Dropout" | "Relu" | "LeakyRelu" => {
+            "Add" | "Cast" | "Div" | "Dropout" | "Identity" | "LeakyRelu" | "Mul" | "Pad" | "Relu"
+            | "Sub" => {
                 name = node.outputs.first().copied().unwrap_or_default();
             }
             "Transpose" => return node.ints("perm") == Some(&[0, 3, 1, 2]),

@@ -1,14 +1,25 @@
 //! An ONNX graph as a network.
 
-mod constants;
+mod affine;
+mod arithmetic;
+mod channels;
+mod curves;
 mod files;
+mod fold;
+mod forms;
 mod importer;
 mod input;
+mod joins;
+mod known;
+mod linear;
 mod mirror;
 mod model;
 mod node;
+mod norms;
 mod operators;
-mod sizes;
+mod order;
+mod pools;
+mod producers;
 mod slide;
 mod steps;
 mod value;
@@ -60,11 +71,12 @@ pub struct Imported {
 
 /// Reads a network from an ONNX file, and from the files beside it where it keeps its weights in such.
 ///
-/// Memory: the file, and four times the weights (which are no more than the files hold, and 16 MiB for those used twice).
+/// Memory: the file, and four times the weights (which are no more than the files hold, and 16 MiB for those used twice); and as
+/// much as the files and 16 MiB again for constants that the graph computes of others.
 ///
 /// # Errors
-/// A file that can't be read, is no ONNX model or is damaged; a node that is no layer of floret's, by its name; layers that
-/// do not make a network.
+/// A file that can't be read, is no ONNX model or is damaged; operators that are not read, all at once
+/// ([`ImportError::Operators`]); a node that is no layer of floret's, by its name; layers that do not make a network.
 pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported, OnnxError> {
     let path = path.as_ref();
     let (file, len) = open_regular(path)?;

@@ -66,6 +66,7 @@ pub struct Attribute<'a> {
     pub string: Option<&'a [u8]>,
     pub tensor: Option<Tensor<'a>>,
     pub ints: Vec<i64>,
+    pub floats: Vec<f32>,
     /// The field it says its value is in.
     pub kind: u64,
 }
@@ -78,8 +79,6 @@ pub struct Tensor<'a> {
     /// The type of its values.
     pub kind: u64,
     pub data: Data<'a>,
-    /// Whether a node behind it has exchanged its two axes.
-    pub transposed: bool,
 }
 
 /// Where a constant's values are.
@@ -106,8 +105,14 @@ pub struct External<'a> {
 /// The type of 32-bit floating-point values.
 pub const FLOAT: u64 = 1;
 
+/// The type of 64-bit floating-point values.
+pub const DOUBLE: u64 = 11;
+
 /// The types of whole numbers that sizes have: 32 and 64 bits.
 pub const INTS: [u64; 2] = [6, 7];
+
+/// The type of truth values.
+pub const BOOL: u64 = 9;
 
 impl<'a> Model<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ImportError> {
@@ -271,6 +276,9 @@ impl<'a> Attribute<'a> {
                 3 => attribute.int = Some(field.varint()?.cast_signed()),
                 4 => attribute.string = Some(field.bytes()?.bytes),
                 5 => attribute.tensor = Some(Tensor::parse(field.bytes()?)?),
+                7 => each_float(field, |float| {
+                    push(&mut attribute.floats, "numbers in an attribute", MAX_INTS, float)
+                })?,
                 8 => each_int(field, |int| {
                     push(&mut attribute.ints, "numbers in an attribute", MAX_INTS, int.cast_signed())
                 })?,
@@ -293,10 +301,33 @@ fn each_int(
     }
 }
 
+/// Calls `take` with each number of a repeated field of floats, likewise.
+fn each_float(
+    field: Field<'_>,
+    mut take: impl FnMut(f32) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    match field.value {
+        Value::Fixed32(bytes) => take(f32::from_le_bytes(bytes)),
+        _ => {
+            let span = field.bytes()?;
+            span.fixed32s()?;
+            span.bytes.as_chunks().0.iter().try_for_each(|bytes| take(f32::from_le_bytes(*bytes)))
+        }
+    }
+}
+
 impl<'a> Tensor<'a> {
+    /// Whether it is short and in the model's own bytes: a number, or a list of sizes.
+    pub fn is_small(&self) -> bool {
+        let len = self.dims.iter().try_fold(1u64, |product, &size| product.checked_mul(size));
+        let is_number = self.kind == FLOAT || self.kind == DOUBLE;
+        let is_list = INTS.contains(&self.kind);
+        let is_short = len.is_some_and(|len| is_number && len == 1 || is_list && len <= MAX_INTS as u64);
+        is_short && !matches!(self.data, Data::External(_) | Data::Other)
+    }
+
     fn parse(message: Span<'a>) -> Result<Self, ImportError> {
-        let mut tensor =
-            Tensor { name: "", dims: Vec::new(), kind: 0, data: Data::Bytes(&[]), transposed: false };
+        let mut tensor = Tensor { name: "", dims: Vec::new(), kind: 0, data: Data::Bytes(&[]) };
         let (mut found, mut is_external, mut external) = (Vec::new(), false, External::default());
         for field in message.fields() {
             let field = field?;
@@ -320,7 +351,7 @@ impl<'a> Tensor<'a> {
             _ if is_external => Data::External(external),
             [] => Data::Bytes(&[]),
             [field] => match (field.number, field.value) {
-                (4 | 9, Value::Bytes(span)) => Data::Bytes(span.bytes),
+                (4 | 9 | 10, Value::Bytes(span)) => Data::Bytes(span.bytes),
                 (5 | 7, Value::Bytes(span)) => Data::Varints(span),
                 _ => Data::Other,
             },

@@ -11,6 +11,33 @@ impl<'a> Node<'a> {
         ImportError::Node { node: name.into(), op: self.op.into(), reason: reason.into() }
     }
 
+    /// The error that an input is left out which the operator can't do without.
+    pub fn missing(&self, index: usize) -> ImportError {
+        let (inputs, role) = (self.inputs.len(), self.role(index));
+        self.unsupported(format!(
+            "it has {inputs} input{} and lacks {role}: the file is damaged, or its exporter is at fault",
+            if inputs == 1 { "" } else { "s" }
+        ))
+    }
+
+    /// What an input is, in words.
+    pub fn role(&self, index: usize) -> String {
+        let name = match (self.op, index) {
+            ("Conv" | "Gemm" | "MatMul", 1) => "the weights",
+            ("Conv" | "Gemm", 2) => "the bias",
+            ("BatchNormalization" | "LayerNormalization", 1) => "the scale",
+            ("BatchNormalization" | "LayerNormalization", 2) => "the shift",
+            ("BatchNormalization", 3) => "the mean",
+            ("BatchNormalization", 4) => "the variance",
+            ("Reshape" | "Expand", 1) => "the new shape",
+            ("Pad", 1) => "the padding",
+            (_, 0) => "the first input",
+            (_, 1) => "the second input",
+            _ => return format!("input {}", index + 1),
+        };
+        name.into()
+    }
+
     /// The name of an input, if it is there.
     pub fn input(&self, index: usize) -> Option<&'a str> {
         self.inputs.get(index).copied().filter(|name| !name.is_empty())

@@ -13,6 +13,8 @@ pub struct Slide {
     pub padding: Padding,
     /// Whether some window reaches into the padding.
     pub pads: bool,
+    /// Whether the number of outputs is rounded up, by windows that reach beyond all padding.
+    pub rounds_up: bool,
 }
 
 /// How a window slides over an image of `input` (height, width), around which `before` was padded already.
@@ -49,7 +51,11 @@ pub fn slide(
             // The odd zero is at the other end.
             if auto == b"SAME_LOWER" { [bottom, right, top, left] } else { upper }
         }
-        _ => return Err(node.unsupported("its `auto_pad` is none that is known")),
+        _ => {
+            return Err(
+                node.unsupported("its `auto_pad` is none of NOTSET, VALID, SAME_UPPER and SAME_LOWER")
+            );
+        }
     };
     let mut sum = pads;
     for (sum, before) in sum.iter_mut().zip(before) {
@@ -60,6 +66,7 @@ pub fn slide(
         bottom = reached(input.0, kernel.0, sy, dy, (top, bottom)).ok_or_else(does_not_fit)?;
         right = reached(input.1, kernel.1, sx, dx, (left, right)).ok_or_else(does_not_fit)?;
     }
+    let rounds_up = (bottom, right) != (sum[2], sum[3]);
     let explicit = Padding::Explicit { top, bottom, left, right };
     let wanted = window(explicit).ok_or_else(|| {
         node.unsupported(format!(
@@ -71,7 +78,7 @@ pub fn slide(
         [Padding::Valid, Padding::Same].into_iter().find(|&padding| window(padding) == Some(wanted));
     let pads =
         [wanted.y.pad_before, wanted.x.pad_before, wanted.y.pad_after(), wanted.x.pad_after()] != [0; 4];
-    Ok(Slide { kernel, stride, dilation, padding: padding.unwrap_or(explicit), pads })
+    Ok(Slide { kernel, stride, dilation, padding: padding.unwrap_or(explicit), pads, rounds_up })
 }
 
 /// The padding behind an axis that makes a place for the last window where its number is rounded up: it must begin before the

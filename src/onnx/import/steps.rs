@@ -1,7 +1,6 @@
 //! The layers of a graph as they are found: each with the values that it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
 
 use ndarray::ArrayD;
 
@@ -18,6 +17,8 @@ pub struct Draft {
     pub name: Option<String>,
     pub layer: LayerSpec,
     pub arrays: Arrays,
+    /// Whether it was made of constants and takes up those that follow.
+    pub open: bool,
 }
 
 /// A layer's arrays by the name that follows the layer's.
@@ -27,7 +28,7 @@ pub type Arrays = Vec<(&'static str, ArrayD<f32>)>;
 struct Step {
     /// The values that it takes, each of a step before.
     inputs: Vec<StepId>,
-    /// `None` is the graph's input, and a layer that another step has now.
+    /// `None` is the graph's input.
     draft: Option<Draft>,
     shape: Shape,
 }
@@ -59,23 +60,18 @@ impl Steps {
         self.0[step].draft.as_ref()
     }
 
-    /// Changes the layer that made a value, and gives it a step of its own: the old one, which other values may come from, is
-    /// no more.
-    pub fn renew(&mut self, step: StepId, change: impl FnOnce(&mut Draft)) -> StepId {
-        let Step { inputs, draft, shape } = &mut self.0[step];
-        let (inputs, mut draft, shape) = (mem::take(inputs), draft.take(), *shape);
-        if let Some(draft) = &mut draft {
-            change(draft);
-        }
-        self.0.push(Step { inputs, draft, shape });
-        self.0.len() - 1
+    /// The same, to change. No other value may come from it.
+    pub fn draft_mut(&mut self, step: StepId) -> Option<&mut Draft> {
+        self.0[step].draft.as_mut()
+    }
+
+    /// What the layer that made a value takes.
+    pub fn inputs(&self, step: StepId) -> &[StepId] {
+        &self.0[step].inputs
     }
 
     /// The layers from the input to `output`, by unique names, with their arrays.
-    ///
-    /// # Errors
-    /// Why they are no network.
-    pub fn layers(mut self, output: StepId) -> Result<Vec<(NamedLayer, Arrays)>, String> {
+    pub fn layers(mut self, output: StepId) -> Vec<(NamedLayer, Arrays)> {
         let mut wanted = vec![false; self.0.len()];
         wanted[output] = true;
         for step in (0..self.0.len()).rev().filter(|&step| step != Self::INPUT) {
@@ -89,9 +85,7 @@ impl Steps {
         let mut last = Self::INPUT;
         for step in (0..self.0.len()).filter(|&step| wanted[step]) {
             let Step { inputs, draft, .. } = &mut self.0[step];
-            let Some(Draft { layer, arrays, .. }) = draft.take() else {
-                return Err("a value is taken once with what a constant adds to it or multiplies it by, and once without".into());
-            };
+            let Some(Draft { layer, arrays, .. }) = draft.take() else { continue };
             let from: Vec<String> = match inputs.as_slice() {
                 [only] if *only == last => Vec::new(),
                 inputs => inputs.iter().map(|&input| names[input].clone()).collect(),
@@ -99,7 +93,7 @@ impl Steps {
             layers.push((NamedLayer::new(names[step].clone(), layer).from(from), arrays));
             last = step;
         }
-        Ok(layers)
+        layers
     }
 
     /// The name of each layer that is wanted: its own from the graph, or one by its kind and number.

@@ -1,8 +1,17 @@
-//! The walk over a graph's nodes, in their order.
+//! The walk over a graph's nodes, in their order: constants first, then what depends on the images.
 
-use super::importer::Importer;
+use std::collections::BTreeMap;
+
+use super::files::Files;
+use super::fold::{fold, is_foldable};
+use super::forms::Graph;
+use super::importer::{Importer, axes_in_words};
+use super::known;
+use super::model::{FLOAT, Node};
+use super::order::Order as ReadingOrder;
+use super::producers::{needed, producers};
 use super::steps::{Arrays, StepId};
-use super::value::{Mirror, Order, Value};
+use super::value::{Axis, Constant, Mirror, Order, Value};
 use crate::nn::{NamedLayer, Shape};
 use crate::onnx::ImportError;
 
@@ -15,24 +24,108 @@ pub struct Layers {
     pub test_time_flip: bool,
 }
 
-impl Importer<'_> {
-    /// Walks over the nodes.
+impl<'a> Importer<'a> {
+    /// Reads the nodes that the outputs need.
     pub fn layers(mut self) -> Result<Layers, ImportError> {
-        for node in &self.model.graph.nodes {
-            let value = self.operator(node)?;
-            let Some(name) = node.outputs.first() else {
-                return Err(node.unsupported("it gives nothing"));
+        let graph = &self.model.graph;
+        let nodes = &graph.nodes;
+        let producers = producers(nodes, |name| self.values.contains_key(name))?;
+        let needed = needed(nodes, &producers, &graph.outputs);
+        let of_needed = || nodes.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(node, _)| node);
+        known::check(of_needed())?;
+        for node in of_needed() {
+            if let Some(value) = self.constant(node)? {
+                self.values.insert(node.outputs[0], value);
+            }
+        }
+        let (numbers, lists) = self.small_constants()?;
+        let about = Graph { nodes, producers: &producers, numbers: &numbers, lists: &lists };
+        let is_constant =
+            |name: &str| matches!(self.values.get(name), Some(Value::Tensor(_) | Value::Constant(_)));
+        let ReadingOrder { wanted, forms, uses } = ReadingOrder::of(&about, &graph.outputs, is_constant);
+        self.uses = uses;
+        for (index, node) in nodes.iter().enumerate().filter(|(index, _)| wanted[*index]) {
+            let values = match forms.get(&index) {
+                Some(form) => vec![Value::Activation(self.form(node, form)?)],
+                None => match self.constant(node)? {
+                    Some(value) => vec![value],
+                    None => self.operator(node)?,
+                },
             };
-            // So no value changes, and none can come from itself.
-            if self.values.insert(name, value).is_some() {
-                return Err(
-                    node.unsupported(format!("its output `{}` is there already", name.escape_debug()))
-                );
+            for (name, value) in node.outputs.iter().zip(values) {
+                self.values.insert(name, value);
             }
         }
         let (output, mirror) = self.output()?;
-        let layers = self.steps.layers(output).map_err(ImportError::Model)?;
+        let layers = self.steps.layers(output);
         Ok(Layers { input: self.input, layers, test_time_flip: mirror == Mirror::Mean })
+    }
+
+    /// What a node gives whose inputs are all constants, if that is computed.
+    fn constant(&mut self, node: &Node<'a>) -> Result<Option<Value<'a>>, ImportError> {
+        if !is_foldable(node.op) {
+            return Ok(None);
+        }
+        // Large arrays stay in the file until a layer takes them.
+        let tensor = node.attribute("value").and_then(|value| value.tensor.as_ref());
+        if let Some(tensor) = tensor.filter(|tensor| node.op == "Constant" && tensor.kind == FLOAT) {
+            return Ok(Some(Value::Tensor(tensor.clone())));
+        }
+        let mut inputs = Vec::new();
+        for name in &node.inputs {
+            match self.values.get(name) {
+                _ if name.is_empty() => inputs.push(None),
+                Some(Value::Tensor(tensor)) if node.op == "Identity" => {
+                    return Ok(Some(Value::Tensor(tensor.clone())));
+                }
+                Some(value @ (Value::Tensor(_) | Value::Constant(_))) => inputs.push(Some(value)),
+                Some(Value::Activation(_)) | None => return Ok(None),
+            }
+        }
+        let read = |value: &Value<'a>, files: &mut Files| match value {
+            Value::Tensor(tensor) => files.constant(tensor),
+            Value::Constant(constant) => {
+                files.spend_copy(node.outputs[0], constant)?;
+                Ok(constant.clone())
+            }
+            Value::Activation(_) => Err(node.unsupported("it depends on the images")),
+        };
+        let inputs = inputs
+            .into_iter()
+            .map(|input| input.map(|value| read(value, &mut self.files)).transpose())
+            .collect::<Result<Vec<Option<Constant>>, _>>()?;
+        fold(node, &inputs, &mut self.files).map(|constant| Some(Value::Constant(constant)))
+    }
+
+    /// The constants of a single number, and those of several whole numbers.
+    fn small_constants(
+        &mut self,
+    ) -> Result<(BTreeMap<&'a str, f64>, BTreeMap<&'a str, Vec<i64>>), ImportError> {
+        let (mut numbers, mut lists) = (BTreeMap::new(), BTreeMap::new());
+        let mut note = |name: &'a str, constant: &Constant| match constant {
+            Constant::Floats(array) if array.len() == 1 => {
+                numbers.extend(array.first().map(|&number| (name, f64::from(number))));
+            }
+            Constant::Ints(array) => {
+                let ints: Option<Vec<i64>> = array.iter().map(|size| size.known()).collect();
+                if let Some(&[int]) = ints.as_deref() {
+                    numbers.insert(name, int as f64);
+                }
+                lists.extend(ints.map(|ints| (name, ints)));
+            }
+            Constant::Floats(_) => {}
+        };
+        for (&name, value) in &self.values {
+            match value {
+                // What is wrong with an array is told where it is taken.
+                Value::Tensor(tensor) if tensor.is_small() => {
+                    self.files.constant(tensor).iter().for_each(|constant| note(name, constant));
+                }
+                Value::Constant(constant) => note(name, constant),
+                Value::Tensor(_) | Value::Activation(_) => {}
+            }
+        }
+        Ok((numbers, lists))
     }
 
     /// The network's last value. Several outputs must be that value and its softmax.
@@ -54,6 +147,12 @@ impl Importer<'_> {
                 return Err(failed(
                     "is of mirror images: their outputs' means with those of the images are wanted",
                 ));
+            }
+            let is_vector = matches!(self.steps.shape(value.step), Shape::Vector(_));
+            let known = |axis: &Axis| matches!(axis, Axis::Batch | Axis::Flat | Axis::One);
+            if is_vector && !(value.axes.first() == Some(&Axis::Batch) && value.axes.iter().all(known)) {
+                let axes = axes_in_words(&value.axes);
+                return Err(failed(&format!("has the axes {axes}: a vector for each image is wanted")));
             }
             let found = (value.step, value.mirror);
             if *last.get_or_insert(found) != found {
