@@ -215,7 +215,8 @@ fn constants_that_do_not_fit_are_refused() {
     let cases = [
         (node("Concat", &["m", "m"], "c"), "`axis`"),
         (with_int(node("Concat", &["m", "row"], "c"), "axis", 0), "do not fit"),
-        (with_int(node("Concat", &["m", "two"], "c"), "axis", 0), "joins floats and whole numbers"),
+        (with_int(node("Concat", &["m", "three"], "c"), "axis", 0), "it joins arrays of 2 axes and of 1"),
+        (with_int(node("Concat", &["three", "two"], "c"), "axis", 0), "joins floats and whole numbers"),
         (with_int(node("Gather", &["m", "two"], "c"), "axis", 0), "an index is beyond the array"),
         (with_int(node("Gather", &["m", "row"], "c"), "axis", 0), "are not whole numbers"),
         (node("Slice", &["m", "two", "one"], "c"), "its bounds are not as many as its axes"),
@@ -339,6 +340,20 @@ fn activations_are_looked_for_in_a_moment() {
     let begun = std::time::Instant::now();
     refused(&model([3, 4, 4], nodes, vec![number("0", 0.0), number("6", 6.0)]));
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+/// Nodes that take what comes of them are no order to compute in.
+#[test]
+fn circles_end() {
+    let nodes = vec![
+        node("Sigmoid", &["b"], "a"),
+        node("Tanh", &["a"], "b"),
+        node("Mul", &["a", "b"], "h"),
+        node("Flatten", &["h"], "y"),
+    ];
+    assert!(
+        refused(&model([3, 4, 4], nodes, vec![])).contains("it takes `b`, which no node before it gives")
+    );
 }
 
 /// Sums of sums: their description does not nest.

@@ -251,8 +251,10 @@ impl Fold<'_, '_> {
         to[axis] = 0;
         for index in 0..self.inputs.len() {
             let shape = shape_of(self.input(index)?);
-            let along = shape.get(axis).copied().unwrap_or_default();
-            to[axis] = to[axis].saturating_add(along);
+            if shape.len() != rank {
+                return Err(self.failed(format!("it joins arrays of {rank} axes and of {}", shape.len())));
+            }
+            to[axis] = to[axis].saturating_add(shape[axis]);
         }
         self.spend(&to)?;
         let wrong = |_| self.failed("its shapes do not fit each other");

@@ -83,7 +83,10 @@ impl<'a> Graph<'_, 'a> {
             let last = last.filter(|&last| last < index && curves::is_elementwise(self.nodes[last].op))?;
             open.remove(name);
             open.extend(inputs(last));
-            inside.insert(last);
+            // Nodes out of order may take what comes of them.
+            if !inside.insert(last) {
+                return None;
+            }
         }
         None
     }
