@@ -224,14 +224,15 @@ fn a_residual_block_is_its_layers() {
     assert_eq!(short.summary(), long.summary());
 }
 
-/// Values that nothing needs any more leave their memory to others: inference of a long chain takes no more than of a short one.
+/// Values that nothing needs any more leave their memory to others: a long chain of layers that read none of their inputs
+/// backward takes no more to train than a short one.
 #[test]
 fn memory_does_not_grow_with_the_depth_of_what_is_forgotten() {
-    let memory = |blocks: usize, frozen: &dyn Fn() -> LayerSpec| {
-        let builder = (0..blocks).fold(Network::builder((16, 16, 8)), |builder, _| builder.add(frozen()));
+    let memory = |blocks: usize, layer: &dyn Fn() -> LayerSpec| {
+        let builder = (0..blocks).fold(Network::builder((16, 16, 8)), |builder, _| builder.add(layer()));
         builder.add(GlobalAvgPool).add(Dense::new(2)).training_memory(4).unwrap()
     };
-    // Max-pools and means keep nothing of their inputs; batch norms do.
+    // Means keep nothing of their inputs; batch norms do.
     let pool = || LayerSpec::from(AvgPool2d::new(3).stride(1));
     assert_eq!(memory(4, &pool), memory(40, &pool));
     let norm = || LayerSpec::from(BatchNorm::new());

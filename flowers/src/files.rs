@@ -1,6 +1,13 @@
 //! The names of the files that the program reads and writes, as the library's `Conversion` and `Saver` give them.
 
+use std::path::Path;
+
 pub use floret::recipe::{EVAL, LABELS, TRAIN};
+
+/// Whether a file is an ONNX graph by its name.
+pub fn is_onnx_name(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
 
 /// The best network of a run.
 pub const MODEL: &str = "model.safetensors";

@@ -2,11 +2,9 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::join::add;
+use super::Input;
+use super::join::{add, copy};
 use super::plan::{InputGradient, Place};
-use super::{CHUNK, Input};
 
 /// A value: its place, and its length for one example.
 pub(super) type Value = (Place, usize);
@@ -136,10 +134,10 @@ impl Gradients<'_> {
     fn load(&mut self, x: InputOf) {
         let (Some(from), Some(to)) = (x.gradient.load, self.range(x)) else { return };
         match range((from, x.len), self.batch) {
-            None => copy(self.input.values(), &mut self.floats[to]),
+            None => copy(&mut self.floats[to], self.input.values()),
             Some(from) => {
                 let [from, to] = apart(self.floats, [from, to]);
-                copy(from, to);
+                copy(to, from);
             }
         }
     }
@@ -170,8 +168,4 @@ pub(super) fn range((place, len): Value, batch: usize) -> Option<Range<usize>> {
 /// Values that do not overlap.
 fn apart<const N: usize>(floats: &mut [f32], ranges: [Range<usize>; N]) -> [&mut [f32]; N] {
     floats.get_disjoint_mut(ranges).expect("the plan keeps apart what is in use at once")
-}
-
-fn copy(from: &[f32], to: &mut [f32]) {
-    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| to.copy_from_slice(from));
 }

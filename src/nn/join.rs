@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shape::check_values;
 use super::{CHUNK, Shape, ShapeError};
+use floret_math::rearrange;
 
 /// `y = x1 + x2 + ..`: values of one shape (He et al. 2016, residual learning). The gradient of each is that of y.
 ///
@@ -169,9 +170,7 @@ impl Join {
     /// is empty.
     pub fn take(&self, index: usize, (first, last): (bool, bool), x: &[f32], y: &mut [f32], kept: &mut [u8]) {
         match self {
-            Join::Add { .. } | Join::Multiply(..) if first => {
-                y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| y.copy_from_slice(x));
-            }
+            Join::Add { .. } | Join::Multiply(..) if first => copy(y, x),
             Join::Add { relu: true, .. } if last && kept.is_empty() => {
                 y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
                     y.iter_mut().zip(x).for_each(|(y, x)| *y = rectified(*y + x));
@@ -196,14 +195,7 @@ impl Join {
                     }
                 });
             }
-            Join::Concat(shape, channels) => {
-                let (all, part) = (shape.channels(), part(channels, index));
-                y.par_chunks_mut(ROWS * all).zip(x.par_chunks(ROWS * part.len())).for_each(|(y, x)| {
-                    for (y, x) in y.chunks_exact_mut(all).zip(x.chunks_exact(part.len())) {
-                        y[part.clone()].copy_from_slice(x);
-                    }
-                });
-            }
+            Join::Concat(shape, channels) => rearrange::put(x, y, shape.channels(), part(channels, index)),
         }
     }
 
@@ -218,16 +210,10 @@ impl Join {
 
     /// From `dy`, the gradient of the input `index` of a function that does not read its inputs backward. Overwrites `dx`.
     pub fn gradient(&self, index: usize, dy: &[f32], dx: &mut [f32]) {
-        let part = match self {
-            Join::Concat(_, channels) => part(channels, index),
-            Join::Add { shape, .. } | Join::Multiply(shape, _) => 0..shape.channels(),
-        };
-        let all = self.output().channels();
-        dx.par_chunks_mut(ROWS * part.len()).zip(dy.par_chunks(ROWS * all)).for_each(|(dx, dy)| {
-            for (dx, dy) in dx.chunks_exact_mut(part.len()).zip(dy.chunks_exact(all)) {
-                dx.copy_from_slice(&dy[part.clone()]);
-            }
-        });
+        match self {
+            Join::Concat(shape, channels) => rearrange::take(dy, shape.channels(), part(channels, index), dx),
+            Join::Add { .. } | Join::Multiply(..) => copy(dx, dy),
+        }
     }
 
     /// From `dy`, both gradients of a product: overwrites `x` by dx and `gate` by dg. Destroys `dy`.
@@ -268,6 +254,11 @@ fn part(channels: &[usize], index: usize) -> Range<usize> {
 /// `max(x, 0)`; a NaN stays one.
 fn rectified(x: f32) -> f32 {
     if x <= 0.0 { 0.0 } else { x }
+}
+
+/// Copies `from` to `to`.
+pub(crate) fn copy(to: &mut [f32], from: &[f32]) {
+    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 /// Adds `from` to `to`.

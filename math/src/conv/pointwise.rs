@@ -6,12 +6,10 @@
 //! | data gradient | `dx (pixels x cin) = dy (pixels x cout) w^T (cout x cin)` |
 //! | filter gradient | `dw (cin x cout) = x^T (cin x pixels) dy (pixels x cout)`: in `im2col.rs`, as of patches that are the pixels |
 
-use super::ConvShape;
 use super::epilogue::Epilogue;
+use super::{ConvShape, tile_columns};
 use crate::parallel::{for_each_chunk_with_codes, for_each_columns};
 use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
-
-use super::tile_columns;
 
 /// Steps of k in a block, as in the matrix product: a panel of the filter has 64 KB with AVX-512.
 const KC: usize = 512;

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
-use floret::checkpoint::load_model;
 use floret::data::{LoaderOptions, Preprocess};
 use floret::image::Fit;
 use floret::models;
 use floret::network::{Network, NetworkBuilder};
 use floret::nn::Shape;
-use floret::onnx::{self, ImportOptions};
 use floret::optim::Sgd;
 use floret::recipe::{Choices, DataFolder, require_memory};
 use ndarray::Array4;
@@ -21,7 +19,8 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use crate::args::{self, Threads};
-use crate::files::TRAIN;
+use crate::commands::import;
+use crate::files::{TRAIN, is_onnx_name};
 use crate::ui::say;
 use crate::{Result, data, words};
 
@@ -153,10 +152,9 @@ fn step(args: &Args) -> Result<()> {
 
 /// The network of a model file or an ONNX graph.
 fn read(file: &Path, image_size: Option<usize>) -> Result<Network> {
-    let is_onnx = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
-    let mut network = match is_onnx {
-        true => onnx::import(file, &ImportOptions { image_size })?.network,
-        false => load_model(file)?.0,
+    let mut network = match is_onnx_name(file) {
+        true => import::onnx::read(file, image_size)?.network,
+        false => Network::load(file)?,
     };
     if let (Some(size), Shape::Image { channels, .. }) = (image_size, network.input()) {
         network.set_input((size, size, channels))?;

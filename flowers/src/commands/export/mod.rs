@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use floret::checkpoint::load_model;
 
 pub use self::tensorflow::is_checkpoint_name;
+use crate::files::is_onnx_name;
 use crate::{Result, ui};
 
 /// Write a model in the format of other programs, told by the name of the file or by --format.
@@ -60,7 +61,7 @@ impl Format {
         if is_checkpoint_name(path) {
             return Ok(Format::Tensorflow);
         }
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
+        if is_onnx_name(path) {
             return Ok(Format::Onnx);
         }
         let hint = "name a file that ends in .onnx or .ckpt, or say which with --format";

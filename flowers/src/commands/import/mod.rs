@@ -2,7 +2,7 @@
 //!
 //! The format is told by the file to read: [`Format::of`]. Each has a file of its own here.
 
-mod onnx;
+pub mod onnx;
 mod tensorflow;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use floret::image::Fit;
 use floret::network::Network;
 use floret::nn::Shape;
 
+use crate::files::is_onnx_name;
 use crate::ui::{note, say};
 use crate::{Result, args, ui};
 
@@ -48,10 +49,10 @@ pub struct Args {
 }
 
 /// What a file of another program holds.
-struct Imported {
-    network: Network,
+pub struct Imported {
+    pub network: Network,
     /// What it says of classes and preprocessing, if floret wrote it.
-    info: Option<ModelInfo>,
+    pub info: Option<ModelInfo>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -116,8 +117,7 @@ enum Format {
 impl Format {
     /// The format that a file's name tells.
     fn of(path: &Path) -> Result<Self> {
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) && !path.is_dir()
-        {
+        if is_onnx_name(path) && !path.is_dir() {
             return Ok(Format::Onnx);
         }
         if tensorflow::is_one(path) {
