@@ -40,7 +40,8 @@ pub fn show(network: &mut Network, images: &Array4<f32>, passes: usize) -> Resul
         sum(|time| time.backward)
     );
     say!(
-        "Shares are of {:.0} G multiply-adds a second, which {} threads do with {} in registers; backward counts twice the forward pass's.",
+        "Shares are of {:.0} G multiply-adds a second, which {} threads do with {} in registers. They count direct convolution, of \
+         which Winograd's needs a part: over 100 % is possible. Backward counts twice the forward pass's.",
         peak / 1e9,
         rayon::current_num_threads(),
         network.isa().name()
