@@ -16,7 +16,7 @@ use crate::common::assert_close;
 use crate::gradients::check_named;
 
 /// Channels of every value that several may take.
-const CHANNELS: usize = 3;
+pub const CHANNELS: usize = 3;
 
 fn conv(kernel: usize) -> Conv2d {
     Conv2d::new(CHANNELS, kernel).kernel_init(Init::HeNormal).bias_init(Init::TruncatedNormal { stddev: 0.5 })
@@ -27,7 +27,7 @@ const SMOOTH: usize = 7;
 
 /// A graph of layers that take any values before them, also twice, and in which every value is taken; of the first
 /// `kinds` kinds.
-fn random(rng: &mut ChaCha8Rng, kinds: usize) -> Vec<NamedLayer> {
+pub fn random(rng: &mut ChaCha8Rng, kinds: usize) -> Vec<NamedLayer> {
     let mut layers = Vec::new();
     let mut values = vec!["input".to_owned()];
     let mut unused: Vec<String> = Vec::new();
@@ -87,7 +87,7 @@ fn random(rng: &mut ChaCha8Rng, kinds: usize) -> Vec<NamedLayer> {
     layers
 }
 
-fn input() -> impl Strategy<Value = (Shape, usize)> {
+pub fn input() -> impl Strategy<Value = (Shape, usize)> {
     ((1usize..6, 1usize..6).prop_map(|(h, w)| Shape::from((h, w, CHANNELS))), 1usize..4)
 }
 

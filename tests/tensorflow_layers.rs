@@ -213,7 +213,7 @@ fn optimizers() {
         let mut weights = slice(&w0).to_vec();
         let want = fixtures.f64(&format!("{name}/w"));
         for (step, gradient) in gradients.outer_iter().enumerate() {
-            let segments = [Segment { range: 0..weights.len(), decays: true }];
+            let segments = [Segment::new(0..weights.len())];
             rule.update(&mut weights, gradient.as_slice().unwrap(), &segments);
             let want = want.index_axis(ndarray::Axis(0), step);
             assert_close(&format!("{name} after step {step}"), &weights, want, 2e-6);

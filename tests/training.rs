@@ -7,6 +7,7 @@ mod custom_layer;
 mod determinism;
 mod divergence;
 mod environment;
+mod frozen;
 mod gradients;
 mod graphs;
 mod pytorch_layers;

@@ -140,8 +140,9 @@ impl NetworkBuilder {
         let batch = batch.min(1 << 20);
         let values = |params: &[Param]| params.iter().map(|param| param.len() as u64).sum::<u64>();
         let memory = graph.memory(batch);
-        // Each with its gradient, or with what it was before the step.
-        let arrays = 2 * (values(graph.params()) + values(graph.state()));
+        let trained = graph.segments().iter().map(|segment| segment.range.len() as u64).sum::<u64>();
+        // Weights and those gradients that are computed; moving averages, and what they were before the step.
+        let arrays = values(graph.params()) + trained + 2 * values(graph.state());
         let passes = (batch * graph.input().len() + memory.saved_floats + memory.train_scratch) as u64;
         Ok(size_of::<f32>() as u64 * (arrays + passes) + memory.saved_bytes as u64)
     }

@@ -1,6 +1,7 @@
 //! Layers, a loss and their weights as one thing that trains.
 
 mod builder;
+mod freeze;
 mod step;
 mod summary;
 
@@ -59,6 +60,9 @@ pub enum NetworkError {
         /// Shape of the gradient.
         got: (usize, usize),
     },
+    /// Training of a network of which every weight is frozen.
+    #[error("every layer that has weights is frozen: there is nothing to train")]
+    Frozen,
     /// An update without gradients.
     #[error("an update needs a backward pass before it, and each serves once")]
     WithoutBackward,

@@ -106,13 +106,16 @@ impl Network {
     /// Forward pass of training: dropout drops, batch norm uses the batch and moves its averages.
     ///
     /// # Errors
-    /// Images of another size than the network's input, or none.
+    /// Images of another size than the network's input, or none; a network of which every weight is frozen.
     pub fn forward_train<'i>(
         &mut self,
         images: impl Into<ArrayView4<'i, f32>>,
     ) -> Result<TrainingPass<'_, 'i>, NetworkError> {
         let images = images.into();
         let examples = self.check_images(&images)?;
+        if !self.layers.trains() && self.spec.layers.iter().any(|layer| layer.frozen) {
+            return Err(NetworkError::Frozen);
+        }
         let images = values(images);
         let outputs = self.layers.forward(&images, mix(self.seed, self.steps));
         self.buffers.outputs.clear();

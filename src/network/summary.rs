@@ -9,7 +9,7 @@ impl Network {
     ///
     /// Multiply-adds are those of a direct computation. Memory is what training keeps for one image from the forward
     /// to the backward pass; what layers computed in one pass keep stands in the line of their last. A line below tells of
-    /// [test-time flips](super::NetworkBuilder::test_time_flip).
+    /// [test-time flips](super::NetworkBuilder::test_time_flip), and of how many parameters train where layers are frozen.
     pub fn summary(&self) -> String {
         let mut lines =
             vec![["layer", "kind", "output", "parameters", "multiply-adds", "memory"].map(String::from)];
@@ -18,7 +18,7 @@ impl Network {
         lines.extend(rows.iter().map(|row| {
             line(
                 &row.name,
-                &row.kind,
+                &if row.frozen { format!("{}, frozen", row.kind) } else { row.kind.clone() },
                 &row.output.to_string(),
                 row.params,
                 row.multiply_adds,
@@ -47,6 +47,12 @@ impl Network {
             let [params, multiply_adds, memory] = numbers;
             let numbers = format!("{params:>0$}  {multiply_adds:>1$}  {memory:>2$}", w[3], w[4], w[5]);
             writeln!(table, "{text}  {numbers}").expect("writing to a string");
+        }
+        if rows.iter().any(|row| row.frozen) {
+            let trained: usize =
+                self.layers.graph().segments().iter().map(|segment| segment.range.len()).sum();
+            writeln!(table, "{} parameters train, the others are frozen", thousands(trained as u64))
+                .expect("writing to a string");
         }
         if self.spec().test_time_flip {
             table += "inference answers with the mean outputs of an image and its mirror image: twice the multiply-adds\n";

@@ -146,7 +146,7 @@ impl Gelu {
 }
 
 fn built(activation: Activation, shape: Shape, isa: Isa) -> Built {
-    Built::Layer(Box::new(ActivationLayer { activation, shape, isa }))
+    Built::layer(ActivationLayer { activation, shape, isa })
 }
 
 #[derive(Debug)]

@@ -70,11 +70,13 @@ impl Gradients<'_> {
         if wanted {
             self.load(x);
         }
-        match (self.range(x).filter(|_| wanted), &mut self.input) {
+        // Of the graph's input a part of the gradient may lie among the floats, but only where it is wanted.
+        match (self.range(x).filter(|_| wanted || !x.graph), &mut self.input) {
             (Some(x), _) => {
                 let [x, dy] = apart(self.floats, [x, dy]);
-                backward(Input::Activation(x), dy);
+                backward(if wanted { Input::Activation(x) } else { Input::Given(x) }, dy);
             }
+            (None, Input::Activation(x)) if !wanted => backward(Input::Given(x), &mut self.floats[dy]),
             (None, Input::Activation(x)) => backward(Input::Activation(x), &mut self.floats[dy]),
             (None, Input::Given(x)) => backward(Input::Given(x), &mut self.floats[dy]),
         }
@@ -122,7 +124,7 @@ impl Gradients<'_> {
 
     /// Whether anyone wants it.
     fn wanted(&self, x: InputOf) -> bool {
-        !(x.graph && matches!(self.input, Input::Given(_)))
+        x.gradient.wanted && !(x.graph && matches!(self.input, Input::Given(_)))
     }
 
     /// Where it is written; `None` is in the graph's input.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
-use floret_math::channels::{combine, gradient_sums, moments, scale_and_shift};
+use floret_math::channels::{combine, gradient_sums, moments, scale, scale_and_shift};
 use floret_math::simd::Isa;
 
 /// Per channel (the last axis): `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`.
@@ -51,7 +51,29 @@ impl BatchNorm {
                 self.momentum, self.epsilon
             )));
         }
-        Ok(Built::Layer(Box::new(BatchNormLayer { spec: *self, shape: input, isa })))
+        Ok(Built::layer(BatchNormLayer { spec: *self, shape: input, isa, frozen: false }))
+    }
+
+    /// The layer with averages that don't move, for an input that it was [built](Self::build) for before.
+    pub(super) fn build_frozen(&self, input: Shape, isa: Isa) -> Built {
+        Built::layer(BatchNormLayer { spec: *self, shape: input, isa, frozen: true })
+    }
+
+    /// `scale = gamma / sqrt(variance + epsilon)`, `shift = beta - mean scale`: both in one `x scale + shift`. `w` holds gamma,
+    /// then beta.
+    pub(super) fn factors(
+        &self,
+        w: &[f32],
+        mean: &[f32],
+        variance: &[f32],
+        scale: &mut [f32],
+        shift: &mut [f32],
+    ) {
+        let (gamma, beta) = w.split_at(mean.len());
+        for i in 0..mean.len() {
+            scale[i] = gamma[i] / (variance[i] + self.epsilon).sqrt();
+            shift[i] = beta[i] - mean[i] * scale[i];
+        }
     }
 }
 
@@ -60,20 +82,13 @@ struct BatchNormLayer {
     spec: BatchNorm,
     shape: Shape,
     isa: Isa,
+    /// Whether training normalises by the moving averages, which then stay.
+    frozen: bool,
 }
 
 impl BatchNormLayer {
     fn channels(&self) -> usize {
         self.shape.channels()
-    }
-
-    /// `scale = gamma / sqrt(variance + epsilon)`, `shift = beta - mean scale`: both in one `x scale + shift`.
-    fn factors(&self, w: &[f32], mean: &[f32], variance: &[f32], scale: &mut [f32], shift: &mut [f32]) {
-        let (gamma, beta) = w.split_at(self.channels());
-        for i in 0..self.channels() {
-            scale[i] = gamma[i] / (variance[i] + self.spec.epsilon).sqrt();
-            shift[i] = beta[i] - mean[i] * scale[i];
-        }
     }
 }
 
@@ -97,9 +112,13 @@ impl Layer for BatchNormLayer {
 
     fn memory(&self, _batch: usize) -> Memory {
         let c = self.channels();
-        // Kept are the batch's mean and 1 / sqrt(variance + epsilon). To work in: scale and shift; in training the pivot of the
+        // Kept are the batch's mean and 1 / sqrt(variance + epsilon), or the scale. To work in: scale and shift; in training the pivot of the
         // moments and the variance too, or backward's three factors.
         Memory { saved_floats: 2 * c, train_scratch: 4 * c, infer_scratch: 2 * c, ..Memory::default() }
+    }
+
+    fn reads_input(&self) -> bool {
+        !self.frozen
     }
 
     fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
@@ -109,7 +128,12 @@ impl Layer for BatchNormLayer {
         match pass.mode {
             Mode::Infer { state, .. } => {
                 let (mean, variance) = state.split_at(c);
-                self.factors(w, mean, variance, scale, shift);
+                self.spec.factors(w, mean, variance, scale, shift);
+            }
+            Mode::Train { state, saved, .. } if self.frozen => {
+                let (mean, variance) = state.split_at(c);
+                self.spec.factors(w, mean, variance, scale, shift);
+                saved.floats[..c].copy_from_slice(scale);
             }
             Mode::Train { state, saved, .. } => {
                 let (pivot, scratch) = scratch.split_at_mut(c);
@@ -124,7 +148,7 @@ impl Layer for BatchNormLayer {
                     moving_mean[i] = momentum * moving_mean[i] + (1.0 - momentum) * mean[i];
                     moving_variance[i] = momentum * moving_variance[i] + (1.0 - momentum) * variance[i];
                 }
-                self.factors(w, mean, variance, scale, shift);
+                self.spec.factors(w, mean, variance, scale, shift);
             }
         }
         scale_and_shift(self.isa, x, scale, shift, y);
@@ -132,6 +156,13 @@ impl Layer for BatchNormLayer {
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let c = self.channels();
+        if self.frozen {
+            // y = scale x + shift, of constants
+            if let Some(dx) = x.gradient() {
+                scale(self.isa, dy, &pass.saved.floats[..c], dx);
+            }
+            return;
+        }
         let (gamma, _) = w.split_at(c);
         let (mean, rstd) = pass.saved.floats.split_at(c);
         // y = gamma xhat + beta, xhat = (x - mean) rstd

@@ -1,20 +1,27 @@
 //! What a description of a layer becomes.
 
+use std::sync::Arc;
+
 use super::join::Join;
 use super::{Layer, Shape};
 
 /// What building a layer gives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Built {
     /// Something to compute of one input.
-    Layer(Box<dyn Layer>),
+    Layer(Arc<dyn Layer>),
     /// Something to compute of several.
     Join(Join),
-    /// The same values under another shape.
+    /// The same values, perhaps under another shape.
     Reshape(Shape),
 }
 
 impl Built {
+    /// A layer.
+    pub fn layer(layer: impl Layer + 'static) -> Self {
+        Built::Layer(Arc::new(layer))
+    }
+
     /// Shape of one example's output.
     pub fn output(&self) -> Shape {
         match self {

@@ -31,7 +31,7 @@ impl ChannelShuffle {
                 "{groups} groups do not divide {channels} channels into equal parts"
             )));
         }
-        Ok(Built::Layer(Box::new(ChannelShuffleLayer { groups, shape: input })))
+        Ok(Built::layer(ChannelShuffleLayer { groups, shape: input }))
     }
 }
 
@@ -88,7 +88,7 @@ impl ChannelSlice {
                 "{len} channels from channel {start} on are no part of {channels} channels"
             )));
         }
-        Ok(Built::Layer(Box::new(ChannelSliceLayer { spec: *self, input })))
+        Ok(Built::layer(ChannelSliceLayer { spec: *self, input }))
     }
 }
 

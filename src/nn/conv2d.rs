@@ -1,5 +1,7 @@
 //! Two-dimensional convolution layer.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::built::Built;
@@ -118,6 +120,12 @@ impl Conv2d {
         self
     }
 
+    /// Gives it a bias, if it has none.
+    pub(super) fn with_bias(mut self) -> Self {
+        self.bias_init.get_or_insert(Init::Constant(0.0));
+        self
+    }
+
     pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
         self.build_with(input, Epilogue::Bias, isa).map(Built::Layer)
     }
@@ -143,7 +151,7 @@ impl Conv2d {
         input: Shape,
         epilogue: Epilogue,
         isa: Isa,
-    ) -> Result<Box<dyn Layer>, ShapeError> {
+    ) -> Result<Arc<dyn Layer>, ShapeError> {
         let (height, width, cin) = input.image("a convolution")?;
         if self.filters == 0 {
             return Err(ShapeError::new("a convolution needs at least 1 filter, got 0"));
@@ -176,11 +184,11 @@ impl Conv2d {
                 "a convolution of several groups computes nothing behind it"
             );
             let plan = GroupedPlan::new(isa, GroupedShape { window, cin, cout, groups });
-            return Ok(Box::new(GroupedConv2dLayer { spec: self.clone(), plan }));
+            return Ok(Arc::new(GroupedConv2dLayer { spec: self.clone(), plan }));
         }
         let shape = ConvShape { window, cin, cout };
         let plan = ConvPlan::new(isa, shape, epilogue, self.algorithm);
-        Ok(Box::new(Conv2dLayer { spec: self.clone(), plan }))
+        Ok(Arc::new(Conv2dLayer { spec: self.clone(), plan }))
     }
 }
 
@@ -244,11 +252,15 @@ impl Layer for Conv2dLayer {
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let (w, _) = w.split_at(self.shape().filter_len());
-        let (dw, db) = dw.split_at_mut(self.shape().filter_len());
         let winners = &*pass.saved.bytes;
         // y = epilogue(x * w + b)
-        self.plan.mask(dy, winners, db, pass.scratch);
-        self.plan.filter_gradient(x.values(), dy, winners, dw, pass.scratch);
+        if pass.frozen {
+            self.plan.mask(dy, winners, &mut [], pass.scratch);
+        } else {
+            let (dw, db) = dw.split_at_mut(self.shape().filter_len());
+            self.plan.mask(dy, winners, db, pass.scratch);
+            self.plan.filter_gradient(x.values(), dy, winners, dw, pass.scratch);
+        }
         if let Some(dx) = x.gradient() {
             self.plan.data_gradient(dy, winners, w, dx, pass.scratch);
         }
@@ -288,10 +300,12 @@ impl Layer for GroupedConv2dLayer {
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let (w, _) = w.split_at(self.plan.shape().filter_len());
-        let (dw, db) = dw.split_at_mut(self.plan.shape().filter_len());
         // y = x * w + b
-        self.plan.bias_gradient(dy, db, pass.scratch);
-        self.plan.filter_gradient(x.values(), dy, dw, pass.scratch);
+        if !pass.frozen {
+            let (dw, db) = dw.split_at_mut(self.plan.shape().filter_len());
+            self.plan.bias_gradient(dy, db, pass.scratch);
+            self.plan.filter_gradient(x.values(), dy, dw, pass.scratch);
+        }
         if let Some(dx) = x.gradient() {
             self.plan.data_gradient(dy, w, dx, pass.scratch);
         }

@@ -146,7 +146,7 @@ impl Custom {
         if output.is_empty() {
             return Err(ShapeError::new(format!("an output of {output} holds no value")));
         }
-        Ok(Built::Layer(layer))
+        Ok(Built::Layer(layer.into()))
     }
 
     fn read(&self, settings: &Value) -> Result<Arc<dyn AnyLayer>, ShapeError> {

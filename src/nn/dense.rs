@@ -55,7 +55,7 @@ impl Dense {
             return Err(ShapeError::new("a dense layer needs at least 1 unit, got 0"));
         }
         check_values("a kernel", &[inputs, self.units])?;
-        Ok(Built::Layer(Box::new(DenseLayer { spec: self.clone(), inputs, isa })))
+        Ok(Built::layer(DenseLayer { spec: self.clone(), inputs, isa }))
     }
 }
 
@@ -108,18 +108,14 @@ impl Layer for DenseLayer {
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let (inputs, units, batch) = (self.inputs, self.spec.units, dy.len() / self.spec.units);
         let (w, _) = w.split_at(inputs * units);
-        let (dw, db) = dw.split_at_mut(inputs * units);
         // y = x w + b
-        column_sums(self.isa, dy, units, db, pass.scratch);
+        if !pass.frozen {
+            let (dw, db) = dw.split_at_mut(inputs * units);
+            column_sums(self.isa, dy, units, db, pass.scratch);
+            let (x, dw) = (matrix(x.values(), batch, inputs), matrix_mut(dw, inputs, units));
+            par_gemm(self.isa, 1.0, x.t(), matrix(dy, batch, units), 0.0, dw);
+        }
         let dy = matrix(dy, batch, units);
-        par_gemm(
-            self.isa,
-            1.0,
-            matrix(x.values(), batch, inputs).t(),
-            dy,
-            0.0,
-            matrix_mut(dw, inputs, units),
-        );
         if let Some(dx) = x.gradient() {
             par_gemm(self.isa, 1.0, dy, matrix(w, inputs, units).t(), 0.0, matrix_mut(dx, batch, inputs));
         }

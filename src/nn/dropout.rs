@@ -32,7 +32,7 @@ impl Dropout {
                 self.rate
             )));
         }
-        Ok(Built::Layer(Box::new(DropoutLayer { shape: input, rate: self.rate })))
+        Ok(Built::layer(DropoutLayer { shape: input, rate: self.rate }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which layers one pass computes.
 
 use super::nodes::{Node, Source};
-use super::{Conv2d, LayerSpec, MaxPool2d};
+use super::{BatchNorm, Conv2d, LayerSpec, MaxPool2d};
 use floret_math::conv::Epilogue;
 
 /// How a node is computed.
@@ -10,16 +10,22 @@ pub(super) enum Fused<'a> {
     /// Alone.
     No,
     /// A convolution, with what follows up to the node `last`.
-    Convolution { conv: &'a Conv2d, epilogue: Epilogue, last: usize },
+    Convolution {
+        conv: &'a Conv2d,
+        /// The node of a batch norm whose averages don't move, right behind.
+        norm: Option<(usize, &'a BatchNorm)>,
+        epilogue: Epilogue,
+        last: usize,
+    },
     /// A sum, with the ReLU that is the node `last`.
     Sum { last: usize },
     /// In the pass of a node before it.
     Away,
 }
 
-/// How each node is computed: a convolution takes a ReLU and a max-pool with it, a sum takes a ReLU, where nothing else takes
-/// what lies between.
-pub(super) fn fuse<'a>(nodes: &[Node<'a>]) -> Vec<Fused<'a>> {
+/// How each node is computed: a convolution takes a batch norm, a ReLU and a max-pool with it, a sum takes a ReLU, where nothing
+/// else takes what lies between. `frozen` says which batch norms don't move their averages.
+pub(super) fn fuse<'a>(nodes: &[Node<'a>], frozen: impl Fn(&Node<'_>) -> bool) -> Vec<Fused<'a>> {
     let mut takers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
         for source in &node.inputs {
@@ -35,19 +41,42 @@ pub(super) fn fuse<'a>(nodes: &[Node<'a>]) -> Vec<Fused<'a>> {
     };
     let mut fused = vec![Fused::No; nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
-        let Some((relu, LayerSpec::Relu(_))) = next(index) else { continue };
-        fused[index] = match node.layer {
-            LayerSpec::Add(_) => Fused::Sum { last: relu },
-            LayerSpec::Conv2d(conv) if conv.fuses() => match next(relu) {
-                Some((last, LayerSpec::MaxPool2d(pool))) if *pool == MaxPool2d::new(2) => {
+        let mut last = index;
+        match node.layer {
+            LayerSpec::Add(_) => {
+                if let Some((relu, LayerSpec::Relu(_))) = next(last) {
+                    last = relu;
+                    fused[index] = Fused::Sum { last };
                     fused[last] = Fused::Away;
-                    Fused::Convolution { conv, epilogue: Epilogue::ReluPool, last }
                 }
-                _ => Fused::Convolution { conv, epilogue: Epilogue::Relu, last: relu },
-            },
-            _ => continue,
-        };
-        fused[relu] = Fused::Away;
+            }
+            LayerSpec::Conv2d(conv) => {
+                let mut norm = None;
+                if let Some((behind, LayerSpec::BatchNorm(spec))) = next(last)
+                    && frozen(&nodes[behind])
+                {
+                    (norm, last) = (Some((behind, spec)), behind);
+                    fused[last] = Fused::Away;
+                }
+                let mut epilogue = Epilogue::Bias;
+                if let Some((relu, LayerSpec::Relu(_))) = next(last)
+                    && conv.fuses()
+                {
+                    (epilogue, last) = (Epilogue::Relu, relu);
+                    fused[last] = Fused::Away;
+                }
+                if let (Epilogue::Relu, Some((pool, LayerSpec::MaxPool2d(spec)))) = (epilogue, next(last))
+                    && *spec == MaxPool2d::new(2)
+                {
+                    (epilogue, last) = (Epilogue::ReluPool, pool);
+                    fused[last] = Fused::Away;
+                }
+                if last != index {
+                    fused[index] = Fused::Convolution { conv, norm, epilogue, last };
+                }
+            }
+            _ => {}
+        }
     }
     fused
 }

@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use super::arena::{self, InputOf};
 use super::built::Built;
-use super::fuse::{Fused, fuse};
-use super::nodes::{Node, Source, nodes, shape};
+use super::nodes::{Node, nodes};
 use super::plan::{self, InferencePlan, Place, TrainingPlan};
-use super::step::{Operation, Step};
+use super::step::{self, Arrays, Operation, Purpose, Step};
 use super::{Backward, Forward, Input, Memory, Mode, NamedLayer, Param, Saved, Shape, ShapeError};
+use crate::optim::Segment;
 use floret_math::simd::Isa;
 
 /// Numbers of one layer for a summary.
@@ -23,6 +23,8 @@ pub(crate) struct Row {
     pub output: Shape,
     pub params: usize,
     pub multiply_adds: u64,
+    /// Whether training leaves it as it is.
+    pub frozen: bool,
     /// Bytes kept for one example from forward to backward.
     pub saved_bytes: usize,
 }
@@ -30,15 +32,20 @@ pub(crate) struct Row {
 /// Built layers, each with what it takes.
 #[derive(Debug)]
 pub(crate) struct Graph {
-    steps: Vec<Step>,
     input: Shape,
     isa: Isa,
     output: Shape,
     params: Vec<Param>,
     state: Vec<Param>,
+    /// The parameters that training changes.
+    segments: Vec<Segment>,
     rows: Vec<Row>,
-    training: TrainingPlan,
-    inference: InferencePlan,
+    /// The steps of training's passes, and where their values lie.
+    training: Vec<Step>,
+    training_plan: TrainingPlan,
+    /// Those of inference, which computes more layers at once.
+    inference: Vec<Step>,
+    inference_plan: InferencePlan,
 }
 
 /// What inference reads: weights, moving averages, and what [`Graph::prepare`] wrote or nothing.
@@ -63,87 +70,52 @@ impl Graph {
     /// The first layer that does not fit its inputs, by name; no layer that computes anything.
     pub fn build(layers: &[NamedLayer], input: Shape, isa: Isa) -> Result<Self, ShapeError> {
         let nodes = nodes(layers, input, isa)?;
-        let mut graph = Self {
-            steps: Vec::new(),
+        let (mut params, mut state, mut segments) = (Vec::new(), Vec::new(), Vec::new());
+        let mut arrays: Vec<Arrays> = Vec::with_capacity(nodes.len());
+        for node in &nodes {
+            let (mut of_params, mut of_state) = (Vec::new(), Vec::new());
+            if let Built::Layer(layer) = &node.built {
+                (of_params, of_state) = (layer.params(), layer.state());
+            }
+            let before = arrays.last().cloned().unwrap_or_default();
+            if !node.frozen {
+                segments.extend(segments_of(&of_params, before.params.end, node.learning_rate));
+            }
+            arrays.push(Arrays {
+                params: append(&mut params, before.params.end, &node.name, of_params),
+                state: append(&mut state, before.state.end, &node.name, of_state),
+            });
+        }
+        let steps = |purpose| step::steps(&nodes, &arrays, purpose, input, isa);
+        let (training, mut inference) = (steps(Purpose::Training)?, steps(Purpose::Inference)?);
+        let (Some(last), false) = (nodes.last(), training.is_empty()) else {
+            return Err(ShapeError::new("there is no layer that computes anything"));
+        };
+        if inference.is_empty() {
+            // Dropout alone: its input is copied.
+            inference = steps(Purpose::Training)?;
+        }
+        let training_plan = plan::training(&training, input.len());
+        let mut rows: Vec<Row> = nodes.iter().map(row).collect();
+        for (index, step) in training.iter().enumerate() {
+            let memory = kept(step, training_plan.wanted[index], 1);
+            let output = if training_plan.wanted[index] { step.output } else { 0 };
+            rows[step.last].saved_bytes =
+                size_of::<f32>() * (output + memory.saved_floats) + memory.saved_bytes;
+        }
+        Ok(Self {
             input,
             isa,
-            output: nodes.last().map_or(input, |node| node.output),
-            params: Vec::new(),
-            state: Vec::new(),
-            rows: nodes.iter().map(row).collect(),
-            training: TrainingPlan::default(),
-            inference: InferencePlan::default(),
-        };
-        graph.append_all(nodes)?;
-        if graph.steps.is_empty() {
-            return Err(ShapeError::new("there is no layer that computes anything"));
-        }
-        graph.training = plan::training(&graph.steps, input.len());
-        graph.inference = plan::inference(&graph.steps);
-        Ok(graph)
-    }
-
-    fn append_all(&mut self, nodes: Vec<Node<'_>>) -> Result<(), ShapeError> {
-        let groups = fuse(&nodes);
-        // The step that gives each node's value; `None` is the graph's input.
-        let mut from: Vec<Option<usize>> = vec![None; nodes.len()];
-        let input = self.input;
-        let shapes: Vec<Shape> = nodes
-            .iter()
-            .map(|node| node.inputs.first().map_or(input, |&source| shape(&nodes, input, source)))
-            .collect();
-        for (index, node) in nodes.into_iter().enumerate() {
-            let find = |source: &Source| match *source {
-                Source::Input => None,
-                Source::Node(node) => from[node],
-            };
-            let inputs: Vec<Option<usize>> = node.inputs.iter().map(find).collect();
-            let (operation, last) = match (&groups[index], node.built) {
-                // Its step came with that of the layer before.
-                (Fused::Away, _) | (_, Built::Reshape(_)) => {
-                    from[index] = inputs[0];
-                    continue;
-                }
-                (Fused::Convolution { conv, epilogue, last }, _) => {
-                    let layer = conv.build_with(shapes[index], *epilogue, self.isa);
-                    (Operation::Layer(layer.map_err(|error| error.of(&node.name))?), *last)
-                }
-                (_, Built::Layer(layer)) => (Operation::Layer(layer), index),
-                (Fused::Sum { last }, Built::Join(join)) => (Operation::Join(join.with_relu()), *last),
-                (_, Built::Join(join)) => {
-                    join.check(&inputs).map_err(|error| error.of(&node.name))?;
-                    (Operation::Join(join), index)
-                }
-            };
-            from[index] = Some(self.steps.len());
-            self.append(node.name, operation, inputs, self.rows[last].output, last);
-        }
-        Ok(())
-    }
-
-    /// Appends a step; `last` is the row of the last layer that it computes.
-    fn append(
-        &mut self,
-        name: String,
-        operation: Operation,
-        inputs: Vec<Option<usize>>,
-        output: Shape,
-        last: usize,
-    ) {
-        let before =
-            self.steps.last().map_or((0, 0, 0), |step| (step.params.end, step.state.end, step.prepared.end));
-        let (mut params, mut state, mut prepared) = (Vec::new(), Vec::new(), 0);
-        if let Operation::Layer(layer) = &operation {
-            (params, state, prepared) = (layer.params(), layer.state(), layer.prepared_len());
-        }
-        let params = append(&mut self.params, before.0, &name, params);
-        let state = append(&mut self.state, before.1, &name, state);
-        let prepared = before.2..before.2 + prepared;
-        let step = Step { name, operation, inputs, output: output.len(), params, state, prepared };
-        let memory = step.memory(1);
-        self.rows[last].saved_bytes =
-            size_of::<f32>() * (output.len() + memory.saved_floats) + memory.saved_bytes;
-        self.steps.push(step);
+            output: last.output,
+            params,
+            state,
+            segments,
+            rows,
+            training_plan,
+            inference_plan: plan::inference(&inference),
+            training,
+            inference,
+        })
     }
 
     pub fn input(&self) -> Shape {
@@ -185,37 +157,64 @@ impl Graph {
         x.len() / len
     }
 
-    /// What is computed one after another.
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
+    /// The parameters that training changes.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// What training computes one after another.
+    pub fn training_steps(&self) -> &[Step] {
+        &self.training
+    }
+
+    /// What inference computes one after another.
+    pub fn inference_steps(&self) -> &[Step] {
+        &self.inference
+    }
+
+    /// Whether backward can compute the gradient of the graph's input: where no layer is frozen.
+    pub fn input_gradient(&self) -> bool {
+        self.training_plan.input_wanted
     }
 
     /// Floats that [`prepare`](Self::prepare) writes.
     pub fn prepared_len(&self) -> usize {
-        self.steps.last().map_or(0, |step| step.prepared.end)
+        self.inference.last().map_or(0, |step| step.prepared.end)
     }
 
     /// What each layer prepares of its weights for the inference of few examples.
-    pub fn prepare(&self, w: &[f32], to: &mut [f32]) {
-        for step in &self.steps {
-            if let Operation::Layer(layer) = &step.operation {
-                layer.prepare(&w[step.params.clone()], &mut to[step.prepared.clone()]);
-            }
+    pub fn prepare(&self, w: &[f32], state: &[f32], to: &mut [f32]) {
+        // Where batch norms are folded; their scales, which follow the weights, are not kept.
+        let mut folded = Vec::new();
+        for step in &self.inference {
+            let Operation::Layer(layer) = &step.operation else { continue };
+            let to = &mut to[step.prepared.clone()];
+            let Some(fold) = &step.fold else {
+                layer.prepare(&w[step.arrays.params.clone()], to);
+                continue;
+            };
+            folded.resize(fold.len(), 0.0);
+            fold.fold(w, state, &mut folded);
+            let (weights, of_layer) = to.split_at_mut(fold.weights());
+            weights.copy_from_slice(&folded[..fold.weights()]);
+            layer.prepare(weights, of_layer);
         }
     }
 
     /// What the graph needs for a batch; `saved_floats` includes every output.
     pub fn memory(&self, batch: usize) -> Memory {
         let mut total = Memory::default();
-        for step in &self.steps {
-            let memory = step.memory(batch);
+        for (step, wanted) in self.training.iter().zip(&self.training_plan.wanted) {
+            let memory = kept(step, *wanted, batch);
             total.saved_floats += memory.saved_floats;
             total.saved_bytes += memory.saved_bytes;
             total.train_scratch = total.train_scratch.max(memory.train_scratch);
-            total.infer_scratch = total.infer_scratch.max(memory.infer_scratch);
         }
-        total.saved_floats += batch * self.training.len;
-        total.infer_scratch += batch * self.inference.len;
+        for step in &self.inference {
+            total.infer_scratch = total.infer_scratch.max(step.memory(batch).infer_scratch);
+        }
+        total.saved_floats += batch * self.training_plan.len;
+        total.infer_scratch += batch * self.inference_plan.len;
         total
     }
 
@@ -231,29 +230,33 @@ impl Graph {
         mut seen: impl FnMut(&Step, &[f32]),
     ) {
         let batch = x.len() / self.input.len();
-        let (floats, mut saved) = buffers.floats.split_at_mut(batch * self.training.len);
+        let plan = &self.training_plan;
+        let (floats, mut saved) = buffers.floats.split_at_mut(batch * plan.len);
         let mut bytes = buffers.bytes;
         let mut values = arena::Values { batch, floats, input: x, output: &mut [] };
-        for (index, step) in self.steps.iter().enumerate() {
-            let memory = step.memory(batch);
+        for (index, step) in self.training.iter().enumerate() {
+            let memory = kept(step, plan.wanted[index], batch);
             let (floats_of_step, rest) = saved.split_at_mut(memory.saved_floats);
             saved = rest;
             let (bytes_of_step, rest) = bytes.split_at_mut(memory.saved_bytes);
             bytes = rest;
-            let mode = Mode::Train {
-                state: &mut state[step.state.clone()],
-                saved: Saved { floats: floats_of_step, bytes: bytes_of_step },
-                seed: mix(seed, index as u64),
+            let (w, scratch) = step.weights(w, state, &mut buffers.scratch[..memory.train_scratch]);
+            let of_step = &mut state[step.arrays.state.clone()];
+            let mode = if keeps(step, plan.wanted[index]) {
+                let saved = Saved { floats: floats_of_step, bytes: bytes_of_step };
+                Mode::Train { state: of_step, saved, seed: mix(seed, index as u64) }
+            } else {
+                Mode::Infer { state: of_step, prepared: &[] }
             };
-            let pass = Forward { mode, scratch: &mut buffers.scratch[..memory.train_scratch] };
-            self.compute(index, &self.training.outputs, &mut values, w, pass);
-            seen(step, values.of((self.training.outputs[index], step.output)));
+            let pass = Forward { mode, scratch };
+            self.compute(step, index, &self.training, &plan.outputs, &mut values, w, pass);
+            seen(step, values.of((plan.outputs[index], step.output)));
         }
     }
 
     /// Where the last output lies in the floats of [`Self::forward`], and its gradient in those of [`Self::backward`].
     pub fn last_output(&self, batch: usize) -> Range<usize> {
-        let last = self.training.outputs.last().copied().expect("a graph has a step");
+        let last = self.training_plan.outputs.last().copied().expect("a graph has a step");
         arena::range((last, self.output.len()), batch).expect("a value between steps has its place")
     }
 
@@ -268,36 +271,56 @@ impl Graph {
         mut seen: impl FnMut(&Step),
     ) {
         let batch = x.len() / self.input.len();
-        let (floats, scratch) = scratch.split_at_mut(batch * self.inference.len);
+        let plan = &self.inference_plan;
+        let (floats, scratch) = scratch.split_at_mut(batch * plan.len);
         let mut values = arena::Values { batch, floats, input: x, output: y };
-        for (index, step) in self.steps.iter().enumerate() {
-            let prepared = if from.prepared.is_empty() { &[] } else { &from.prepared[step.prepared.clone()] };
-            let mode = Mode::Infer { state: &from.state[step.state.clone()], prepared };
-            let pass = Forward { mode, scratch: &mut scratch[..step.memory(batch).infer_scratch] };
-            self.compute(index, &self.inference.outputs, &mut values, from.w, pass);
+        for (index, step) in self.inference.iter().enumerate() {
+            let scratch = &mut scratch[..step.memory(batch).infer_scratch];
+            let mut prepared =
+                if from.prepared.is_empty() { &[] } else { &from.prepared[step.prepared.clone()] };
+            let (w, scratch) = match &step.fold {
+                Some(fold) if !prepared.is_empty() => {
+                    let (w, of_layer) = prepared.split_at(fold.weights());
+                    prepared = of_layer;
+                    (w, scratch)
+                }
+                _ => step.weights(from.w, from.state, scratch),
+            };
+            let mode = Mode::Infer { state: &from.state[step.arrays.state.clone()], prepared };
+            self.compute(
+                step,
+                index,
+                &self.inference,
+                &plan.outputs,
+                &mut values,
+                w,
+                Forward { mode, scratch },
+            );
             seen(step);
         }
     }
 
-    /// The forward pass of one step; `outputs` says where each step's output lies.
+    /// The forward pass of one of `steps` with its weights; `outputs` says where each step's output lies.
+    #[allow(clippy::too_many_arguments, reason = "a step among others, and what it works on")]
     fn compute(
         &self,
+        step: &Step,
         index: usize,
+        steps: &[Step],
         outputs: &[Place],
         values: &mut arena::Values<'_>,
         w: &[f32],
         pass: Forward<'_>,
     ) {
-        let step = &self.steps[index];
         let x = |from: Option<usize>| match from {
             None => (Place::Outside, self.input.len()),
-            Some(from) => (outputs[from], self.steps[from].output),
+            Some(from) => (outputs[from], steps[from].output),
         };
         let y = (outputs[index], step.output);
         match &step.operation {
             Operation::Layer(layer) => {
                 let (x, y) = values.pair(x(step.inputs[0]), y);
-                layer.forward(&w[step.params.clone()], x, y, pass);
+                layer.forward(w, x, y, pass);
             }
             Operation::Join(join) => {
                 let lies_in_y = |from: &Option<usize>| from.is_some_and(|from| outputs[from] == y.0);
@@ -321,44 +344,58 @@ impl Graph {
     /// and `x` by its gradient where wanted. `seen` is shown each step as soon as it is done.
     pub fn backward(
         &self,
-        w: &[f32],
+        (w, state): (&[f32], &[f32]),
         dw: &mut [f32],
         x: Input<'_>,
         buffers: Buffers<'_>,
         mut seen: impl FnMut(&Step),
     ) {
         let batch = x.values().len() / self.input.len();
-        let (floats, mut saved) = buffers.floats.split_at_mut(batch * self.training.len);
+        let plan = &self.training_plan;
+        let (floats, mut saved) = buffers.floats.split_at_mut(batch * plan.len);
         let mut bytes = buffers.bytes;
         let mut gradients = arena::Gradients { batch, floats, input: x };
-        for (index, step) in self.steps.iter().enumerate().rev() {
-            let memory = step.memory(batch);
+        for (index, step) in self.training.iter().enumerate().rev() {
+            let memory = kept(step, plan.wanted[index], batch);
             let (rest, saved_floats) = saved.split_at_mut(saved.len() - memory.saved_floats);
             saved = rest;
             let (rest, saved_bytes) = bytes.split_at_mut(bytes.len() - memory.saved_bytes);
             bytes = rest;
-            let pass = Backward {
-                saved: Saved { floats: saved_floats, bytes: saved_bytes },
-                scratch: &mut buffers.scratch[..memory.train_scratch],
-            };
-            let dy = (self.training.gradients[index], step.output);
+            if !plan.wanted[index] {
+                seen(step);
+                continue;
+            }
+            let saved = Saved { floats: saved_floats, bytes: saved_bytes };
+            let scratch = &mut buffers.scratch[..memory.train_scratch];
+            let dy = (plan.gradients[index], step.output);
             let x = |number: usize| {
                 let from = step.inputs[number];
-                let len = from.map_or(self.input.len(), |from| self.steps[from].output);
-                InputOf { graph: from.is_none(), len, gradient: self.training.inputs[index][number] }
+                let len = from.map_or(self.input.len(), |from| self.training[from].output);
+                InputOf { graph: from.is_none(), len, gradient: plan.inputs[index][number] }
             };
             match &step.operation {
-                Operation::Layer(layer) => {
-                    let params = step.params.clone();
-                    gradients.of_layer(x(0), dy, |x, dy| {
-                        layer.backward(&w[params.clone()], &mut dw[params], x, dy, pass);
-                    });
-                }
+                Operation::Layer(layer) => gradients.of_layer(x(0), dy, |x, dy| {
+                    let dw = &mut dw[step.arrays.params.clone()];
+                    let frozen = step.frozen;
+                    let Some(fold) = &step.fold else {
+                        let w = &w[step.arrays.params.clone()];
+                        return layer.backward(w, dw, x, dy, Backward { saved, scratch, frozen });
+                    };
+                    let (folded, scratch) = scratch.split_at_mut(fold.len());
+                    fold.fold(w, state, folded);
+                    let (w, scale) = folded.split_at(fold.weights());
+                    if frozen {
+                        return layer.backward(w, &mut [], x, dy, Backward { saved, scratch, frozen });
+                    }
+                    let (of_both, scratch) = scratch.split_at_mut(fold.weights());
+                    layer.backward(w, of_both, x, dy, Backward { saved, scratch, frozen });
+                    fold.unfold(scale, of_both, dw);
+                }),
                 Operation::Join(join) if join.reads_inputs() => {
                     gradients.of_two([x(0), x(1)], dy, |x, gate, dy| join.gradients_of_product(x, gate, dy));
                 }
                 Operation::Join(join) => {
-                    gradients.of_output(dy, |dy| join.mask(dy, pass.saved.bytes));
+                    gradients.of_output(dy, |dy| join.mask(dy, saved.bytes));
                     // From the end, as the parts of the gradient of one that is taken twice are planned.
                     for number in (0..step.inputs.len()).rev() {
                         gradients.of_part(x(number), dy, |dy, dx| join.gradient(number, dy, dx));
@@ -376,7 +413,28 @@ fn row(node: &Node<'_>) -> Row {
         Built::Join(_) | Built::Reshape(_) => (0, 0),
     };
     let (name, kind) = (node.name.clone(), node.layer.kind().to_owned());
-    Row { name, kind, output: node.output, params, multiply_adds, saved_bytes: 0 }
+    Row { name, kind, output: node.output, params, multiply_adds, frozen: node.frozen, saved_bytes: 0 }
+}
+
+/// Whether a step of training keeps what backward needs; `wanted` if backward comes by. A frozen one is else computed as in inference;
+/// one that is not may draw random numbers in training, as dropout does.
+fn keeps(step: &Step, wanted: bool) -> bool {
+    wanted || !step.frozen
+}
+
+/// Memory of a step of training for a batch, beside its output.
+fn kept(step: &Step, wanted: bool, batch: usize) -> Memory {
+    let memory = step.memory(batch);
+    if keeps(step, wanted) { memory } else { Memory { saved_floats: 0, saved_bytes: 0, ..memory } }
+}
+
+/// One segment for each of a layer's parameters that training changes, from `start`.
+fn segments_of(params: &[Param], mut start: usize, learning_rate: f32) -> impl Iterator<Item = Segment> {
+    params.iter().map(move |param| {
+        let range = start..start + param.len();
+        start = range.end;
+        Segment { range, decays: param.decays, learning_rate }
+    })
 }
 
 /// Appends a layer's arrays under its name; returns the values they occupy in the common buffer, from `start`.

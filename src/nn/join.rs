@@ -105,7 +105,7 @@ fn several(what: &str, inputs: &[Shape]) -> Result<Shape, ShapeError> {
 const ROWS: usize = 256;
 
 /// A function of several values, built for their shapes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Join {
     /// The sum of values of this shape, or what a ReLU makes of it.
     Add { shape: Shape, relu: bool },

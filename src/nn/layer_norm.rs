@@ -41,7 +41,7 @@ impl LayerNorm {
         if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
             return Err(ShapeError::new(format!("layer norm needs an epsilon over 0, got {}", self.epsilon)));
         }
-        Ok(Built::Layer(Box::new(LayerNormLayer { epsilon: self.epsilon, shape: input, isa })))
+        Ok(Built::layer(LayerNormLayer { epsilon: self.epsilon, shape: input, isa }))
     }
 }
 
@@ -78,10 +78,12 @@ impl Layer for LayerNormLayer {
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let (gamma, _) = w.split_at(self.shape.channels());
-        let (dgamma, dbeta) = dw.split_at_mut(self.shape.channels());
         let moments = &*pass.saved.floats;
         // y = gamma xhat + beta, xhat = (x - mean) rstd
-        parameter_gradients(self.isa, x.values(), dy, moments, dgamma, dbeta);
+        if !pass.frozen {
+            let (dgamma, dbeta) = dw.split_at_mut(self.shape.channels());
+            parameter_gradients(self.isa, x.values(), dy, moments, dgamma, dbeta);
+        }
         if let Some(x) = x.gradient() {
             data_gradient(self.isa, x, dy, gamma, moments);
         }

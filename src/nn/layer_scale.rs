@@ -30,7 +30,7 @@ impl LayerScale {
                 self.initial
             )));
         }
-        Ok(Built::Layer(Box::new(LayerScaleLayer { initial: self.initial, shape: input, isa })))
+        Ok(Built::layer(LayerScaleLayer { initial: self.initial, shape: input, isa }))
     }
 }
 
@@ -60,10 +60,12 @@ impl Layer for LayerScaleLayer {
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
-        let (zeros, plain) = pass.scratch.split_at_mut(self.shape.channels());
-        zeros.fill(0.0);
         // y = gamma x
-        gradient_sums(self.isa, x.values(), dy, zeros, dw, &mut plain[..zeros.len()]);
+        if !pass.frozen {
+            let (zeros, plain) = pass.scratch.split_at_mut(self.shape.channels());
+            zeros.fill(0.0);
+            gradient_sums(self.isa, x.values(), dy, zeros, dw, &mut plain[..zeros.len()]);
+        }
         if let Some(dx) = x.gradient() {
             scale(self.isa, dy, w, dx);
         }

@@ -24,7 +24,7 @@
 //! | --- | --- |
 //! | `spec.rs` | layers as plain data, with the names of what they take |
 //! | `nodes.rs` | names found, residual blocks opened, shapes checked |
-//! | `fuse.rs` | which layers one pass computes |
+//! | `fuse.rs`, `fold.rs` | which layers one pass computes |
 //! | `step.rs`, `plan.rs` | the steps of a pass, and where each value lies |
 //! | `graph.rs`, `arena.rs` | the forward and the backward walk over the steps, in that memory |
 //! | `sequential.rs` | the graph with its weights |
@@ -46,6 +46,7 @@ mod custom;
 pub mod dense;
 pub mod dropout;
 pub mod flatten;
+mod fold;
 mod fuse;
 pub(crate) mod graph;
 pub mod init;
@@ -214,12 +215,14 @@ pub struct Backward<'a> {
     pub saved: Saved<'a>,
     /// Room to work in, with arbitrary content before and after.
     pub scratch: &'a mut [f32],
+    /// Whether nobody wants dw: it may then be left as it is.
+    pub frozen: bool,
 }
 
 /// A layer's input in the backward pass.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// The network's own input, whose gradient nobody wants.
+    /// The network's own input, or what frozen layers gave: nobody wants its gradient.
     Given(&'a [f32]),
     /// The output of the layer before: backward replaces x by its gradient dx, in place, so that activations and
     /// their gradients need no memory twice.

@@ -24,6 +24,10 @@ pub(crate) struct Node<'a> {
     /// Its path: of a layer in a residual block, `block/body_1_conv2d`.
     pub name: String,
     pub layer: &'a LayerSpec,
+    /// Whether training leaves it as it is.
+    pub frozen: bool,
+    /// What the learning rate is multiplied by.
+    pub learning_rate: f32,
     /// What it takes; each comes from a node before it.
     pub inputs: Vec<Source>,
     pub output: Shape,
@@ -42,10 +46,17 @@ pub(crate) fn nodes(layers: &[NamedLayer], input: Shape, isa: Isa) -> Result<Vec
     if input.is_empty() {
         return Err(ShapeError::new(format!("an input of {input} holds no value")));
     }
-    let mut lowering = Lowering { input, isa, nodes: Vec::new() };
+    let mut lowering = Lowering { input, isa, frozen: false, learning_rate: 1.0, nodes: Vec::new() };
     let mut known = BTreeMap::from([(INPUT, Source::Input)]);
     let mut last = Source::Input;
-    for NamedLayer { name, from, layer } in layers {
+    for NamedLayer { name, from, frozen, learning_rate, layer } in layers {
+        if !(learning_rate.is_finite() && *learning_rate >= 0.0) {
+            return Err(ShapeError::new(format!(
+                "what the learning rate is multiplied by must be a number of 0 or more, not {learning_rate}"
+            ))
+            .of(name));
+        }
+        (lowering.frozen, lowering.learning_rate) = (*frozen, *learning_rate);
         let find = |from: &String| {
             known.get(from.as_str()).copied().ok_or_else(|| {
                 let from = from.escape_debug();
@@ -94,6 +105,9 @@ pub(crate) fn shape(nodes: &[Node<'_>], input: Shape, source: Source) -> Shape {
 struct Lowering<'a> {
     input: Shape,
     isa: Isa,
+    /// Of the layer at hand.
+    frozen: bool,
+    learning_rate: f32,
     nodes: Vec<Node<'a>>,
 }
 
@@ -125,17 +139,21 @@ impl<'a> Lowering<'a> {
         inputs: Vec<Source>,
     ) -> Result<Source, ShapeError> {
         let shapes: Vec<Shape> = inputs.iter().map(|&source| self.shape(source)).collect();
-        let built = layer.build(&shapes, self.isa).map_err(|error| error.of(&name))?;
-        let output = built.output();
-        self.nodes.push(Node { name, layer, inputs, output, built });
+        let mut built = layer.build(&shapes, self.isa).map_err(|error| error.of(&name))?;
+        if self.frozen
+            && let Some(frozen) = layer.frozen(shapes[0], self.isa)
+        {
+            built = frozen;
+        }
+        let (frozen, learning_rate, output) = (self.frozen, self.learning_rate, built.output());
+        self.nodes.push(Node { name, layer, frozen, learning_rate, inputs, output, built });
         Ok(Source::Node(self.nodes.len() - 1))
     }
 
     /// `y = body(x) + shortcut(x)`
     fn residual(&mut self, name: String, residual: &'a Residual, x: Source) -> Result<Source, ShapeError> {
         let body = self.part(&name, Residual::BODY, &residual.body, x)?;
-        let computes = |source| matches!(source, Source::Node(node) if !matches!(self.nodes[node].built, Built::Reshape(_)));
-        if body == x || !computes(body) {
+        if self.computed(body) == self.computed(x) {
             return Err(ShapeError::new(
                 "a residual block needs at least one layer that computes in its body",
             )
@@ -150,6 +168,16 @@ impl<'a> Lowering<'a> {
             .of(&name));
         }
         self.push(name, &LayerSpec::Add(Add), vec![body, shortcut])
+    }
+
+    /// Where the values of `source` are computed: it may give them another shape alone.
+    fn computed(&self, mut source: Source) -> Source {
+        while let Source::Node(index) = source
+            && let Node { built: Built::Reshape(_), inputs, .. } = &self.nodes[index]
+        {
+            source = inputs[0];
+        }
+        source
     }
 
     /// The layers of one way through a residual block.

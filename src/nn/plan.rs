@@ -3,7 +3,7 @@
 //! A value's memory is its own from the step that writes it to the last that reads it, and another's before and after. In
 //! training it becomes its gradient in place where backward reads the value; where not, as before a sum, the gradient gets
 //! memory of its own when its time comes. A value that several steps take has its gradient added up: the first of them in the
-//! backward pass writes, the others add.
+//! backward pass writes, the others add. A value before which nothing trains has no gradient, and is kept only for steps that read it.
 //!
 //! Offsets count floats of one example; times are steps, those of the backward pass behind those of the forward pass.
 
@@ -74,8 +74,10 @@ pub(super) enum Place {
 /// How the gradient of a step's input comes about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InputGradient {
-    /// Where backward writes it; it finds the input's values there, if it reads them.
+    /// Where backward writes it; it finds the input's values there, if it reads them. Where it is not wanted, only they are there.
     pub to: Place,
+    /// Whether backward computes it: not where nothing before trains.
+    pub wanted: bool,
     /// Where the values are to be copied from before.
     pub load: Option<Place>,
     /// What is to be added to what, once it is written.
@@ -93,6 +95,10 @@ pub(super) struct TrainingPlan {
     pub gradients: Vec<Place>,
     /// For each step, how the gradients of its inputs come about.
     pub inputs: Vec<Vec<InputGradient>>,
+    /// Of each step, whether the backward pass comes by it.
+    pub wanted: Vec<bool>,
+    /// Whether that of the graph's input can be computed: where nothing is frozen.
+    pub input_wanted: bool,
     /// Floats of the whole for one example.
     pub len: usize,
 }
@@ -133,11 +139,24 @@ fn in_place(step: &Step, dead: impl Fn(usize) -> bool) -> Option<usize> {
     step.inputs.iter().position(free).filter(|_| join.may_be_in_place())
 }
 
+/// Of each step, whether the backward pass comes by it: a weight of its own trains, or one before.
+fn wanted(steps: &[Step], of_input: bool) -> Vec<bool> {
+    let mut wanted: Vec<bool> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let before = step.inputs.iter().any(|from| from.map_or(of_input, |from| wanted[from]));
+        wanted.push(before || step.trains());
+    }
+    wanted
+}
+
 /// Plans a training step.
 pub(super) fn training(steps: &[Step], input: usize) -> TrainingPlan {
     let n = steps.len();
     let backward = |step: usize| 2 * n - 1 - step;
     let (of_input, of_steps) = uses(steps);
+    let of_input_wanted = !steps.iter().any(|step| step.frozen);
+    let wanted = wanted(steps, of_input_wanted);
+    let is_wanted = |from: Option<usize>| from.map_or(of_input_wanted, |from| wanted[from]);
     let in_places: Vec<Option<usize>> =
         steps.iter().map(|step| in_place(step, |from| of_steps[from].len() == 1)).collect();
     let mut slots = Slots::default();
@@ -155,13 +174,21 @@ pub(super) fn training(steps: &[Step], input: usize) -> TrainingPlan {
     let mut gradients = vec![0; n];
     for index in (0..n).rev() {
         let uses = &of_steps[index];
-        gradients[index] = match uses.as_slice() {
-            &[(user, number)] if in_places[user] == Some(number) => gradients[user],
-            [(first, _), ..] if !uses.iter().any(|(user, _)| steps[*user].reads_inputs()) => {
-                slots.add(steps[index].output, backward(*first), backward(*first))
+        gradients[index] = outputs[index];
+        if !wanted[index] {
+            // No gradient comes here, but backward of those that take the value may read it.
+            if let Some((first, _)) = uses.iter().find(|(user, _)| wanted[*user]) {
+                slots.extend(outputs[index], backward(*first));
             }
-            _ => outputs[index],
-        };
+            continue;
+        }
+        match uses.as_slice() {
+            &[(user, number)] if in_places[user] == Some(number) => gradients[index] = gradients[user],
+            [(first, _), ..] if !uses.iter().any(|(user, _)| steps[*user].reads_inputs()) => {
+                gradients[index] = slots.add(steps[index].output, backward(*first), backward(*first));
+            }
+            _ => {}
+        }
         slots.extend(gradients[index], backward(index));
     }
 
@@ -169,6 +196,23 @@ pub(super) fn training(steps: &[Step], input: usize) -> TrainingPlan {
     let mut parts = Vec::new();
     let values = (0..n).map(|index| (Some(index), &of_steps[index], steps[index].output));
     for (from, uses, len) in values.chain([(None, &of_input, input)]) {
+        if !is_wanted(from) {
+            // A product's backward writes over both its inputs all the same.
+            let overwrites =
+                |user: usize| wanted[user] && matches!(steps[user].operation, Operation::Join(_));
+            for &(user, number) in
+                uses.iter().filter(|(user, _)| overwrites(*user) && steps[*user].reads_inputs())
+            {
+                parts.push((
+                    from,
+                    user,
+                    number,
+                    Part::Apart(slots.add(len, backward(user), backward(user))),
+                    None,
+                ));
+            }
+            continue;
+        }
         let sum = match uses.as_slice() {
             [(first, _), .., (last, _)] => Some(slots.add(len, backward(*last), backward(*first))),
             _ => None,
@@ -186,24 +230,33 @@ pub(super) fn training(steps: &[Step], input: usize) -> TrainingPlan {
 
     let len = slots.place();
     let place = |slot: usize| slots.at(slot);
-    let unset = InputGradient { to: Place::Outside, load: None, add: None, in_place: false };
-    let mut inputs: Vec<_> = steps.iter().map(|step| vec![unset; step.inputs.len()]).collect();
+    let values_of = |from: Option<usize>| from.map_or(Place::Outside, |from| place(outputs[from]));
+    let given = |from: &Option<usize>| InputGradient {
+        to: values_of(*from),
+        wanted: is_wanted(*from),
+        load: None,
+        add: None,
+        in_place: false,
+    };
+    let mut inputs: Vec<Vec<_>> = steps.iter().map(|step| step.inputs.iter().map(given).collect()).collect();
     for (from, user, number, part, sum) in parts {
         let whole = from.map_or(Place::Outside, |from| place(gradients[from]));
-        let values = from.map_or(Place::Outside, |from| place(outputs[from]));
         let sum = sum.map(place);
         let (to, add) = match part {
             Part::Whole => (whole, sum.map(|sum| (sum, whole))),
             Part::Sum(slot) => (place(slot), None),
             Part::Apart(slot) => (place(slot), sum.map(|sum| (place(slot), sum))),
         };
-        let load = (part != Part::Whole && steps[user].reads_inputs()).then_some(values);
-        inputs[user][number] = InputGradient { to, load, add, in_place: in_places[user] == Some(number) };
+        let load = (part != Part::Whole && steps[user].reads_inputs()).then_some(values_of(from));
+        let in_place = in_places[user] == Some(number);
+        inputs[user][number] = InputGradient { to, load, add, in_place, ..inputs[user][number] };
     }
     TrainingPlan {
         outputs: outputs.into_iter().map(place).collect(),
         gradients: gradients.into_iter().map(place).collect(),
         inputs,
+        wanted,
+        input_wanted: of_input_wanted,
         len,
     }
 }

@@ -76,7 +76,7 @@ macro_rules! pool_spec {
 
             pub(crate) fn build(&self, input: Shape, isa: Isa) -> Result<Built, ShapeError> {
                 let shape = pool_shape($what, self.size, self.stride, self.padding, input)?;
-                Ok(Built::Layer(Box::new($layer { shape, isa $(, $setting: self.$setting)* })))
+                Ok(Built::layer($layer { shape, isa $(, $setting: self.$setting)* }))
             }
         }
     };
@@ -178,7 +178,7 @@ pub struct GlobalAvgPool;
 impl GlobalAvgPool {
     pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
         let (height, width, channels) = input.image("a global average-pool")?;
-        Ok(Built::Layer(Box::new(GlobalAvgPoolLayer { pixels: height * width, channels })))
+        Ok(Built::layer(GlobalAvgPoolLayer { pixels: height * width, channels }))
     }
 }
 
@@ -228,7 +228,7 @@ pub struct GlobalMaxPool;
 impl GlobalMaxPool {
     pub(crate) fn build(&self, input: Shape, _: Isa) -> Result<Built, ShapeError> {
         let (height, width, channels) = input.image("a global max-pool")?;
-        Ok(Built::Layer(Box::new(GlobalMaxPoolLayer { pixels: height * width, channels })))
+        Ok(Built::layer(GlobalMaxPoolLayer { pixels: height * width, channels }))
     }
 }
 

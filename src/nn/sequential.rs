@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::graph::{Graph, Values};
 use super::workspace::Workspace;
 use super::{CHUNK, Input, NamedLayer, Param, Shape, ShapeError};
-use crate::optim::{Optimizer, Segment};
+use crate::optim::{Optimizer, trained};
 use floret_math::buffer::Aligned;
 use floret_math::reduce::all_finite;
 use floret_math::simd::Isa;
@@ -32,7 +32,6 @@ pub struct Sequential {
     /// Moving averages, and what they were before the last forward pass of training.
     pub(super) state: Vec<f32>,
     state_before: Vec<f32>,
-    segments: Vec<Segment>,
     pub(super) workspace: Workspace,
     /// What the layers prepared of the weights as they are, once it has been wanted.
     pub(super) prepared: OnceLock<Aligned>,
@@ -58,6 +57,9 @@ pub enum BackwardError {
         /// Values given.
         got: usize,
     },
+    /// The gradient of the input is wanted behind frozen layers.
+    #[error("the gradient of the input is computed only where no layer is frozen")]
+    Frozen,
     /// A gradient of another length than the outputs of the forward pass.
     #[error("the forward pass gave {want} output values, but the gradient has {got}")]
     Length {
@@ -106,7 +108,6 @@ impl Sequential {
             gradients: Aligned::zeros(weights),
             state: vec![0.0; state],
             state_before: vec![0.0; state],
-            segments: segments(graph.params()),
             workspace: Workspace::default(),
             prepared: OnceLock::new(),
             pending: None,
@@ -137,6 +138,11 @@ impl Sequential {
         self.prepared.take();
         self.pending = None;
         Ok(())
+    }
+
+    /// Whether training changes any weight.
+    pub(crate) fn trains(&self) -> bool {
+        !self.graph.segments().is_empty()
     }
 
     /// Shape of one example's input.
@@ -176,7 +182,7 @@ impl Sequential {
             return prepared;
         }
         let mut prepared = Aligned::zeros(self.graph.prepared_len());
-        in_pool(|| self.graph.prepare(&self.weights, &mut prepared));
+        in_pool(|| self.graph.prepare(&self.weights, &self.state, &mut prepared));
         self.prepared.get_or_init(|| prepared)
     }
 
@@ -203,12 +209,16 @@ impl Sequential {
     /// [`Input::Given`] is not computed.
     ///
     /// # Errors
-    /// No forward pass came before (each serves once), or its input or outputs had another length.
+    /// No forward pass came before (each serves once), or its input or outputs had another length; the gradient of the input is
+    /// wanted, but layers are frozen.
     pub fn backward(&mut self, x: Input<'_>, dy: &[f32]) -> Result<(), BackwardError> {
         let want = self.pending.take().ok_or(BackwardError::WithoutForward)?;
         let got = x.values().len();
         if got != want {
             return Err(BackwardError::Input { want, got });
+        }
+        if matches!(x, Input::Activation(_)) && !self.graph.input_gradient() {
+            return Err(BackwardError::Frozen);
         }
         let batch = self.graph.batch(x.values());
         let want = batch * self.output().len();
@@ -217,7 +227,8 @@ impl Sequential {
         }
         let buffers = self.workspace.train(self.graph.memory(batch));
         buffers.floats[self.graph.last_output(batch)].copy_from_slice(dy);
-        in_pool(|| self.graph.backward(&self.weights, &mut self.gradients, x, buffers, |_| ()));
+        let arrays = (&*self.weights, &*self.state);
+        in_pool(|| self.graph.backward(arrays, &mut self.gradients, x, buffers, |_| ()));
         Ok(())
     }
 
@@ -243,7 +254,7 @@ impl Sequential {
 
     /// The first parameter whose gradient, from the last backward pass, is not finite.
     pub(crate) fn non_finite_gradient(&self) -> Option<&Param> {
-        if all_finite(&self.gradients) {
+        if trained(self.graph.segments()).all(|range| all_finite(&self.gradients[range])) {
             return None;
         }
         self.gradients().find(|(_, values)| values.iter().any(|v| !v.is_finite())).map(|(param, _)| param)
@@ -253,7 +264,7 @@ impl Sequential {
     /// optimizer clips.
     pub fn update(&mut self, optimizer: &mut dyn Optimizer) -> Option<f64> {
         self.prepared.take();
-        optimizer.update(&mut self.weights, &self.gradients, &self.segments)
+        optimizer.update(&mut self.weights, &self.gradients, self.graph.segments())
     }
 
     /// Moves every weight and moving average a part of the way to `other`'s, of the same layers: `a = a + share (b - a)`.
@@ -281,9 +292,13 @@ impl Sequential {
         views(self.graph.params(), &self.weights).chain(views(self.graph.state(), &self.state))
     }
 
-    /// The gradient of each weight, from the last backward pass.
+    /// The gradient of each weight that trains, from the last backward pass.
     pub fn gradients(&self) -> impl Iterator<Item = (&Param, ArrayViewD<'_, f32>)> {
-        views(self.graph.params(), &self.gradients)
+        let mut segments = self.graph.segments().iter().map(|segment| segment.range.start).peekable();
+        let all = views(self.graph.params(), &self.gradients);
+        all.zip(starts(self.graph.params()))
+            .filter(move |(_, start)| segments.next_if_eq(start).is_some())
+            .map(|(gradient, _)| gradient)
     }
 
     /// Every array, to change, in the order of [`arrays`](Self::arrays).
@@ -332,17 +347,6 @@ fn draw(params: &[Param], rng: &mut ChaCha8Rng, to: &mut [f32]) {
     }
 }
 
-/// One segment a parameter.
-fn segments(params: &[Param]) -> Vec<Segment> {
-    let mut start = 0;
-    let segment = |param: &Param| {
-        let range = start..start + param.len();
-        start = range.end;
-        Segment { range, decays: param.decays }
-    };
-    params.iter().map(segment).collect()
-}
-
 fn views<'a>(
     params: &'a [Param],
     values: &'a [f32],
@@ -355,6 +359,11 @@ fn views<'a>(
             ArrayViewD::from_shape(IxDyn(&param.shape), &values[range]).expect("a parameter fills its range");
         (param, view)
     })
+}
+
+/// Where the values of each array begin.
+fn starts(params: &[Param]) -> impl Iterator<Item = usize> {
+    params.iter().scan(0, |start, param| Some(std::mem::replace(start, *start + param.len())))
 }
 
 /// The values of each array, which lie one after another in `rest`.

@@ -20,6 +20,13 @@ pub struct NamedLayer {
     /// The layers whose outputs it takes, by their names; `input` is the network's input. Empty: the layer before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
+    /// Whether training leaves it as it is: no weight changes, batch norm uses its moving averages and leaves them, dropout and
+    /// stochastic depth drop nothing. Where no layer before it trains either, training keeps nothing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
+    /// What the optimizer's learning rate is multiplied by for its weights; default 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub learning_rate: f32,
     /// What it is.
     #[serde(flatten)]
     pub layer: LayerSpec,
@@ -28,7 +35,7 @@ pub struct NamedLayer {
 impl NamedLayer {
     /// A layer under this name that takes the output of the layer before.
     pub fn new(name: impl Into<String>, layer: impl Into<LayerSpec>) -> Self {
-        Self { name: name.into(), from: Vec::new(), layer: layer.into() }
+        Self { name: name.into(), from: Vec::new(), frozen: false, learning_rate: 1.0, layer: layer.into() }
     }
 
     /// Takes the outputs of the layers of these names instead.
@@ -36,6 +43,26 @@ impl NamedLayer {
         self.from = names.into_iter().map(Into::into).collect();
         self
     }
+
+    /// Sets whether training leaves it as it is.
+    pub fn frozen(mut self, frozen: bool) -> Self {
+        self.frozen = frozen;
+        self
+    }
+
+    /// Sets what the optimizer's learning rate is multiplied by for its weights.
+    pub fn learning_rate(mut self, factor: f32) -> Self {
+        self.learning_rate = factor;
+        self
+    }
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+fn is_one(factor: &f32) -> bool {
+    *factor == 1.0
 }
 
 impl<L: CustomLayer> From<L> for LayerSpec {
@@ -87,6 +114,15 @@ macro_rules! layer_specs {
                     $(LayerSpec::$join(join) => join.build(inputs).map(Built::Join),)+
                     LayerSpec::Residual(_) => Err(ShapeError::new("a residual block is several layers")),
                     LayerSpec::Custom(custom) => custom.build(one()?),
+                }
+            }
+
+            /// What the layer is for an input of this shape while it is frozen, and in inference, if that is another than in training.
+            pub(crate) fn frozen(&self, input: Shape, isa: Isa) -> Option<Built> {
+                match self {
+                    LayerSpec::BatchNorm(norm) => Some(norm.build_frozen(input, isa)),
+                    LayerSpec::Dropout(_) | LayerSpec::StochasticDepth(_) => Some(Built::Reshape(input)),
+                    _ => None,
                 }
             }
         }

@@ -1,15 +1,28 @@
 //! What a graph computes one after another.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::built::Built;
+use super::fold::Fold;
+use super::fuse::{Fused, fuse};
 use super::join::Join;
-use super::{Layer, Memory};
+use super::nodes::{Node, Source, shape};
+use super::{Layer, Memory, Shape, ShapeError};
+use floret_math::simd::Isa;
 
 /// What a step does with its inputs.
 #[derive(Debug)]
 pub(crate) enum Operation {
-    Layer(Box<dyn Layer>),
+    Layer(Arc<dyn Layer>),
     Join(Join),
+}
+
+/// Where a layer's arrays lie among those of all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Arrays {
+    pub params: Range<usize>,
+    pub state: Range<usize>,
 }
 
 /// One layer, with those behind it that it computes in the same pass, or the meeting of several ways.
@@ -22,19 +35,116 @@ pub(crate) struct Step {
     pub inputs: Vec<Option<usize>>,
     /// Values of one example's output.
     pub output: usize,
-    /// Where its arrays lie among those of all.
-    pub params: Range<usize>,
-    pub state: Range<usize>,
+    /// The last node that it computes.
+    pub last: usize,
+    /// Its layer's; with a batch norm folded into it they change before they serve.
+    pub arrays: Arrays,
+    pub fold: Option<Fold>,
+    /// Where what it prepares lies: with a batch norm the folded weights, then what the layer prepares of them.
     pub prepared: Range<usize>,
+    /// Whether training leaves its weights as they are.
+    pub frozen: bool,
+}
+
+/// Which pass steps are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Training,
+    /// Every layer is as if it were frozen.
+    Inference,
+}
+
+/// The steps of a pass over `nodes`, whose arrays are `arrays`.
+///
+/// # Errors
+/// A product that does not take its inputs.
+pub(super) fn steps(
+    nodes: &[Node<'_>],
+    arrays: &[Arrays],
+    purpose: Purpose,
+    input: Shape,
+    isa: Isa,
+) -> Result<Vec<Step>, ShapeError> {
+    let frozen = |node: &Node<'_>| purpose == Purpose::Inference || node.frozen;
+    let groups = fuse(nodes, frozen);
+    // The step that gives each node's value; `None` is the graph's input.
+    let mut from: Vec<Option<usize>> = vec![None; nodes.len()];
+    let (mut steps, mut prepared): (Vec<Step>, usize) = (Vec::new(), 0);
+    for (index, node) in nodes.iter().enumerate() {
+        let find = |source: &Source| match *source {
+            Source::Input => None,
+            Source::Node(node) => from[node],
+        };
+        let inputs: Vec<Option<usize>> = node.inputs.iter().map(find).collect();
+        let x = node.inputs.first().map_or(input, |&source| shape(nodes, input, source));
+        let built = match purpose {
+            Purpose::Training => node.built.clone(),
+            Purpose::Inference => node.layer.frozen(x, isa).unwrap_or_else(|| node.built.clone()),
+        };
+        let (operation, fold, last) = match (&groups[index], built) {
+            // Its step came with that of the layer before.
+            (Fused::Away, _) | (_, Built::Reshape(_)) => {
+                from[index] = inputs[0];
+                continue;
+            }
+            (Fused::Convolution { conv, norm, epilogue, last }, _) => {
+                let of_conv = arrays[index].clone();
+                let fold = norm.map(|(norm, spec)| Fold {
+                    norm: *spec,
+                    arrays: arrays[norm].clone(),
+                    kernel: of_conv.params.len() - if conv.bias_init.is_some() { conv.filters } else { 0 },
+                    conv: of_conv,
+                    channels: conv.filters,
+                });
+                let layer = if fold.is_some() {
+                    (*conv).clone().with_bias().build_with(x, *epilogue, isa)
+                } else {
+                    conv.build_with(x, *epilogue, isa)
+                };
+                (Operation::Layer(layer.map_err(|error| error.of(&node.name))?), fold, *last)
+            }
+            (_, Built::Layer(layer)) => (Operation::Layer(layer), None, index),
+            (Fused::Sum { last }, Built::Join(join)) => (Operation::Join(join.with_relu()), None, *last),
+            (_, Built::Join(join)) => {
+                join.check(&inputs).map_err(|error| error.of(&node.name))?;
+                (Operation::Join(join), None, index)
+            }
+        };
+        let of_layer = match &operation {
+            Operation::Layer(layer) => layer.prepared_len(),
+            Operation::Join(_) => 0,
+        };
+        let start = prepared;
+        prepared += of_layer + fold.as_ref().map_or(0, Fold::weights);
+        from[index] = Some(steps.len());
+        steps.push(Step {
+            name: node.name.clone(),
+            operation,
+            inputs,
+            output: nodes[last].output.len(),
+            last,
+            arrays: arrays[index].clone(),
+            fold,
+            prepared: start..prepared,
+            frozen: frozen(node),
+        });
+    }
+    Ok(steps)
 }
 
 impl Step {
     /// Memory that it needs for a batch, beside its output.
     pub fn memory(&self, batch: usize) -> Memory {
-        match &self.operation {
+        let mut memory = match &self.operation {
             Operation::Layer(layer) => layer.memory(batch),
             Operation::Join(join) => Memory::default().saved_bytes(join.saved_bytes(batch)),
+        };
+        if let Some(fold) = &self.fold {
+            memory.infer_scratch += fold.len();
+            // Backward also needs the gradients of the folded weights.
+            memory.train_scratch += fold.len() + if self.frozen { 0 } else { fold.weights() };
         }
+        memory
     }
 
     /// Multiply-adds of one example's forward pass, as a direct computation counts them.
@@ -51,5 +161,23 @@ impl Step {
             Operation::Layer(layer) => layer.reads_input(),
             Operation::Join(join) => join.reads_inputs(),
         }
+    }
+
+    /// Whether it has weights that training changes.
+    pub fn trains(&self) -> bool {
+        !self.frozen && !self.arrays.params.is_empty()
+    }
+
+    /// The layer's weights from those of all, `w`: a part of them, or folded into `scratch`; and what is left of it.
+    pub fn weights<'a>(
+        &self,
+        w: &'a [f32],
+        state: &[f32],
+        scratch: &'a mut [f32],
+    ) -> (&'a [f32], &'a mut [f32]) {
+        let Some(fold) = &self.fold else { return (&w[self.arrays.params.clone()], scratch) };
+        let (folded, scratch) = scratch.split_at_mut(fold.len());
+        fold.fold(w, state, folded);
+        (&folded[..fold.weights()], scratch)
     }
 }

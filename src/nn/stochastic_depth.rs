@@ -33,7 +33,7 @@ impl StochasticDepth {
                 self.rate
             )));
         }
-        Ok(Built::Layer(Box::new(StochasticDepthLayer { shape: input, rate: self.rate })))
+        Ok(Built::layer(StochasticDepthLayer { shape: input, rate: self.rate }))
     }
 }
 

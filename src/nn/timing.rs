@@ -1,5 +1,6 @@
 //! Where the time of a pass goes, layer by layer.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::Input;
@@ -15,7 +16,7 @@ pub struct LayerTime {
     pub layer: String,
     /// Multiply-adds of one example's forward pass, as a direct computation counts them.
     pub multiply_adds: u64,
-    /// Median time in inference.
+    /// Median time in inference; zero where it is a part of the layer before, as batch norm behind a convolution is.
     pub inference: Duration,
     /// Median time in the forward pass of training.
     pub forward: Duration,
@@ -27,8 +28,8 @@ pub struct LayerTime {
 struct Times(Vec<Vec<Duration>>);
 
 impl Times {
-    fn new(steps: &[Step]) -> Self {
-        Self(vec![Vec::new(); steps.len()])
+    fn new(steps: usize) -> Self {
+        Self(vec![Vec::new(); steps])
     }
 
     /// Runs a pass that calls what it is given after each step, in the order of `indices`.
@@ -58,8 +59,9 @@ impl Sequential {
     /// If `x` is not a whole number of examples.
     pub(crate) fn layer_times(&mut self, x: &[f32], passes: usize) -> Vec<LayerTime> {
         let batch = self.graph.batch(x);
-        let n = self.graph.steps().len();
-        let [mut inference, mut forward, mut backward] = [(); 3].map(|()| Times::new(self.graph.steps()));
+        let (inferred, trained) = (self.graph.inference_steps().len(), self.graph.training_steps().len());
+        let new = || (Times::new(inferred), Times::new(trained), Times::new(trained));
+        let (mut inference, mut forward, mut backward) = new();
         let mut y = vec![0.0; batch * self.graph.output().len()];
         let memory = self.graph.memory(batch);
         if batch <= FEW {
@@ -68,35 +70,41 @@ impl Sequential {
         for pass in 0..=passes {
             if pass == 1 {
                 // The pass before was to warm up.
-                for times in [&mut inference, &mut forward, &mut backward] {
-                    *times = Times::new(self.graph.steps());
-                }
+                (inference, forward, backward) = new();
             }
             let prepared = self.prepared.get().filter(|_| batch <= FEW).map_or(&[][..], |prepared| prepared);
             let values = Values { w: &self.weights, state: &self.state, prepared };
             let graph = &self.graph;
             self.workspace.infer(memory, |scratch| {
-                in_pool(|| inference.pass(0..n, |seen| graph.infer(values, x, &mut y, scratch, |_| seen())));
+                in_pool(|| {
+                    inference.pass(0..inferred, |seen| graph.infer(values, x, &mut y, scratch, |_| seen()))
+                });
             });
             let buffers = self.workspace.train(memory);
             let (w, state) = (&self.weights, &mut self.state);
-            in_pool(|| forward.pass(0..n, |seen| graph.forward(w, state, x, buffers, 0, |_, _| seen())));
+            in_pool(|| {
+                forward.pass(0..trained, |seen| graph.forward(w, state, x, buffers, 0, |_, _| seen()))
+            });
             // The outputs serve as their gradient.
             let buffers = self.workspace.train(memory);
-            let dw = &mut self.gradients;
+            let (arrays, dw) = ((&*self.weights, &*self.state), &mut self.gradients);
             in_pool(|| {
-                backward
-                    .pass((0..n).rev(), |seen| graph.backward(w, dw, Input::Given(x), buffers, |_| seen()));
+                backward.pass((0..trained).rev(), |seen| {
+                    graph.backward(arrays, dw, Input::Given(x), buffers, |_| seen())
+                });
             });
         }
         self.pending = None;
+        let named = |(index, step): (usize, &Step)| (step.name.clone(), inference.median(index));
+        let of_inference: HashMap<String, Duration> =
+            self.graph.inference_steps().iter().enumerate().map(named).collect();
         let time = |(index, step): (usize, &Step)| LayerTime {
             layer: step.name.clone(),
             multiply_adds: step.multiply_adds(),
-            inference: inference.median(index),
+            inference: of_inference.get(&step.name).copied().unwrap_or_default(),
             forward: forward.median(index),
             backward: backward.median(index),
         };
-        self.graph.steps().iter().enumerate().map(time).collect()
+        self.graph.training_steps().iter().enumerate().map(time).collect()
     }
 }

@@ -70,7 +70,8 @@ impl Optimizer for Adam {
         let correction = (1.0 - f64::from(b2).powf(t)).sqrt() / (1.0 - f64::from(b1).powf(t));
         let rate = (f64::from(self.common.learning_rate) * correction) as f32;
         let slots = [&mut self.m, &mut self.v];
-        for_each_weight(&self.common, weights, gradients, slots, segments, |w, g, [m, v], keep| {
+        for_each_weight(&self.common, weights, gradients, slots, segments, |w, g, [m, v], factors| {
+            let (keep, rate) = (factors.keep, factors.rate * rate);
             for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
                 let g = scale * g;
                 *m += (1.0 - b1) * (g - *m);

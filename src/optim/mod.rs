@@ -37,13 +37,30 @@ impl Common {
     }
 }
 
-/// A stretch of the weights that is treated alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A stretch of the weights that is treated alike. Weights of no segment stay.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Segment {
     /// Which weights.
     pub range: Range<usize>,
     /// Whether weight decay applies.
     pub decays: bool,
+    /// What the learning rate is multiplied by.
+    pub learning_rate: f32,
+}
+
+impl Segment {
+    /// Weights that decay, at the learning rate as it is.
+    pub fn new(range: Range<usize>) -> Self {
+        Self { range, decays: true, learning_rate: 1.0 }
+    }
+}
+
+/// The weights of all segments, those that adjoin as one.
+pub(crate) fn trained(segments: &[Segment]) -> impl Iterator<Item = Range<usize>> {
+    segments
+        .chunk_by(|a, b| a.range.end == b.range.start)
+        .map(|chunk| chunk[0].range.start..chunk[chunk.len() - 1].range.end)
 }
 
 /// One named array of an optimizer's memory, as long as the weights once training has begun.
@@ -92,7 +109,8 @@ pub trait Optimizer: Send {
     /// One update: clips, decays and applies the rule. Returns the L2 norm of the gradients if it clips.
     fn update(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment]) -> Option<f64> {
         self.common_mut().steps += 1;
-        let norm = self.common().clip_norm.map(|_| floret_math::reduce::sum_of_squares(gradients).sqrt());
+        let squares = |range: Range<usize>| floret_math::reduce::sum_of_squares(&gradients[range]);
+        let norm = self.common().clip_norm.map(|_| trained(segments).map(squares).sum::<f64>().sqrt());
         let scale = match (self.common().clip_norm, norm) {
             (Some(limit), Some(norm)) if norm > f64::from(limit) => (f64::from(limit) / norm) as f32,
             _ => 1.0,
@@ -136,24 +154,38 @@ common_settings!(Adam, AdamW, RmsProp, Sgd);
 /// Values a task updates at a time.
 const CHUNK: usize = 1 << 14;
 
-/// Runs `rule(w, g, [slot values], factor)` over all weights in parallel, with `factor` what decay leaves of w. Slots are
-/// made as long as the weights first.
+/// What a rule needs to know of a segment.
+#[derive(Clone, Copy)]
+struct Factors {
+    /// What decay leaves of a weight.
+    keep: f32,
+    /// What the learning rate is multiplied by.
+    rate: f32,
+}
+
+/// Runs `rule(w, g, [slot values], factors)` over the weights of all segments in parallel. Slots are made as long as the weights
+/// first.
 fn for_each_weight<const S: usize>(
     common: &Common,
     weights: &mut [f32],
     gradients: &[f32],
     slots: [&mut Vec<f32>; S],
     segments: &[Segment],
-    rule: impl Fn(&mut [f32], &[f32], [&mut [f32]; S], f32) + Sync,
+    rule: impl Fn(&mut [f32], &[f32], [&mut [f32]; S], Factors) + Sync,
 ) {
     let mut slots = slots.map(|slot| {
+        if slot.is_empty() {
+            // Zeros from the system: those of frozen weights never take memory.
+            *slot = vec![0.0; weights.len()];
+        }
         slot.resize(weights.len(), 0.0);
         slot.as_mut_slice()
     });
-    for Segment { range, decays } in segments {
-        let keep = if *decays { 1.0 - common.learning_rate * common.weight_decay } else { 1.0 };
+    for Segment { range, decays, learning_rate } in segments {
+        let decay = if *decays { common.learning_rate * learning_rate * common.weight_decay } else { 0.0 };
+        let factors = Factors { keep: 1.0 - decay, rate: *learning_rate };
         let slots = slots.each_mut().map(|slot| &mut slot[range.clone()]);
-        let rule = |w: &mut [f32], g: &[f32], slots: [&mut [f32]; S]| rule(w, g, slots, keep);
+        let rule = |w: &mut [f32], g: &[f32], slots: [&mut [f32]; S]| rule(w, g, slots, factors);
         in_chunks(&mut weights[range.clone()], &gradients[range.clone()], slots, &rule);
     }
 }

@@ -51,7 +51,8 @@ impl Optimizer for RmsProp {
 
     fn apply(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment], scale: f32) {
         let (rate, rho, epsilon) = (self.common.learning_rate, self.rho, self.epsilon);
-        for_each_weight(&self.common, weights, gradients, [&mut self.v], segments, |w, g, [v], keep| {
+        for_each_weight(&self.common, weights, gradients, [&mut self.v], segments, |w, g, [v], factors| {
+            let (keep, rate) = (factors.keep, factors.rate * rate);
             for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
                 let g = scale * g;
                 *v = rho * *v + (1.0 - rho) * g * g;

@@ -66,7 +66,8 @@ impl Optimizer for Sgd {
     fn apply(&mut self, weights: &mut [f32], gradients: &[f32], segments: &[Segment], scale: f32) {
         let (rate, m, nesterov) = (self.common.learning_rate * scale, self.momentum, self.nesterov);
         if m == 0.0 {
-            for_each_weight(&self.common, weights, gradients, [], segments, |w, g, [], keep| {
+            for_each_weight(&self.common, weights, gradients, [], segments, |w, g, [], factors| {
+                let (keep, rate) = (factors.keep, factors.rate * rate);
                 w.iter_mut().zip(g).for_each(|(w, g)| *w = keep * *w - rate * g);
             });
             return;
@@ -77,7 +78,8 @@ impl Optimizer for Sgd {
             gradients,
             [&mut self.velocity],
             segments,
-            |w, g, [v], keep| {
+            |w, g, [v], factors| {
+                let (keep, rate) = (factors.keep, factors.rate * rate);
                 for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
                     *v = m * *v - rate * g;
                     *w = keep * *w + if nesterov { m * *v - rate * g } else { *v };
