@@ -38,7 +38,7 @@ pub(super) fn fuse<'a>(nodes: &[Node<'a>]) -> Vec<Fused<'a>> {
         let Some((relu, LayerSpec::Relu(_))) = next(index) else { continue };
         fused[index] = match node.layer {
             LayerSpec::Add(_) => Fused::Sum { last: relu },
-            LayerSpec::Conv2d(conv) if conv.fuses() => match next(relu) {
+            LayerSpec::Conv2d(conv) if conv.fuses(Epilogue::ReluPool) => match next(relu) {
                 Some((last, LayerSpec::MaxPool2d(pool))) if *pool == MaxPool2d::new(2) => {
                     fused[last] = Fused::Away;
                     Fused::Convolution { conv, epilogue: Epilogue::ReluPool, last }
