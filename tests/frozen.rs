@@ -17,14 +17,14 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::assert_close;
-use crate::graphs::{CHANNELS, input, random};
+use crate::graphs::{CHANNELS, SMOOTH, input, random};
 
 const EPSILON: f32 = 1e-3;
 
 /// A random graph in which batch norms stand behind some of the convolutions and at the end.
 fn with_norms(rng: &mut ChaCha8Rng) -> Vec<NamedLayer> {
     let mut layers = Vec::new();
-    for mut layer in random(rng, 6) {
+    for mut layer in random(rng, SMOOTH) {
         let (name, kind) = (layer.name.clone(), layer.layer.kind().to_owned());
         if ["conv2d", "add"].contains(&kind.as_str()) && rng.random_bool(0.6) {
             layer.name = format!("{name}_before");

@@ -6,8 +6,9 @@
 //! Over [-100, 100] and on every instruction set, values err by at most 2e-7 of `max(1, |x|)` against `f64`, derivatives by at
 //! most 2e-7; the tests hold them to it.
 
-use super::parallel::for_each_chunk;
-use super::simd::{Isa, Simd, dispatch};
+use super::conv::NO_WINNER;
+use super::parallel::{for_each_chunk, for_each_chunk_with_codes};
+use super::simd::{Isa, MatrixMut, Simd, dispatch};
 
 /// Values of a task.
 const CHUNK: usize = 1 << 14;
@@ -103,6 +104,75 @@ impl Activation {
             dispatch!(isa, |simd| gradients(simd, function, x, dy));
         }));
     }
+
+    /// Whether a gradient passes whole or not at all, so that one [code](NO_WINNER) for each value tells it.
+    pub fn gates(self) -> bool {
+        matches!(self, Activation::Relu | Activation::Clip { .. })
+    }
+
+    /// The codes of values from what they became, `y`; only of an activation that [`gates`](Self::gates), which leaves every
+    /// value as it is that a gradient passes. Overwrites `codes`.
+    pub(crate) fn codes(self, isa: Isa, y: &mut [f32], codes: &mut [u8]) {
+        for_each_chunk_with_codes(y, codes, CHUNK, &|_, y, codes| {
+            dispatch!(isa, |simd| self.finish_values(simd, y, codes));
+        });
+    }
+
+    /// `y = f(y)`, and the codes of its values where `codes` is not empty.
+    #[inline(always)]
+    pub(crate) fn finish_values<S: Simd>(self, simd: S, y: &mut [f32], codes: &mut [u8]) {
+        let len = y.len();
+        let codes = (!codes.is_empty()).then(|| MatrixMut::new(codes, 1, len, len));
+        self.finish(simd, MatrixMut::new(y, 1, len, len), &[], codes);
+    }
+
+    /// `y = f(y + bias)` for each row of y, on the calling thread; an empty bias adds nothing. `codes` are those of an
+    /// activation that [`gates`](Self::gates), where they are kept.
+    #[inline(never)]
+    pub(crate) fn finish<S: Simd>(
+        self,
+        simd: S,
+        y: MatrixMut<'_>,
+        bias: &[f32],
+        codes: Option<MatrixMut<'_, u8>>,
+    ) {
+        with_function!(self, |function| simd.call(
+            #[inline(always)]
+            || finish(simd, function, y, bias, codes),
+        ));
+    }
+}
+
+#[inline(always)]
+fn finish<S: Simd, F: Function>(
+    simd: S,
+    function: F,
+    mut y: MatrixMut<'_>,
+    bias: &[f32],
+    mut codes: Option<MatrixMut<'_, u8>>,
+) {
+    let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
+    for row in 0..y.rows() {
+        let y = y.row(row);
+        let mut codes = match &mut codes {
+            Some(codes) if F::GATES => codes.row(row),
+            _ => &mut [],
+        };
+        for (at, y) in (0..).step_by(S::LANES).zip(y.chunks_mut(S::LANES)) {
+            let count = y.len();
+            let mut x = simd.load_up_to(y, count);
+            if !bias.is_empty() {
+                x = simd.add(x, simd.load_up_to(&bias[at..], count));
+            }
+            simd.store_up_to(function.value(simd, x), y, count);
+            if F::GATES && !codes.is_empty() {
+                let passes = function.gradient(simd, x, one);
+                let code = simd.where_greater(passes, zero, zero, simd.splat(f32::from(NO_WINNER)));
+                simd.store_codes(code, codes, count);
+                codes = &mut codes[count..];
+            }
+        }
+    }
 }
 
 #[inline(always)]
@@ -124,6 +194,9 @@ fn gradients<S: Simd>(simd: S, function: impl Function, x: &mut [f32], dy: &[f32
 
 /// A function of each lane of a vector, and its gradient.
 pub(crate) trait Function: Copy + Send + Sync {
+    /// [`Activation::gates`].
+    const GATES: bool = false;
+
     /// `f(x)`.
     fn value<S: Simd>(self, simd: S, x: S::V) -> S::V;
 
@@ -135,6 +208,8 @@ pub(crate) trait Function: Copy + Send + Sync {
 struct Relu;
 
 impl Function for Relu {
+    const GATES: bool = true;
+
     #[inline(always)]
     fn value<S: Simd>(self, simd: S, x: S::V) -> S::V {
         // max(0, NaN) is NaN here; the operand order matters.
@@ -171,6 +246,8 @@ struct Clip {
 }
 
 impl Function for Clip {
+    const GATES: bool = true;
+
     #[inline(always)]
     fn value<S: Simd>(self, simd: S, x: S::V) -> S::V {
         let (min, max) = (simd.splat(self.min), simd.splat(self.max));

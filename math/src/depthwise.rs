@@ -13,8 +13,9 @@
 
 use std::cell::RefCell;
 
-use super::parallel::for_each_chunk;
-use super::simd::{Grid, Isa, Simd, dispatch};
+use super::conv::Finish;
+use super::parallel::{for_each_chunk, for_each_chunk_with_codes};
+use super::simd::{Grid, Isa, MOST_LANES, Simd, dispatch};
 use super::window::{Axis, Window};
 
 /// Outputs that are computed side by side: as many accumulators, which share the weights they load.
@@ -88,12 +89,14 @@ struct Line<'a> {
     /// Outputs, and the distance in pixels from one to the next.
     count: usize,
     to_step: usize,
+    /// What follows; nothing but a sum where outputs do not lie side by side.
+    finish: Finish,
 }
 
 impl Line<'_> {
-    /// Overwrites the line's outputs; the first one begins `to`.
+    /// Overwrites the line's outputs, the first of which begins `to`, and their codes.
     #[inline(always)]
-    fn compute<S: Simd>(&self, simd: S, to: &mut [f32]) {
+    fn compute<S: Simd>(&self, simd: S, to: &mut [f32], codes: &mut [u8]) {
         let (least, most) = self.taps.iter().fold((0, 0), |(a, b), tap| (tap.first.min(a), tap.first.max(b)));
         for j in (0..self.count).step_by(SIDE_BY_SIDE) {
             let last = j + SIDE_BY_SIDE - 1;
@@ -102,21 +105,35 @@ impl Line<'_> {
                 && most + ((last * self.step) as isize) < self.width as isize;
             // The last vector of channels is computed anew where it overlaps the one before.
             for channel in (0..self.channels).step_by(S::LANES) {
-                let channel = channel.min(self.channels.saturating_sub(S::LANES));
+                let first = channel.min(self.channels.saturating_sub(S::LANES));
+                let again = channel - first;
                 if self.channels < S::LANES {
                     self.few_channels(j, to);
                 } else if inside {
-                    self.block::<S, true>(simd, j, channel, to);
+                    self.block::<S, true>(simd, j, first, again, to);
                 } else {
-                    self.block::<S, false>(simd, j, channel, to);
+                    self.block::<S, false>(simd, j, first, again, to);
                 }
+            }
+            if let Some(activation) = self.finish.epilogue.activation() {
+                let some = j * self.channels..self.count.min(j + SIDE_BY_SIDE) * self.channels;
+                let codes = if codes.is_empty() { &mut [] } else { &mut codes[some.clone()] };
+                activation.finish_values(simd, &mut to[some], codes);
             }
         }
     }
 
-    /// A vector of channels of outputs j, j + 1, ...; `INSIDE`: there are [`SIDE_BY_SIDE`], and no tap reads padding.
+    /// A vector of channels of outputs j, j + 1, ..., the first `again` of which are computed anew; `INSIDE`: there are
+    /// [`SIDE_BY_SIDE`], and no tap reads padding.
     #[inline(always)]
-    fn block<S: Simd, const INSIDE: bool>(&self, simd: S, j: usize, channel: usize, to: &mut [f32]) {
+    fn block<S: Simd, const INSIDE: bool>(
+        &self,
+        simd: S,
+        j: usize,
+        channel: usize,
+        again: usize,
+        to: &mut [f32],
+    ) {
         let bias = if self.bias.is_empty() { simd.splat(0.0) } else { simd.load(&self.bias[channel..]) };
         let mut sums = [bias; SIDE_BY_SIDE];
         let step = self.step * self.channels;
@@ -142,7 +159,16 @@ impl Line<'_> {
         }
         let count = if INSIDE { SIDE_BY_SIDE } else { SIDE_BY_SIDE.min(self.count - j) };
         for (i, sum) in sums.into_iter().enumerate().take(count) {
-            simd.store(sum, &mut to[(j + i) * self.to_step * self.channels + channel..]);
+            let to = &mut to[(j + i) * self.to_step * self.channels + channel..];
+            if !self.finish.adds {
+                simd.store(sum, to);
+            } else if again == 0 {
+                simd.store(simd.add(sum, simd.load(to)), to);
+            } else {
+                let mut lanes = [0.0; MOST_LANES];
+                simd.store(sum, &mut lanes);
+                to[again..S::LANES].iter_mut().zip(&lanes[again..]).for_each(|(to, sum)| *to += sum);
+            }
         }
     }
 
@@ -158,56 +184,74 @@ impl Line<'_> {
                         sum += self.source[at] * self.w[tap.weights + channel];
                     }
                 }
-                to[j * self.to_step * self.channels + channel] = sum;
+                let to = &mut to[j * self.to_step * self.channels + channel];
+                *to = if self.finish.adds { *to + sum } else { sum };
             }
         }
     }
 }
 
-/// Calls `work` with each band of rows of each image of `to`, in parallel: image, first row, the band, and room for taps.
-fn for_each_band(
+/// Calls `work` with each row of each image of `to` and its codes, which may be empty: image, row, and room for taps. In
+/// parallel, a band of rows at a time.
+fn for_each_row(
     to: &mut [f32],
+    codes: &mut [u8],
     rows: usize,
     row_len: usize,
-    work: &(dyn Fn(usize, usize, &mut [f32], &mut Vec<Tap>) + Sync),
+    work: &(dyn Fn(usize, usize, &mut [f32], &mut [u8], &mut Vec<Tap>) + Sync),
 ) {
     let band = BAND.div_ceil(row_len).min(rows);
-    for_each_chunk(to, rows * row_len, &|image, to| {
-        for_each_chunk(to, band * row_len, &|index, to| {
-            TAPS.with_borrow_mut(|taps| work(image, index * band, to, taps));
+    for_each_chunk_with_codes(to, codes, rows * row_len, &|image, to, codes| {
+        for_each_chunk_with_codes(to, codes, band * row_len, &|index, to, codes| {
+            TAPS.with_borrow_mut(|taps| {
+                for (row, to) in to.chunks_exact_mut(row_len).enumerate() {
+                    let codes =
+                        if codes.is_empty() { &mut [] } else { &mut codes[row * row_len..][..row_len] };
+                    work(image, index * band + row, to, codes, taps);
+                }
+            });
         });
     });
 }
 
-/// Forward pass over all images of `x`. Overwrites `y`. An empty `bias` adds nothing.
-pub fn forward(isa: Isa, shape: &DepthwiseShape, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+/// Forward pass over all images of `x`. Overwrites `y` and `winners`. An empty `bias` adds nothing.
+#[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
+pub fn forward(
+    isa: Isa,
+    shape: &DepthwiseShape,
+    finish: Finish,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    winners: &mut [u8],
+) {
     let (DepthwiseShape { window, channels }, input) = (*shape, shape.input_len());
     let row_len = window.x.output * channels;
-    for_each_band(y, window.y.output, row_len, &|image, first, y, taps| {
+    for_each_row(y, winners, window.y.output, row_len, &|image, row, y, winners, taps| {
         let source = &x[image * input..][..input];
-        for (row, y) in y.chunks_exact_mut(row_len).enumerate() {
-            taps.clear();
-            for ky in 0..window.y.kernel {
-                let Some(iy) = window.y.tap(first + row, ky) else { continue };
-                taps.extend((0..window.x.kernel).map(|kx| Tap {
-                    weights: (ky * window.x.kernel + kx) * channels,
-                    row: iy,
-                    first: (kx * window.x.dilation) as isize - window.x.pad_before as isize,
-                }));
-            }
-            let line = Line {
-                taps,
-                source,
-                width: window.x.input,
-                step: window.x.stride,
-                channels,
-                w,
-                bias,
-                count: window.x.output,
-                to_step: 1,
-            };
-            dispatch!(isa, |simd| line.compute(simd, y));
+        taps.clear();
+        for ky in 0..window.y.kernel {
+            let Some(iy) = window.y.tap(row, ky) else { continue };
+            taps.extend((0..window.x.kernel).map(|kx| Tap {
+                weights: (ky * window.x.kernel + kx) * channels,
+                row: iy,
+                first: (kx * window.x.dilation) as isize - window.x.pad_before as isize,
+            }));
         }
+        let line = Line {
+            taps,
+            source,
+            width: window.x.input,
+            step: window.x.stride,
+            channels,
+            w,
+            bias,
+            count: window.x.output,
+            to_step: 1,
+            finish,
+        };
+        dispatch!(isa, |simd| line.compute(simd, y, winners));
     });
 }
 
@@ -222,32 +266,31 @@ fn reader(axis: &Axis, i: usize, k: usize) -> Option<isize> {
 pub fn data_gradient(isa: Isa, shape: &DepthwiseShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     let (DepthwiseShape { window, channels }, output) = (*shape, shape.output_len());
     let row_len = window.x.input * channels;
-    for_each_band(dx, window.y.input, row_len, &|image, first, dx, taps| {
+    for_each_row(dx, &mut [], window.y.input, row_len, &|image, row, dx, _, taps| {
         let source = &dy[image * output..][..output];
-        for (row, dx) in dx.chunks_exact_mut(row_len).enumerate() {
-            for phase in 0..window.x.stride.min(window.x.input) {
-                taps.clear();
-                for ky in 0..window.y.kernel {
-                    let oy = reader(&window.y, first + row, ky).and_then(|oy| usize::try_from(oy).ok());
-                    let Some(oy) = oy.filter(|&oy| oy < window.y.output) else { continue };
-                    taps.extend((0..window.x.kernel).filter_map(|kx| {
-                        let weights = (ky * window.x.kernel + kx) * channels;
-                        reader(&window.x, phase, kx).map(|first| Tap { weights, row: oy, first })
-                    }));
-                }
-                let line = Line {
-                    taps,
-                    source,
-                    width: window.x.output,
-                    step: 1,
-                    channels,
-                    w,
-                    bias: &[],
-                    count: (window.x.input - phase).div_ceil(window.x.stride),
-                    to_step: window.x.stride,
-                };
-                dispatch!(isa, |simd| line.compute(simd, &mut dx[phase * channels..]));
+        for phase in 0..window.x.stride.min(window.x.input) {
+            taps.clear();
+            for ky in 0..window.y.kernel {
+                let oy = reader(&window.y, row, ky).and_then(|oy| usize::try_from(oy).ok());
+                let Some(oy) = oy.filter(|&oy| oy < window.y.output) else { continue };
+                taps.extend((0..window.x.kernel).filter_map(|kx| {
+                    let weights = (ky * window.x.kernel + kx) * channels;
+                    reader(&window.x, phase, kx).map(|first| Tap { weights, row: oy, first })
+                }));
             }
+            let line = Line {
+                taps,
+                source,
+                width: window.x.output,
+                step: 1,
+                channels,
+                w,
+                bias: &[],
+                count: (window.x.input - phase).div_ceil(window.x.stride),
+                to_step: window.x.stride,
+                finish: Finish::default(),
+            };
+            dispatch!(isa, |simd| line.compute(simd, &mut dx[phase * channels..], &mut []));
         }
     });
 }

@@ -11,10 +11,10 @@
 
 use std::ops::Range;
 
-use super::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use super::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish};
 use super::depthwise::{self, DepthwiseShape};
 use super::rearrange::{put, take};
-use super::reduce::{column_sums, column_sums_scratch};
+use super::reduce::column_sums_scratch;
 use super::simd::Isa;
 use super::window::Window;
 
@@ -66,17 +66,18 @@ impl GroupedShape {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Method {
     Depthwise(DepthwiseShape),
     /// The plan of one group.
     ByGroups(ConvPlan),
 }
 
-/// A grouped convolution, for one instruction set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A grouped convolution, for one instruction set. Its gradients are computed in the steps of [`ConvPlan`].
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupedPlan {
     shape: GroupedShape,
+    finish: Finish,
     isa: Isa,
     method: Method,
 }
@@ -93,14 +94,30 @@ impl GroupedPlan {
     /// Chooses how to compute this shape.
     ///
     /// # Panics
-    /// If `FLORET_CONV` names no algorithm.
-    pub fn new(isa: Isa, shape: GroupedShape) -> Self {
+    /// If `FLORET_CONV` names no algorithm, or the epilogue has a pool.
+    pub fn new(isa: Isa, shape: GroupedShape, epilogue: Epilogue) -> Self {
+        assert_ne!(epilogue, Epilogue::ReluPool, "no pool is computed with a convolution of several groups");
         let method = if shape.cin == shape.groups && shape.cout == shape.groups {
             Method::Depthwise(DepthwiseShape { window: shape.window, channels: shape.cin })
         } else {
-            Method::ByGroups(ConvPlan::new(isa, shape.of_group(), Epilogue::Bias, ConvAlgorithm::Auto))
+            Method::ByGroups(ConvPlan::new(isa, shape.of_group(), epilogue, ConvAlgorithm::Auto))
         };
-        Self { shape, isa, method }
+        Self { shape, finish: epilogue.into(), isa, method }
+    }
+
+    /// As [`ConvPlan::adding`].
+    pub fn adding(mut self) -> Self {
+        self.finish = self.finish.adding();
+        if let Method::ByGroups(plan) = &mut self.method {
+            *plan = plan.adding();
+        }
+        self
+    }
+
+    /// Bytes of `winners` for one image.
+    pub fn winners_len(&self) -> usize {
+        let len = self.shape.window.output_pixels() * self.shape.cout;
+        if self.finish.epilogue.keeps_winners() { len } else { 0 }
     }
 
     /// The shape.
@@ -139,11 +156,22 @@ impl GroupedPlan {
         gradients.max(column_sums_scratch(batch * self.shape.window.output_pixels(), self.shape.cout))
     }
 
-    /// Forward pass over all images of `x`. Overwrites `y`. An empty `bias` adds nothing.
-    pub fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32], scratch: &mut [f32]) {
-        let shape = &self.shape;
+    /// Forward pass over all images of `x`. Overwrites `y` and, in training, `winners`, which are empty where nothing is
+    /// kept. An empty `bias` adds nothing.
+    pub fn forward(
+        &self,
+        x: &[f32],
+        w: &[f32],
+        bias: &[f32],
+        y: &mut [f32],
+        winners: &mut [u8],
+        scratch: &mut [f32],
+    ) {
+        let (shape, Finish { epilogue, adds }) = (&self.shape, self.finish);
         let plan = match &self.method {
-            Method::Depthwise(shape) => return depthwise::forward(self.isa, shape, x, w, bias, y),
+            Method::Depthwise(shape) => {
+                return depthwise::forward(self.isa, shape, self.finish, x, w, bias, y, winners);
+            }
             Method::ByGroups(plan) => plan,
         };
         let room = self.room(shape.batch(x), scratch);
@@ -151,14 +179,20 @@ impl GroupedPlan {
             take(x, shape.cin, shape.inputs(group), room.x);
             take(w, shape.cout, shape.outputs(group), room.w);
             let bias = if bias.is_empty() { &[] } else { &bias[shape.outputs(group)] };
+            if adds {
+                take(y, shape.cout, shape.outputs(group), room.y);
+            }
             plan.forward(room.x, room.w, bias, room.y, &mut [], room.plan);
             put(room.y, y, shape.cout, shape.outputs(group));
         }
+        if let Some(activation) = epilogue.activation().filter(|_| !winners.is_empty()) {
+            activation.codes(self.isa, y, winners);
+        }
     }
 
-    /// The gradient of the bias. Overwrites `db`, which may be empty.
-    pub fn bias_gradient(&self, dy: &[f32], db: &mut [f32], scratch: &mut [f32]) {
-        column_sums(self.isa, dy, self.shape.cout, db, scratch);
+    /// As [`ConvPlan::mask`].
+    pub fn mask(&self, dy: &mut [f32], winners: &[u8], db: &mut [f32], scratch: &mut [f32]) {
+        self.finish.epilogue.mask(self.isa, dy, winners, self.shape.cout, db, scratch);
     }
 
     /// The gradient of the filter, summed over all images. Overwrites `dw`.

@@ -1,6 +1,8 @@
 //! Activations, value by value. Each takes images and vectors alike and keeps their shape; only bounds and slopes that make no
 //! sense are refused, when the network is built.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::built::Built;
@@ -146,7 +148,7 @@ impl Gelu {
 }
 
 fn built(activation: Activation, shape: Shape, isa: Isa) -> Built {
-    Built::layer(ActivationLayer { activation, shape, isa })
+    Built::Activation(activation, Arc::new(ActivationLayer { activation, shape, isa }))
 }
 
 #[derive(Debug)]

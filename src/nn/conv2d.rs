@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::built::Built;
 use super::shape::{HeightWidth, check_values};
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
-use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish};
 use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
@@ -139,17 +139,17 @@ impl Conv2d {
         [kernel].into_iter().chain(bias).collect()
     }
 
-    /// Whether it can compute layers behind it in the same pass.
-    pub(super) fn fuses(&self) -> bool {
-        self.groups == 1
+    /// Whether it can compute these layers behind it in the same pass. In training only what [trains](Epilogue::trains).
+    pub(super) fn fuses(&self, epilogue: Epilogue) -> bool {
+        self.groups == 1 || epilogue != Epilogue::ReluPool
     }
 
-    /// Builds the layer together with the layers behind it that it computes in the same pass: none unless it
-    /// [`fuses`](Self::fuses).
+    /// Builds the layer together with the layers behind it that it computes in the same pass, such as it
+    /// [`fuses`](Self::fuses); with a [`Finish`] that adds, what y holds before is added to the convolution.
     pub(super) fn build_with(
         &self,
         input: Shape,
-        epilogue: Epilogue,
+        finish: impl Into<Finish>,
         isa: Isa,
     ) -> Result<Arc<dyn Layer>, ShapeError> {
         let (height, width, cin) = input.image("a convolution")?;
@@ -177,17 +177,15 @@ impl Conv2d {
         }
         check_values("a kernel", &[self.kernel.0, self.kernel.1, cin / groups, cout])?;
         check_values("an output", &[window.y.output, window.x.output, cout])?;
+        let Finish { epilogue, adds } = finish.into();
         if groups > 1 {
-            assert_eq!(
-                epilogue,
-                Epilogue::Bias,
-                "a convolution of several groups computes nothing behind it"
-            );
-            let plan = GroupedPlan::new(isa, GroupedShape { window, cin, cout, groups });
+            let plan = GroupedPlan::new(isa, GroupedShape { window, cin, cout, groups }, epilogue);
+            let plan = if adds { plan.adding() } else { plan };
             return Ok(Arc::new(GroupedConv2dLayer { spec: self.clone(), plan }));
         }
         let shape = ConvShape { window, cin, cout };
         let plan = ConvPlan::new(isa, shape, epilogue, self.algorithm);
+        let plan = if adds { plan.adding() } else { plan };
         Ok(Arc::new(Conv2dLayer { spec: self.clone(), plan }))
     }
 }
@@ -286,7 +284,8 @@ impl Layer for GroupedConv2dLayer {
     fn memory(&self, batch: usize) -> Memory {
         let infer_scratch = self.plan.forward_scratch(batch);
         let train_scratch = infer_scratch.max(self.plan.backward_scratch(batch));
-        Memory { train_scratch, infer_scratch, ..Memory::default() }
+        let saved_bytes = batch * self.plan.winners_len();
+        Memory { saved_bytes, train_scratch, infer_scratch, ..Memory::default() }
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -295,15 +294,22 @@ impl Layer for GroupedConv2dLayer {
 
     fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         let (w, b) = w.split_at(self.plan.shape().filter_len());
-        self.plan.forward(x, w, b, y, pass.scratch);
+        let winners = match pass.mode {
+            Mode::Train { saved, .. } => saved.bytes,
+            Mode::Infer { .. } => &mut [],
+        };
+        self.plan.forward(x, w, b, y, winners, pass.scratch);
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let (w, _) = w.split_at(self.plan.shape().filter_len());
-        // y = x * w + b
-        if !pass.frozen {
+        // y = epilogue(x * w + b)
+        let winners = &*pass.saved.bytes;
+        if pass.frozen {
+            self.plan.mask(dy, winners, &mut [], pass.scratch);
+        } else {
             let (dw, db) = dw.split_at_mut(self.plan.shape().filter_len());
-            self.plan.bias_gradient(dy, db, pass.scratch);
+            self.plan.mask(dy, winners, db, pass.scratch);
             self.plan.filter_gradient(x.values(), dy, dw, pass.scratch);
         }
         if let Some(dx) = x.gradient() {

@@ -1,7 +1,9 @@
 //! Which layers one pass computes.
 
+use super::built::Built;
 use super::nodes::{Node, Source};
 use super::{BatchNorm, Conv2d, LayerSpec, MaxPool2d};
+use floret_math::activation::Activation;
 use floret_math::conv::Epilogue;
 
 /// How a node is computed.
@@ -14,18 +16,27 @@ pub(super) enum Fused<'a> {
         conv: &'a Conv2d,
         /// The node of a batch norm whose averages don't move, right behind.
         norm: Option<(usize, &'a BatchNorm)>,
+        /// What is added then.
+        shortcut: Option<Source>,
         epilogue: Epilogue,
         last: usize,
     },
     /// A sum, with the ReLU that is the node `last`.
     Sum { last: usize },
-    /// In the pass of a node before it.
-    Away,
+    /// In the pass of the node `by` before it.
+    Away { by: usize },
 }
 
-/// How each node is computed: a convolution takes a batch norm, a ReLU and a max-pool with it, a sum takes a ReLU, where nothing
-/// else takes what lies between. `frozen` says which batch norms don't move their averages.
-pub(super) fn fuse<'a>(nodes: &[Node<'a>], frozen: impl Fn(&Node<'_>) -> bool) -> Vec<Fused<'a>> {
+/// How each node is computed, where nothing else takes what lies between: a convolution takes a batch norm, a sum, an activation
+/// and a max-pool with it, a sum takes a ReLU.
+///
+/// `frozen` says which batch norms don't move their averages, `backward` by which nodes a backward pass comes: it needs the values
+/// before most activations.
+pub(super) fn fuse<'a>(
+    nodes: &[Node<'a>],
+    frozen: impl Fn(usize) -> bool,
+    backward: impl Fn(usize) -> bool,
+) -> Vec<Fused<'a>> {
     let mut takers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
         for source in &node.inputs {
@@ -36,47 +47,82 @@ pub(super) fn fuse<'a>(nodes: &[Node<'a>], frozen: impl Fn(&Node<'_>) -> bool) -
     }
     // The layer that alone takes a node's output.
     let next = |index: usize| match takers[index].as_slice() {
-        &[only] => Some((only, nodes[only].layer)),
+        &[only] => Some((only, &nodes[only])),
         _ => None,
     };
     let mut fused = vec![Fused::No; nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
+        if let Fused::Away { .. } = fused[index] {
+            continue;
+        }
         let mut last = index;
+        let mut take = |node: usize| {
+            fused[node] = Fused::Away { by: index };
+            last = node;
+        };
         match node.layer {
             LayerSpec::Add(_) => {
-                if let Some((relu, LayerSpec::Relu(_))) = next(last) {
-                    last = relu;
+                if let Some((relu, Node { layer: LayerSpec::Relu(_), .. })) = next(index) {
+                    take(relu);
                     fused[index] = Fused::Sum { last };
-                    fused[last] = Fused::Away;
                 }
             }
             LayerSpec::Conv2d(conv) => {
-                let mut norm = None;
-                if let Some((behind, LayerSpec::BatchNorm(spec))) = next(last)
-                    && frozen(&nodes[behind])
+                let (mut norm, mut shortcut, mut epilogue, mut at) = (None, None, Epilogue::Bias, index);
+                if let Some((behind, Node { layer: LayerSpec::BatchNorm(spec), .. })) = next(at)
+                    && frozen(behind)
                 {
-                    (norm, last) = (Some((behind, spec)), behind);
-                    fused[last] = Fused::Away;
+                    (norm, at) = (Some((behind, spec)), behind);
+                    take(at);
                 }
-                let mut epilogue = Epilogue::Bias;
-                if let Some((relu, LayerSpec::Relu(_))) = next(last)
-                    && conv.fuses()
+                if let Some((sum, Node { layer: LayerSpec::Add(_), inputs, .. })) = next(at)
+                    && !backward(sum)
+                    && let Some(other) = other(inputs, at)
+                    && is_before(other, index)
                 {
-                    (epilogue, last) = (Epilogue::Relu, relu);
-                    fused[last] = Fused::Away;
+                    (shortcut, at) = (Some(other), sum);
+                    take(at);
                 }
-                if let (Epilogue::Relu, Some((pool, LayerSpec::MaxPool2d(spec)))) = (epilogue, next(last))
+                if let Some((behind, Node { built: Built::Activation(activation, _), .. })) = next(at) {
+                    let with = match activation {
+                        Activation::Relu => Epilogue::Relu,
+                        other => Epilogue::Activation(*other),
+                    };
+                    if with.trains() || !backward(behind) {
+                        (epilogue, at) = (with, behind);
+                        take(at);
+                    }
+                }
+                if let (Epilogue::Relu, None) = (epilogue, shortcut)
+                    && let Some((pool, Node { layer: LayerSpec::MaxPool2d(spec), .. })) = next(at)
                     && *spec == MaxPool2d::new(2)
+                    && conv.fuses(Epilogue::ReluPool)
                 {
-                    (epilogue, last) = (Epilogue::ReluPool, pool);
-                    fused[last] = Fused::Away;
+                    epilogue = Epilogue::ReluPool;
+                    take(pool);
                 }
                 if last != index {
-                    fused[index] = Fused::Convolution { conv, norm, epilogue, last };
+                    fused[index] = Fused::Convolution { conv, norm, shortcut, epilogue, last };
                 }
             }
             _ => {}
         }
     }
     fused
+}
+
+/// What a sum of two takes beside the output of `node`.
+fn other(inputs: &[Source], node: usize) -> Option<Source> {
+    match *inputs {
+        [Source::Node(first), other] | [other, Source::Node(first)] if first == node => Some(other),
+        _ => None,
+    }
+}
+
+/// Whether a value is there when the node `index` is computed.
+fn is_before(source: Source, index: usize) -> bool {
+    match source {
+        Source::Input => true,
+        Source::Node(node) => node < index,
+    }
 }

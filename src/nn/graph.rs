@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::arena::{self, InputOf};
 use super::built::Built;
+use super::join::copy;
 use super::nodes::{Node, nodes};
 use super::plan::{self, InferencePlan, Place, TrainingPlan};
 use super::step::{self, Arrays, Operation, Purpose, Step};
@@ -319,6 +320,13 @@ impl Graph {
         let y = (outputs[index], step.output);
         match &step.operation {
             Operation::Layer(layer) => {
+                // What it adds to.
+                if let Some(from) = step.inputs.get(1)
+                    && from.is_none_or(|from| outputs[from] != y.0)
+                {
+                    let (shortcut, y) = values.pair(x(*from), y);
+                    copy(y, shortcut);
+                }
                 let (x, y) = values.pair(x(step.inputs[0]), y);
                 layer.forward(w, x, y, pass);
             }
@@ -410,7 +418,7 @@ impl Graph {
 fn row(node: &Node<'_>) -> Row {
     let (params, multiply_adds) = match &node.built {
         Built::Layer(layer) => (layer.params().iter().map(Param::len).sum(), layer.multiply_adds()),
-        Built::Join(_) | Built::Reshape(_) => (0, 0),
+        Built::Activation(..) | Built::Join(_) | Built::Reshape(_) => (0, 0),
     };
     let (name, kind) = (node.name.clone(), node.layer.kind().to_owned());
     Row { name, kind, output: node.output, params, multiply_adds, frozen: node.frozen, saved_bytes: 0 }

@@ -129,14 +129,18 @@ fn uses(steps: &[Step]) -> (Uses, Vec<Uses>) {
     (of_input, of_steps)
 }
 
-/// The input of a sum in whose place its output may lie: that of a step whose output `dead` says nothing takes later.
+/// The input in whose place the output of a sum, or of a layer that adds to it, may lie: that of a step whose output `dead` says
+/// nothing takes later.
 fn in_place(step: &Step, dead: impl Fn(usize) -> bool) -> Option<usize> {
-    let Operation::Join(join) = &step.operation else { return None };
-    let free = |input: &Option<usize>| {
-        let once = step.inputs.iter().filter(|other| *other == input).count() == 1;
+    let free = |number: &usize| {
+        let input = step.inputs[*number];
+        let once = step.inputs.iter().filter(|other| **other == input).count() == 1;
         input.is_some_and(|from| once && dead(from))
     };
-    step.inputs.iter().position(free).filter(|_| join.may_be_in_place())
+    match &step.operation {
+        Operation::Layer(_) => (1..step.inputs.len()).find(free),
+        Operation::Join(join) => (0..step.inputs.len()).find(free).filter(|_| join.may_be_in_place()),
+    }
 }
 
 /// Of each step, whether the backward pass comes by it: a weight of its own trains, or one before.

@@ -9,6 +9,7 @@ use super::fuse::{Fused, fuse};
 use super::join::Join;
 use super::nodes::{Node, Source, shape};
 use super::{Layer, Memory, Shape, ShapeError};
+use floret_math::conv::Finish;
 use floret_math::simd::Isa;
 
 /// What a step does with its inputs.
@@ -31,7 +32,7 @@ pub(crate) struct Step {
     /// The name of its first layer, to which its arrays belong.
     pub name: String,
     pub operation: Operation,
-    /// The steps whose outputs it takes; `None` is the graph's input.
+    /// The steps whose outputs it takes; `None` is the graph's input. A layer takes one, and a second where it adds to its values.
     pub inputs: Vec<Option<usize>>,
     /// Values of one example's output.
     pub output: usize,
@@ -65,8 +66,9 @@ pub(super) fn steps(
     input: Shape,
     isa: Isa,
 ) -> Result<Vec<Step>, ShapeError> {
-    let frozen = |node: &Node<'_>| purpose == Purpose::Inference || node.frozen;
-    let groups = fuse(nodes, frozen);
+    let frozen = |index: usize| purpose == Purpose::Inference || nodes[index].frozen;
+    let backward = backward(nodes, arrays, purpose);
+    let groups = fuse(nodes, frozen, |index| backward[index]);
     // The step that gives each node's value; `None` is the graph's input.
     let mut from: Vec<Option<usize>> = vec![None; nodes.len()];
     let (mut steps, mut prepared): (Vec<Step>, usize) = (Vec::new(), 0);
@@ -75,19 +77,23 @@ pub(super) fn steps(
             Source::Input => None,
             Source::Node(node) => from[node],
         };
-        let inputs: Vec<Option<usize>> = node.inputs.iter().map(find).collect();
+        let mut inputs: Vec<Option<usize>> = node.inputs.iter().map(find).collect();
         let x = node.inputs.first().map_or(input, |&source| shape(nodes, input, source));
         let built = match purpose {
             Purpose::Training => node.built.clone(),
             Purpose::Inference => node.layer.frozen(x, isa).unwrap_or_else(|| node.built.clone()),
         };
         let (operation, fold, last) = match (&groups[index], built) {
-            // Its step came with that of the layer before.
-            (Fused::Away, _) | (_, Built::Reshape(_)) => {
+            (Fused::Away { by }, _) => {
+                from[index] = from[*by];
+                continue;
+            }
+            (_, Built::Reshape(_)) => {
                 from[index] = inputs[0];
                 continue;
             }
-            (Fused::Convolution { conv, norm, epilogue, last }, _) => {
+            (Fused::Convolution { conv, norm, shortcut, epilogue, last }, _) => {
+                inputs.extend(shortcut.as_ref().map(find));
                 let of_conv = arrays[index].clone();
                 let fold = norm.map(|(norm, spec)| Fold {
                     norm: *spec,
@@ -96,14 +102,15 @@ pub(super) fn steps(
                     conv: of_conv,
                     channels: conv.filters,
                 });
+                let finish = Finish { epilogue: *epilogue, adds: shortcut.is_some() };
                 let layer = if fold.is_some() {
-                    (*conv).clone().with_bias().build_with(x, *epilogue, isa)
+                    (*conv).clone().with_bias().build_with(x, finish, isa)
                 } else {
-                    conv.build_with(x, *epilogue, isa)
+                    conv.build_with(x, finish, isa)
                 };
                 (Operation::Layer(layer.map_err(|error| error.of(&node.name))?), fold, *last)
             }
-            (_, Built::Layer(layer)) => (Operation::Layer(layer), None, index),
+            (_, Built::Layer(layer) | Built::Activation(_, layer)) => (Operation::Layer(layer), None, index),
             (Fused::Sum { last }, Built::Join(join)) => (Operation::Join(join.with_relu()), None, *last),
             (_, Built::Join(join)) => {
                 join.check(&inputs).map_err(|error| error.of(&node.name))?;
@@ -126,10 +133,25 @@ pub(super) fn steps(
             arrays: arrays[index].clone(),
             fold,
             prepared: start..prepared,
-            frozen: frozen(node),
+            frozen: frozen(index),
         });
     }
     Ok(steps)
+}
+
+/// Of each node, whether a backward pass comes by it: a weight of its own trains, or one before.
+fn backward(nodes: &[Node<'_>], arrays: &[Arrays], purpose: Purpose) -> Vec<bool> {
+    let of_input = !nodes.iter().any(|node| node.frozen);
+    let mut backward: Vec<bool> = Vec::with_capacity(nodes.len());
+    for (node, arrays) in nodes.iter().zip(arrays) {
+        let before = node.inputs.iter().any(|source| match *source {
+            Source::Input => of_input,
+            Source::Node(node) => backward[node],
+        });
+        let trains = !node.frozen && !arrays.params.is_empty();
+        backward.push(purpose == Purpose::Training && (before || trains));
+    }
+    backward
 }
 
 impl Step {

@@ -15,7 +15,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, Finish};
 use super::{Bands, ConvShape, pointwise, sized, tile_columns};
 use crate::gemm::{gemm, matrix, matrix_mut};
 use crate::parallel::for_each_chunk;
@@ -79,18 +79,18 @@ fn add_patch(shape: &ConvShape, patch: &[f32], (oy, ox): (usize, usize), image: 
 pub fn forward(
     isa: Isa,
     shape: &ConvShape,
-    epilogue: Epilogue,
+    finish: Finish,
     x: &[f32],
     packed: &[f32],
     bias: &[f32],
     y: &mut [f32],
     winners: &mut [u8],
 ) {
-    let bands = Bands::new(shape, epilogue, BAND);
+    let bands = Bands::new(shape, finish.epilogue, BAND);
     bands.for_each_mut(x, y, winners, &|x, rows, y, winners| {
         BAND_BUFFERS.with_borrow_mut(|(patches, outputs)| {
             dispatch!(isa, |simd| forward_band(
-                simd, shape, epilogue, rows, x, packed, bias, y, winners, patches, outputs
+                simd, shape, finish, rows, x, packed, bias, y, winners, patches, outputs
             ));
         });
     });
@@ -102,7 +102,7 @@ pub fn forward(
 fn forward_band<S: Simd>(
     simd: S,
     shape: &ConvShape,
-    epilogue: Epilogue,
+    finish: Finish,
     rows: Range<usize>,
     x: &[f32],
     w: &[f32],
@@ -141,13 +141,13 @@ fn forward_band<S: Simd>(
             }
         }
     }
-    let side = epilogue.side();
-    let stored = epilogue.stored(width) * n;
+    let side = finish.epilogue.side();
+    let stored = finish.epilogue.stored(width) * n;
     for (index, y) in y.chunks_exact_mut(stored).enumerate() {
         let outputs = &outputs[index * side * width * columns..];
         let count = side.min(rows.len() - index * side);
         let winners = if winners.is_empty() { &mut [] } else { &mut winners[index * stored..][..stored] };
-        epilogue.store_row(simd, outputs, count, width, columns, bias, y, winners);
+        finish.store_row(simd, outputs, count, width, columns, bias, y, winners);
     }
 }
 

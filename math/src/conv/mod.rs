@@ -7,7 +7,7 @@
 //! | `stem.rs` | 1 or 3 input channels: patches read where they lie |
 //! | `winograd/` | stride-1 3x3 and 5x5, with fewer multiplications |
 //! | `panels.rs` | the filter, packed for the register tile |
-//! | `epilogue.rs` | bias, ReLU and max-pool, before outputs leave the cache |
+//! | `epilogue.rs` | sums, bias, activation and max-pool, before outputs leave the cache |
 //! | `bands.rs` | what one task computes |
 //!
 //! How the work is cut depends on the shape alone and sums run in a fixed order, so results are the same for any number of
@@ -26,7 +26,8 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use bands::Bands;
-pub use epilogue::Epilogue;
+pub(crate) use epilogue::NO_WINNER;
+pub use epilogue::{Epilogue, Finish};
 use winograd::{Weights, Winograd};
 
 use super::buffer::sized;
@@ -138,7 +139,7 @@ impl ConvAlgorithm {
 const AUTO_CHANNELS: usize = 4;
 
 /// What [`ConvAlgorithm`] comes to for one shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Method {
     Winograd(Winograd),
     Pointwise,
@@ -150,10 +151,10 @@ enum Method {
 ///
 /// Gradients are computed in three steps: [`mask`](Self::mask), then [`filter_gradient`](Self::filter_gradient), then
 /// [`data_gradient`](Self::data_gradient) where it is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConvPlan {
     shape: ConvShape,
-    epilogue: Epilogue,
+    finish: Finish,
     isa: Isa,
     method: Method,
 }
@@ -175,7 +176,20 @@ impl ConvPlan {
             None if stem::applies(&shape) => Method::Stem,
             None => Method::Im2col,
         };
-        Self { shape, epilogue, isa, method }
+        Self { shape, finish: epilogue.into(), isa, method }
+    }
+
+    /// The same convolution whose forward pass finds other values in y and adds them before the activation:
+    /// `y = f(x * w + b + y)`, as at the end of a residual block.
+    ///
+    /// # Panics
+    /// If there is a pool.
+    pub fn adding(mut self) -> Self {
+        self.finish = self.finish.adding();
+        if let Method::Winograd(winograd) = &mut self.method {
+            winograd.finish = self.finish;
+        }
+        self
     }
 
     /// The shape.
@@ -183,16 +197,20 @@ impl ConvPlan {
         &self.shape
     }
 
+    fn epilogue(&self) -> Epilogue {
+        self.finish.epilogue
+    }
+
     /// Height, width and channels of the stored outputs.
     pub fn output(&self) -> (usize, usize, usize) {
         let Window { y, x } = &self.shape.window;
-        (self.epilogue.stored(y.output), self.epilogue.stored(x.output), self.shape.cout)
+        (self.epilogue().stored(y.output), self.epilogue().stored(x.output), self.shape.cout)
     }
 
     /// Bytes of `winners` for one image.
     pub fn winners_len(&self) -> usize {
         let (height, width, channels) = self.output();
-        if self.epilogue.keeps_winners() { height * width * channels } else { 0 }
+        if self.epilogue().keeps_winners() { height * width * channels } else { 0 }
     }
 
     /// Floats of room that [`forward`](Self::forward) and [`forward_prepared`](Self::forward_prepared) work in.
@@ -242,15 +260,15 @@ impl ConvPlan {
 
     /// The forward pass of what is not Winograd, from what [`prepare`](Self::prepare) wrote.
     fn forward_packed(&self, x: &[f32], packed: &[f32], bias: &[f32], y: &mut [f32], winners: &mut [u8]) {
-        let (isa, shape, epilogue) = (self.isa, &self.shape, self.epilogue);
+        let (isa, shape, finish) = (self.isa, &self.shape, self.finish);
         match &self.method {
-            Method::Stem => stem::forward(isa, shape, epilogue, x, packed, bias, y, winners),
+            Method::Stem => stem::forward(isa, shape, finish, x, packed, bias, y, winners),
             Method::Pointwise => {
                 let sizes = (shape.cin, shape.cout);
-                pointwise::product(isa, epilogue, sizes, x, packed, bias, y, winners);
+                pointwise::product(isa, finish, sizes, x, packed, bias, y, winners);
             }
             Method::Winograd(_) | Method::Im2col => {
-                im2col::forward(isa, shape, epilogue, x, packed, bias, y, winners);
+                im2col::forward(isa, shape, finish, x, packed, bias, y, winners);
             }
         }
     }
@@ -268,7 +286,7 @@ impl ConvPlan {
         gradient.max(column_sums_scratch(batch * height * width, channels))
     }
 
-    /// Forward pass over all images of `x`. Overwrites `y` and, in training, `winners`; both are empty where nothing is
+    /// Forward pass over all images of `x`. Overwrites `y` and, in training, `winners`, which are empty where nothing is
     /// kept. An empty `bias` adds nothing.
     pub fn forward(
         &self,
@@ -289,7 +307,7 @@ impl ConvPlan {
 
     /// Sets `dy` to 0 where the epilogue let nothing through, and overwrites `db` with the gradient of the bias.
     pub fn mask(&self, dy: &mut [f32], winners: &[u8], db: &mut [f32], scratch: &mut [f32]) {
-        self.epilogue.mask(self.isa, dy, winners, self.shape.cout, db, scratch);
+        self.epilogue().mask(self.isa, dy, winners, self.shape.cout, db, scratch);
     }
 
     /// The gradient of the filter, summed over all images. Overwrites `dw`.
@@ -301,7 +319,7 @@ impl ConvPlan {
         dw: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let (isa, shape, epilogue) = (self.isa, &self.shape, self.epilogue);
+        let (isa, shape, epilogue) = (self.isa, &self.shape, self.epilogue());
         match &self.method {
             Method::Winograd(winograd) => winograd.filter_gradient(x, dy, winners, dw, scratch),
             Method::Stem => stem::filter_gradient(isa, shape, epilogue, x, dy, winners, dw, scratch),
@@ -319,10 +337,10 @@ impl ConvPlan {
             Method::Pointwise => {
                 let packed = &mut scratch[..panels::packed_len(self.isa, cout, cin)];
                 panels::pack_transposed(self.isa, w, cin, cout, packed);
-                pointwise::product(self.isa, Epilogue::Bias, (cout, cin), dy, packed, &[], dx, &mut []);
+                pointwise::product(self.isa, Finish::default(), (cout, cin), dy, packed, &[], dx, &mut []);
             }
             Method::Stem | Method::Im2col => {
-                im2col::data_gradient(self.isa, &self.shape, self.epilogue, dy, winners, w, dx);
+                im2col::data_gradient(self.isa, &self.shape, self.epilogue(), dy, winners, w, dx);
             }
         }
     }

@@ -6,7 +6,7 @@
 //! | data gradient | `dx (pixels x cin) = dy (pixels x cout) w^T (cout x cin)` |
 //! | filter gradient | `dw (cin x cout) = x^T (cin x pixels) dy (pixels x cout)`: in `im2col.rs`, as of patches that are the pixels |
 
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, Finish};
 use super::{ConvShape, tile_columns};
 use crate::parallel::{for_each_chunk_with_codes, for_each_columns};
 use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
@@ -31,11 +31,11 @@ pub fn applies(shape: &ConvShape, epilogue: Epilogue) -> bool {
     as_is && epilogue.side() == 1
 }
 
-/// `c = epilogue(a b)`: rows of `k` values by a [packed](super::panels) matrix of `n` columns. Overwrites `c` and `winners`.
+/// `c = epilogue(a b)`, or with the c that it finds added: rows of `k` values by a [packed](super::panels) matrix of `n` columns. Overwrites `c` and `winners`.
 #[allow(clippy::too_many_arguments, reason = "a product's operands and what follows it")]
 pub fn product(
     isa: Isa,
-    epilogue: Epilogue,
+    finish: Finish,
     (k, n): (usize, usize),
     a: &[f32],
     packed: &[f32],
@@ -52,13 +52,13 @@ pub fn product(
         let rows = c.len() / n;
         let c = MatrixMut::new(c, rows, n, n);
         if most == panels {
-            dispatch!(isa, |simd| block(simd, epilogue, k, a, packed, bias, c, winners));
+            dispatch!(isa, |simd| block(simd, finish, k, a, packed, bias, c, winners));
             return;
         }
         for_each_columns(c, 0..panels, nr, most, &|panels, c| {
             let packed = &packed[panels.start * k * nr..panels.end * k * nr];
             let bias = bias.get(panels.start * nr..).unwrap_or_default();
-            dispatch!(isa, |simd| block(simd, epilogue, k, a, packed, bias, c, &mut []));
+            dispatch!(isa, |simd| block(simd, finish, k, a, packed, bias, c, &mut []));
         });
     });
 }
@@ -68,7 +68,7 @@ pub fn product(
 #[inline(always)]
 fn block<S: Simd>(
     simd: S,
-    epilogue: Epilogue,
+    finish: Finish,
     k: usize,
     a: &[f32],
     packed: &[f32],
@@ -78,10 +78,11 @@ fn block<S: Simd>(
 ) {
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
     let (rows, n) = (c.rows(), c.columns());
+    let Finish { epilogue, adds } = finish;
     for first in (0..n).step_by(NC) {
         for pc in (0..k).step_by(KC) {
             let kc = KC.min(k - pc);
-            let store = if pc == 0 { Store::Overwrite } else { Store::Add };
+            let store = if pc == 0 && !adds { Store::Overwrite } else { Store::Add };
             for row in (0..rows).step_by(mr) {
                 for column in (first..n.min(first + NC)).step_by(nr) {
                     let tile = c.window(row, column, mr.min(rows - row), nr.min(n - column));
@@ -94,6 +95,10 @@ fn block<S: Simd>(
     }
     if epilogue == Epilogue::Bias && bias.is_empty() {
         return;
+    }
+    if let Some(activation) = epilogue.second_pass() {
+        let codes = (!winners.is_empty()).then(|| MatrixMut::new(winners, rows, n, n));
+        return activation.finish(simd, c, bias, codes);
     }
     for row in 0..rows {
         let values = c.row(row);

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, Finish};
 use super::{Bands, ConvShape, sized, tile_columns};
 use crate::parallel::for_each_chunk;
 use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
@@ -58,18 +58,18 @@ pub fn pack(isa: Isa, shape: &ConvShape, w: &[f32], to: &mut [f32]) {
 pub fn forward(
     isa: Isa,
     shape: &ConvShape,
-    epilogue: Epilogue,
+    finish: Finish,
     x: &[f32],
     packed: &[f32],
     bias: &[f32],
     y: &mut [f32],
     winners: &mut [u8],
 ) {
-    let bands = Bands::new(shape, epilogue, BAND);
+    let bands = Bands::new(shape, finish.epilogue, BAND);
     bands.for_each_mut(x, y, winners, &|x, rows, y, winners| {
         BAND_BUFFERS.with_borrow_mut(|(padded, outputs)| {
             dispatch!(isa, |simd| forward_band(
-                simd, shape, epilogue, rows, x, packed, bias, y, winners, padded, outputs
+                simd, shape, finish, rows, x, packed, bias, y, winners, padded, outputs
             ));
         });
     });
@@ -102,7 +102,7 @@ fn pad(shape: &ConvShape, x: &[f32], rows: Range<usize>, padded: &mut [f32]) {
 fn forward_band<S: Simd>(
     simd: S,
     shape: &ConvShape,
-    epilogue: Epilogue,
+    finish: Finish,
     rows: Range<usize>,
     x: &[f32],
     w: &[f32],
@@ -113,7 +113,7 @@ fn forward_band<S: Simd>(
     outputs: &mut Vec<f32>,
 ) {
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
-    let (width, n, side) = (shape.window.x.output, shape.cout, epilogue.side());
+    let (width, n, side) = (shape.window.x.output, shape.cout, finish.epilogue.side());
     let (row_len, columns) = (padded_row(shape), n.next_multiple_of(nr));
     let padded = sized(padded, read(&shape.window.y, rows.len()) * row_len);
     pad(shape, x, rows.clone(), padded);
@@ -121,7 +121,7 @@ fn forward_band<S: Simd>(
     let run = shape.window.x.kernel * shape.cin;
     let step = shape.window.x.stride * shape.cin;
     let layout = PanelLayout::Runs { stride: step, run, run_stride: row_len };
-    let stored = epilogue.stored(width) * n;
+    let stored = finish.epilogue.stored(width) * n;
     for (index, y) in y.chunks_exact_mut(stored).enumerate() {
         let count = side.min(rows.len() - index * side);
         let mut product = MatrixMut::new(outputs, count * width, columns, columns);
@@ -137,7 +137,7 @@ fn forward_band<S: Simd>(
             }
         }
         let winners = if winners.is_empty() { &mut [] } else { &mut winners[index * stored..][..stored] };
-        epilogue.store_row(simd, outputs, count, width, columns, bias, y, winners);
+        finish.store_row(simd, outputs, count, width, columns, bias, y, winners);
     }
 }
 

@@ -72,6 +72,17 @@ const REFERENCES: [(Activation, Reference); 9] = [
     (Activation::GeluTanh, gelu_tanh),
 ];
 
+/// The activation of a value, by the definition.
+pub fn value(activation: Activation, x: f64) -> f64 {
+    let of =
+        REFERENCES.iter().find(|(of, _)| std::mem::discriminant(of) == std::mem::discriminant(&activation));
+    match (activation, of) {
+        (Activation::Clip { min, max }, _) => x.clamp(f64::from(min), f64::from(max)),
+        (_, Some((of, reference))) if *of == activation => reference(x)[0],
+        _ => panic!("no reference for {activation:?}"),
+    }
+}
+
 /// Values and derivatives of `x`, by the kernel; outputs hold NaN beforehand.
 fn computed(isa: Isa, activation: Activation, x: &[f32]) -> [Vec<f32>; 2] {
     let mut y = vec![f32::NAN; x.len()];

@@ -1,5 +1,6 @@
 //! Depthwise convolution against the obvious convolution of each channel by itself, in `f64`.
 
+use floret_math::conv::Finish;
 use floret_math::depthwise::{
     DepthwiseShape, data_gradient, filter_gradient, filter_gradient_scratch, forward,
 };
@@ -55,7 +56,7 @@ fn check(case: Case, seed: u64) {
     for isa in instruction_sets() {
         let what = |pass: &str| format!("{pass} of {case:?} with {isa:?}");
         let mut got = vec![f32::NAN; dy.len()];
-        forward(isa, &shape, &x, &w, &b, &mut got);
+        forward(isa, &shape, Finish::default(), &x, &w, &b, &mut got, &mut []);
         assert_close(&what("forward"), &got, join(&y, 3), TOLERANCE);
         let mut got = vec![f32::NAN; x.len()];
         data_gradient(isa, &shape, &dy, &w, &mut got);

@@ -1,15 +1,20 @@
 //! Grouped convolution against the obvious convolution of each group by itself, in `f64`.
 
+use floret_math::activation::Activation;
+use floret_math::conv::Epilogue;
 use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::reference::{self, Slide};
+use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
 use ndarray::{Array1, Array4, Axis, concatenate, s};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::activation::value;
 use crate::close::assert_close;
 use crate::sets::instruction_sets;
+use crate::{ACTIVATIONS, tolerance_after};
 
 /// A group's convolution may run as Winograd's filtering.
 const TOLERANCE: f64 = 3e-5;
@@ -55,22 +60,24 @@ fn check(case: Case, seed: u64) {
     let db: Array1<f64> = dy.sum_axis(Axis(0)).sum_axis(Axis(0)).sum_axis(Axis(0));
     let narrow = |values: &Array4<f64>| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
     let (plain, biased) = (join(&y), join(&y) + &b);
+    let shape = GroupedShape { window, cin, cout, groups };
+    check_epilogues(case, shape, &x, &w, (&plain, &b), &dy);
     let (x, w, b, dy) = (narrow(&x), narrow(&w), narrow(&b), narrow(&dy));
 
     for isa in instruction_sets() {
-        let plan = GroupedPlan::new(isa, GroupedShape { window, cin, cout, groups });
+        let plan = GroupedPlan::new(isa, shape, Epilogue::Bias);
         assert_eq!(plan.shape().filter_len(), w.len());
         assert_eq!(plan.shape().multiply_adds(), (oh * ow * w.len()) as u64);
         let what = |pass: &str| format!("{pass} of {case:?} with {isa:?}");
         let mut scratch = vec![f32::NAN; plan.forward_scratch(batch)];
         for (bias, want) in [(&[][..], &plain), (&b, &biased)] {
             let mut got = vec![f32::NAN; dy.len()];
-            plan.forward(&x, &w, bias, &mut got, &mut scratch);
+            plan.forward(&x, &w, bias, &mut got, &mut [], &mut scratch);
             assert_close(&what("forward"), &got, want, TOLERANCE);
         }
         let mut scratch = vec![f32::NAN; plan.backward_scratch(batch)];
         let mut got = vec![f32::NAN; cout];
-        plan.bias_gradient(&dy, &mut got, &mut scratch);
+        plan.mask(&mut dy.clone(), &[], &mut got, &mut scratch);
         // Signs differ: a sum errs by what it adds up.
         assert_close(&what("bias gradient"), &got, &db, 1e-4);
         let mut got = vec![f32::NAN; w.len()];
@@ -82,10 +89,70 @@ fn check(case: Case, seed: u64) {
     }
 }
 
+/// Every activation in the same pass, with and without a bias and values to add; `dy` are those, too.
+fn check_epilogues(
+    case: Case,
+    shape: GroupedShape,
+    x: &Array4<f64>,
+    w: &Array4<f64>,
+    (plain, bias): (&Array4<f64>, &Array4<f64>),
+    dy: &Array4<f64>,
+) {
+    let narrow = |values: &Array4<f64>| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+    let (x, w, b, others) = (narrow(x), narrow(w), narrow(bias), narrow(dy));
+    let activations = ACTIVATIONS.into_iter().map(Epilogue::Activation);
+    let epilogues = activations.chain([Epilogue::Relu, Epilogue::Bias]).collect::<Vec<_>>();
+    let all = instruction_sets().into_iter().flat_map(|isa| epilogues.iter().map(move |&e| (isa, e)));
+    let switches = [(false, false), (false, true), (true, false), (true, true)];
+    for ((isa, epilogue), (biased, adds)) in all.flat_map(|one| switches.map(|two| (one, two))) {
+        let what = |pass: &str| format!("{pass} of {case:?} with {isa:?}, {epilogue:?}, {biased} {adds}");
+        let plan = GroupedPlan::new(isa, shape, epilogue);
+        let plan = if adds { plan.adding() } else { plan };
+        let mut sums = if biased { plain + bias } else { plain.clone() };
+        if adds {
+            sums += dy;
+        }
+        let want = sums.mapv(|v| epilogue.activation().map_or(v, |f| value(f, v)));
+        let before = if adds { others.clone() } else { vec![f32::NAN; others.len()] };
+        let bias = if biased { &b[..] } else { &[] };
+        let mut scratch = vec![f32::NAN; plan.forward_scratch(case.batch)];
+        let mut y = before.clone();
+        plan.forward(&x, &w, bias, &mut y, &mut [], &mut scratch);
+        assert_close(&what("forward"), &y, &want, tolerance_after(&sums, &want, TOLERANCE));
+        let (mut kept, mut winners) = (before, vec![77; case.batch * plan.winners_len()]);
+        assert_eq!(winners.is_empty(), !epilogue.keeps_winners());
+        plan.forward(&x, &w, bias, &mut kept, &mut winners, &mut scratch);
+        assert_eq!(kept, y, "{}", what("forward, with codes"));
+        if !epilogue.trains() {
+            continue;
+        }
+        check_mask(isa, &what("mask"), &plan, epilogue, &y, &winners);
+    }
+}
+
+/// The codes let a gradient through where the value `y` was not cut off.
+fn check_mask(isa: Isa, what: &str, plan: &GroupedPlan, epilogue: Epilogue, y: &[f32], winners: &[u8]) {
+    let passes = |y: f32| match epilogue.activation() {
+        Some(Activation::Clip { min, max }) => min < y && y < max,
+        Some(Activation::Relu) => y > 0.0,
+        _ => true,
+    };
+    let cout = plan.shape().cout;
+    let batch = y.len() / (plan.shape().window.output_pixels() * cout);
+    let (mut dy, mut db) = (vec![1.0; y.len()], vec![f32::NAN; cout]);
+    let mut scratch = vec![f32::NAN; plan.backward_scratch(batch)];
+    plan.mask(&mut dy, winners, &mut db, &mut scratch);
+    let want: Vec<f32> = y.iter().map(|&y| f32::from(passes(y))).collect();
+    assert_eq!(dy, want, "{what} {isa:?}");
+    for (channel, &sum) in db.iter().enumerate() {
+        assert_eq!(sum, want.iter().skip(channel).step_by(cout).sum::<f32>(), "{what} {isa:?}");
+    }
+}
+
 /// As networks have them: ResNeXt's groups, a channel multiplier, depthwise. Arrays are longer than a task's share.
 #[test]
 fn the_shapes_of_networks() {
-    for groups in [(8, 4, 4), (3, 6, 2), (16, 1, 2), (40, 1, 1)] {
+    for groups in [(8, 4, 4), (3, 6, 2), (16, 1, 2), (40, 1, 1), (21, 1, 1), (3, 1, 1)] {
         for (kernel, stride) in [((3, 3), (1, 1)), ((5, 5), (2, 2)), ((1, 1), (1, 1))] {
             let case =
                 Case { batch: 3, side: (17, 19), groups, kernel, stride, dilation: (1, 1), same: true };

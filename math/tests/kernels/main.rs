@@ -25,6 +25,7 @@ mod window;
 mod winograd;
 
 use close::assert_close;
+use floret_math::activation::Activation;
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
 use floret_math::gemm::{Backend, gemm_with, par_gemm};
 use floret_math::pool::{self, PoolShape};
@@ -38,6 +39,10 @@ use rand_chacha::ChaCha8Rng;
 use sets::instruction_sets;
 
 const TOLERANCE: f64 = 1e-5;
+
+/// Activations in the same pass as a convolution: one whose gradient a code tells, and two that are for inference only.
+const ACTIVATIONS: [Activation; 3] =
+    [Activation::Clip { min: -0.25, max: 1.5 }, Activation::HardSwish, Activation::Silu];
 
 fn random(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
@@ -122,6 +127,15 @@ struct Gradients {
     dw: Array4<f64>,
 }
 
+fn largest(a: &Array4<f64>) -> f64 {
+    a.iter().fold(0.0, |m: f64, v| m.max(v.abs()))
+}
+
+/// The tolerance of what an activation or a pool made of `outputs`: it may be smaller, but errs by what they do.
+fn tolerance_after(outputs: &Array4<f64>, made: &Array4<f64>, tolerance: f64) -> f64 {
+    tolerance * (largest(outputs) / largest(made).max(f64::MIN_POSITIVE)).max(1.0)
+}
+
 fn narrow(a: &Array4<f64>) -> Vec<f32> {
     a.iter().map(|&v| v as f32).collect()
 }
@@ -158,12 +172,57 @@ impl Case {
         let bias = Array1::from_shape_fn(self.shape.cout, |c| c as f64 / 4.0 - 0.5);
         let outputs = reference::conv2d(self.x.view(), self.w.view(), self.slide) + &bias;
         let mut gradients = None;
-        for epilogue in [Epilogue::Bias, Epilogue::Relu, Epilogue::ReluPool] {
+        let activations = ACTIVATIONS.map(Epilogue::Activation);
+        let epilogues = [Epilogue::Bias, Epilogue::Relu, Epilogue::ReluPool].into_iter().chain(activations);
+        for epilogue in epilogues {
             for isa in instruction_sets() {
                 for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto] {
                     self.check_with(isa, algorithm, epilogue, &outputs, &mut gradients);
+                    if epilogue != Epilogue::ReluPool {
+                        self.check_sums(isa, algorithm, epilogue, &outputs, &bias);
+                    }
                 }
             }
+        }
+    }
+
+    /// The forward pass without a bias, and the one that adds what y holds, of `outputs` with their `bias`.
+    fn check_sums(
+        &self,
+        isa: Isa,
+        algorithm: ConvAlgorithm,
+        epilogue: Epilogue,
+        outputs: &Array4<f64>,
+        bias: &Array1<f64>,
+    ) {
+        let plan = ConvPlan::new(isa, self.shape, epilogue, algorithm);
+        let tolerance = if algorithm == ConvAlgorithm::Im2col { TOLERANCE } else { 3.0 * TOLERANCE };
+        let (x, w) = (narrow(&self.x), narrow(&self.w));
+        let narrow_bias: Vec<f32> = bias.iter().map(|&b| b as f32).collect();
+        let plain = outputs - bias;
+        let (sums, biased_sums) = (&plain + &self.dy, outputs + &self.dy);
+        let before = vec![f32::NAN; self.dy.len()];
+        let cases = [
+            (plan, &[][..], &before, &plain),
+            (plan.adding(), &[], &narrow(&self.dy), &sums),
+            (plan.adding(), &narrow_bias, &narrow(&self.dy), &biased_sums),
+        ];
+        for (plan, bias, before, outputs) in cases {
+            let what = |pass: &str| format!("{isa:?} {algorithm:?} {epilogue:?} {plan:?} {pass}");
+            let want = outputs.mapv(|v| epilogue.activation().map_or(v, |f| activation::value(f, v)));
+            let tolerance = tolerance_after(outputs, &want, tolerance);
+            let mut scratch = vec![f32::NAN; plan.forward_scratch()];
+            let mut y = before.clone();
+            plan.forward(&x, &w, bias, &mut y, &mut [], &mut scratch);
+            assert_close(&what("sum"), &y, &want, tolerance);
+            let (mut kept, mut winners) = (before.clone(), vec![77; self.x.dim().0 * plan.winners_len()]);
+            plan.forward(&x, &w, bias, &mut kept, &mut winners, &mut scratch);
+            assert_eq!(kept, y, "{}", what("sum, with codes"));
+            let mut prepared = vec![f32::NAN; plan.prepared_len()];
+            plan.prepare(&w, &mut prepared);
+            let mut y = before.clone();
+            plan.forward_prepared(&x, &prepared, bias, &mut y, &mut scratch);
+            assert_close(&what("sum, prepared"), &y, &want, tolerance);
         }
     }
 
@@ -184,7 +243,7 @@ impl Case {
         let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
         let (x, w) = (narrow(&self.x), narrow(&self.w));
         let bias: Vec<f32> = (0..cout).map(|c| c as f32 / 4.0 - 0.5).collect();
-        let scale = outputs.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        let scale = largest(outputs);
         let (height, width, _) = plan.output();
 
         let len = batch * height * width * cout;
@@ -201,17 +260,24 @@ impl Case {
                 let slide = Slide { stride: (2, 2), dilation: (1, 1), same: true };
                 reference::max_pool(outputs.mapv(|v| v.max(0.0)).view(), 2, slide, None).0
             }
+            Epilogue::Activation(f) => outputs.mapv(|v| activation::value(f, v)),
         };
-        assert_close(&what("forward"), &y, &want, tolerance);
+        let after = tolerance_after(outputs, &want, tolerance);
+        assert_close(&what("forward"), &y, &want, after);
         if plan.prepared_len() > 0 {
             let mut prepared = vec![f32::NAN; plan.prepared_len()];
             plan.prepare(&w, &mut prepared);
             infer.fill(f32::NAN);
             scratch.fill(f32::NAN);
             plan.forward_prepared(&x, &prepared, &bias, &mut infer, &mut scratch);
-            assert_close(&what("forward, prepared"), &infer, &want, tolerance);
+            assert_close(&what("forward, prepared"), &infer, &want, after);
         }
 
+        assert_eq!(epilogue.trains(), !matches!(epilogue, Epilogue::Activation(f) if !f.gates()));
+        if !epilogue.trains() {
+            assert!(winners.is_empty());
+            return;
+        }
         // Near a tie rounding decides who wins: the gradient is that of the winners told, which must be nearly the largest.
         let dy: Vec<f32> = narrow(&self.dy)[..len].to_vec();
         let mut gradient = Array4::zeros(outputs.dim());
@@ -219,13 +285,20 @@ impl Case {
             let place = match (epilogue, winners.get(index)) {
                 (Epilogue::Bias, None) => Some((i, j)),
                 (_, Some(4)) => None,
-                (Epilogue::Relu, Some(0)) => Some((i, j)),
+                (Epilogue::Relu | Epilogue::Activation(_), Some(0)) => Some((i, j)),
                 (Epilogue::ReluPool, Some(&code @ 0..4)) => {
                     Some((2 * i + usize::from(code) / 2, 2 * j + usize::from(code) % 2))
                 }
                 (_, code) => panic!("{}: code {code:?}", what("winners")),
             };
-            let won = place.map_or(0.0, |(i, j)| outputs[[n, i, j, c]]);
+            let won = match (place, epilogue) {
+                (Some((i, j)), _) => outputs[[n, i, j, c]],
+                (None, Epilogue::Activation(Activation::Clip { min, max })) => {
+                    let [min, max] = [min, max].map(f64::from);
+                    if best - min < max - best { min } else { max }
+                }
+                (None, _) => 0.0,
+            };
             let error = (won - best).abs();
             assert!(error <= tolerance * scale, "{}: {won} won, largest {best}", what("winners"));
             if let Some((i, j)) = place {
@@ -417,6 +490,24 @@ fn max_pool_passes_nan_on() {
         y = [0.0];
         pool::max_forward(isa, &shape, &x, &mut y, None);
         assert!(y[0].is_nan());
+    }
+}
+
+/// The same of activations behind a convolution: as by themselves, a NaN stays and lets no gradient through.
+#[test]
+fn fused_activations_pass_nan_on() {
+    let window = Window::new((3, 3), (3, 3), (1, 1), (1, 1), Padding::Same).unwrap();
+    let shape = ConvShape { window, cin: 4, cout: 19 };
+    let algorithms = [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd];
+    for (isa, algorithm) in instruction_sets().into_iter().flat_map(|isa| algorithms.map(|a| (isa, a))) {
+        for f in ACTIVATIONS.into_iter().chain([Activation::Relu]) {
+            let plan = ConvPlan::new(isa, shape, Epilogue::Activation(f), algorithm);
+            let (x, w) = (vec![f32::NAN; shape.input_len()], vec![1.0; shape.filter_len()]);
+            let (mut y, mut winners) = (vec![0.0; shape.output_len()], vec![77; plan.winners_len()]);
+            let mut scratch = vec![0.0; plan.forward_scratch()];
+            plan.forward(&x, &w, &[], &mut y, &mut winners, &mut scratch);
+            assert!(y.iter().all(|y| y.is_nan()) && winners.iter().all(|&code| code == 4), "{isa:?} {f:?}");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::sets::instruction_sets;
 use floret_math::conv::winograd::{Tile, Winograd};
-use floret_math::conv::{ConvShape, Epilogue};
+use floret_math::conv::{ConvShape, Finish};
 use floret_math::reference::{self, Slide};
 use floret_math::window::{Padding, Window};
 
@@ -25,7 +25,7 @@ fn check(tile: Tile, batch: usize, (h, w): (usize, usize), cin: usize, cout: usi
     let (x, filter, dy) = (narrow(&x), narrow(&filter), narrow(&dy));
     let shape = ConvShape { window, cin, cout };
     for isa in instruction_sets() {
-        let winograd = Winograd { isa, shape, epilogue: Epilogue::Bias, tile };
+        let winograd = Winograd { isa, shape, finish: Finish::default(), tile };
         let mut scratch = vec![f32::NAN; winograd.forward_scratch().max(winograd.backward_scratch(batch))];
         let what = format!("{isa:?} {tile:?} {batch}x{h}x{w}x{cin}->{cout} {padding:?}");
         let mut y = vec![f32::NAN; want_y.len()];

@@ -33,19 +33,19 @@ use stages::Convolution;
 pub use tiles::Tile;
 use tiles::Tiling;
 
-use super::{ConvShape, Epilogue, sized, tile_columns};
+use super::{ConvShape, Epilogue, Finish, sized, tile_columns};
 use crate::simd::{Isa, MatrixMut};
 use crate::window::Window;
 
 /// A stride-1 convolution planned for one kind of tile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Winograd {
     /// The instruction set of its kernels.
     pub isa: Isa,
     /// The shape, of stride 1 and as many taps along both sides as the tile has.
     pub shape: ConvShape,
     /// What follows in the same pass.
-    pub epilogue: Epilogue,
+    pub finish: Finish,
     /// The kind of tile.
     pub tile: Tile,
 }
@@ -59,7 +59,7 @@ impl Winograd {
             return None;
         }
         let tile = Tile::fitting(y.kernel, y.output, x.output)?;
-        Some(Self { isa, shape: *shape, epilogue, tile })
+        Some(Self { isa, shape: *shape, finish: epilogue.into(), tile })
     }
 
     /// The convolution's input to cut tiles from.
@@ -73,7 +73,7 @@ impl Winograd {
     fn gradient<'a>(&self, dy: &'a [f32], winners: &'a [u8]) -> Source<'a> {
         let ConvShape { window, cout, .. } = self.shape;
         let size = (window.y.output, window.x.output, cout);
-        Source { values: dy, winners, epilogue: self.epilogue, size }
+        Source { values: dy, winners, epilogue: self.finish.epilogue, size }
     }
 
     /// The convolution as it is.
@@ -145,7 +145,7 @@ impl Winograd {
         let pixels = y.len() / cout;
         let winners = (!winners.is_empty()).then(|| MatrixMut::new(winners, pixels, cout, cout));
         let y = MatrixMut::new(y, pixels, cout, cout);
-        let out = Output { epilogue: self.epilogue, bias, y, winners, width: window.x.output, first: 0 };
+        let out = Output { finish: self.finish, bias, y, winners, width: window.x.output, first: 0 };
         convolve(&self.convolution(x), x.len() / self.shape.input_len(), w, out, scratch);
     }
 
@@ -154,8 +154,14 @@ impl Winograd {
         let ConvShape { window, cin, .. } = self.shape;
         let (batch, pixels) = (dx.len() / self.shape.input_len(), dx.len() / cin);
         let y = MatrixMut::new(dx, pixels, cin, cin);
-        let out =
-            Output { epilogue: Epilogue::Bias, bias: &[], y, winners: None, width: window.x.input, first: 0 };
+        let out = Output {
+            finish: Finish::default(),
+            bias: &[],
+            y,
+            winners: None,
+            width: window.x.input,
+            first: 0,
+        };
         let w = Weights::Plain(self.filter(w, true));
         let dy = self.gradient(dy, winners);
         convolve(&self.backwards(dy), batch, w, out, scratch);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::conv::epilogue::Epilogue;
+use crate::conv::epilogue::Finish;
 use crate::simd::{MatrixMut, Simd};
 
 use super::tiles::Tiling;
@@ -12,7 +12,7 @@ use super::transform::TileOf;
 #[derive(Debug)]
 pub struct Output<'a> {
     /// What becomes of the outputs.
-    pub epilogue: Epilogue,
+    pub finish: Finish,
     /// One value a channel, or none at all.
     pub bias: &'a [f32],
     /// The values: a row for each pixel of these rows, a column for each of these channels.
@@ -29,7 +29,7 @@ impl Output<'_> {
     /// Rows of stored values that the rows of tiles before row `row` give. No window of the pool straddles two tiles.
     #[inline(always)]
     fn rows_before(&self, tiling: &Tiling, row: usize) -> usize {
-        let epilogue = self.epilogue;
+        let epilogue = self.finish.epilogue;
         row / tiling.rows * epilogue.stored(tiling.height)
             + row % tiling.rows * tiling.tile.m().0 / epilogue.side()
     }
@@ -76,7 +76,7 @@ impl Output<'_> {
     /// The rows of tiles before row `at`, and the rest.
     fn split_rows(self, tiling: &Tiling, at: usize) -> (Self, Self) {
         let rows = self.rows_before(tiling, at) - self.rows_before(tiling, self.first);
-        let pixels = rows * self.epilogue.stored(self.width);
+        let pixels = rows * self.finish.epilogue.stored(self.width);
         let (y, y_after) = self.y.split_rows(pixels);
         let (winners, winners_after) = self.winners.map(|w| w.split_rows(pixels)).unzip();
         (Self { y, winners, ..self }, Self { y: y_after, winners: winners_after, first: at, ..self })
@@ -93,7 +93,8 @@ impl Output<'_> {
         )
     }
 
-    /// Stores what the tile at row of tiles `row` and column `column` gives for `channel` and the lanes behind it.
+    /// Stores what the tile at row of tiles `row` and column `column` gives for `channel` and the lanes behind it, before an
+    /// activation's second pass.
     #[inline(always)]
     pub fn put<S: Simd>(
         &mut self,
@@ -104,7 +105,8 @@ impl Output<'_> {
         column: usize,
         channel: usize,
     ) {
-        let (left, side) = (self.channels() - channel, self.epilogue.side());
+        let Finish { epilogue, adds } = self.finish;
+        let (left, side) = (self.channels() - channel, epilogue.side());
         let width = self.width;
         let y = self.rows_before(tiling, row) - self.rows_before(tiling, self.first);
         let m = tiling.tile.m();
@@ -133,13 +135,31 @@ impl Output<'_> {
                         || tile[i + 1][j + 1],
                     );
                 }
-                let (value, code) = self.epilogue.store(simd, window, bias);
-                let pixel = (y + i / side) * self.epilogue.stored(width) + (x + j) / side;
-                simd.store_up_to(value, &mut self.y.row(pixel)[channel..], left);
-                if let Some(winners) = &mut self.winners {
+                let pixel = (y + i / side) * epilogue.stored(width) + (x + j) / side;
+                let to = &mut self.y.row(pixel)[channel..];
+                let bias = if adds { simd.add(bias, simd.load_up_to(to, left)) } else { bias };
+                let (value, code) = epilogue.store(simd, window, bias);
+                simd.store_up_to(value, to, left);
+                if let Some(winners) = self.winners.as_mut().filter(|_| epilogue.second_pass().is_none()) {
                     simd.store_codes(code, &mut winners.row(pixel)[channel..], left);
                 }
             }
+        }
+    }
+
+    /// The activation's second pass over what the tile gave for all channels.
+    #[inline(always)]
+    pub fn finish<S: Simd>(&mut self, simd: S, tiling: &Tiling, row: usize, column: usize) {
+        let Some(activation) = self.finish.epilogue.second_pass() else { return };
+        let (m, channels) = (tiling.tile.m(), self.channels());
+        let y = self.rows_before(tiling, row) - self.rows_before(tiling, self.first);
+        let x = column * m.1;
+        let columns = m.1.min(self.width - x);
+        for i in 0..m.0.min(tiling.height - row % tiling.rows * m.0) {
+            let first = (y + i) * self.width + x;
+            let values = self.y.window(first, 0, columns, channels);
+            let codes = self.winners.as_mut().map(|winners| winners.window(first, 0, columns, channels));
+            activation.finish(simd, values, &[], codes);
         }
     }
 }

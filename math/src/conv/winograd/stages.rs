@@ -136,5 +136,6 @@ pub fn output<S: Simd>(
             tile_transforms::output(simd, tiling.tile, &mut between, p, p_plane, &mut outputs);
             out.put(simd, tiling, &outputs, row, column, channel);
         }
+        out.finish(simd, tiling, row, column);
     }
 }
