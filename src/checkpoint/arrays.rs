@@ -1,6 +1,6 @@
 //! The values of a file's arrays, read straight to where they are wanted.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -37,11 +37,13 @@ impl<'a> Arrays<'a> {
             let len = (info.data_offsets.1 - info.data_offsets.0) / size_of::<f32>();
             Some((name.strip_prefix(prefix)?.to_owned(), len))
         });
-        lengths.collect::<BTreeMap<_, _>>().into_iter().collect()
+        let mut lengths: Vec<_> = lengths.collect();
+        lengths.sort_unstable();
+        lengths
     }
 
     /// Reads the values of each array to its place, by name. If it fails, they hold anything.
-    pub fn read_to(mut self, mut places: BTreeMap<String, &mut [f32]>) -> Result<(), CheckpointError> {
+    pub fn read_to(mut self, mut places: HashMap<String, &mut [f32]>) -> Result<(), CheckpointError> {
         let damaged = |reason| CheckpointError::damaged(self.path, reason);
         let failed = |error| FileError::new(self.path, "read", error);
         let mut infos: Vec<_> = self.metadata.tensors().into_iter().collect();
@@ -61,7 +63,7 @@ impl<'a> Arrays<'a> {
             let crc = read_floats(&mut self.file, values).map_err(failed)?;
             read.push((name.as_str(), info.shape.as_slice(), (crc, end - start)));
         }
-        if let Some(name) = places.keys().next() {
+        if let Some(name) = places.keys().min() {
             return Err(missing(self.path, name));
         }
         let Some((stored, entry)) = &self.checksum else { return Ok(()) };

@@ -1,6 +1,6 @@
 //! A graph on its way to a network: the values of its names so far, and what the operators take.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use ndarray::ArrayD;
 
@@ -23,9 +23,9 @@ pub type NodeResult = Result<Activation, ImportError>;
 /// A graph on its way to a network.
 pub struct Importer<'a> {
     pub model: &'a Model<'a>,
-    pub values: BTreeMap<&'a str, Value<'a>>,
+    pub values: HashMap<&'a str, Value<'a>>,
     /// How many nodes that are read take each name.
-    pub uses: BTreeMap<&'a str, usize>,
+    pub uses: HashMap<&'a str, usize>,
     pub steps: Steps,
     pub files: Files,
     pub input: Shape,
@@ -34,7 +34,7 @@ pub struct Importer<'a> {
 impl<'a> Importer<'a> {
     pub fn new(model: &'a Model<'a>, files: Files, options: &ImportOptions) -> Result<Self, ImportError> {
         let graph = &model.graph;
-        let mut values: BTreeMap<&str, Value<'_>> = BTreeMap::new();
+        let mut values: HashMap<&str, Value<'_>> = HashMap::new();
         for tensor in &graph.tensors {
             values.insert(tensor.name, Value::Tensor(tensor.clone()));
         }
@@ -54,7 +54,7 @@ impl<'a> Importer<'a> {
             shared: false,
         };
         values.insert(images.name, Value::Activation(images_value));
-        Ok(Self { model, values, uses: BTreeMap::new(), steps: Steps::new(input), files, input })
+        Ok(Self { model, values, uses: HashMap::new(), steps: Steps::new(input), files, input })
     }
 
     /// Whether floret wrote the graph: its layers then come back as they were.

@@ -1,6 +1,6 @@
 //! The walk over a graph's nodes, in their order: constants first, then what depends on the images.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::files::Files;
 use super::fold::{fold, is_foldable};
@@ -45,7 +45,7 @@ impl<'a> Importer<'a> {
         let ReadingOrder { wanted, forms, uses } = ReadingOrder::of(&about, &graph.outputs, is_constant);
         self.uses = uses;
         for (index, node) in nodes.iter().enumerate().filter(|(index, _)| wanted[*index]) {
-            let values = match forms.get(&index) {
+            let values = match &forms[index] {
                 Some(form) => vec![Value::Activation(self.form(node, form)?)],
                 None => match self.constant(node)? {
                     Some(value) => vec![value],
@@ -100,8 +100,8 @@ impl<'a> Importer<'a> {
     /// The constants of a single number, and those of several whole numbers.
     fn small_constants(
         &mut self,
-    ) -> Result<(BTreeMap<&'a str, f64>, BTreeMap<&'a str, Vec<i64>>), ImportError> {
-        let (mut numbers, mut lists) = (BTreeMap::new(), BTreeMap::new());
+    ) -> Result<(HashMap<&'a str, f64>, HashMap<&'a str, Vec<i64>>), ImportError> {
+        let (mut numbers, mut lists) = (HashMap::new(), HashMap::new());
         let mut note = |name: &'a str, constant: &Constant| match constant {
             Constant::Floats(array) if array.len() == 1 => {
                 numbers.extend(array.first().map(|&number| (name, f64::from(number))));
@@ -115,8 +115,11 @@ impl<'a> Importer<'a> {
             }
             Constant::Floats(_) => {}
         };
-        for (&name, value) in &self.values {
-            match value {
+        // By name, since which of them are read depends on the order: together they may take so much memory and no more.
+        let mut names: Vec<&str> = self.values.keys().copied().collect();
+        names.sort_unstable();
+        for name in names {
+            match &self.values[name] {
                 // What is wrong with an array is told where it is taken.
                 Value::Tensor(tensor) if tensor.is_small() => {
                     self.files.constant(tensor).iter().for_each(|constant| note(name, constant));
