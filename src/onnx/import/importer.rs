@@ -6,6 +6,7 @@ use ndarray::ArrayD;
 
 use super::ImportOptions;
 use super::files::{Files, Purpose};
+use super::fold::values;
 use super::input::input_shape;
 use super::model::{Input, Model, Node};
 use super::steps::{Arrays, Draft, StepId, Steps};
@@ -193,7 +194,7 @@ impl<'a> Importer<'a> {
                 array.shape()
             )));
         }
-        Ok(array.into_iter().collect())
+        Ok(values(&array).to_vec())
     }
 
     /// Constant whole numbers: an attribute in older sets of operators, an input in newer ones.

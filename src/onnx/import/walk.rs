@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::files::Files;
-use super::fold::{fold, is_foldable};
+use super::fold::{fold, is_foldable, only, values};
 use super::forms::Graph;
 use super::importer::{Importer, axes_in_words};
 use super::known;
@@ -103,17 +103,14 @@ impl<'a> Importer<'a> {
     ) -> Result<(HashMap<&'a str, f64>, HashMap<&'a str, Vec<i64>>), ImportError> {
         let (mut numbers, mut lists) = (HashMap::new(), HashMap::new());
         let mut note = |name: &'a str, constant: &Constant| match constant {
-            Constant::Floats(array) if array.len() == 1 => {
-                numbers.extend(array.first().map(|&number| (name, f64::from(number))));
-            }
+            Constant::Floats(array) => numbers.extend(only(array).map(|number| (name, f64::from(number)))),
             Constant::Ints(array) => {
-                let ints: Option<Vec<i64>> = array.iter().map(|size| size.known()).collect();
+                let ints: Option<Vec<i64>> = values(array).iter().map(|size| size.known()).collect();
                 if let Some(&[int]) = ints.as_deref() {
                     numbers.insert(name, int as f64);
                 }
                 lists.extend(ints.map(|ints| (name, ints)));
             }
-            Constant::Floats(_) => {}
         };
         // By name, since which of them are read depends on the order: together they may take so much memory and no more.
         let mut names: Vec<&str> = self.values.keys().copied().collect();
