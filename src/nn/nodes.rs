@@ -1,6 +1,6 @@
 //! A network's description as nodes: names found, residual blocks opened, every shape known.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::built::Built;
 use super::{Add, LayerSpec, NamedLayer, Residual, Shape, ShapeError};
@@ -43,7 +43,7 @@ pub(crate) fn nodes(layers: &[NamedLayer], input: Shape, isa: Isa) -> Result<Vec
         return Err(ShapeError::new(format!("an input of {input} holds no value")));
     }
     let mut lowering = Lowering { input, isa, nodes: Vec::new() };
-    let mut known = BTreeMap::from([(INPUT, Source::Input)]);
+    let mut known = HashMap::from([(INPUT, Source::Input)]);
     let mut last = Source::Input;
     for NamedLayer { name, from, layer } in layers {
         let find = |from: &String| {
