@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::CheckpointError;
 use super::arrays::{Arrays, missing};
-use super::checksum::checksum;
+use super::checksum::{Crc, checksum};
 use crate::files::{FileError, FileKind, SNIFFED_BYTES, open_regular, write_atomically};
 use crate::network::Network;
 use crate::nn::Param;
@@ -95,8 +95,13 @@ pub(super) fn write<T: Serialize>(
     let json = |error: serde_json::Error| failed(error.into());
     let envelope = Envelope { signature: Signature { kind, version: VERSION }, header };
     let mut entry = serde_json::to_value(&envelope).map_err(json)?;
-    let described = arrays.iter().map(|(name, shape, values)| (name.as_str(), shape.as_slice(), *values));
-    let crc = checksum(&entry, described, write_floats).map_err(failed)?;
+    let mut described = Vec::new();
+    for (name, shape, values) in arrays {
+        let mut crc = Crc::default();
+        write_floats(&mut crc, values).map_err(failed)?;
+        described.push((name.as_str(), shape.as_slice(), crc));
+    }
+    let crc = checksum(&entry, described).map_err(failed)?;
     entry[CHECKSUM] = crc.into();
     let mut end = 0;
     let infos = arrays.iter().map(|(name, shape, values)| {
@@ -246,7 +251,7 @@ pub(super) fn read<T: Header>(path: &Path, kind: Kind) -> Result<(T, Arrays<'_>)
     let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
     let entry = entry.ok_or_else(|| wrong("it is a safetensors file of another program".into()))?;
     let in_metadata = |error: serde_json::Error| damaged(format!("its metadata: {error}"));
-    let mut entry: Value = serde_json::from_str(entry).map_err(in_metadata)?;
+    let mut entry: Value = serde_json::from_slice(entry.as_bytes()).map_err(in_metadata)?;
     let stored = entry.as_object_mut().and_then(|entry| entry.remove(CHECKSUM));
     let Signature { kind: found, version } = Signature::deserialize(&entry).map_err(in_metadata)?;
     if found != kind {
