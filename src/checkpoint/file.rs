@@ -91,10 +91,15 @@ pub(super) fn write<T: Serialize>(
     header: &T,
     arrays: &[Array<'_>],
 ) -> Result<(), CheckpointError> {
+    let envelope = Envelope { signature: Signature { kind, version: VERSION }, header };
+    let entry = serde_json::to_value(&envelope);
+    let entry = entry.map_err(|error| FileError::new(path, "describe", error.into()))?;
+    write_entry(path, entry, arrays)
+}
+
+fn write_entry(path: &Path, mut entry: Value, arrays: &[Array<'_>]) -> Result<(), CheckpointError> {
     let failed = |error: io::Error| FileError::new(path, "describe", error);
     let json = |error: serde_json::Error| failed(error.into());
-    let envelope = Envelope { signature: Signature { kind, version: VERSION }, header };
-    let mut entry = serde_json::to_value(&envelope).map_err(json)?;
     let mut described = Vec::new();
     for (name, shape, values) in arrays {
         let mut crc = Crc::default();

@@ -201,6 +201,17 @@ impl Graph {
         output: Option<Shape>,
         settings: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> String {
+        self.add_with(name, op, inputs, output, settings.into_iter().collect())
+    }
+
+    fn add_with(
+        &mut self,
+        name: &str,
+        op: &str,
+        inputs: &[&str],
+        output: Option<Shape>,
+        settings: Vec<(&'static str, Value)>,
+    ) -> String {
         let sizes = match output {
             Some(Shape::Image { height, width, channels }) => vec![height, width, channels],
             Some(Shape::Vector(len)) => vec![len],

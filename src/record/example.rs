@@ -161,7 +161,7 @@ impl ImageExample {
 fn missing(key: &str, payload: &[u8]) -> Result<ExampleError, WireError> {
     // The first in order, each once.
     let (mut present, mut more) = (Vec::new(), 0);
-    for_each_feature(payload, |key, feature| {
+    for_each_feature(payload, &mut |key, feature| {
         if feature.kind.is_some()
             && let Err(place) = present.binary_search(&key)
         {

@@ -14,7 +14,7 @@ impl<'a> FeatureMap<'a> {
     /// The features whose keys are `wanted`.
     pub fn of(payload: &'a [u8], wanted: impl Fn(&str) -> bool) -> Result<Self, WireError> {
         let mut features = HashMap::new();
-        for_each_feature(payload, |key, feature| {
+        for_each_feature(payload, &mut |key, feature| {
             if wanted(key) {
                 features.insert(key, feature);
             }
@@ -128,7 +128,7 @@ impl<'a> Feature<'a> {
 /// Gives each feature of an example in the order of the record, where of several with the same key the last one counts.
 pub(super) fn for_each_feature<'a>(
     payload: &'a [u8],
-    mut each: impl FnMut(&'a str, Feature<'a>),
+    each: &mut dyn FnMut(&'a str, Feature<'a>),
 ) -> Result<(), WireError> {
     for features in numbered(1, Span::whole(payload)) {
         for entry in numbered(1, features?.bytes()?) {
@@ -228,7 +228,7 @@ pub fn visit_features<'a>(
     payload: &'a [u8],
     mut each: impl FnMut(FeatureView<'a>),
 ) -> Result<(), ExampleError> {
-    for_each_feature(payload, |key, feature| {
+    for_each_feature(payload, &mut |key, feature| {
         let Feature { kind, values, bytes, last_bytes, last_int64 } = feature;
         let single = match kind {
             Some(FeatureKind::Bytes) if values == 1 => Some(FeatureValue::Bytes(last_bytes)),

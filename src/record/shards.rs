@@ -183,7 +183,7 @@ pub(crate) fn shards_in(folder: &Path) -> Result<Vec<(ShardName, PathBuf)>, File
 
 /// Removes the hidden files that killed writers of shards of this prefix left in `folder`.
 pub(crate) fn remove_stale_shards(folder: &Path, prefix: &str) {
-    remove_stale(folder, |name| {
+    remove_stale(folder, &|name| {
         let shard = str::from_utf8(name).ok().and_then(ShardName::parse);
         shard.is_some_and(|shard| shard.prefix == prefix)
     });

@@ -127,14 +127,15 @@ impl NameMap {
 
 /// A network's arrays layer by layer, the moving averages of each behind its weights.
 pub(super) fn creation_order(network: &Network) -> Vec<&Param> {
-    let mut params: Vec<_> = network.arrays().map(|(param, _)| param).collect();
-    let mut places = HashMap::new();
-    for param in &params {
-        let next = places.len();
-        places.entry(layer(&param.name)).or_insert(next);
+    let (mut places, mut layers) = (HashMap::new(), Vec::new());
+    for (param, _) in network.arrays() {
+        let place = *places.entry(layer(&param.name)).or_insert(layers.len());
+        if place == layers.len() {
+            layers.push(Vec::new());
+        }
+        layers[place].push(param);
     }
-    params.sort_by_key(|param| places[layer(&param.name)]);
-    params
+    layers.concat()
 }
 
 /// The layer of an array: its name without the last part.

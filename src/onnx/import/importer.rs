@@ -232,7 +232,17 @@ impl<'a> Importer<'a> {
         layer: impl Into<LayerSpec>,
         arrays: Arrays,
     ) -> NodeResult {
-        let step = self.step(node, vec![x.step], layer.into(), arrays)?;
+        self.layer_of_spec(node, x, layer.into(), arrays)
+    }
+
+    fn layer_of_spec(
+        &mut self,
+        node: &Node<'a>,
+        x: Activation,
+        layer: LayerSpec,
+        arrays: Arrays,
+    ) -> NodeResult {
+        let step = self.step(node, vec![x.step], layer, arrays)?;
         Ok(Activation { step, shared: false, ..x })
     }
 
