@@ -22,7 +22,7 @@ use crate::checkpoint::{CheckpointError, ModelInfo, ModelInfoError, load_model};
 use crate::data::Preprocess;
 use crate::explain::Occlusion;
 use crate::image::{DecodeOptions, ImageError, PhotoError, read_photo};
-use crate::metrics::predicted;
+use crate::metrics::{predicted, rank};
 use crate::network::{Network, NetworkError};
 
 /// Why a photo was not classified.
@@ -229,10 +229,9 @@ impl Prediction {
 
     /// The `count` most probable classes (all, if there are fewer), the most probable first; of equal ones, the first output.
     pub fn top(&self, count: usize) -> Vec<(&str, f32)> {
-        let mut ranked: Vec<_> = self.iter().collect();
-        ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        ranked.truncate(count);
-        ranked
+        let mut ranked: Vec<_> = self.probabilities.iter().copied().enumerate().collect();
+        rank(&mut ranked);
+        ranked.into_iter().take(count).map(|(class, p)| (self.classes[class].as_str(), p)).collect()
     }
 
     /// The most probable class and its probability.

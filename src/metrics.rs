@@ -138,6 +138,11 @@ impl Evaluation {
     }
 }
 
+/// Brings classes with their scores into order: the largest score first, of equals the first class.
+pub(crate) fn rank(scores: &mut [(usize, f32)]) {
+    scores.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+}
+
 /// The class with the largest score, the first of equals; `None` if the scores are not all finite.
 pub(crate) fn predicted(scores: ArrayView1<f32>) -> Option<usize> {
     let mut best = 0;

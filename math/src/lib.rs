@@ -29,7 +29,7 @@ pub mod gemm;
 pub mod grouped;
 pub mod layer_norm;
 mod native;
-mod parallel;
+pub mod parallel;
 pub mod peak;
 pub mod pool;
 pub mod rearrange;

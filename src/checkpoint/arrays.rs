@@ -1,6 +1,6 @@
 //! The values of a file's arrays, read straight to where they are wanted.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -37,15 +37,17 @@ impl<'a> Arrays<'a> {
             let len = (info.data_offsets.1 - info.data_offsets.0) / size_of::<f32>();
             Some((name.strip_prefix(prefix)?.to_owned(), len))
         });
-        lengths.collect::<BTreeMap<_, _>>().into_iter().collect()
+        let mut lengths: Vec<_> = lengths.collect();
+        lengths.sort_unstable();
+        lengths
     }
 
     /// Reads the values of each array to its place, by name. If it fails, they hold anything.
-    pub fn read_to(mut self, mut places: BTreeMap<String, &mut [f32]>) -> Result<(), CheckpointError> {
+    pub fn read_to(mut self, mut places: HashMap<String, &mut [f32]>) -> Result<(), CheckpointError> {
         let damaged = |reason| CheckpointError::damaged(self.path, reason);
         let failed = |error| FileError::new(self.path, "read", error);
         let mut infos: Vec<_> = self.metadata.tensors().into_iter().collect();
-        infos.sort_by_key(|(_, info)| info.data_offsets);
+        infos.sort_unstable_by_key(|(_, info)| info.data_offsets);
         let (mut end, mut read) = (0, Vec::new());
         for (name, info) in &infos {
             let values = places.remove(name).ok_or_else(|| missing(self.path, name))?;
@@ -59,17 +61,13 @@ impl<'a> Arrays<'a> {
                 )));
             }
             let crc = read_floats(&mut self.file, values).map_err(failed)?;
-            read.push((name.as_str(), info.shape.as_slice(), (crc, end - start)));
+            read.push((name.as_str(), info.shape.as_slice(), crc));
         }
-        if let Some(name) = places.keys().next() {
+        if let Some(name) = places.keys().min() {
             return Err(missing(self.path, name));
         }
         let Some((stored, entry)) = &self.checksum else { return Ok(()) };
-        let append = |crc: &mut Crc, (of_values, len)| {
-            crc.0 = crc32c::crc32c_combine(crc.0, of_values, len);
-            Ok(())
-        };
-        let crc = checksum(entry, read.into_iter(), append).map_err(failed)?;
+        let crc = checksum(entry, read).map_err(failed)?;
         if *stored != crc {
             return Err(damaged(format!(
                 "its contents have the CRC32C {crc:#010x}, not the one it says; take another copy"
@@ -93,13 +91,13 @@ pub(super) fn network_places<'a>(
 }
 
 /// Fills `values` and returns the CRC32C of their bytes, some at a time: no second copy of them is made.
-fn read_floats(file: &mut File, values: &mut [f32]) -> io::Result<u32> {
-    let (mut bytes, mut crc) = (vec![0; CHUNK.min(size_of_val(values))], Crc(0));
+fn read_floats(file: &mut File, values: &mut [f32]) -> io::Result<Crc> {
+    let (mut bytes, mut crc) = (vec![0; CHUNK.min(size_of_val(values))], Crc::default());
     for values in values.chunks_mut(CHUNK / size_of::<f32>()) {
         let bytes = &mut bytes[..size_of_val(values)];
         file.read_exact(bytes)?;
         crc.write_all(bytes)?;
         values.iter_mut().zip(bytes.as_chunks().0).for_each(|(v, b)| *v = f32::from_le_bytes(*b));
     }
-    Ok(crc.0)
+    Ok(crc)
 }

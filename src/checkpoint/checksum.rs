@@ -5,28 +5,29 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 /// The CRC32C of the metadata entry (without its checksum) and of each array's name, shape and values, by name.
-pub(super) fn checksum<'a, V: Copy>(
-    entry: &Value,
-    arrays: impl Iterator<Item = (&'a str, &'a [usize], V)>,
-    write_values: impl Fn(&mut Crc, V) -> io::Result<()>,
-) -> io::Result<u32> {
-    let mut arrays: Vec<_> = arrays.collect();
-    arrays.sort_by_key(|(name, ..)| *name);
-    let mut crc = Crc(0);
+pub(super) fn checksum(entry: &Value, mut arrays: Vec<(&str, &[usize], Crc)>) -> io::Result<u32> {
+    arrays.sort_unstable_by_key(|(name, ..)| *name);
+    let mut crc = Crc::default();
     writeln!(crc, "{entry}")?;
     for (name, shape, values) in arrays {
         writeln!(crc, "{name:?} {shape:?}")?;
-        write_values(&mut crc, values)?;
+        crc.value = crc32c::crc32c_combine(crc.value, values.value, values.bytes);
     }
-    Ok(crc.0)
+    Ok(crc.value)
 }
 
 /// Takes bytes for their CRC32C.
-pub(super) struct Crc(pub(super) u32);
+#[derive(Default)]
+pub(super) struct Crc {
+    value: u32,
+    /// How many it took.
+    bytes: usize,
+}
 
 impl Write for Crc {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = crc32c::crc32c_append(self.0, bytes);
+        self.value = crc32c::crc32c_append(self.value, bytes);
+        self.bytes += bytes.len();
         Ok(bytes.len())
     }
 

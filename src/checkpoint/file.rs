@@ -1,6 +1,6 @@
 //! safetensors files with one JSON metadata entry.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::CheckpointError;
 use super::arrays::{Arrays, missing};
-use super::checksum::checksum;
+use super::checksum::{Crc, checksum};
 use crate::files::{FileError, FileKind, SNIFFED_BYTES, open_regular, write_atomically};
 use crate::network::Network;
 use crate::nn::Param;
@@ -91,12 +91,22 @@ pub(super) fn write<T: Serialize>(
     header: &T,
     arrays: &[Array<'_>],
 ) -> Result<(), CheckpointError> {
+    let envelope = Envelope { signature: Signature { kind, version: VERSION }, header };
+    let entry = serde_json::to_value(&envelope);
+    let entry = entry.map_err(|error| FileError::new(path, "describe", error.into()))?;
+    write_entry(path, entry, arrays)
+}
+
+fn write_entry(path: &Path, mut entry: Value, arrays: &[Array<'_>]) -> Result<(), CheckpointError> {
     let failed = |error: io::Error| FileError::new(path, "describe", error);
     let json = |error: serde_json::Error| failed(error.into());
-    let envelope = Envelope { signature: Signature { kind, version: VERSION }, header };
-    let mut entry = serde_json::to_value(&envelope).map_err(json)?;
-    let described = arrays.iter().map(|(name, shape, values)| (name.as_str(), shape.as_slice(), *values));
-    let crc = checksum(&entry, described, write_floats).map_err(failed)?;
+    let mut described = Vec::new();
+    for (name, shape, values) in arrays {
+        let mut crc = Crc::default();
+        write_floats(&mut crc, values).map_err(failed)?;
+        described.push((name.as_str(), shape.as_slice(), crc));
+    }
+    let crc = checksum(&entry, described).map_err(failed)?;
     entry[CHECKSUM] = crc.into();
     let mut end = 0;
     let infos = arrays.iter().map(|(name, shape, values)| {
@@ -136,14 +146,23 @@ fn write_floats(file: &mut impl Write, values: &[f32]) -> io::Result<()> {
 /// What a file says of its arrays, before their values are read.
 pub(super) struct Described<'a> {
     path: &'a Path,
-    infos: BTreeMap<String, &'a TensorInfo>,
-    /// The names of those that have their place.
-    taken: BTreeSet<String>,
+    /// In the order of their names.
+    arrays: Vec<DescribedArray<'a>>,
+}
+
+struct DescribedArray<'a> {
+    name: String,
+    info: &'a TensorInfo,
+    /// Whether it has its place.
+    taken: bool,
 }
 
 impl<'a> Described<'a> {
     fn new(path: &'a Path, metadata: &'a Metadata) -> Self {
-        Self { path, infos: metadata.tensors().into_iter().collect(), taken: BTreeSet::new() }
+        let array = |(name, info)| DescribedArray { name, info, taken: false };
+        let mut arrays: Vec<_> = metadata.tensors().into_iter().map(array).collect();
+        arrays.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Self { path, arrays }
     }
 
     /// The file.
@@ -155,13 +174,15 @@ impl<'a> Described<'a> {
     pub fn take(&mut self, prefix: &str, params: &[Param]) -> Result<(), CheckpointError> {
         for Param { name, shape, .. } in params {
             let name = format!("{prefix}{name}");
-            let info = self.infos.get(&name).ok_or_else(|| missing(self.path, &name))?;
+            let place = self.arrays.binary_search_by(|array| array.name.cmp(&name));
+            let place = place.map_err(|_| missing(self.path, &name))?;
+            let DescribedArray { info, taken, .. } = &mut self.arrays[place];
             if info.shape != *shape {
                 let (name, got) = (name.escape_debug(), &info.shape);
                 let reason = format!("the array `{name}` has the shape {got:?}, the network wants {shape:?}");
                 return Err(CheckpointError::damaged(self.path, reason));
             }
-            self.taken.insert(name);
+            *taken = true;
         }
         Ok(())
     }
@@ -170,16 +191,16 @@ impl<'a> Described<'a> {
     /// of `len` values.
     pub fn take_vectors(&mut self, prefix: &str, most: usize, len: usize) -> Result<(), CheckpointError> {
         let damaged = |reason| Err(CheckpointError::damaged(self.path, reason));
-        let vectors = self.infos.iter().filter(|(name, _)| name.starts_with(prefix));
-        if vectors.clone().count() > most {
+        let is_one = |array: &DescribedArray<'_>| array.name.starts_with(prefix);
+        if self.arrays.iter().filter(|array| is_one(array)).count() > most {
             return damaged(format!("it has more than {most} arrays `{prefix}...`"));
         }
-        for (name, info) in vectors {
+        for DescribedArray { name, info, taken } in self.arrays.iter_mut().filter(|array| is_one(array)) {
             if info.shape != [0] && info.shape != [len] {
                 let (name, got) = (name.escape_debug(), &info.shape);
                 return damaged(format!("the array `{name}` has the shape {got:?}, [{len}] is wanted"));
             }
-            self.taken.insert(name.clone());
+            *taken = true;
         }
         Ok(())
     }
@@ -187,14 +208,14 @@ impl<'a> Described<'a> {
     /// Fails if an array is left that nobody took, or holds other values than floats.
     fn check_rest(&self) -> Result<(), CheckpointError> {
         let damaged = |reason| Err(CheckpointError::damaged(self.path, reason));
-        let mut left = self.infos.keys().filter(|name| !self.taken.contains(*name));
-        if let Some(name) = left.next() {
-            let (count, name) = (1 + left.count(), name.escape_debug());
+        let mut left = self.arrays.iter().filter(|array| !array.taken);
+        if let Some(array) = left.next() {
+            let (count, name) = (1 + left.count(), array.name.escape_debug());
             return damaged(format!("{count} arrays belong to nothing, among them `{name}`"));
         }
-        match self.infos.iter().find(|(_, info)| info.dtype != Dtype::F32) {
+        match self.arrays.iter().find(|array| array.info.dtype != Dtype::F32) {
             None => Ok(()),
-            Some((name, info)) => {
+            Some(DescribedArray { name, info, .. }) => {
                 damaged(format!("`{}` holds {:?} values, F32 is wanted", name.escape_debug(), info.dtype))
             }
         }
@@ -235,7 +256,7 @@ pub(super) fn read<T: Header>(path: &Path, kind: Kind) -> Result<(T, Arrays<'_>)
     let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
     let entry = entry.ok_or_else(|| wrong("it is a safetensors file of another program".into()))?;
     let in_metadata = |error: serde_json::Error| damaged(format!("its metadata: {error}"));
-    let mut entry: Value = serde_json::from_str(entry).map_err(in_metadata)?;
+    let mut entry: Value = serde_json::from_slice(entry.as_bytes()).map_err(in_metadata)?;
     let stored = entry.as_object_mut().and_then(|entry| entry.remove(CHECKSUM));
     let Signature { kind: found, version } = Signature::deserialize(&entry).map_err(in_metadata)?;
     if found != kind {

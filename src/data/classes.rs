@@ -1,6 +1,6 @@
 //! The names of the classes.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -105,12 +105,12 @@ pub(super) fn check(names: &[String]) -> Result<(), ClassNamesError> {
     if names.len() > MAX_CLASSES {
         return Err(ClassNamesError::TooMany { classes: names.len(), limit: MAX_CLASSES });
     }
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     for name in names {
         if !is_a_line(name) {
             return Err(ClassNamesError::Name(name.clone()));
         }
-        if !seen.insert(name) {
+        if !seen.insert(name.as_str()) {
             return Err(ClassNamesError::Twice(name.clone()));
         }
     }

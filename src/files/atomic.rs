@@ -31,9 +31,12 @@ impl AtomicFile {
     /// # Errors
     /// When `target` has no file name (`..`, `/`), or the folder is missing or not writable.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, FileError> {
-        let target = target.into();
+        Self::create_at(target.into())
+    }
+
+    fn create_at(target: PathBuf) -> Result<Self, FileError> {
         if let Some(name) = target.file_name() {
-            remove_stale(folder_of(&target), |stale| stale == name.as_encoded_bytes());
+            remove_stale(folder_of(&target), &|stale| stale == name.as_encoded_bytes());
         }
         Self::create_beside_stale(target)
     }

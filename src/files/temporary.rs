@@ -62,7 +62,7 @@ impl Drop for Temporary {
 
 /// Removes the hidden files in `folder` of targets with a name that `is_target`, which killed processes left there.
 /// Whatever can't be listed or removed stays: it harms nothing.
-pub(crate) fn remove_stale(folder: &Path, is_target: impl Fn(&[u8]) -> bool) {
+pub(crate) fn remove_stale(folder: &Path, is_target: &dyn Fn(&[u8]) -> bool) {
     let Ok(entries) = fs::read_dir(as_named(folder)) else { return };
     for entry in entries.flatten() {
         let file_name = entry.file_name();

@@ -1,6 +1,6 @@
 //! A network as the graph that TensorBoard's Graphs tab draws.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::summary::shape;
 use crate::loss::Loss;
@@ -51,7 +51,7 @@ impl Graph {
     /// The layers; the name of the last one's last operation. Those without arrays stand in the scope of the last before them, of
     /// the same block, that has one: side by side TensorBoard would take them for a series and draw them as one.
     fn layers(&mut self, spec: &NetworkSpec, input: String) -> String {
-        let mut places: BTreeMap<&str, String> = BTreeMap::new();
+        let mut places: HashMap<&str, String> = HashMap::new();
         let nodes = nodes::of_built(&spec.layers, spec.input);
         let mut outputs: Vec<String> = Vec::with_capacity(nodes.len());
         for node in &nodes {
@@ -200,6 +200,17 @@ impl Graph {
         inputs: &[&str],
         output: Option<Shape>,
         settings: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> String {
+        self.add_with(name, op, inputs, output, settings.into_iter().collect())
+    }
+
+    fn add_with(
+        &mut self,
+        name: &str,
+        op: &str,
+        inputs: &[&str],
+        output: Option<Shape>,
+        settings: Vec<(&'static str, Value)>,
     ) -> String {
         let sizes = match output {
             Some(Shape::Image { height, width, channels }) => vec![height, width, channels],

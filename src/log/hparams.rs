@@ -1,5 +1,7 @@
 //! Hyper-parameters and how runs ended, for TensorBoard's HParams tab.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json};
 
 use crate::proto::hparams::h_params_plugin_data::Data;
@@ -39,16 +41,19 @@ pub(super) fn experiment(settings: &Map<String, Json>, metrics: &[&str], now: f6
 
 /// A row's values.
 pub(super) fn session_start(settings: &Map<String, Json>, now: f64) -> HParamsPluginData {
-    let value = |(name, json): (&String, &Json)| {
+    let value = |json: &Json| {
         let kind = match json {
             Json::Bool(truth) => Kind::BoolValue(*truth),
             Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
             Json::String(text) => Kind::StringValue(text.clone()),
             other => Kind::StringValue(other.to_string()),
         };
-        (name.clone(), Value { kind: Some(kind) })
+        Value { kind: Some(kind) }
     };
-    let hparams = settings.iter().map(value).collect();
+    let mut hparams = BTreeMap::new();
+    for (name, json) in settings {
+        hparams.insert(name.clone(), value(json));
+    }
     plugin_data(Data::SessionStartInfo(SessionStartInfo { hparams, start_time_secs: now }))
 }
 

@@ -7,7 +7,7 @@ use ndarray::{Array2, Array3, ArrayView2, Axis};
 use super::picture::{captioned, enlarged, from_standardized, grid};
 use crate::data::Batch;
 use crate::loss::softmax;
-use crate::metrics::predicted;
+use crate::metrics::{predicted, rank};
 use crate::network::StepReport;
 
 /// Most photos of a grid.
@@ -121,7 +121,7 @@ fn caption(batch: &Batch, example: usize, classes: &[String]) -> Vec<String> {
     if shares.len() < 2 {
         return whole();
     }
-    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    rank(&mut shares);
     shares.iter().map(|&(class, share)| format!("{} {:.0}%", name(classes, class), 100.0 * share)).collect()
 }
 

@@ -1,6 +1,6 @@
 //! A network put together layer by layer, every shape checked at once.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -191,7 +191,7 @@ impl NetworkBuilder {
     }
 
     fn check_names(&self) -> Result<(), ShapeError> {
-        let mut names = BTreeMap::new();
+        let mut names = HashMap::new();
         for (index, NamedLayer { name, .. }) in self.spec.layers.iter().enumerate() {
             if name.is_empty() {
                 return Err(ShapeError::new(format!("layer {index} has an empty name")));

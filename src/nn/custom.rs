@@ -1,7 +1,6 @@
 //! Layers of one's own: what to implement, and the registry by which they are loaded from files.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -77,13 +76,19 @@ pub trait CustomLayer: fmt::Debug + Serialize + DeserializeOwned + Send + Sync +
 /// Lets files hold layers of the kind `L`; call it before loading one. A later call for the same kind replaces the earlier.
 pub fn register<L: CustomLayer>() {
     let read: Read = |settings| Ok(Arc::new(L::deserialize(settings)?));
-    REGISTRY.write().unwrap_or_else(PoisonError::into_inner).insert(L::KIND, read);
+    set_read(L::KIND, read);
+}
+
+fn set_read(kind: &'static str, read: Read) {
+    let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
+    registry.retain(|(other, _)| *other != kind);
+    registry.push((kind, read));
 }
 
 /// Makes a layer of its settings.
 type Read = fn(&Value) -> Result<Arc<dyn AnyLayer>, serde_json::Error>;
 
-static REGISTRY: RwLock<BTreeMap<&'static str, Read>> = RwLock::new(BTreeMap::new());
+static REGISTRY: RwLock<Vec<(&'static str, Read)>> = RwLock::new(Vec::new());
 
 /// A [`CustomLayer`] of any type.
 trait AnyLayer: fmt::Debug + Send + Sync {
@@ -151,7 +156,9 @@ impl Custom {
 
     fn read(&self, settings: &Value) -> Result<Arc<dyn AnyLayer>, ShapeError> {
         let kind = self.kind.escape_debug();
-        let read = REGISTRY.read().unwrap_or_else(PoisonError::into_inner).get(self.kind()).copied();
+        let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
+        let read = registry.iter().find(|(kind, _)| *kind == self.kind()).map(|(_, read)| *read);
+        drop(registry);
         let read = read.ok_or_else(|| {
             ShapeError::new(format!(
                 "floret has no layer of the kind `{kind}`: the program that has it calls `floret::nn::register` with its \

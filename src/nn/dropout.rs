@@ -2,11 +2,11 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{Backward, CHUNK, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
+use floret_math::parallel::{for_each_chunk, for_each_chunk_with_codes};
 use floret_math::simd::Isa;
 
 /// In training `y = x / (1 - rate)` with probability `1 - rate`, else 0; in inference `y = x`.
@@ -62,12 +62,11 @@ impl Layer for DropoutLayer {
         };
         let scale = 1.0 / (1.0 - self.rate);
         let len = self.shape.len();
-        let examples = y.par_chunks_mut(len).zip(x.par_chunks(len)).zip(saved.bytes.par_chunks_mut(len));
         // Each example draws from a stream of its own, so the mask does not depend on the number of threads.
-        examples.enumerate().for_each(|(example, ((y, x), keep))| {
+        for_each_chunk_with_codes(y, saved.bytes, len, &|example, y, keep| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(example as u64);
-            for ((y, &x), keep) in y.iter_mut().zip(x).zip(keep) {
+            for ((y, &x), keep) in y.iter_mut().zip(&x[example * len..]).zip(keep) {
                 *keep = u8::from(rng.random::<f32>() >= self.rate);
                 *y = if *keep == 1 { scale * x } else { 0.0 };
             }
@@ -78,10 +77,10 @@ impl Layer for DropoutLayer {
         let Some(dx) = x.gradient() else { return };
         let scale = 1.0 / (1.0 - self.rate);
         // y = keep ? scale x : 0
-        let chunks =
-            dx.par_chunks_mut(CHUNK).zip(dy.par_chunks(CHUNK)).zip(pass.saved.bytes.par_chunks(CHUNK));
-        chunks.for_each(|((dx, dy), keep)| {
-            for ((dx, dy), keep) in dx.iter_mut().zip(dy).zip(keep) {
+        let (dy, keep) = (&*dy, &*pass.saved.bytes);
+        for_each_chunk(dx, CHUNK, &|chunk, dx| {
+            let start = chunk * CHUNK;
+            for ((dx, dy), keep) in dx.iter_mut().zip(&dy[start..]).zip(&keep[start..]) {
                 *dx = if *keep == 1 { scale * dy } else { 0.0 };
             }
         });

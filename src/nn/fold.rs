@@ -3,11 +3,10 @@
 //! Where its averages don't move, as in inference, batch norm is `s y + t` with constants of each channel. Of a convolution's output
 //! that is again a convolution: `s (x * w + b) + t = x * (s w) + (s b + t)`, so that no pass over the output is needed.
 
-use rayon::prelude::*;
-
 use super::CHUNK;
 use super::batch_norm::BatchNorm;
 use super::step::Arrays;
+use floret_math::parallel::for_each_chunk;
 
 /// The batch norm behind a convolution.
 #[derive(Debug, Clone)]
@@ -55,7 +54,8 @@ impl Fold {
     /// A kernel with each channel's weights scaled.
     fn scaled(&self, scale: &[f32], from: &[f32], to: &mut [f32]) {
         let rows = CHUNK.div_ceil(self.channels) * self.channels;
-        to.par_chunks_mut(rows).zip(from.par_chunks(rows)).for_each(|(to, from)| {
+        for_each_chunk(to, rows, &|index, to| {
+            let from = &from[index * rows..][..to.len()];
             for (to, from) in to.chunks_exact_mut(self.channels).zip(from.chunks_exact(self.channels)) {
                 to.iter_mut().zip(from).zip(scale).for_each(|((to, w), s)| *to = s * w);
             }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shape::check_values;
 use super::{CHUNK, Shape, ShapeError};
+use floret_math::parallel::{for_each_chunk, for_each_chunk_with_codes};
 use floret_math::rearrange;
 
 /// `y = x1 + x2 + ..`: values of one shape (He et al. 2016, residual learning). The gradient of each is that of y.
@@ -172,14 +173,13 @@ impl Join {
         match self {
             Join::Add { .. } | Join::Multiply(..) if first => copy(y, x),
             Join::Add { relu: true, .. } if last && kept.is_empty() => {
-                y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-                    y.iter_mut().zip(x).for_each(|(y, x)| *y = rectified(*y + x));
+                for_each_chunk(y, CHUNK, &|chunk, y| {
+                    y.iter_mut().zip(&x[chunk * CHUNK..]).for_each(|(y, x)| *y = rectified(*y + x));
                 });
             }
             Join::Add { relu: true, .. } if last => {
-                let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(kept.par_chunks_mut(CHUNK));
-                chunks.for_each(|((y, x), kept)| {
-                    for ((y, x), kept) in y.iter_mut().zip(x).zip(kept) {
+                for_each_chunk_with_codes(y, kept, CHUNK, &|chunk, y, kept| {
+                    for ((y, x), kept) in y.iter_mut().zip(&x[chunk * CHUNK..]).zip(kept) {
                         *y = rectified(*y + x);
                         *kept = u8::from(*y != 0.0);
                     }
@@ -188,7 +188,7 @@ impl Join {
             Join::Add { .. } => add(y, x),
             Join::Multiply(shape, rows) => {
                 let c = shape.channels();
-                y.par_chunks_mut(ROWS * c).enumerate().for_each(|(task, y)| {
+                for_each_chunk(y, ROWS * c, &|task, y| {
                     for (row, y) in y.chunks_exact_mut(c).enumerate() {
                         let gate = &x[(task * ROWS + row) / rows * c..][..c];
                         y.iter_mut().zip(gate).for_each(|(y, g)| *y *= g);
@@ -202,7 +202,8 @@ impl Join {
     /// The first step of the backward pass of a sum with a ReLU: `dy` becomes 0 where `kept` says so.
     pub fn mask(&self, dy: &mut [f32], kept: &[u8]) {
         if let Join::Add { relu: true, .. } = self {
-            dy.par_chunks_mut(CHUNK).zip(kept.par_chunks(CHUNK)).for_each(|(dy, kept)| {
+            for_each_chunk(dy, CHUNK, &|chunk, dy| {
+                let kept = &kept[chunk * CHUNK..];
                 dy.iter_mut().zip(kept).for_each(|(dy, kept)| *dy = if *kept == 0 { 0.0 } else { *dy });
             });
         }
@@ -258,12 +259,12 @@ fn rectified(x: f32) -> f32 {
 
 /// Copies `from` to `to`.
 pub(crate) fn copy(to: &mut [f32], from: &[f32]) {
-    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| to.copy_from_slice(from));
+    for_each_chunk(to, CHUNK, &|chunk, to| to.copy_from_slice(&from[chunk * CHUNK..][..to.len()]));
 }
 
 /// Adds `from` to `to`.
 pub(crate) fn add(to: &mut [f32], from: &[f32]) {
-    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| {
-        to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+    for_each_chunk(to, CHUNK, &|chunk, to| {
+        to.iter_mut().zip(&from[chunk * CHUNK..]).for_each(|(t, f)| *t += f);
     });
 }

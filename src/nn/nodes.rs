@@ -1,6 +1,6 @@
 //! A network's description as nodes: names found, residual blocks opened, every shape known.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::built::Built;
 use super::{Add, LayerSpec, NamedLayer, Residual, Shape, ShapeError};
@@ -47,7 +47,7 @@ pub(crate) fn nodes(layers: &[NamedLayer], input: Shape, isa: Isa) -> Result<Vec
         return Err(ShapeError::new(format!("an input of {input} holds no value")));
     }
     let mut lowering = Lowering { input, isa, frozen: false, learning_rate: 1.0, nodes: Vec::new() };
-    let mut known = BTreeMap::from([(INPUT, Source::Input)]);
+    let mut known = HashMap::from([(INPUT, Source::Input)]);
     let mut last = Source::Input;
     for NamedLayer { name, from, frozen, learning_rate, layer } in layers {
         if !(learning_rate.is_finite() && *learning_rate >= 0.0) {

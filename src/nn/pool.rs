@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::built::Built;
 use super::shape::{HeightWidth, check_values};
 use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
+use floret_math::parallel::for_each_chunk;
 use floret_math::pool::{self, PoolShape};
 use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
@@ -199,9 +200,9 @@ impl Layer for GlobalAvgPoolLayer {
 
     fn forward(&self, _w: &[f32], x: &[f32], y: &mut [f32], _pass: Forward<'_>) {
         let (pixels, c) = (self.pixels, self.channels);
-        y.par_chunks_mut(c).zip(x.par_chunks(pixels * c)).for_each(|(y, x)| {
+        for_each_chunk(y, c, &|image, y| {
             y.fill(0.0);
-            for pixel in x.chunks_exact(c) {
+            for pixel in x[image * pixels * c..][..pixels * c].chunks_exact(c) {
                 y.iter_mut().zip(pixel).for_each(|(y, x)| *y += x);
             }
             y.iter_mut().for_each(|y| *y /= pixels as f32);
@@ -212,7 +213,8 @@ impl Layer for GlobalAvgPoolLayer {
         let (pixels, c) = (self.pixels, self.channels);
         let Some(dx) = x.gradient() else { return };
         // y = mean of x over the pixels
-        dx.par_chunks_mut(pixels * c).zip(dy.par_chunks(c)).for_each(|(dx, dy)| {
+        for_each_chunk(dx, pixels * c, &|image, dx| {
+            let dy = &dy[image * c..][..c];
             for pixel in dx.chunks_exact_mut(c) {
                 pixel.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy / pixels as f32);
             }
@@ -257,12 +259,14 @@ impl Layer for GlobalMaxPoolLayer {
 
     fn forward(&self, _w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         let (pixels, c) = (self.pixels, self.channels);
-        let images = y.par_chunks_mut(c).zip(x.par_chunks(pixels * c));
+        let image_of = |image: usize| &x[image * pixels * c..][..pixels * c];
         // Not `value > *y`: a NaN must win and stay.
         let wins = |value: f32, y: f32| value > y || (value.is_nan() && !y.is_nan());
         match pass.mode {
             Mode::Train { saved, .. } => {
-                images.zip(saved.bytes.par_chunks_mut(c * PIXEL)).for_each(|((y, x), winners)| {
+                let winners = saved.bytes.par_chunks_mut(c * PIXEL);
+                y.par_chunks_mut(c).zip(winners).enumerate().for_each(|(image, (y, winners))| {
+                    let x = image_of(image);
                     y.copy_from_slice(&x[..c]);
                     winners.fill(0);
                     let (winners, _) = winners.as_chunks_mut::<PIXEL>();
@@ -275,7 +279,8 @@ impl Layer for GlobalMaxPoolLayer {
                     }
                 });
             }
-            Mode::Infer { .. } => images.for_each(|(y, x)| {
+            Mode::Infer { .. } => for_each_chunk(y, c, &|image, y| {
+                let x = image_of(image);
                 y.copy_from_slice(&x[..c]);
                 for x in x.chunks_exact(c).skip(1) {
                     y.iter_mut().zip(x).for_each(|(y, &x)| *y = if wins(x, *y) { x } else { *y });
@@ -288,10 +293,11 @@ impl Layer for GlobalMaxPoolLayer {
         let (pixels, c) = (self.pixels, self.channels);
         let Some(dx) = x.gradient() else { return };
         // y = x at the winning pixel
-        let winners = pass.saved.bytes.par_chunks(c * PIXEL);
-        dx.par_chunks_mut(pixels * c).zip(dy.par_chunks(c)).zip(winners).for_each(|((dx, dy), winners)| {
+        let (winners, _) = pass.saved.bytes.as_chunks::<PIXEL>();
+        for_each_chunk(dx, pixels * c, &|image, dx| {
             dx.fill(0.0);
-            for (channel, (dy, winner)) in dy.iter().zip(winners.as_chunks::<PIXEL>().0).enumerate() {
+            let (dy, winners) = (&dy[image * c..][..c], &winners[image * c..][..c]);
+            for (channel, (dy, winner)) in dy.iter().zip(winners).enumerate() {
                 dx[u32::from_ne_bytes(*winner) as usize * c + channel] = *dy;
             }
         });

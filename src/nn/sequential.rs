@@ -5,13 +5,13 @@ use std::sync::OnceLock;
 use ndarray::{ArrayViewD, IxDyn};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 use super::graph::{Graph, Values};
 use super::workspace::Workspace;
 use super::{CHUNK, Input, NamedLayer, Param, Shape, ShapeError};
 use crate::optim::{Optimizer, trained};
 use floret_math::buffer::Aligned;
+use floret_math::parallel::for_each_chunk;
 use floret_math::reduce::all_finite;
 use floret_math::simd::Isa;
 
@@ -277,7 +277,8 @@ impl Sequential {
         let pairs = [(&mut *self.weights, &*other.weights), (&mut *self.state, &*other.state)];
         for (to, from) in pairs {
             assert_eq!(to.len(), from.len(), "the same layers");
-            to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| {
+            for_each_chunk(to, CHUNK, &|chunk, to| {
+                let from = &from[chunk * CHUNK..][..to.len()];
                 if share == 1.0 {
                     to.copy_from_slice(from);
                 } else {
@@ -336,8 +337,13 @@ impl Sequential {
 
 /// Runs a whole pass on a thread of rayon's pool: from any other thread each parallel loop of each layer would be handed over
 /// and waited for, which takes longer than a small layer.
-pub(super) fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
-    rayon::scope(|_| pass())
+pub(super) fn in_pool(pass: impl FnOnce() + Send) {
+    // Handed over as `dyn`, so that rayon's part is compiled once.
+    fn run(pass: &mut (dyn FnMut() + Send)) {
+        rayon::scope(|_| pass());
+    }
+    let mut pass = Some(pass);
+    run(&mut || pass.take().into_iter().for_each(|pass| pass()));
 }
 
 /// Draws the initial values of arrays that lie one after another in `to`.

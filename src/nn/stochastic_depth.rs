@@ -2,11 +2,11 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{Backward, Forward, Input, Layer, Memory, Mode, Shape, ShapeError};
+use floret_math::parallel::for_each_chunk;
 use floret_math::simd::Isa;
 
 /// In training, for each whole example, `y = x / (1 - rate)` with probability `1 - rate`, else 0; in inference `y = x`
@@ -48,10 +48,9 @@ impl StochasticDepthLayer {
     fn pass(&self, from: &[f32], keep: &[u8], to: &mut [f32]) {
         let scale = 1.0 / (1.0 - self.rate);
         let len = self.shape.len();
-        let examples = to.par_chunks_mut(len).zip(from.par_chunks(len)).zip(keep);
-        examples.for_each(|((to, from), &keep)| {
-            if keep == 1 {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = scale * from);
+        for_each_chunk(to, len, &|example, to| {
+            if keep[example] == 1 {
+                to.iter_mut().zip(&from[example * len..]).for_each(|(to, from)| *to = scale * from);
             } else {
                 to.fill(0.0);
             }

@@ -46,7 +46,7 @@ impl Times {
 
     fn median(&mut self, step: usize) -> Duration {
         let times = &mut self.0[step];
-        times.sort();
+        times.sort_unstable();
         times.get(times.len() / 2).copied().unwrap_or_default()
     }
 }

@@ -6,7 +6,7 @@ use ndarray::{ArrayView1, ArrayView2};
 
 use crate::data::Batch;
 use crate::loss::softmax;
-use crate::metrics::Evaluation;
+use crate::metrics::{Evaluation, rank};
 use crate::network::{Network, NetworkError};
 
 /// A network's answer to one example.
@@ -125,7 +125,7 @@ fn cross_entropy(logits: ArrayView1<f32>, label: usize) -> f32 {
 /// The most probable classes, the first of equals first, as the evaluation counts.
 fn most_probable(probabilities: ArrayView1<f32>) -> Vec<(usize, f32)> {
     let mut ranked: Vec<_> = probabilities.iter().copied().enumerate().collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    rank(&mut ranked);
     ranked.truncate(TOLD);
     ranked
 }

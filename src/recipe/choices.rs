@@ -91,10 +91,13 @@ pub struct ParseNameError {
 }
 
 fn parse<T: Named>(text: &str) -> Result<T, ParseNameError> {
-    T::ALL.iter().copied().find(|value| value.name() == text).ok_or_else(|| {
-        let names: Vec<_> = T::ALL.iter().map(|value| value.name()).collect();
-        ParseNameError { name: text.into(), wanted: names.join(", ") }
-    })
+    let names: Vec<_> = T::ALL.iter().map(|value| value.name()).collect();
+    place_among(&names, text).map(|place| T::ALL[place])
+}
+
+fn place_among(names: &[&str], name: &str) -> Result<usize, ParseNameError> {
+    let place = names.iter().position(|other| *other == name);
+    place.ok_or_else(|| ParseNameError { name: name.into(), wanted: names.join(", ") })
 }
 
 /// `Display` and `FromStr` by the names.

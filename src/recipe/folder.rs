@@ -1,6 +1,5 @@
 //! A data folder: shards of one or more splits, and the names of the classes.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -113,13 +112,13 @@ impl DataFolder {
             Err(error) => return Err(error.into()),
         }
         for word in words_for(split) {
-            let mut sets = sets(folder, word)?;
-            let Some((name, set)) = sets.pop_first() else { continue };
-            if let Some((other, _)) = sets.pop_first() {
-                let fault = FolderFault::Ambiguous { split: split.into(), sets: [name, other] };
+            let mut sets = sets(folder, word)?.into_iter();
+            let Some(set) = sets.next() else { continue };
+            if let Some(other) = sets.next() {
+                let fault = FolderFault::Ambiguous { split: split.into(), sets: [set.name, other.name] };
                 return Err(RecipeError::Folder { path: folder.clone(), fault });
             }
-            let name = folder.join(name);
+            let name = folder.join(&set.name);
             return Ok(Some(Shards { files: set.whole(&name)?, set: Some(name) }));
         }
         Ok(None)
@@ -145,40 +144,47 @@ fn words_for(split: &str) -> &[&str] {
 }
 
 /// Files of a name with the shard's number left out.
-#[derive(Default)]
 struct Set {
-    shards: BTreeMap<u32, PathBuf>,
+    name: String,
     /// How many there are by their names.
     count: u32,
+    /// By number, each once.
+    shards: Vec<(u32, PathBuf)>,
 }
 
 impl Set {
     fn whole(self, name: &Path) -> Result<Vec<PathBuf>, RecipeError> {
-        match (0..self.count).find(|shard| !self.shards.contains_key(shard)) {
+        let is_there =
+            |shard: u32| self.shards.get(shard as usize).is_some_and(|(number, _)| *number == shard);
+        match (0..self.count).find(|&shard| !is_there(shard)) {
             Some(first) => {
                 let missing = self.count as usize - self.shards.len();
                 let fault = FolderFault::Incomplete { count: self.count, missing, first };
                 Err(RecipeError::Folder { path: name.into(), fault })
             }
-            None => Ok(self.shards.into_values().collect()),
+            None => Ok(self.shards.into_iter().map(|(_, file)| file).collect()),
         }
     }
 }
 
-/// The sets of shards in a folder whose name has this word.
-fn sets(folder: &Path, word: &str) -> Result<BTreeMap<String, Set>, FileError> {
+/// The sets of shards in a folder whose name has this word, by name.
+fn sets(folder: &Path, word: &str) -> Result<Vec<Set>, FileError> {
     let failed = |error| FileError::new(folder, "list the folder", error);
-    let mut sets: BTreeMap<String, Set> = BTreeMap::new();
+    let mut files: Vec<(String, u32, u32, PathBuf)> = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let os_name = entry.map_err(failed)?.file_name();
         let Some((name, shard, count)) = os_name.to_str().and_then(numbered) else { continue };
         if name.split(|c: char| !c.is_alphanumeric()).any(|part| part == word) {
-            let set = sets.entry(name).or_default();
-            set.count = count;
-            set.shards.insert(shard, folder.join(os_name));
+            files.push((name, count, shard, folder.join(os_name)));
         }
     }
-    Ok(sets)
+    files.sort_unstable();
+    let set = |files: &[(String, u32, u32, PathBuf)]| Set {
+        name: files[0].0.clone(),
+        count: files[0].1,
+        shards: files.iter().map(|(_, _, shard, file)| (*shard, file.clone())).collect(),
+    };
+    Ok(files.chunk_by(|a, b| a.0 == b.0).map(set).collect())
 }
 
 /// A shard's name with `*` for its number, the number, and how many shards there are.

@@ -1,7 +1,5 @@
 //! RECORDS -> EXAMPLES: the features of a labelled image in a `tf.train.Example`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::example_error::ExampleError;
 use super::features::{FeatureMap, for_each_feature};
 use crate::proto::wire::{WireError, field, varint};
@@ -147,25 +145,30 @@ impl ImageExample {
             (&schema.colorspace, text(self.colorspace)),
             (&schema.channels, self.channels.map(int64)),
         ];
-        let present: BTreeMap<&str, Vec<u8>> =
+        let mut present: Vec<(&str, Vec<u8>)> =
             fields.into_iter().filter_map(|(key, feature)| Some((key.as_str(), feature?))).collect();
-        let entry = |(key, feature): (&str, Vec<u8>)| {
-            field(1, &[field(1, key.as_bytes()), field(2, &feature)].concat())
-        };
-        let features: Vec<u8> = present.into_iter().flat_map(entry).collect();
+        present.sort_by_key(|(key, _)| *key);
+        let mut features = Vec::new();
+        // Of several fields under one key the last one counts.
+        for (key, feature) in present.chunk_by(|(a, _), (b, _)| a == b).filter_map(<[_]>::last) {
+            features.extend(field(1, &[field(1, key.as_bytes()), field(2, feature)].concat()));
+        }
         field(1, &features)
     }
 }
 
 /// The error of a record without feature `key`, with those that it has.
 fn missing(key: &str, payload: &[u8]) -> Result<ExampleError, WireError> {
-    let (mut present, mut more) = (BTreeSet::new(), 0);
-    for_each_feature(payload, |key, feature| {
-        if feature.kind.is_some() {
-            present.insert(key);
+    // The first in order, each once.
+    let (mut present, mut more) = (Vec::new(), 0);
+    for_each_feature(payload, &mut |key, feature| {
+        if feature.kind.is_some()
+            && let Err(place) = present.binary_search(&key)
+        {
+            present.insert(place, key);
         }
         if present.len() > LISTED_KEYS {
-            present.pop_last();
+            present.pop();
             more += 1;
         }
     })?;

@@ -3,7 +3,6 @@
 //! The `glob` crate tells whether a name matches; the walk is our own, since that crate's panics on names that are not
 //! UTF-8 and follows links round and round.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -28,20 +27,21 @@ pub(super) fn is_glob(text: &OsStr) -> bool {
 /// # Errors
 /// A glob that is not well formed; a folder that can't be listed.
 pub(super) fn expand(pattern: &Path) -> Result<Vec<PathBuf>, ShardError> {
-    let mut paths = BTreeSet::from([PathBuf::new()]);
+    let mut paths = vec![PathBuf::new()];
     for component in pattern.components() {
         paths = match component {
             Component::Normal(name) if name == ANY_FOLDERS => with_folders_in(paths)?,
             Component::Normal(name) if is_glob(name) => {
                 matches_in(&paths, &NamePattern::new(pattern, name)?)?
             }
-            _ => paths.into_iter().map(|path| path.join(component)).collect(),
+            _ => paths.iter().map(|path| path.join(component)).collect(),
         };
     }
     if pattern.ends_with(ANY_FOLDERS) {
         paths = matches_in(&paths, &NamePattern::new(pattern, OsStr::new("*"))?)?;
     }
-    Ok(paths.into_iter().filter(|path| path.is_file()).collect())
+    paths.retain(|path| path.is_file());
+    Ok(paths)
 }
 
 /// A glob for one component of a path.
@@ -71,21 +71,20 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// What matches in each of the folders.
-fn matches_in(folders: &BTreeSet<PathBuf>, pattern: &NamePattern) -> Result<BTreeSet<PathBuf>, FileError> {
-    let mut found = BTreeSet::new();
+/// What matches in each of the folders, in order.
+fn matches_in(folders: &[PathBuf], pattern: &NamePattern) -> Result<Vec<PathBuf>, FileError> {
+    let mut found = Vec::new();
     for folder in folders {
         let entries = entries(folder)?.into_iter();
         let matching = entries.filter(|entry| pattern.matches(&entry.file_name()));
         found.extend(matching.map(|entry| folder.join(entry.file_name())));
     }
-    Ok(found)
+    Ok(each_once(found))
 }
 
-/// The folders, and every folder in them that is no link and not hidden.
-fn with_folders_in(folders: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, FileError> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<PathBuf> = folders.into_iter().collect();
+/// The folders, and every folder in them that is no link and not hidden, in order.
+fn with_folders_in(mut open: Vec<PathBuf>) -> Result<Vec<PathBuf>, FileError> {
+    let mut found = Vec::new();
     while let Some(folder) = open.pop() {
         for entry in entries(&folder)? {
             let kind = entry.file_type().map_err(|error| FileError::new(entry.path(), "open", error))?;
@@ -93,9 +92,16 @@ fn with_folders_in(folders: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, File
                 open.push(folder.join(entry.file_name()));
             }
         }
-        found.insert(folder);
+        found.push(folder);
     }
-    Ok(found)
+    Ok(each_once(found))
+}
+
+/// The paths in order, each once.
+fn each_once(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.sort_unstable();
+    paths.dedup();
+    paths
 }
 
 /// What is in a folder; nothing if there is no such folder.

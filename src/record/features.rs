@@ -1,6 +1,6 @@
 //! The features of a `tf.train.Example`, read where they lie in the record.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 
 use super::example_error::ExampleError;
@@ -8,13 +8,13 @@ use super::feature_kind::FeatureKind;
 use crate::proto::wire::{Field, Span, Value, WireError};
 
 /// Features of an example by their keys. One without a list counts as absent, as in TensorFlow.
-pub(super) struct FeatureMap<'a>(BTreeMap<&'a str, Feature<'a>>);
+pub(super) struct FeatureMap<'a>(HashMap<&'a str, Feature<'a>>);
 
 impl<'a> FeatureMap<'a> {
     /// The features whose keys are `wanted`.
     pub fn of(payload: &'a [u8], wanted: impl Fn(&str) -> bool) -> Result<Self, WireError> {
-        let mut features = BTreeMap::new();
-        for_each_feature(payload, |key, feature| {
+        let mut features = HashMap::new();
+        for_each_feature(payload, &mut |key, feature| {
             if wanted(key) {
                 features.insert(key, feature);
             }
@@ -128,7 +128,7 @@ impl<'a> Feature<'a> {
 /// Gives each feature of an example in the order of the record, where of several with the same key the last one counts.
 pub(super) fn for_each_feature<'a>(
     payload: &'a [u8],
-    mut each: impl FnMut(&'a str, Feature<'a>),
+    each: &mut dyn FnMut(&'a str, Feature<'a>),
 ) -> Result<(), WireError> {
     for features in numbered(1, Span::whole(payload)) {
         for entry in numbered(1, features?.bytes()?) {
@@ -187,7 +187,9 @@ pub fn list_features(payload: &[u8]) -> Result<Vec<FeatureSummary>, ExampleError
         let Feature { kind, values, bytes, .. } = feature;
         FeatureSummary { key: key.to_string(), kind, values, bytes }
     };
-    Ok(features.0.into_iter().map(summarize).collect())
+    let mut features: Vec<_> = features.0.into_iter().map(summarize).collect();
+    features.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    Ok(features)
 }
 
 /// A feature of an example, as it lies in the record.
@@ -226,7 +228,7 @@ pub fn visit_features<'a>(
     payload: &'a [u8],
     mut each: impl FnMut(FeatureView<'a>),
 ) -> Result<(), ExampleError> {
-    for_each_feature(payload, |key, feature| {
+    for_each_feature(payload, &mut |key, feature| {
         let Feature { kind, values, bytes, last_bytes, last_int64 } = feature;
         let single = match kind {
             Some(FeatureKind::Bytes) if values == 1 => Some(FeatureValue::Bytes(last_bytes)),

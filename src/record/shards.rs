@@ -1,6 +1,6 @@
 //! The names of shards, and the files that a list of paths, prefixes and globs stands for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -107,9 +107,9 @@ pub fn find_shards<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>, Shard
     for pattern in patterns {
         files.extend(find(pattern.as_ref())?);
     }
-    files.sort();
+    files.sort_unstable();
     // Two spellings of a path are one file.
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     files.retain(|file| seen.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
     reject_mixed_sets(&files)?;
     Ok(files)
@@ -183,7 +183,7 @@ pub(crate) fn shards_in(folder: &Path) -> Result<Vec<(ShardName, PathBuf)>, File
 
 /// Removes the hidden files that killed writers of shards of this prefix left in `folder`.
 pub(crate) fn remove_stale_shards(folder: &Path, prefix: &str) {
-    remove_stale(folder, |name| {
+    remove_stale(folder, &|name| {
         let shard = str::from_utf8(name).ok().and_then(ShardName::parse);
         shard.is_some_and(|shard| shard.prefix == prefix)
     });
@@ -191,10 +191,12 @@ pub(crate) fn remove_stale_shards(folder: &Path, prefix: &str) {
 
 /// Checks that every shard of the sets that `files` belong to exists.
 fn require_whole_sets(files: &[PathBuf]) -> Result<(), ShardError> {
-    let sets: BTreeSet<_> =
+    let mut sets: Vec<_> =
         files.iter().filter_map(|file| Some((folder_of(file), ShardName::of(file)?.with_shard(0)))).collect();
+    sets.sort_unstable();
+    sets.dedup();
     for (folder, set) in sets {
-        let there: BTreeSet<u32> = shards_in(folder)?
+        let there: HashSet<u32> = shards_in(folder)?
             .into_iter()
             .filter(|(name, _)| name.with_shard(0) == set)
             .map(|(name, _)| name.shard)
@@ -211,14 +213,18 @@ fn require_whole_sets(files: &[PathBuf]) -> Result<(), ShardError> {
 }
 
 fn reject_mixed_sets(files: &[PathBuf]) -> Result<(), ShardError> {
-    let mut sets: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
-    for file in files {
-        if let Some(name) = ShardName::of(file) {
-            sets.entry(folder_of(file).join(&name.prefix)).or_default().insert(name.set());
-        }
-    }
-    match sets.into_iter().find(|(_, sets)| sets.len() > 1) {
-        Some((prefix, sets)) => Err(ShardError::MixedSets { prefix, sets: sets.into_iter().collect() }),
+    let set = |file: &PathBuf| {
+        let name = ShardName::of(file)?;
+        Some((folder_of(file).join(&name.prefix), name.set()))
+    };
+    let mut sets: Vec<(PathBuf, String)> = files.iter().filter_map(set).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    match sets.chunk_by(|(a, _), (b, _)| a == b).find(|same| same.len() > 1) {
+        Some(same) => Err(ShardError::MixedSets {
+            prefix: same[0].0.clone(),
+            sets: same.iter().map(|(_, set)| set.clone()).collect(),
+        }),
         None => Ok(()),
     }
 }

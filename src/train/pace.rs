@@ -47,7 +47,7 @@ impl Recent {
     /// something else.
     pub fn typical(&self) -> Option<f64> {
         let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
+        sorted.sort_unstable_by(f64::total_cmp);
         sorted.get(sorted.len().saturating_sub(1) / 2).copied()
     }
 

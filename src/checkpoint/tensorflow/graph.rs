@@ -1,6 +1,6 @@
 //! The objects whose variables a checkpoint of `tf.train.Checkpoint` holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 
@@ -27,14 +27,14 @@ pub(super) fn without_suffix(key: &str) -> &str {
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     /// By key, those that one variable alone has.
-    names: BTreeMap<String, String>,
+    names: HashMap<String, String>,
 }
 
 impl Graph {
     /// Reads the description; `exists` tells whether there is a tensor of a key.
     pub fn read(bytes: &[u8], exists: impl Fn(&str) -> bool) -> Result<Self, String> {
         let graph = TrackableObjectGraph::decode(bytes).map_err(|error| error.to_string())?;
-        let (mut names, mut taken, mut twice) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut names, mut taken, mut twice) = (HashMap::new(), HashSet::new(), HashSet::new());
         for SerializedTensor { full_name, checkpoint_key, .. } in
             graph.nodes.into_iter().flat_map(|node| node.attributes)
         {

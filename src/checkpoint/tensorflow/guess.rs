@@ -1,6 +1,6 @@
 //! Which tensors belong to which of a network's arrays, where nobody says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use super::names::{creation_order, variable};
@@ -66,13 +66,13 @@ struct Candidate<'a> {
     info: &'a TensorInfo,
 }
 
-/// Tensors of numbers that are no slots, each under the first of its names.
+/// Tensors of numbers that are no slots, each under the first of its names: in the order of their keys.
 fn candidates(checkpoint: &Checkpoint) -> Vec<Candidate<'_>> {
     let is_slot = |key: &str, info: &TensorInfo| {
-        let of = key.rsplit_once('/').and_then(|(variable, _)| checkpoint.info(variable).ok());
-        key.contains("/.OPTIMIZER_SLOT/") || of.is_some_and(|of| of.shape == info.shape)
+        let of = key.rsplit_once('/').and_then(|(variable, _)| checkpoint.tensor(variable));
+        key.contains("/.OPTIMIZER_SLOT/") || of.is_some_and(|(_, of)| of.shape == info.shape)
     };
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     let mut is_first = |info: &TensorInfo| {
         let place = info.places().next().filter(|place| place.bytes > 0);
         place.is_none_or(|place| seen.insert((place.shard, place.offset)))
@@ -98,7 +98,7 @@ fn by_name(network: &Network, candidates: &[Candidate<'_>]) -> Found {
         .collect();
     prefixes.sort_by_key(|prefix| prefix.len());
     prefixes.dedup();
-    let mut by_name: BTreeMap<&str, Vec<&Candidate<'_>>> = BTreeMap::new();
+    let mut by_name: HashMap<&str, Vec<&Candidate<'_>>> = HashMap::new();
     for candidate in candidates {
         let [first, second] = candidate.names;
         by_name.entry(first).or_default().push(candidate);
@@ -123,8 +123,11 @@ fn by_name(network: &Network, candidates: &[Candidate<'_>]) -> Found {
 }
 
 fn by_creation(network: &Network, candidates: &[Candidate<'_>]) -> Found {
-    let by_key: BTreeMap<_, _> = candidates.iter().map(|candidate| (candidate.key, candidate)).collect();
-    let numbered = |i: usize| by_key.get(variable(i).as_str()).copied();
+    let numbered = |i: usize| {
+        let name = variable(i);
+        let place = candidates.binary_search_by(|candidate| candidate.key.cmp(&name)).ok()?;
+        Some(&candidates[place])
+    };
     let found = (0..candidates.len()).map_while(numbered).count();
     let arrays = network.arrays().count();
     if found != arrays {
@@ -157,21 +160,22 @@ fn by_layer(network: &Network, candidates: &[Candidate<'_>]) -> Found {
         let (_, arrays) = wanted.last_mut().expect("one was pushed");
         arrays.push((leaf, &param.shape, &param.name));
     }
-    let mut there: BTreeMap<Vec<Part<'_>>, Layer<'_>> = BTreeMap::new();
-    for Candidate { key, names, info } in candidates {
-        let (layer, leaf) = split(names[0]);
-        there.entry(natural(layer)).or_default().push((leaf, &info.shape, key));
-    }
+    let mut there: Vec<(Vec<Part<'_>>, &Candidate<'_>)> =
+        candidates.iter().map(|candidate| (natural(split(candidate.names[0]).0), candidate)).collect();
+    there.sort_by(|(a, _), (b, _)| a.cmp(b));
     // By the arrays that a layer has, and how many axes each.
-    let mut kinds: BTreeMap<Vec<(String, usize)>, std::vec::IntoIter<Layer<'_>>> = BTreeMap::new();
-    let mut grouped: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    there.into_values().for_each(|layer| grouped.entry(kind(&layer)).or_default().push(layer));
-    for (kind, layers) in grouped {
-        kinds.insert(kind, layers.into_iter());
+    let mut kinds: HashMap<Vec<(String, usize)>, VecDeque<Layer<'_>>> = HashMap::new();
+    for layer in there.chunk_by(|(a, _), (b, _)| a == b) {
+        let arrays = layer.iter().map(|(_, Candidate { key, names, info })| {
+            let (_, leaf) = split(names[0]);
+            (leaf, &info.shape[..], *key)
+        });
+        let layer: Layer<'_> = arrays.collect();
+        kinds.entry(kind(&layer)).or_default().push_back(layer);
     }
     let mut pairs = Vec::new();
     for (layer, arrays) in &wanted {
-        let tensors = kinds.get_mut(&kind(arrays)).and_then(Iterator::next);
+        let tensors = kinds.get_mut(&kind(arrays)).and_then(VecDeque::pop_front);
         let name = layer.escape_debug();
         let tensors = tensors.ok_or_else(|| format!("there is no layer with the arrays of `{name}`"))?;
         for (leaf, shape, array) in arrays {
@@ -208,7 +212,7 @@ fn plain(leaf: &str) -> &str {
 
 fn kind(layer: &Layer<'_>) -> Vec<(String, usize)> {
     let mut kind: Vec<_> = layer.iter().map(|(leaf, shape, _)| (plain(leaf).into(), shape.len())).collect();
-    kind.sort();
+    kind.sort_unstable();
     kind
 }
 

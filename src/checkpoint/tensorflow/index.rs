@@ -1,6 +1,6 @@
 //! What the index of a checkpoint says: the header, and where each tensor is.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::Path;
 
 use prost::Message;
@@ -81,17 +81,18 @@ impl TensorInfo {
 #[derive(Debug)]
 pub(super) struct Index {
     pub shards: usize,
-    pub tensors: BTreeMap<String, TensorInfo>,
+    /// In the order of their names.
+    pub tensors: Vec<(String, TensorInfo)>,
 }
 
-/// Understands the entries of the table in the file `path`.
+/// Understands the entries of the table in the file `path`, which are in the order of their keys.
 pub(super) fn read(path: &Path, entries: Vec<Entry<'_>>) -> Result<Index, TensorFlowError> {
     let mut entries = entries.into_iter();
     let Some(header) = entries.next().filter(|header| header.key.is_empty()) else {
         return Err(TensorFlowError::damaged(path, "it is a table, but without the header of a checkpoint"));
     };
     let shards = read_header(path, &header)?;
-    let mut parts = BTreeMap::new();
+    let mut parts = HashMap::new();
     let mut whole = Vec::new();
     for entry in entries {
         let at = |reason: String| TensorFlowError::at(path, Defect::new(entry.at, reason));
@@ -104,13 +105,13 @@ pub(super) fn read(path: &Path, entries: Vec<Entry<'_>>) -> Result<Index, Tensor
             whole.push((name, entry.at, Found { proto, dtype, shape }));
         }
     }
-    let mut tensors = BTreeMap::new();
+    let mut tensors = Vec::new();
     for (name, at, found) in whole {
         let info = info(&name, found, shards, &mut parts).map_err(|reason| {
             let reason = format!("the tensor `{}`: {reason}", name.escape_debug());
             TensorFlowError::at(path, Defect::new(at, reason))
         })?;
-        tensors.insert(name, info);
+        tensors.push((name, info));
     }
     if !parts.is_empty() {
         return Err(TensorFlowError::damaged(path, format!("{} slices belong to no tensor", parts.len())));
@@ -201,7 +202,7 @@ fn info(
     name: &str,
     found: Found,
     shards: usize,
-    parts: &mut BTreeMap<Vec<u8>, (DataType, Vec<usize>, Place)>,
+    parts: &mut HashMap<Vec<u8>, (DataType, Vec<usize>, Place)>,
 ) -> Result<TensorInfo, String> {
     let Found { proto, dtype, shape } = found;
     if proto.slices.is_empty() {

@@ -1,6 +1,6 @@
 //! What a network's arrays are called in TensorFlow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -26,13 +26,13 @@ impl NameMap {
     /// An array or a tensor that is named twice, or an empty name.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, NamesError> {
         let pairs: Vec<_> = pairs.into_iter().collect();
-        let (mut arrays, mut tensors) = (BTreeSet::new(), BTreeSet::new());
+        let (mut arrays, mut tensors) = (HashSet::new(), HashSet::new());
         for (array, tensor) in &pairs {
             if array.is_empty() || tensor.is_empty() {
                 return Err(NamesError::Empty);
             }
             for (name, seen) in [(array, &mut arrays), (tensor, &mut tensors)] {
-                if !seen.insert(name) {
+                if !seen.insert(name.as_str()) {
                     return Err(NamesError::Twice(name.clone()));
                 }
             }
@@ -103,7 +103,7 @@ impl NameMap {
     /// # Errors
     /// An array that has none, and names of no array.
     pub(super) fn of<'a>(&'a self, network: &'a Network) -> Result<Vec<(&'a str, &'a str)>, NamesError> {
-        let mut tensors: BTreeMap<&str, &str> = self.iter().collect();
+        let mut tensors: HashMap<&str, &str> = self.iter().collect();
         let arrays: Vec<&str> = network.arrays().map(|(param, _)| param.name.as_str()).collect();
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for array in &arrays {
@@ -112,7 +112,8 @@ impl NameMap {
                 None => missing.push((*array).to_owned()),
             }
         }
-        let unknown: Vec<_> = tensors.into_keys().map(String::from).collect();
+        let mut unknown: Vec<_> = tensors.into_keys().map(String::from).collect();
+        unknown.sort_unstable();
         if !unknown.is_empty() {
             let arrays = arrays.into_iter().map(String::from).collect();
             return Err(NamesError::Unknown { unknown, arrays });
@@ -126,14 +127,15 @@ impl NameMap {
 
 /// A network's arrays layer by layer, the moving averages of each behind its weights.
 pub(super) fn creation_order(network: &Network) -> Vec<&Param> {
-    let mut params: Vec<_> = network.arrays().map(|(param, _)| param).collect();
-    let mut places = BTreeMap::new();
-    for param in &params {
-        let next = places.len();
-        places.entry(layer(&param.name)).or_insert(next);
+    let (mut places, mut layers) = (HashMap::new(), Vec::new());
+    for (param, _) in network.arrays() {
+        let place = *places.entry(layer(&param.name)).or_insert(layers.len());
+        if place == layers.len() {
+            layers.push(Vec::new());
+        }
+        layers[place].push(param);
     }
-    params.sort_by_key(|param| places[layer(&param.name)]);
-    params
+    layers.concat()
 }
 
 /// The layer of an array: its name without the last part.

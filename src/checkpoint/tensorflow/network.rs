@@ -98,7 +98,7 @@ pub(super) fn begin_network(
     writer.add_tensor(&Tensor::strings(GRAPH_KEY, &[], &[objects])?)?;
     let mut arrays: Vec<_> =
         tensors.iter().zip(network.arrays()).map(|((_, tensor), array)| (*tensor, array)).collect();
-    arrays.sort_by_key(|(tensor, _)| *tensor);
+    arrays.sort_unstable_by_key(|(tensor, _)| *tensor);
     for (tensor, (param, values)) in arrays {
         let values = values.to_slice().expect("a network's arrays are contiguous");
         writer.add(tensor, &param.shape, values)?;

@@ -1,6 +1,6 @@
 //! Reading a checkpoint.
 
-use std::collections::{BTreeMap, TryReserveError};
+use std::collections::TryReserveError;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ const LISTED_NAMES: usize = 20;
 pub struct Checkpoint {
     prefix: PathBuf,
     index_path: PathBuf,
-    tensors: BTreeMap<String, TensorInfo>,
+    /// In the order of their names.
+    tensors: Vec<(String, TensorInfo)>,
     shards: Shards,
     graph: Option<Graph>,
 }
@@ -43,7 +44,7 @@ impl Checkpoint {
         let index = read_index(&index_path)?;
         let shards = Shards::open(&prefix, &index)?;
         let mut checkpoint = Self { prefix, index_path, tensors: index.tensors, shards, graph: None };
-        if checkpoint.tensors.contains_key(GRAPH_KEY) {
+        if checkpoint.tensor(GRAPH_KEY).is_some() {
             checkpoint.graph = Some(checkpoint.read_graph()?);
         }
         Ok(checkpoint)
@@ -64,13 +65,19 @@ impl Checkpoint {
         self.tensors.iter().map(|(name, info)| (name.as_str(), info))
     }
 
+    pub(super) fn tensor(&self, name: &str) -> Option<&(String, TensorInfo)> {
+        let place = self.tensors.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
+        Some(&self.tensors[place])
+    }
+
     /// The tensor of this name.
     ///
     /// # Errors
     /// None is there; the error lists the first that are.
     pub fn info(&self, name: &str) -> Result<&TensorInfo, TensorFlowError> {
-        self.tensors.get(name).ok_or_else(|| {
-            let mut known = self.tensors.keys().take(LISTED_NAMES).cloned().collect::<Vec<_>>().join(", ");
+        self.tensor(name).map(|(_, info)| info).ok_or_else(|| {
+            let names = self.tensors.iter().map(|(name, _)| name.as_str());
+            let mut known = names.take(LISTED_NAMES).collect::<Vec<_>>().join(", ");
             match self.tensors.len().saturating_sub(LISTED_NAMES) {
                 0 if known.is_empty() => known = "none".into(),
                 0 => {}
@@ -91,13 +98,12 @@ impl Checkpoint {
     /// The key of the tensor that `name` means: a tensor's name itself, its readable name, or its path from the object that
     /// was saved.
     pub fn find(&self, name: &str) -> Option<&str> {
-        if let Some((key, _)) = self.tensors.get_key_value(name) {
+        if let Some((key, _)) = self.tensor(name) {
             return Some(key);
         }
-        let mut found = self
-            .tensors
-            .keys()
-            .filter(|key| self.readable_name(key) == name || graph::without_suffix(key) == name);
+        let keys = self.tensors.iter().map(|(key, _)| key.as_str());
+        let mut found =
+            keys.filter(|key| self.readable_name(key) == name || graph::without_suffix(key) == name);
         let first = found.next()?;
         found.next().is_none().then_some(first)
     }
@@ -157,7 +163,7 @@ impl Checkpoint {
         let tensor = self.read(GRAPH_KEY)?;
         let strings = tensor.to_strings()?;
         let graph = strings.first().copied().unwrap_or_default();
-        Graph::read(graph, |key| self.tensors.contains_key(key)).map_err(|reason| {
+        Graph::read(graph, |key| self.tensor(key).is_some()).map_err(|reason| {
             TensorFlowError::damaged(&self.index_path, format!("its description of objects: {reason}"))
         })
     }

@@ -1,6 +1,5 @@
 //! The data files of a checkpoint.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -12,12 +11,13 @@ use crate::files::{FileError, open_regular};
 /// The most that TensorFlow aligns a tensor to, in bytes: zeros in front of it make it so.
 const MAX_ALIGNMENT: u64 = 4096;
 
-/// The data files that hold something, by number.
+/// The data files that hold something, in the order of their numbers.
 #[derive(Debug)]
-pub(super) struct Shards(BTreeMap<usize, Shard>);
+pub(super) struct Shards(Vec<Shard>);
 
 #[derive(Debug)]
 struct Shard {
+    number: usize,
     path: PathBuf,
     bytes: u64,
 }
@@ -26,30 +26,32 @@ impl Shards {
     /// Looks at the files that `index` tells of: each must be there, with nothing in it but the index's tensors, one behind
     /// the other.
     pub fn open(prefix: &Path, index: &Index) -> Result<Self, TensorFlowError> {
-        let mut places: BTreeMap<usize, Vec<(&Place, &str)>> = BTreeMap::new();
-        // The first is there even if it holds nothing.
-        places.insert(0, Vec::new());
+        let mut places: Vec<(&Place, &str)> = Vec::new();
         for (name, info) in &index.tensors {
-            for place in info.places() {
-                places.entry(place.shard).or_default().push((place, name));
-            }
+            places.extend(info.places().map(|place| (place, name.as_str())));
         }
-        let mut shards = BTreeMap::new();
-        for (shard, mut places) in places {
-            let path = place::data_file(prefix, shard, index.shards);
+        places.sort_by_key(|(place, _)| (place.shard, place.offset, place.bytes));
+        // Two names may have the same bytes.
+        places.dedup_by_key(|(place, _)| (place.shard, place.offset, place.bytes));
+        // The first is there even if it holds nothing.
+        let mut numbers = vec![0];
+        numbers.extend(places.iter().map(|(place, _)| place.shard));
+        numbers.dedup();
+        let (mut shards, mut rest) = (Vec::new(), &places[..]);
+        for number in numbers {
+            let path = place::data_file(prefix, number, index.shards);
             let (_, bytes) = open_regular(&path)?;
-            places.sort_by_key(|(place, _)| (place.offset, place.bytes));
-            // Two names may have the same bytes.
-            places.dedup_by_key(|(place, _)| (place.offset, place.bytes));
-            check_coverage(bytes, &places).map_err(|reason| TensorFlowError::damaged(&path, reason))?;
-            shards.insert(shard, Shard { path, bytes });
+            let own;
+            (own, rest) = rest.split_at(rest.partition_point(|(place, _)| place.shard == number));
+            check_coverage(bytes, own).map_err(|reason| TensorFlowError::damaged(&path, reason))?;
+            shards.push(Shard { number, path, bytes });
         }
         Ok(Self(shards))
     }
 
     /// Reads bytes, whose CRC is the caller's to check.
     pub fn read(&self, place: &Place) -> Result<Vec<u8>, TensorFlowError> {
-        let Shard { path, bytes: expected } = &self.0[&place.shard];
+        let Shard { path, bytes: expected, .. } = self.of(place);
         let failed = |error| FileError::new(path, "read", error);
         let (mut file, there) = open_regular(path)?;
         if there != *expected {
@@ -60,7 +62,12 @@ impl Shards {
     }
 
     pub fn path(&self, place: &Place) -> &Path {
-        &self.0[&place.shard].path
+        &self.of(place).path
+    }
+
+    fn of(&self, place: &Place) -> &Shard {
+        let found = self.0.binary_search_by_key(&place.shard, |shard| shard.number);
+        &self.0[found.expect("every place is in a file that was opened")]
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writing a checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ pub struct CheckpointWriter {
     data: AtomicFile,
     /// Bytes of data so far.
     end: u64,
-    entries: BTreeMap<String, BundleEntryProto>,
+    entries: HashMap<String, BundleEntryProto>,
 }
 
 impl CheckpointWriter {
@@ -45,7 +45,7 @@ impl CheckpointWriter {
             return Err(TensorFlowError::Unwritable { path: prefix, reason });
         }
         let data = AtomicFile::create(place::data_file(&prefix, 0, 1))?;
-        Ok(Self { prefix, data, end: 0, entries: BTreeMap::new() })
+        Ok(Self { prefix, data, end: 0, entries: HashMap::new() })
     }
 
     /// Adds a tensor of numbers in row-major order.
@@ -167,11 +167,13 @@ impl CheckpointWriter {
 }
 
 /// The bytes of the index.
-fn index(entries: &BTreeMap<String, BundleEntryProto>) -> Vec<u8> {
+fn index(entries: &HashMap<String, BundleEntryProto>) -> Vec<u8> {
     let version = VersionDef { producer: VERSION, ..VersionDef::default() };
     let header = BundleHeaderProto { num_shards: 1, version: Some(version), ..BundleHeaderProto::default() };
     let mut table = TableWriter::new();
     table.add(b"", &header.encode_to_vec());
-    entries.iter().for_each(|(name, entry)| table.add(name.as_bytes(), &entry.encode_to_vec()));
+    let mut names: Vec<&String> = entries.keys().collect();
+    names.sort_unstable();
+    names.into_iter().for_each(|name| table.add(name.as_bytes(), &entries[name].encode_to_vec()));
     table.finish()
 }

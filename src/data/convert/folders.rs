@@ -7,7 +7,7 @@
 //! classes cats and dogs       the same, split as it is         with ClassFolders::Innermost
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -88,7 +88,7 @@ fn part_folders(photos: &Path) -> Result<Option<Vec<(Part, PathBuf)>>, ConvertEr
             _ => others.push(path),
         }
     }
-    parts.sort();
+    parts.sort_unstable();
     if parts.len() < 2 || parts[0].0 != Part::Train {
         return Ok(None);
     }
@@ -127,9 +127,9 @@ struct Search {
     found: FoundFiles,
     class_folders: ClassFolders,
     /// The number of each class, for the time being.
-    numbers: BTreeMap<String, usize>,
+    numbers: HashMap<String, usize>,
     /// The classes of each part, by their numbers.
-    of_part: BTreeSet<(Option<Part>, usize)>,
+    of_part: HashSet<(Option<Part>, usize)>,
     /// The real paths of the folders gone through, and of those that all of them lie in.
     seen: HashSet<PathBuf>,
     folders: VecDeque<Folder>,
@@ -142,8 +142,8 @@ impl Search {
         Self {
             found: FoundFiles::default(),
             class_folders,
-            numbers: BTreeMap::new(),
-            of_part: BTreeSet::new(),
+            numbers: HashMap::new(),
+            of_part: HashSet::new(),
             seen,
             folders: VecDeque::new(),
             links: VecDeque::new(),
@@ -203,12 +203,14 @@ impl Search {
             self.look_through(folder)?;
         }
         self.require_same_classes(parts)?;
-        let Self { mut found, numbers, .. } = self;
-        let sorted: HashMap<usize, usize> =
-            numbers.values().enumerate().map(|(new, &old)| (old, new)).collect();
-        found.classes = numbers.into_keys().collect();
-        found.files.iter_mut().for_each(|file| file.class = sorted[&file.class]);
-        found.files.sort_by(|a, b| (a.part, a.class, &a.path).cmp(&(b.part, b.class, &b.path)));
+        let mut found = self.found;
+        let mut classes = found.classes.clone();
+        classes.sort_unstable();
+        let place = |name: &String| classes.partition_point(|other| other < name);
+        let places: Vec<usize> = found.classes.iter().map(place).collect();
+        found.files.iter_mut().for_each(|file| file.class = places[file.class]);
+        found.classes = classes;
+        found.files.sort_unstable_by(|a, b| (a.part, a.class, &a.path).cmp(&(b.part, b.class, &b.path)));
         Ok(found)
     }
 
@@ -264,17 +266,15 @@ impl Search {
     /// Fails unless all parts have the same classes.
     fn require_same_classes(&self, parts: &[(Part, PathBuf)]) -> Result<(), ConvertError> {
         let Some(((first, other), rest)) = parts.split_first() else { return Ok(()) };
-        let classes = |part: Part| -> BTreeSet<&String> {
+        let only_in = |part: Part, other: Part| -> Vec<String> {
             let own = self.of_part.iter().filter(|(of, _)| *of == Some(part));
-            own.map(|(_, class)| &self.found.classes[*class]).collect()
+            let only = own.filter(|(_, class)| !self.of_part.contains(&(Some(other), *class)));
+            let mut names: Vec<String> = only.map(|(_, class)| self.found.classes[*class].clone()).collect();
+            names.sort_unstable();
+            names
         };
-        let wanted = classes(*first);
         for (part, folder) in rest {
-            let there = classes(*part);
-            let only_in = |a: &BTreeSet<&String>, b: &BTreeSet<&String>| -> Vec<String> {
-                a.difference(b).map(|&class| class.clone()).collect()
-            };
-            let (missing, more) = (only_in(&wanted, &there), only_in(&there, &wanted));
+            let (missing, more) = (only_in(*first, *part), only_in(*part, *first));
             if !(missing.is_empty() && more.is_empty()) {
                 let (folder, other) = (folder.clone(), other.clone());
                 return Err(ConvertError::ClassesDiffer { folder, other, missing, more });
@@ -303,6 +303,6 @@ fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
             entries.push(Entry { os_name, path: entry.path() });
         }
     }
-    entries.sort_by(|a, b| a.os_name.cmp(&b.os_name));
+    entries.sort_unstable_by(|a, b| a.os_name.cmp(&b.os_name));
     Ok(entries)
 }

@@ -29,7 +29,7 @@ impl Split {
 
         let mut drawn: Vec<Drawn> =
             photos.into_iter().map(|photo| Drawn::new(photo, classes, seed)).collect();
-        drawn.sort_by(|a, b| (a.cut, &a.photo.file.path).cmp(&(b.cut, &b.photo.file.path)));
+        sort(&mut drawn, |drawn| drawn.cut);
         let mut parts: [Vec<Drawn>; Part::ALL.len()] = Default::default();
         for drawn in drawn {
             let part = drawn.photo.file.part.unwrap_or_else(|| match &mut wanted[drawn.photo.file.class] {
@@ -50,8 +50,13 @@ impl Split {
 }
 
 fn in_order(mut part: Vec<Drawn>) -> Vec<Photo> {
-    part.sort_by(|a, b| (a.place, &a.photo.file.path).cmp(&(b.place, &b.photo.file.path)));
+    sort(&mut part, |drawn| drawn.place);
     part.into_iter().map(|drawn| drawn.photo).collect()
+}
+
+/// By one of their numbers; photos of the same by their paths.
+fn sort(drawn: &mut [Drawn], number: fn(&Drawn) -> u64) {
+    drawn.sort_by(|a, b| (number(a), &a.photo.file.path).cmp(&(number(b), &b.photo.file.path)));
 }
 
 /// A photo with its two numbers.

@@ -1,6 +1,6 @@
 //! The folder that shards are written to: one data set, whole or marked as unfinished.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -94,7 +94,9 @@ impl Target {
         let marker = self.folder.join(MARKER);
         let old = self.occupants()?;
         let new = parts.iter().flat_map(SyncedShards::paths);
-        let names: BTreeSet<_> = old.iter().map(PathBuf::as_path).chain(new).filter_map(name_of).collect();
+        let mut names: Vec<&str> = old.iter().map(PathBuf::as_path).chain(new).filter_map(name_of).collect();
+        names.sort_unstable();
+        names.dedup();
         write_atomically(&marker, |file| {
             writeln!(file, "{NOTICE}")?;
             names.iter().try_for_each(|name| writeln!(file, "{name}"))
@@ -116,18 +118,18 @@ impl Target {
     }
 
     /// The names in the marker of a conversion that did not end; none without one.
-    fn unfinished(&self) -> Result<BTreeSet<String>, FileError> {
+    fn unfinished(&self) -> Result<HashSet<String>, FileError> {
         let marker = self.folder.join(MARKER);
         let mut text = String::new();
         let file = match open_regular(&marker) {
             Ok((file, _)) => file,
-            Err(error) if error.cause.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) if error.cause.kind() == io::ErrorKind::NotFound => return Ok(HashSet::new()),
             Err(error) => return Err(error),
         };
         match file.take(MAX_MARKER_BYTES).read_to_string(&mut text) {
             Ok(_) => Ok(text.lines().skip(1).map(str::to_owned).collect()),
             // Somebody else's file: it names nothing.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(BTreeSet::new()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(HashSet::new()),
             Err(error) => Err(FileError::new(marker, "read", error)),
         }
     }
@@ -142,7 +144,7 @@ impl Target {
             .filter(|(name, _)| Part::ALL.iter().any(|part| part.prefix() == name.prefix))
             .map(|(_, path)| path)
             .collect();
-        shards.sort();
+        shards.sort_unstable();
         let labels = self.folder.join(LABELS);
         let named = labels.try_exists().map_err(|error| FileError::new(&labels, "open", error))?;
         Ok(named.then_some(labels).into_iter().chain(shards).collect())

@@ -1,6 +1,6 @@
 //! A graph being written: names that are unique, nodes, constants.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use ndarray::ArrayViewD;
 
@@ -25,7 +25,7 @@ const BATCH: &str = "batch";
 pub struct Graph {
     graph: GraphProto,
     /// Names of values that are taken.
-    names: BTreeSet<String>,
+    names: HashSet<String>,
 }
 
 impl Graph {

@@ -1,6 +1,6 @@
 //! Layers as nodes. Images are NCHW between them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use ndarray::{ArrayViewD, Axis, IxDyn, arr0};
 
@@ -19,7 +19,7 @@ pub struct Value {
 }
 
 /// The arrays of a network by name.
-pub struct Arrays<'n>(BTreeMap<&'n str, ArrayViewD<'n, f32>>);
+pub struct Arrays<'n>(HashMap<&'n str, ArrayViewD<'n, f32>>);
 
 impl<'n> Arrays<'n> {
     pub fn of(network: &'n Network) -> Self {

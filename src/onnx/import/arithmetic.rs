@@ -1,8 +1,8 @@
 //! Constants computed number by number.
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::ArrayD;
 
-use super::fold::{Fold, only, shape_of, vector};
+use super::fold::{Fold, array_of, only, shape_of, spread, values, vector};
 use super::value::{Constant, Size};
 use crate::onnx::ImportError;
 
@@ -41,20 +41,21 @@ impl Fold<'_, '_> {
         let op = self.node.op;
         match (a, b) {
             (Constant::Ints(a), Constant::Ints(b)) => {
-                let result = broadcast(a, b, &to, |a, b| of_sizes(op, a, b));
-                let known: Option<Vec<Size>> = result.iter().copied().collect();
+                let known: Option<Vec<Size>> = pairs(a, b, &to).map(|(a, b)| of_sizes(op, a, b)).collect();
                 let by_batch =
                     "it computes with whole numbers what overflows or depends on the number of images";
                 let values = known.ok_or_else(|| self.failed(by_batch))?;
-                Ok(Constant::Ints(ArrayD::from_shape_vec(IxDyn(&to), values).expect("as many values")))
+                Ok(Constant::Ints(array_of(values, &to)))
             }
             (Constant::Floats(a), Constant::Floats(b)) => {
-                Ok(Constant::Floats(broadcast(a, b, &to, |a, b| of_floats(op, a, b))))
+                let values = pairs(a, b, &to).map(|(a, b)| of_floats(op, a, b)).collect();
+                Ok(Constant::Floats(array_of(values, &to)))
             }
             // Exponents alone are of another type.
             (Constant::Floats(a), Constant::Ints(b)) if op == "Pow" => {
-                let b = b.mapv(|size| size.known().map_or(f32::NAN, |int| int as f32));
-                Ok(Constant::Floats(broadcast(a, &b, &to, |a, b| of_floats(op, a, b))))
+                let power = |b: Size| b.known().map_or(f32::NAN, |int| int as f32);
+                let values = pairs(a, b, &to).map(|(a, b)| of_floats(op, a, power(b))).collect();
+                Ok(Constant::Floats(array_of(values, &to)))
             }
             _ => Err(self.failed("it computes with a float and a whole number")),
         }
@@ -77,16 +78,11 @@ impl Fold<'_, '_> {
     }
 }
 
-fn broadcast<T: Copy, R>(
-    a: &ArrayD<T>,
-    b: &ArrayD<T>,
-    to: &[usize],
-    function: impl Fn(T, T) -> R,
-) -> ArrayD<R> {
-    let shape = || IxDyn(to);
-    let (a, b) = (a.broadcast(shape()).expect("it fits"), b.broadcast(shape()).expect("it fits"));
-    let values = a.iter().zip(b.iter()).map(|(&a, &b)| function(a, b)).collect();
-    ArrayD::from_shape_vec(shape(), values).expect("as many values")
+/// The values that two arrays have in each place of the shape that both are repeated to.
+fn pairs<A: Copy, B: Copy>(a: &ArrayD<A>, b: &ArrayD<B>, to: &[usize]) -> impl Iterator<Item = (A, B)> {
+    let places = spread(a.shape(), to).into_iter().zip(spread(b.shape(), to));
+    let (a, b) = (values(a), values(b));
+    places.map(move |(at_a, at_b)| (a[at_a], b[at_b]))
 }
 
 fn of_floats(op: &str, a: f32, b: f32) -> f32 {

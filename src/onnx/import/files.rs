@@ -1,6 +1,6 @@
 //! The values of constants: from the model's bytes, or from files beside it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -36,7 +36,7 @@ pub enum Purpose {
 pub struct Files {
     /// The folder of the model, if it is a file.
     folder: Option<PathBuf>,
-    opened: BTreeMap<PathBuf, (File, u64)>,
+    opened: HashMap<PathBuf, (File, u64)>,
     for_layers: u64,
     for_folding: u64,
 }
@@ -47,7 +47,7 @@ impl Files {
         let budget = SHARED_BYTES.saturating_add(len as u64);
         Self {
             folder: folder.map(Path::to_owned),
-            opened: BTreeMap::new(),
+            opened: HashMap::new(),
             for_layers: budget,
             for_folding: budget,
         }

@@ -1,6 +1,6 @@
 //! Nodes whose inputs are all constants, computed: what exporters leave of shapes and of weights that they rearrange.
 
-use ndarray::{ArrayD, Axis as ArrayAxis, IxDyn, ShapeError, Slice, concatenate};
+use ndarray::{ArrayD, IxDyn};
 
 use super::files::{Files, Purpose};
 use super::model::{BOOL, DOUBLE, FLOAT, INTS, Node};
@@ -112,7 +112,7 @@ impl Fold<'_, '_> {
         match self.inputs.get(index).and_then(Option::as_ref) {
             None => Ok(None),
             Some(Constant::Ints(ints)) => {
-                let known: Option<Vec<i64>> = ints.iter().map(|size| size.known()).collect();
+                let known: Option<Vec<i64>> = values(ints).iter().map(|size| size.known()).collect();
                 known
                     .map(Some)
                     .ok_or_else(|| self.failed(format!("its `{name}` depends on the number of images")))
@@ -193,12 +193,12 @@ impl Fold<'_, '_> {
             Constant::Ints(array) if INTS.contains(&to) => Ok(Constant::Ints(array)),
             Constant::Ints(array) if is_float => {
                 let known: Option<Vec<f32>> =
-                    array.iter().map(|size| size.known().map(|int| int as f32)).collect();
-                let values = known.ok_or_else(by_batch)?;
-                Ok(Constant::Floats(ArrayD::from_shape_vec(array.raw_dim(), values).expect("as many values")))
+                    values(&array).iter().map(|size| size.known().map(|int| int as f32)).collect();
+                Ok(Constant::Floats(array_of(known.ok_or_else(by_batch)?, array.shape())))
             }
             Constant::Floats(array) if INTS.contains(&to) => {
-                Ok(Constant::Ints(array.mapv(|value| Size::Known(value as i64))))
+                let ints = values(&array).iter().map(|&value| Size::Known(value as i64)).collect();
+                Ok(Constant::Ints(array_of(ints, array.shape())))
             }
             Constant::Ints(array) if to == BOOL => Ok(Constant::Ints(array)),
             _ => {
@@ -222,20 +222,20 @@ impl Fold<'_, '_> {
             return Err(self.failed("its indices are not whole numbers"));
         };
         let picked: Option<Vec<usize>> =
-            indices.iter().map(|index| wrapped(index.known()?, shape[axis], shape[axis])).collect();
+            values(&indices).iter().map(|index| wrapped(index.known()?, shape[axis], shape[axis])).collect();
         let picked = picked.ok_or_else(|| self.failed("an index is beyond the array"))?;
         let to: Vec<usize> = [&shape[..axis], indices.shape(), &shape[axis + 1..]].concat();
         self.spend(&to)?;
-        let input = self.input(0)?;
-        let wrong = |_| self.failed("its shapes do not fit each other");
-        Ok(match input {
-            Constant::Floats(array) => {
-                Constant::Floats(shaped(array.select(ArrayAxis(axis), &picked), &to).map_err(wrong)?)
+        let inner: usize = shape[axis + 1..].iter().product();
+        let outer: usize = shape[..axis].iter().product();
+        let mut places = Vec::new();
+        for before in 0..outer {
+            for index in &picked {
+                let start = (before * shape[axis] + index) * inner;
+                places.extend(start..start + inner);
             }
-            Constant::Ints(array) => {
-                Constant::Ints(shaped(array.select(ArrayAxis(axis), &picked), &to).map_err(wrong)?)
-            }
-        })
+        }
+        Ok(at_places(self.input(0)?, &places, &to))
     }
 
     fn axis(&self, axis: i64, rank: usize) -> Result<usize, ImportError> {
@@ -257,17 +257,21 @@ impl Fold<'_, '_> {
             to[axis] = to[axis].saturating_add(shape[axis]);
         }
         self.spend(&to)?;
-        let wrong = |_| self.failed("its shapes do not fit each other");
         let (mut floats, mut ints) = (Vec::new(), Vec::new());
         for input in self.inputs.iter().flatten() {
             match input {
-                Constant::Floats(array) => floats.push(array.view()),
-                Constant::Ints(array) => ints.push(array.view()),
+                Constant::Floats(array) => floats.push(values(array)),
+                Constant::Ints(array) => ints.push(values(array)),
+            }
+            let shape = shape_of(input);
+            if shape[..axis] != to[..axis] || shape[axis + 1..] != to[axis + 1..] {
+                return Err(self.failed("its shapes do not fit each other"));
             }
         }
+        let outer: usize = to[..axis].iter().product();
         match (&floats[..], &ints[..]) {
-            (floats, []) => concatenate(ArrayAxis(axis), floats).map(Constant::Floats).map_err(wrong),
-            ([], ints) => concatenate(ArrayAxis(axis), ints).map(Constant::Ints).map_err(wrong),
+            (floats, []) => Ok(Constant::Floats(array_of(joined(floats, outer), &to))),
+            ([], ints) => Ok(Constant::Ints(array_of(joined(ints, outer), &to))),
             _ => Err(self.failed("it joins floats and whole numbers")),
         }
     }
@@ -281,21 +285,25 @@ impl Fold<'_, '_> {
         if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
             return Err(self.failed("its bounds are not as many as its axes"));
         }
-        let mut cuts = Vec::new();
+        let (mut to, mut strides, mut first) = (shape.clone(), strides(&shape), 0);
         for (((start, end), axis), step) in starts.into_iter().zip(ends).zip(axes).zip(steps) {
             let axis = self.axis(axis, shape.len())?;
-            let size = shape[axis] as i64;
+            let size = to[axis] as i64;
             let bound = |bound: i64| {
-                if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(0, size) as isize
+                if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(0, size) as usize
             };
             if step < 1 {
                 return Err(self
                     .failed(format!("it goes through a constant by steps of {step}; 1 and more are read")));
             }
             let (start, end) = (bound(start), bound(end));
-            cuts.push((axis, Slice::new(start, Some(end.max(start)), step as isize)));
+            to[axis] = end.saturating_sub(start).div_ceil(step as usize);
+            first += start * strides[axis];
+            // A longer one leads to no second value.
+            strides[axis] = strides[axis].saturating_mul(step as usize);
         }
-        self.on_each(0, |array| Ok(cut(array, &cuts)), |array| Ok(cut(array, &cuts)))
+        self.spend(&shape)?;
+        Ok(at_places(self.input(0)?, &places(&to, first, &strides), &to))
     }
 
     /// `Reshape`, `Squeeze`, `Unsqueeze`: the same values by another shape.
@@ -332,9 +340,12 @@ impl Fold<'_, '_> {
         let wrong = |_| node.unsupported(format!("an array of shape {from:?} is not one of shape {to:?}"));
         let input = self.input(0)?.clone();
         self.spend(&from)?;
+        let shape = IxDyn(&to);
         match input {
-            Constant::Floats(array) => shaped(array, &to).map(Constant::Floats).map_err(wrong),
-            Constant::Ints(array) => shaped(array, &to).map(Constant::Ints).map_err(wrong),
+            Constant::Floats(array) => {
+                array.into_shape_with_order(shape).map(Constant::Floats).map_err(wrong)
+            }
+            Constant::Ints(array) => array.into_shape_with_order(shape).map(Constant::Ints).map_err(wrong),
         }
     }
 
@@ -361,7 +372,8 @@ impl Fold<'_, '_> {
     }
 
     fn transpose(&mut self) -> Result<Constant, ImportError> {
-        let rank = shape_of(self.input(0)?).len();
+        let shape = shape_of(self.input(0)?).to_vec();
+        let rank = shape.len();
         let perm = self.node.ints("perm").map_or_else(|| (0..rank as i64).rev().collect(), <[i64]>::to_vec);
         let axes: Option<Vec<usize>> = perm.iter().map(|&axis| wrapped(axis, rank, rank)).collect();
         let axes = axes.unwrap_or_default();
@@ -370,8 +382,11 @@ impl Fold<'_, '_> {
         if sorted != (0..rank).collect::<Vec<_>>() {
             return Err(self.failed(format!("its `perm` {perm:?} is no order of the {rank} axes that come")));
         }
-        let order = || IxDyn(&axes);
-        self.on_each(0, |array| Ok(array.permuted_axes(order())), |array| Ok(array.permuted_axes(order())))
+        self.spend(&shape)?;
+        let strides = strides(&shape);
+        let in_order = |of: &[usize]| axes.iter().map(|&axis| of[axis]).collect::<Vec<usize>>();
+        let to = in_order(&shape);
+        Ok(at_places(self.input(0)?, &places(&to, 0, &in_order(&strides)), &to))
     }
 
     fn expand(&mut self) -> Result<Constant, ImportError> {
@@ -379,17 +394,8 @@ impl Fold<'_, '_> {
         let shape = self.sizes(&shape)?;
         let to = self.together(shape_of(self.input(0)?), &shape)?;
         self.spend(&to)?;
-        let shape = IxDyn(&to);
         let input = self.input(0)?;
-        let wrong = || self.failed("its shapes do not fit each other");
-        match input {
-            Constant::Floats(array) => {
-                array.broadcast(shape).map(|array| Constant::Floats(array.to_owned())).ok_or_else(wrong)
-            }
-            Constant::Ints(array) => {
-                array.broadcast(shape).map(|array| Constant::Ints(array.to_owned())).ok_or_else(wrong)
-            }
-        }
+        Ok(at_places(input, &spread(shape_of(input), &to), &to))
     }
 
     /// The shape that both are broadcast to.
@@ -417,20 +423,70 @@ pub fn shape_of(constant: &Constant) -> &[usize] {
 }
 
 pub fn vector<T>(values: Vec<T>) -> ArrayD<T> {
-    ndarray::Array1::from_vec(values).into_dyn()
+    let len = values.len();
+    array_of(values, &[len])
+}
+
+/// The array of this shape, whose size was checked.
+pub fn array_of<T>(values: Vec<T>, shape: &[usize]) -> ArrayD<T> {
+    ArrayD::from_shape_vec(IxDyn(shape), values).expect("as many values")
+}
+
+/// The values of a constant in row-major order, in which they lie.
+pub fn values<T>(array: &ArrayD<T>) -> &[T] {
+    array.as_slice().expect("constants are in row-major order")
 }
 
 pub fn only<T: Copy>(array: &ArrayD<T>) -> Option<T> {
-    array.iter().next().filter(|_| array.len() == 1).copied()
+    match *values(array) {
+        [only] => Some(only),
+        _ => None,
+    }
 }
 
-/// The same values by another shape.
-fn shaped<T: Clone>(array: ArrayD<T>, to: &[usize]) -> Result<ArrayD<T>, ShapeError> {
-    // Those that were transposed lie in another order.
-    array.as_standard_layout().into_owned().into_shape_with_order(IxDyn(to))
+/// The array of the values at these places among the constant's.
+fn at_places(constant: &Constant, places: &[usize], to: &[usize]) -> Constant {
+    fn picked<T: Copy>(array: &ArrayD<T>, places: &[usize], to: &[usize]) -> ArrayD<T> {
+        let values = values(array);
+        array_of(places.iter().map(|&place| values[place]).collect(), to)
+    }
+    match constant {
+        Constant::Floats(array) => Constant::Floats(picked(array, places, to)),
+        Constant::Ints(array) => Constant::Ints(picked(array, places, to)),
+    }
 }
 
-fn cut<T: Clone>(mut array: ArrayD<T>, cuts: &[(usize, Slice)]) -> ArrayD<T> {
-    cuts.iter().for_each(|&(axis, slice)| array.slice_axis_inplace(ArrayAxis(axis), slice));
-    array
+/// How far apart the values along each axis lie.
+fn strides(shape: &[usize]) -> Vec<usize> {
+    (1..=shape.len()).map(|next| shape[next..].iter().product()).collect()
+}
+
+/// The places, in row-major order, of an array of shape `to` whose first value is at `first`.
+fn places(to: &[usize], first: usize, strides: &[usize]) -> Vec<usize> {
+    let mut places = vec![first];
+    for (&size, &stride) in to.iter().zip(strides) {
+        places = places.iter().flat_map(|place| (0..size).map(move |index| place + index * stride)).collect();
+    }
+    places
+}
+
+/// The places of an array of shape `from`, repeated to the shape `to`.
+pub fn spread(from: &[usize], to: &[usize]) -> Vec<usize> {
+    // Axes that it lacks are the first ones.
+    let mut repeated = vec![0; to.len() - from.len()];
+    repeated
+        .extend(strides(from).iter().zip(from).map(|(&stride, &size)| if size == 1 { 0 } else { stride }));
+    places(to, 0, &repeated)
+}
+
+/// Arrays behind one another along an axis, with `outer` lists of values before it.
+fn joined<T: Copy>(arrays: &[&[T]], outer: usize) -> Vec<T> {
+    let mut joined = Vec::new();
+    for index in 0..outer {
+        for array in arrays {
+            let len = array.len() / outer;
+            joined.extend_from_slice(&array[index * len..][..len]);
+        }
+    }
+    joined
 }

@@ -3,7 +3,7 @@
 //! An activation is not known by its nodes, whose order and constants differ from exporter to exporter, but by what they
 //! compute: nodes that make a value of one other value, number by number, are tried on numbers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 use super::curves;
 use super::model::Node;
@@ -18,9 +18,9 @@ pub struct Graph<'g, 'a> {
     pub nodes: &'g [Node<'a>],
     pub producers: &'g Producers<'a>,
     /// The constants of a single number.
-    pub numbers: &'g BTreeMap<&'a str, f64>,
+    pub numbers: &'g HashMap<&'a str, f64>,
     /// The constants of several whole numbers.
-    pub lists: &'g BTreeMap<&'a str, Vec<i64>>,
+    pub lists: &'g HashMap<&'a str, Vec<i64>>,
 }
 
 /// A value that is made of one other, by nodes that are one layer.
@@ -64,14 +64,15 @@ impl<'a> Graph<'_, 'a> {
     fn activation(&self, index: usize) -> Option<Form<'a>> {
         // A `Clip` behind a rectifier may be a layer of its own on purpose.
         let bounds = self.nodes[index].op != "Clip";
-        let mut inside = BTreeSet::from([index]);
-        let mut open: BTreeSet<&'a str> = BTreeSet::new();
+        // In the graph's order.
+        let mut inside = vec![index];
+        let mut open: HashSet<&'a str> = HashSet::new();
         let inputs =
             |index: usize| self.nodes[index].inputs.iter().copied().filter(|name| !self.is_number(name));
         open.extend(inputs(index));
         while inside.len() < MAX_NODES && !open.is_empty() {
             if inside.len() > 1 && open.len() == 1 {
-                let input = *open.first()?;
+                let input = *open.iter().next()?;
                 let layer =
                     curves::named(bounds, |x| self.computed(&inside, input, self.nodes[index].outputs[0], x));
                 if let Some(layer) = layer {
@@ -84,16 +85,15 @@ impl<'a> Graph<'_, 'a> {
             open.remove(name);
             open.extend(inputs(last));
             // Nodes out of order may take what comes of them.
-            if !inside.insert(last) {
-                return None;
-            }
+            let Err(place) = inside.binary_search(&last) else { return None };
+            inside.insert(place, last);
         }
         None
     }
 
     /// What the nodes `inside` give under the name `output` where `input` is `x`.
-    fn computed(&self, inside: &BTreeSet<usize>, input: &str, output: &str, x: f64) -> Option<f64> {
-        let mut values: BTreeMap<&str, f64> = BTreeMap::from([(input, x)]);
+    fn computed(&self, inside: &[usize], input: &str, output: &str, x: f64) -> Option<f64> {
+        let mut values: HashMap<&str, f64> = HashMap::from([(input, x)]);
         for &index in inside {
             let node = &self.nodes[index];
             let value = |index: usize| -> Option<f64> {

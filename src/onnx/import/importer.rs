@@ -1,11 +1,12 @@
 //! A graph on its way to a network: the values of its names so far, and what the operators take.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use ndarray::ArrayD;
 
 use super::ImportOptions;
 use super::files::{Files, Purpose};
+use super::fold::values;
 use super::input::input_shape;
 use super::model::{Input, Model, Node};
 use super::steps::{Arrays, Draft, StepId, Steps};
@@ -23,9 +24,9 @@ pub type NodeResult = Result<Activation, ImportError>;
 /// A graph on its way to a network.
 pub struct Importer<'a> {
     pub model: &'a Model<'a>,
-    pub values: BTreeMap<&'a str, Value<'a>>,
+    pub values: HashMap<&'a str, Value<'a>>,
     /// How many nodes that are read take each name.
-    pub uses: BTreeMap<&'a str, usize>,
+    pub uses: HashMap<&'a str, usize>,
     pub steps: Steps,
     pub files: Files,
     pub input: Shape,
@@ -34,7 +35,7 @@ pub struct Importer<'a> {
 impl<'a> Importer<'a> {
     pub fn new(model: &'a Model<'a>, files: Files, options: &ImportOptions) -> Result<Self, ImportError> {
         let graph = &model.graph;
-        let mut values: BTreeMap<&str, Value<'_>> = BTreeMap::new();
+        let mut values: HashMap<&str, Value<'_>> = HashMap::new();
         for tensor in &graph.tensors {
             values.insert(tensor.name, Value::Tensor(tensor.clone()));
         }
@@ -54,7 +55,7 @@ impl<'a> Importer<'a> {
             shared: false,
         };
         values.insert(images.name, Value::Activation(images_value));
-        Ok(Self { model, values, uses: BTreeMap::new(), steps: Steps::new(input), files, input })
+        Ok(Self { model, values, uses: HashMap::new(), steps: Steps::new(input), files, input })
     }
 
     /// Whether floret wrote the graph: its layers then come back as they were.
@@ -193,7 +194,7 @@ impl<'a> Importer<'a> {
                 array.shape()
             )));
         }
-        Ok(array.into_iter().collect())
+        Ok(values(&array).to_vec())
     }
 
     /// Constant whole numbers: an attribute in older sets of operators, an input in newer ones.
@@ -231,7 +232,17 @@ impl<'a> Importer<'a> {
         layer: impl Into<LayerSpec>,
         arrays: Arrays,
     ) -> NodeResult {
-        let step = self.step(node, vec![x.step], layer.into(), arrays)?;
+        self.layer_of_spec(node, x, layer.into(), arrays)
+    }
+
+    fn layer_of_spec(
+        &mut self,
+        node: &Node<'a>,
+        x: Activation,
+        layer: LayerSpec,
+        arrays: Arrays,
+    ) -> NodeResult {
+        let step = self.step(node, vec![x.step], layer, arrays)?;
         Ok(Activation { step, shared: false, ..x })
     }
 

@@ -1,6 +1,6 @@
 //! The operators that are read.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::model::Node;
 use crate::onnx::ImportError;
@@ -66,7 +66,7 @@ const READ: [&str; 55] = [
 
 /// Fails with all operators among `nodes` that are not read.
 pub fn check<'n, 'a: 'n>(nodes: impl Iterator<Item = &'n Node<'a>>) -> Result<(), ImportError> {
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
     for node in nodes {
         let own = matches!(node.domain, "" | "ai.onnx");
         if !own || !READ.contains(&node.op) {
@@ -82,6 +82,6 @@ pub fn check<'n, 'a: 'n>(nodes: impl Iterator<Item = &'n Node<'a>>) -> Result<()
     };
     let mut unread: Vec<(String, usize)> =
         counts.into_iter().map(|(operator, count)| (name(operator), count)).collect();
-    unread.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    unread.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Err(ImportError::Operators { unread, read: &READ })
 }

@@ -150,6 +150,7 @@ fn entry<T: DeserializeOwned>(model: &Model<'_>, key: &str) -> Result<Option<T>,
         let reason = format!("its metadata `{key}` is over the limit of {MAX_METADATA_BYTES} bytes");
         return Err(ImportError::Model(reason));
     }
-    let read = serde_json::from_str(value);
+    // By way of a value, as in model files.
+    let read = serde_json::from_slice(value.as_bytes()).and_then(serde_json::from_value::<T>);
     read.map(Some).map_err(|error| ImportError::Model(format!("its metadata `{key}`: {error}")))
 }

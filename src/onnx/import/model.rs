@@ -152,11 +152,13 @@ impl<'a> Model<'a> {
 
 /// Appends to a list that must not become longer than `most`.
 fn push<T>(list: &mut Vec<T>, what: &str, most: usize, item: T) -> Result<(), ImportError> {
-    if list.len() == most {
-        return Err(ImportError::Model(format!("it has over {most} {what}")));
-    }
+    check_room(list.len(), what, most)?;
     list.push(item);
     Ok(())
+}
+
+fn check_room(len: usize, what: &str, most: usize) -> Result<(), ImportError> {
+    if len < most { Ok(()) } else { Err(ImportError::Model(format!("it has over {most} {what}"))) }
 }
 
 /// A key and its value.

@@ -1,6 +1,6 @@
 //! Which nodes are read: those that the outputs need, but for those that are one layer together with a later one.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::forms::{Form, Graph};
 
@@ -8,17 +8,18 @@ use super::forms::{Form, Graph};
 pub struct Order<'a> {
     /// Whether each is read.
     pub wanted: Vec<bool>,
-    /// Those that are a layer together with some before them, which are then not read for it.
-    pub forms: BTreeMap<usize, Form<'a>>,
+    /// For each what it is together with some before it, which are then not read for it.
+    pub forms: Vec<Option<Form<'a>>>,
     /// How many nodes that are read take each name; a graph's outputs count too.
-    pub uses: BTreeMap<&'a str, usize>,
+    pub uses: HashMap<&'a str, usize>,
 }
 
 impl<'a> Order<'a> {
     /// Of the nodes that compute with the images; `graph` knows the constants.
     pub fn of(graph: &Graph<'_, 'a>, outputs: &[&'a str], is_constant: impl Fn(&str) -> bool) -> Self {
         let nodes = graph.nodes;
-        let (mut wanted, mut forms, mut uses) = (vec![false; nodes.len()], BTreeMap::new(), BTreeMap::new());
+        let (mut wanted, mut forms, mut uses) =
+            (vec![false; nodes.len()], vec![None; nodes.len()], HashMap::new());
         let mut take = |name: &'a str, wanted: &mut Vec<bool>| {
             *uses.entry(name).or_default() += 1;
             if let Some(&index) = graph.producers.get(name) {
@@ -31,7 +32,7 @@ impl<'a> Order<'a> {
                 wanted[index] = false;
             } else if let Some(form) = graph.form(index) {
                 take(form.input, &mut wanted);
-                forms.insert(index, form);
+                forms[index] = Some(form);
             } else {
                 node.inputs.iter().filter(|name| !name.is_empty()).for_each(|name| take(name, &mut wanted));
             }

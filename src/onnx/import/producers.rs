@@ -1,12 +1,12 @@
 //! Which node gives which value, and which nodes the outputs need.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::model::Node;
 use crate::onnx::ImportError;
 
 /// The node that gives each name, by its index. A node of several outputs gives each.
-pub type Producers<'a> = BTreeMap<&'a str, usize>;
+pub type Producers<'a> = HashMap<&'a str, usize>;
 
 /// The nodes by what they give.
 ///

@@ -1,6 +1,6 @@
 //! The layers of a graph as they are found: each with the values that it takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 use ndarray::ArrayD;
 
@@ -98,25 +98,29 @@ impl Steps {
 
     /// The name of each layer that is wanted: its own from the graph, or one by its kind and number.
     fn names(&self, wanted: &[bool]) -> Vec<String> {
-        let mut taken = BTreeSet::from([INPUT.to_owned()]);
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut taken = HashSet::from([INPUT.to_owned()]);
+        let mut counts: HashMap<&str, usize> = HashMap::new();
         let drafts =
             || self.0.iter().zip(wanted).map(|(step, wanted)| step.draft.as_ref().filter(|_| *wanted));
         // Names from the graph first, so that no number takes one.
         let kept: Vec<Option<String>> =
             drafts().map(|draft| draft?.name.clone().filter(|name| taken.insert(name.clone()))).collect();
-        let name = |(draft, kept): (Option<&Draft>, Option<String>)| {
-            let Some(draft) = draft else { return INPUT.to_owned() };
+        let mut names = Vec::with_capacity(self.0.len());
+        for (draft, kept) in drafts().zip(kept) {
+            let Some(draft) = draft else {
+                names.push(INPUT.to_owned());
+                continue;
+            };
             let kind = draft.layer.kind();
-            let count = counts.entry(kind.to_owned()).or_default();
+            let count = counts.entry(kind).or_default();
             *count += 1;
-            kept.unwrap_or_else(|| {
+            names.push(kept.unwrap_or_else(|| {
                 while !taken.insert(format!("{kind}_{count}")) {
                     *count += 1;
                 }
                 format!("{kind}_{count}")
-            })
-        };
-        drafts().zip(kept).map(name).collect()
+            }));
+        }
+        names
     }
 }

@@ -1,9 +1,9 @@
 //! The walk over a graph's nodes, in their order: constants first, then what depends on the images.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::files::Files;
-use super::fold::{fold, is_foldable};
+use super::fold::{fold, is_foldable, only, values};
 use super::forms::Graph;
 use super::importer::{Importer, axes_in_words};
 use super::known;
@@ -45,7 +45,7 @@ impl<'a> Importer<'a> {
         let ReadingOrder { wanted, forms, uses } = ReadingOrder::of(&about, &graph.outputs, is_constant);
         self.uses = uses;
         for (index, node) in nodes.iter().enumerate().filter(|(index, _)| wanted[*index]) {
-            let values = match forms.get(&index) {
+            let values = match &forms[index] {
                 Some(form) => vec![Value::Activation(self.form(node, form)?)],
                 None => match self.constant(node)? {
                     Some(value) => vec![value],
@@ -100,23 +100,23 @@ impl<'a> Importer<'a> {
     /// The constants of a single number, and those of several whole numbers.
     fn small_constants(
         &mut self,
-    ) -> Result<(BTreeMap<&'a str, f64>, BTreeMap<&'a str, Vec<i64>>), ImportError> {
-        let (mut numbers, mut lists) = (BTreeMap::new(), BTreeMap::new());
+    ) -> Result<(HashMap<&'a str, f64>, HashMap<&'a str, Vec<i64>>), ImportError> {
+        let (mut numbers, mut lists) = (HashMap::new(), HashMap::new());
         let mut note = |name: &'a str, constant: &Constant| match constant {
-            Constant::Floats(array) if array.len() == 1 => {
-                numbers.extend(array.first().map(|&number| (name, f64::from(number))));
-            }
+            Constant::Floats(array) => numbers.extend(only(array).map(|number| (name, f64::from(number)))),
             Constant::Ints(array) => {
-                let ints: Option<Vec<i64>> = array.iter().map(|size| size.known()).collect();
+                let ints: Option<Vec<i64>> = values(array).iter().map(|size| size.known()).collect();
                 if let Some(&[int]) = ints.as_deref() {
                     numbers.insert(name, int as f64);
                 }
                 lists.extend(ints.map(|ints| (name, ints)));
             }
-            Constant::Floats(_) => {}
         };
-        for (&name, value) in &self.values {
-            match value {
+        // By name, since which of them are read depends on the order: together they may take so much memory and no more.
+        let mut names: Vec<&str> = self.values.keys().copied().collect();
+        names.sort_unstable();
+        for name in names {
+            match &self.values[name] {
                 // What is wrong with an array is told where it is taken.
                 Value::Tensor(tensor) if tensor.is_small() => {
                     self.files.constant(tensor).iter().for_each(|constant| note(name, constant));
