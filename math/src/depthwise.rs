@@ -5,14 +5,18 @@
 //! y[oy, ox, c] = b[c] + sum over ky, kx of x[oy s + ky d - p, ox s + kx d - p, c] w[ky, kx, c]
 //! ```
 //!
-//! There is one multiply-add for each value that is loaded, so memory decides: a task goes through a few rows of an image,
-//! pixel by pixel, and what the next row reads again is still in its cache. Forward pass and data gradient are the same
-//! loop, `Line`, over other taps: with stride s the gradient of every s-th input pixel has the same taps.
+//! There is one multiply-add for each value that is loaded, so memory decides. Pixels of NHWC images lie far apart for one
+//! vector of channels, which the processor does not foresee; so a task copies each row once, in the order of memory, to `Rows`:
+//! there the pixels of one vector of channels are neighbours, with zeros around them, in the nearest caches. Forward pass and
+//! data gradient are the same loop, `Line`, over other taps: with stride s the gradient of every s-th input pixel has the same
+//! taps.
 //!
 //! How the work is cut depends on the shape alone, and sums run in a fixed order.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
+use super::buffer::sized;
 use super::conv::Finish;
 use super::parallel::{for_each_chunk, for_each_chunk_with_codes};
 use super::simd::{Grid, Isa, MOST_LANES, Simd, dispatch};
@@ -21,14 +25,14 @@ use super::window::{Axis, Window};
 /// Outputs that are computed side by side: as many accumulators, which share the weights they load.
 const SIDE_BY_SIDE: usize = 8;
 
-/// Values of a band of rows that a task computes, about.
-const BAND: usize = 1 << 15;
+/// Values of a band of rows that a task computes, about: several rows, since each band copies those at its border anew.
+const BAND: usize = 1 << 16;
 
 /// Groups of images, at most, whose filter gradients are summed separately.
 const GROUPS: usize = 16;
 
-/// Output columns that the filter gradient takes at a time: their pixels stay in the first cache for all taps.
-const COLUMNS: usize = 16;
+/// Taps along a side whose gradients are summed together, in registers.
+const TILE: usize = 3;
 
 /// The shape of a depthwise convolution over one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,155 +65,153 @@ impl DepthwiseShape {
     }
 }
 
-/// A tap of a line: output j reads column `first + j step` of row `row` of the source, where that lies inside.
+/// A tap of a line.
 #[derive(Debug, Clone, Copy)]
 struct Tap {
     /// Where its weights begin in the filter.
     weights: usize,
-    row: usize,
-    first: isize,
+    /// Where in the rows that are held the first output's pixel begins, of the first vector of channels: no division is left
+    /// to the loops.
+    at: usize,
+}
+
+/// Room of the task at hand, reused from call to call.
+#[derive(Default)]
+struct Room {
+    taps: Vec<Tap>,
+    rows: Vec<f32>,
+    gradients: Vec<f32>,
 }
 
 thread_local! {
-    /// The taps of the line at hand, reused from call to call.
-    static TAPS: RefCell<Vec<Tap>> = const { RefCell::new(Vec::new()) };
+    static ROOM: RefCell<Room> = RefCell::new(Room::default());
+}
+
+/// How the rows of an image are laid out for the kernels, the last few of those that were asked for:
+/// `[row % held][channels / LANES][zeros, pixels, zeros][LANES]`.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    /// Pixels of a row, and their channels.
+    pixels: usize,
+    channels: usize,
+    /// Pixels of zeros before them, and pixels with all zeros.
+    before: usize,
+    width: usize,
+    /// Rows that are held.
+    held: usize,
+}
+
+impl Layout {
+    /// Rows of at least `behind` pixels from the first one on.
+    fn new(pixels: usize, channels: usize, before: usize, behind: usize, held: usize) -> Self {
+        // Odd, so that the vectors of one pixel do not fall on few sets of the cache.
+        Self { pixels, channels, before, width: (before + behind) | 1, held }
+    }
+
+    /// Floats of a row.
+    fn row_len<S: Simd>(&self) -> usize {
+        self.channels.div_ceil(S::LANES) * self.width * S::LANES
+    }
+
+    /// Where pixel `pixel` of a row begins, of the first vector of channels; before the first one there are zeros.
+    fn at<S: Simd>(&self, row: usize, pixel: isize) -> usize {
+        let pixel =
+            self.before.checked_add_signed(pixel).expect("zeros before the pixels, as many as taps read");
+        row % self.held * self.row_len::<S>() + pixel * S::LANES
+    }
+
+    /// Copies a row to where row number `row` is held.
+    #[inline(always)]
+    fn copy<S: Simd>(&self, simd: S, from: &[f32], row: usize, rows: &mut [f32]) {
+        let to = &mut rows[row % self.held * self.row_len::<S>()..][..self.row_len::<S>()];
+        let len = self.width * S::LANES;
+        let inside = self.pixels.min(self.width - self.before);
+        for of_vector in to.chunks_exact_mut(len) {
+            of_vector[..self.before * S::LANES].fill(0.0);
+            of_vector[(self.before + inside) * S::LANES..].fill(0.0);
+        }
+        for (pixel, from) in from.chunks_exact(self.channels).take(inside).enumerate() {
+            let at = (self.before + pixel) * S::LANES;
+            for (from, to) in from.chunks(S::LANES).zip(to.chunks_exact_mut(len)) {
+                simd.store(simd.load_up_to(from, from.len()), &mut to[at..]);
+            }
+        }
+    }
 }
 
 /// Outputs of one row that have the same taps.
 struct Line<'a> {
     taps: &'a [Tap],
-    /// An image, the width of its rows in pixels, and the distance of the columns that one tap of neighbouring outputs reads.
-    source: &'a [f32],
-    width: usize,
+    layout: Layout,
+    /// Distance of the pixels that one tap of neighbouring outputs reads.
     step: usize,
-    channels: usize,
     w: &'a [f32],
     /// Empty for none.
     bias: &'a [f32],
     /// Outputs, and the distance in pixels from one to the next.
     count: usize,
     to_step: usize,
-    /// What follows; nothing but a sum where outputs do not lie side by side.
-    finish: Finish,
+    /// Whether they are added to what is there.
+    adds: bool,
 }
 
 impl Line<'_> {
-    /// Overwrites the line's outputs, the first of which begins `to`, and their codes.
+    /// Overwrites the line's outputs, the first of which begins `to`.
     #[inline(always)]
-    fn compute<S: Simd>(&self, simd: S, to: &mut [f32], codes: &mut [u8]) {
-        let (least, most) = self.taps.iter().fold((0, 0), |(a, b), tap| (tap.first.min(a), tap.first.max(b)));
-        for j in (0..self.count).step_by(SIDE_BY_SIDE) {
-            let last = j + SIDE_BY_SIDE - 1;
-            let inside = last < self.count
-                && least + (j * self.step) as isize >= 0
-                && most + ((last * self.step) as isize) < self.width as isize;
-            // The last vector of channels is computed anew where it overlaps the one before.
-            for channel in (0..self.channels).step_by(S::LANES) {
-                let first = channel.min(self.channels.saturating_sub(S::LANES));
-                let again = channel - first;
-                if self.channels < S::LANES {
-                    self.few_channels(j, to);
-                } else if inside {
-                    self.block::<S, true>(simd, j, first, again, to);
-                } else {
-                    self.block::<S, false>(simd, j, first, again, to);
-                }
-            }
-            if let Some(activation) = self.finish.epilogue.activation() {
-                let some = j * self.channels..self.count.min(j + SIDE_BY_SIDE) * self.channels;
-                let codes = if codes.is_empty() { &mut [] } else { &mut codes[some.clone()] };
-                activation.finish_values(simd, &mut to[some], codes);
-            }
+    fn compute<S: Simd>(&self, simd: S, rows: &[f32], to: &mut [f32]) {
+        match self.step {
+            1 => self.compute_with::<S, 1>(simd, rows, to),
+            2 => self.compute_with::<S, 2>(simd, rows, to),
+            _ => self.compute_with::<S, 0>(simd, rows, to),
         }
     }
 
-    /// A vector of channels of outputs j, j + 1, ..., the first `again` of which are computed anew; `INSIDE`: there are
-    /// [`SIDE_BY_SIDE`], and no tap reads padding.
+    /// The same with a `STEP` that is known, or 0.
     #[inline(always)]
-    fn block<S: Simd, const INSIDE: bool>(
-        &self,
-        simd: S,
-        j: usize,
-        channel: usize,
-        again: usize,
-        to: &mut [f32],
-    ) {
-        let bias = if self.bias.is_empty() { simd.splat(0.0) } else { simd.load(&self.bias[channel..]) };
-        let mut sums = [bias; SIDE_BY_SIDE];
-        let step = self.step * self.channels;
-        for tap in self.taps {
-            let w = simd.load(&self.w[tap.weights + channel..]);
-            let row = &self.source[tap.row * self.width * self.channels..][..self.width * self.channels];
-            let first = tap.first + (j * self.step) as isize;
-            if INSIDE {
-                let row = &row[first as usize * self.channels + channel..];
-                let pixels = Grid::new(row, (1, SIDE_BY_SIDE), (0, step), S::LANES);
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    *sum = simd.mul_add(simd.load(pixels.run(0, i)), w, *sum);
-                }
-            } else {
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let column = first + (i * self.step) as isize;
-                    if (0..self.width as isize).contains(&column) {
-                        let x = simd.load(&row[column as usize * self.channels + channel..]);
-                        *sum = simd.mul_add(x, w, *sum);
-                    }
-                }
-            }
-        }
-        let count = if INSIDE { SIDE_BY_SIDE } else { SIDE_BY_SIDE.min(self.count - j) };
-        for (i, sum) in sums.into_iter().enumerate().take(count) {
-            let to = &mut to[(j + i) * self.to_step * self.channels + channel..];
-            if !self.finish.adds {
-                simd.store(sum, to);
-            } else if again == 0 {
-                simd.store(simd.add(sum, simd.load(to)), to);
-            } else {
-                let mut lanes = [0.0; MOST_LANES];
-                simd.store(sum, &mut lanes);
-                to[again..S::LANES].iter_mut().zip(&lanes[again..]).for_each(|(to, sum)| *to += sum);
-            }
-        }
-    }
-
-    /// The same where there are fewer channels than a vector has lanes.
-    fn few_channels(&self, j: usize, to: &mut [f32]) {
-        for j in j..self.count.min(j + SIDE_BY_SIDE) {
-            for channel in 0..self.channels {
-                let mut sum = self.bias.get(channel).copied().unwrap_or(0.0);
+    fn compute_with<S: Simd, const STEP: usize>(&self, simd: S, rows: &[f32], to: &mut [f32]) {
+        let Layout { channels, width, .. } = self.layout;
+        let step = if STEP == 0 { self.step } else { STEP };
+        for (vector, channel) in (0..channels).step_by(S::LANES).enumerate() {
+            let left = channels - channel;
+            let bias = match self.bias {
+                [] => simd.splat(0.0),
+                bias => simd.load_up_to(&bias[channel..], left),
+            };
+            for j in (0..self.count).step_by(SIDE_BY_SIDE) {
+                let mut sums = [bias; SIDE_BY_SIDE];
                 for tap in self.taps {
-                    let column = tap.first + (j * self.step) as isize;
-                    if (0..self.width as isize).contains(&column) {
-                        let at = (tap.row * self.width + column as usize) * self.channels + channel;
-                        sum += self.source[at] * self.w[tap.weights + channel];
+                    let w = simd.load_up_to(&self.w[tap.weights + channel..], left);
+                    let at = tap.at + (vector * width + j * step) * S::LANES;
+                    let pixels = &rows[at..][..((SIDE_BY_SIDE - 1) * step + 1) * S::LANES];
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        *sum = simd.mul_add(simd.load(&pixels[i * step * S::LANES..]), w, *sum);
                     }
                 }
-                let to = &mut to[j * self.to_step * self.channels + channel];
-                *to = if self.finish.adds { *to + sum } else { sum };
+                for (i, sum) in sums.into_iter().enumerate() {
+                    if j + i < self.count {
+                        let to = &mut to[(j + i) * self.to_step * channels + channel..];
+                        let sum = if self.adds { simd.add(sum, simd.load_up_to(to, left)) } else { sum };
+                        simd.store_up_to(sum, to, left);
+                    }
+                }
             }
         }
     }
 }
 
-/// Calls `work` with each row of each image of `to` and its codes, which may be empty: image, row, and room for taps. In
-/// parallel, a band of rows at a time.
-fn for_each_row(
+/// Calls `work` with each band of rows of each image of `to` and its codes, which may be empty: image, first row, and room to
+/// work in. In parallel.
+fn for_each_band(
     to: &mut [f32],
     codes: &mut [u8],
     rows: usize,
     row_len: usize,
-    work: &(dyn Fn(usize, usize, &mut [f32], &mut [u8], &mut Vec<Tap>) + Sync),
+    work: &(dyn Fn(usize, usize, &mut [f32], &mut [u8], &mut Room) + Sync),
 ) {
     let band = BAND.div_ceil(row_len).min(rows);
     for_each_chunk_with_codes(to, codes, rows * row_len, &|image, to, codes| {
         for_each_chunk_with_codes(to, codes, band * row_len, &|index, to, codes| {
-            TAPS.with_borrow_mut(|taps| {
-                for (row, to) in to.chunks_exact_mut(row_len).enumerate() {
-                    let codes =
-                        if codes.is_empty() { &mut [] } else { &mut codes[row * row_len..][..row_len] };
-                    work(image, index * band + row, to, codes, taps);
-                }
-            });
+            ROOM.with_borrow_mut(|room| work(image, index * band, to, codes, room));
         });
     });
 }
@@ -226,33 +228,99 @@ pub fn forward(
     y: &mut [f32],
     winners: &mut [u8],
 ) {
-    let (DepthwiseShape { window, channels }, input) = (*shape, shape.input_len());
+    let (row_len, input) = (shape.window.x.output * shape.channels, shape.input_len());
+    for_each_band(y, winners, shape.window.y.output, row_len, &|image, first, y, winners, room| {
+        let x = &x[image * input..][..input];
+        dispatch!(isa, |simd| forward_band(simd, shape, finish, x, w, bias, first, y, winners, room));
+    });
+}
+
+/// How the rows of the input are laid out for [`forward`] and [`filter_gradient`].
+fn input_layout(shape: &DepthwiseShape) -> Layout {
+    let Window { y, x } = &shape.window;
+    let outputs = x.output.next_multiple_of(SIDE_BY_SIDE);
+    let read = (outputs - 1) * x.stride + (x.kernel - 1) * x.dilation + 1;
+    let held = (y.kernel - 1) * y.dilation + 1;
+    Layout::new(x.input, shape.channels, x.pad_before, read.saturating_sub(x.pad_before), held)
+}
+
+/// The rows of outputs from `first` on that `y` holds, of one image.
+#[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
+#[inline(always)]
+fn forward_band<S: Simd>(
+    simd: S,
+    shape: &DepthwiseShape,
+    finish: Finish,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    first: usize,
+    y: &mut [f32],
+    winners: &mut [u8],
+    room: &mut Room,
+) {
+    let DepthwiseShape { window, channels } = *shape;
+    let layout = input_layout(shape);
+    let rows = sized(&mut room.rows, layout.held * layout.row_len::<S>());
     let row_len = window.x.output * channels;
-    for_each_row(y, winners, window.y.output, row_len, &|image, row, y, winners, taps| {
-        let source = &x[image * input..][..input];
-        taps.clear();
+    let mut copied = 0;
+    for (index, y) in y.chunks_exact_mut(row_len).enumerate() {
+        room.taps.clear();
         for ky in 0..window.y.kernel {
-            let Some(iy) = window.y.tap(row, ky) else { continue };
-            taps.extend((0..window.x.kernel).map(|kx| Tap {
+            let Some(iy) = window.y.tap(first + index, ky) else { continue };
+            room.taps.extend((0..window.x.kernel).map(|kx| Tap {
                 weights: (ky * window.x.kernel + kx) * channels,
-                row: iy,
-                first: (kx * window.x.dilation) as isize - window.x.pad_before as isize,
+                at: layout.at::<S>(iy, (kx * window.x.dilation) as isize - window.x.pad_before as isize),
             }));
         }
+        copy_rows(simd, &layout, x, inputs(&window.y, first + index), &mut copied, rows);
         let line = Line {
-            taps,
-            source,
-            width: window.x.input,
+            taps: &room.taps,
+            layout,
             step: window.x.stride,
-            channels,
             w,
             bias,
             count: window.x.output,
             to_step: 1,
-            finish,
+            adds: finish.adds,
         };
-        dispatch!(isa, |simd| line.compute(simd, y, winners));
-    });
+        line.compute(simd, rows, y);
+        if let Some(activation) = finish.epilogue.activation() {
+            let codes = if winners.is_empty() { &mut [] } else { &mut winners[index * row_len..][..row_len] };
+            activation.finish_values(simd, y, codes);
+        }
+    }
+}
+
+/// Copies of these rows those behind all that were copied before; `copied` is their number.
+#[inline(always)]
+fn copy_rows<S: Simd>(
+    simd: S,
+    layout: &Layout,
+    image: &[f32],
+    wanted: Range<usize>,
+    copied: &mut usize,
+    rows: &mut [f32],
+) {
+    let len = layout.pixels * layout.channels;
+    for row in wanted.start.max(*copied)..wanted.end {
+        layout.copy(simd, &image[row * len..][..len], row, rows);
+        *copied = row + 1;
+    }
+}
+
+/// The inputs from the first to the last that output `o` may read.
+fn inputs(axis: &Axis, o: usize) -> Range<usize> {
+    let first = o * axis.stride;
+    let end = (first + (axis.kernel - 1) * axis.dilation + 1).saturating_sub(axis.pad_before);
+    first.saturating_sub(axis.pad_before)..end.min(axis.input)
+}
+
+/// The outputs from the first to the last that may read input `i`.
+fn outputs(axis: &Axis, i: usize) -> Range<usize> {
+    let last = i + axis.pad_before;
+    let first = last.saturating_sub((axis.kernel - 1) * axis.dilation).div_ceil(axis.stride);
+    first..(last / axis.stride + 1).min(axis.output)
 }
 
 /// The output position, perhaps outside, that reads input position `i` by tap `k`; `None` if the stride passes it over.
@@ -264,35 +332,58 @@ fn reader(axis: &Axis, i: usize, k: usize) -> Option<isize> {
 
 /// The gradient of the input. Overwrites `dx`.
 pub fn data_gradient(isa: Isa, shape: &DepthwiseShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    let (DepthwiseShape { window, channels }, output) = (*shape, shape.output_len());
-    let row_len = window.x.input * channels;
-    for_each_row(dx, &mut [], window.y.input, row_len, &|image, row, dx, _, taps| {
-        let source = &dy[image * output..][..output];
-        for phase in 0..window.x.stride.min(window.x.input) {
-            taps.clear();
-            for ky in 0..window.y.kernel {
-                let oy = reader(&window.y, row, ky).and_then(|oy| usize::try_from(oy).ok());
-                let Some(oy) = oy.filter(|&oy| oy < window.y.output) else { continue };
-                taps.extend((0..window.x.kernel).filter_map(|kx| {
-                    let weights = (ky * window.x.kernel + kx) * channels;
-                    reader(&window.x, phase, kx).map(|first| Tap { weights, row: oy, first })
+    let (row_len, output) = (shape.window.x.input * shape.channels, shape.output_len());
+    for_each_band(dx, &mut [], shape.window.y.input, row_len, &|image, first, dx, _, room| {
+        let dy = &dy[image * output..][..output];
+        dispatch!(isa, |simd| data_gradient_band(simd, shape, dy, w, first, dx, room));
+    });
+}
+
+/// The rows of `dx` from `first` on, of one image.
+#[inline(always)]
+fn data_gradient_band<S: Simd>(
+    simd: S,
+    shape: &DepthwiseShape,
+    dy: &[f32],
+    w: &[f32],
+    first: usize,
+    dx: &mut [f32],
+    room: &mut Room,
+) {
+    let DepthwiseShape { window: Window { y: axis_y, x: axis_x }, channels } = *shape;
+    // The outputs that the taps of input pixels 0 to stride - 1 reach, at most so far before and behind them.
+    let before = (axis_x.kernel - 1) * axis_x.dilation / axis_x.stride + 1;
+    let count = axis_x.input.div_ceil(axis_x.stride).next_multiple_of(SIDE_BY_SIDE);
+    let behind = (axis_x.pad_before + axis_x.stride) / axis_x.stride + count;
+    let held = (axis_y.kernel - 1) * axis_y.dilation / axis_y.stride + 1;
+    let layout = Layout::new(axis_x.output, channels, before, behind, held);
+    let rows = sized(&mut room.rows, held * layout.row_len::<S>());
+    let mut copied = 0;
+    for (index, dx) in dx.chunks_exact_mut(axis_x.input * channels).enumerate() {
+        copy_rows(simd, &layout, dy, outputs(&axis_y, first + index), &mut copied, rows);
+        for phase in 0..axis_x.stride.min(axis_x.input) {
+            room.taps.clear();
+            for ky in 0..axis_y.kernel {
+                let oy = reader(&axis_y, first + index, ky).and_then(|oy| usize::try_from(oy).ok());
+                let Some(oy) = oy.filter(|&oy| oy < axis_y.output) else { continue };
+                room.taps.extend((0..axis_x.kernel).filter_map(|kx| {
+                    let weights = (ky * axis_x.kernel + kx) * channels;
+                    reader(&axis_x, phase, kx).map(|pixel| Tap { weights, at: layout.at::<S>(oy, pixel) })
                 }));
             }
             let line = Line {
-                taps,
-                source,
-                width: window.x.output,
+                taps: &room.taps,
+                layout,
                 step: 1,
-                channels,
                 w,
                 bias: &[],
-                count: (window.x.input - phase).div_ceil(window.x.stride),
-                to_step: window.x.stride,
-                finish: Finish::default(),
+                count: (axis_x.input - phase).div_ceil(axis_x.stride),
+                to_step: axis_x.stride,
+                adds: false,
             };
-            dispatch!(isa, |simd| line.compute(simd, &mut dx[phase * channels..], &mut []));
+            line.compute(simd, rows, &mut dx[phase * channels..]);
         }
-    });
+    }
 }
 
 /// Images of a group, and groups.
@@ -301,9 +392,14 @@ fn groups(batch: usize) -> (usize, usize) {
     (images, batch.div_ceil(images))
 }
 
+/// Floats of a group's sums: `[channels / LANES][taps][LANES]`, for vectors of any instruction set.
+fn sums_len(shape: &DepthwiseShape) -> usize {
+    shape.window.taps() * shape.channels.next_multiple_of(MOST_LANES)
+}
+
 /// Floats of room that [`filter_gradient`] works in.
 pub fn filter_gradient_scratch(shape: &DepthwiseShape, batch: usize) -> usize {
-    groups(batch).1 * shape.filter_len()
+    groups(batch).1 * sums_len(shape)
 }
 
 /// The gradient of the filter, summed over all images. Overwrites `dw`.
@@ -315,99 +411,124 @@ pub fn filter_gradient(
     dw: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let (input, output, len) = (shape.input_len(), shape.output_len(), shape.filter_len());
+    let (input, output, len) = (shape.input_len(), shape.output_len(), sums_len(shape));
     let (images, groups) = groups(x.len() / input);
     let sums = &mut scratch[..groups * len];
     for_each_chunk(sums, len, &|group, sums| {
         let of_group = |image: usize, len: usize| image * images * len;
         let (x, dy) = (&x[of_group(group, input)..], &dy[of_group(group, output)..]);
         sums.fill(0.0);
-        for (x, dy) in x.chunks_exact(input).zip(dy.chunks_exact(output)).take(images) {
-            dispatch!(isa, |simd| add_image(simd, shape, x, dy, sums));
-        }
+        ROOM.with_borrow_mut(|room| {
+            for (x, dy) in x.chunks_exact(input).zip(dy.chunks_exact(output)).take(images) {
+                dispatch!(isa, |simd| add_image(simd, shape, x, dy, sums, room));
+            }
+        });
     });
-    dw.copy_from_slice(&sums[..len]);
-    for sums in sums.chunks_exact(len).skip(1) {
-        dw.iter_mut().zip(sums).for_each(|(dw, sum)| *dw += sum);
+    dispatch!(isa, |simd| add_groups(simd, shape, sums, dw));
+}
+
+/// The groups' sums, in the order of the filter. Overwrites `dw`.
+#[inline(always)]
+fn add_groups<S: Simd>(_: S, shape: &DepthwiseShape, sums: &[f32], dw: &mut [f32]) {
+    let taps = shape.window.taps();
+    for (tap, dw) in dw.chunks_exact_mut(shape.channels).enumerate() {
+        for (vector, dw) in dw.chunks_mut(S::LANES).enumerate() {
+            dw.fill(0.0);
+            for sums in sums.chunks_exact(sums_len(shape)) {
+                let sums = &sums[(vector * taps + tap) * S::LANES..];
+                dw.iter_mut().zip(sums).for_each(|(dw, sum)| *dw += sum);
+            }
+        }
     }
 }
 
 /// Adds what one image gives to the gradient of the filter.
 #[inline(always)]
-fn add_image<S: Simd>(simd: S, shape: &DepthwiseShape, x: &[f32], dy: &[f32], sums: &mut [f32]) {
-    let DepthwiseShape { window: Window { y: axis_y, x: axis_x }, channels } = shape;
-    for oy in 0..axis_y.output {
-        let dy = &dy[oy * axis_x.output * channels..][..axis_x.output * channels];
-        for first in (0..axis_x.output).step_by(COLUMNS) {
-            let columns = first..axis_x.output.min(first + COLUMNS);
-            for channel in (0..*channels).step_by(S::LANES) {
-                let lanes = S::LANES.min(channels - channel);
-                for ky in 0..axis_y.kernel {
-                    let Some(iy) = axis_y.tap(oy, ky) else { continue };
-                    let x = &x[iy * axis_x.input * channels..][..axis_x.input * channels];
-                    for kx in 0..axis_x.kernel {
-                        let (begin, end) = readers(axis_x, kx);
-                        let (begin, end) = (begin.max(columns.start), end.min(columns.end));
-                        if begin >= end {
-                            continue;
-                        }
-                        let ix = begin * axis_x.stride + kx * axis_x.dilation - axis_x.pad_before;
-                        let sum = product(
-                            simd,
-                            (&dy[begin * channels + channel..], *channels),
-                            (&x[ix * channels + channel..], axis_x.stride * channels),
-                            end - begin,
-                            lanes,
-                        );
-                        let to = &mut sums[(ky * axis_x.kernel + kx) * channels + channel..];
-                        let before = simd.load_up_to(to, lanes);
-                        simd.store_up_to(simd.add(before, sum), to, lanes);
+fn add_image<S: Simd>(
+    simd: S,
+    shape: &DepthwiseShape,
+    x: &[f32],
+    dy: &[f32],
+    sums: &mut [f32],
+    room: &mut Room,
+) {
+    let DepthwiseShape { window: Window { y: axis_y, x: axis_x }, channels } = *shape;
+    let layout = input_layout(shape);
+    let rows = sized(&mut room.rows, layout.held * layout.row_len::<S>());
+    let of_gradients = Layout::new(axis_x.output, channels, 0, axis_x.output, 1);
+    let gradients = sized(&mut room.gradients, of_gradients.row_len::<S>());
+    let (taps, kernel) = (axis_y.kernel * axis_x.kernel, axis_x.kernel);
+    let mut copied = 0;
+    for (oy, dy) in dy.chunks_exact(axis_x.output * channels).enumerate() {
+        room.taps.clear();
+        let first = -(axis_x.pad_before as isize);
+        let of_row = |(ky, row)| Tap { weights: ky * kernel, at: layout.at::<S>(row, first) };
+        room.taps.extend((0..axis_y.kernel).filter_map(|ky| Some((ky, axis_y.tap(oy, ky)?))).map(of_row));
+        copy_rows(simd, &layout, x, inputs(&axis_y, oy), &mut copied, rows);
+        of_gradients.copy(simd, dy, 0, gradients);
+        for (vector, sums) in
+            sums.chunks_exact_mut(taps * S::LANES).take(channels.div_ceil(S::LANES)).enumerate()
+        {
+            let dy = &gradients[vector * of_gradients.width * S::LANES..][..axis_x.output * S::LANES];
+            for some in room.taps.chunks(TILE) {
+                for kx in (0..kernel).step_by(TILE) {
+                    let strips = Strips { rows, layout: &layout, axis: &axis_x, vector, kx };
+                    macro_rules! by_size {
+                        ($($rows:literal $columns:literal),+) => {
+                            match (some.len(), kernel - kx) {
+                                $(($rows, $columns..) => add_taps::<S, $rows, $columns>(simd, &strips, some, dy, sums),)+
+                                _ => unreachable!("a tile of at least one tap"),
+                            }
+                        };
                     }
+                    by_size!(3 3, 3 2, 3 1, 2 3, 2 2, 2 1, 1 3, 1 2, 1 1);
                 }
             }
         }
     }
 }
 
-/// The outputs for which tap `k` reads no padding: from the first to behind the last.
-#[inline(always)]
-fn readers(axis: &Axis, k: usize) -> (usize, usize) {
-    let tap = k * axis.dilation;
-    let begin = axis.pad_before.saturating_sub(tap).div_ceil(axis.stride);
-    let end = (axis.input + axis.pad_before).saturating_sub(tap).div_ceil(axis.stride);
-    (begin, end.min(axis.output))
+/// The rows of one vector of channels, from tap `kx` on.
+struct Strips<'a> {
+    rows: &'a [f32],
+    layout: &'a Layout,
+    axis: &'a Axis,
+    vector: usize,
+    kx: usize,
 }
 
-/// `sum over i < count of a[i a_step ..] b[i b_step ..]`, lane by lane.
+/// Adds what a row of outputs gives to the gradients of `R x K` taps.
 #[inline(always)]
-fn product<S: Simd>(
+fn add_taps<S: Simd, const R: usize, const K: usize>(
     simd: S,
-    (a, a_step): (&[f32], usize),
-    (b, b_step): (&[f32], usize),
-    count: usize,
-    lanes: usize,
-) -> S::V {
-    // Sums that do not wait for each other.
-    const SUMS: usize = 4;
-    let mut sums = [simd.splat(0.0); SUMS];
-    if lanes < S::LANES {
-        for i in 0..count {
-            let (a, b) = (simd.load_up_to(&a[i * a_step..], lanes), simd.load_up_to(&b[i * b_step..], lanes));
-            sums[0] = simd.mul_add(a, b, sums[0]);
+    strips: &Strips<'_>,
+    taps: &[Tap],
+    dy: &[f32],
+    sums: &mut [f32],
+) {
+    let Strips { rows, layout, axis, vector, kx } = *strips;
+    let count = dy.len() / S::LANES;
+    let steps = (axis.stride * S::LANES, axis.dilation * S::LANES);
+    let pixels: [Grid<'_>; R] = std::array::from_fn(
+        #[inline(always)]
+        |r| {
+            let row = &rows[taps[r].at + (vector * layout.width + kx * axis.dilation) * S::LANES..];
+            Grid::new(row, (count, K), steps, S::LANES)
+        },
+    );
+    let mut of_taps = [[simd.splat(0.0); K]; R];
+    for (i, dy) in dy.chunks_exact(S::LANES).enumerate().take(count) {
+        let gradient = simd.load(dy);
+        for r in 0..R {
+            for k in 0..K {
+                of_taps[r][k] = simd.mul_add(simd.load(pixels[r].run(i, k)), gradient, of_taps[r][k]);
+            }
         }
-        return sums[0];
     }
-    let (a, b) =
-        (Grid::new(a, (count, 1), (a_step, 0), S::LANES), Grid::new(b, (count, 1), (b_step, 0), S::LANES));
-    let whole = count / SUMS * SUMS;
-    for i in (0..whole).step_by(SUMS) {
-        for (j, sum) in sums.iter_mut().enumerate() {
-            *sum = simd.mul_add(simd.load(a.run(i + j, 0)), simd.load(b.run(i + j, 0)), *sum);
+    for r in 0..R {
+        for k in 0..K {
+            let sum = &mut sums[(taps[r].weights + kx + k) * S::LANES..];
+            simd.store(simd.add(simd.load(sum), of_taps[r][k]), sum);
         }
     }
-    for i in whole..count {
-        sums[0] = simd.mul_add(simd.load(a.run(i, 0)), simd.load(b.run(i, 0)), sums[0]);
-    }
-    let [s0, s1, s2, s3] = sums;
-    simd.add(simd.add(s0, s1), simd.add(s2, s3))
 }

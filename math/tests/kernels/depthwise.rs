@@ -68,7 +68,8 @@ fn check(case: Case, seed: u64) {
     }
 }
 
-/// Bands, blocks of outputs, groups of images and vectors of channels, each more than one and none whole.
+/// Bands, blocks of outputs, groups of images and vectors of channels, each more than one and none whole; rows that only a later
+/// output reads.
 #[test]
 fn the_shapes_of_networks() {
     for (kernel, stride, same) in [(3, 1, true), (3, 2, true), (5, 2, true), (7, 1, true), (3, 1, false)] {
@@ -80,6 +81,10 @@ fn the_shapes_of_networks() {
     check(
         Case { batch: 35, input: (3, 5, 9), kernel: (3, 3), stride: (1, 1), dilation: (1, 1), same: true },
         2,
+    );
+    check(
+        Case { batch: 1, input: (9, 5, 11), kernel: (5, 3), stride: (3, 2), dilation: (2, 2), same: true },
+        3,
     );
 }
 

@@ -133,7 +133,7 @@ fn largest(a: &Array4<f64>) -> f64 {
 
 /// The tolerance of what an activation or a pool made of `outputs`: it may be smaller, but errs by what they do.
 fn tolerance_after(outputs: &Array4<f64>, made: &Array4<f64>, tolerance: f64) -> f64 {
-    tolerance * (largest(outputs) / largest(made).max(f64::MIN_POSITIVE)).max(1.0)
+    tolerance * (largest(outputs) / largest(made).max(1e-30)).max(1.0)
 }
 
 fn narrow(a: &Array4<f64>) -> Vec<f32> {
