@@ -133,7 +133,7 @@ proptest! {
         });
         let mut count = 0;
         for (name, want) in wanted {
-            assert_close(name, &got[name], &wide(want), 2e-4);
+            assert_close(name, &got[name], wide(want), 2e-4);
             count += 1;
         }
         assert_eq!(got.len(), count, "gradients of frozen layers");
