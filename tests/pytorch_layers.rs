@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use crate::common::{Fixtures, assert_close, instruction_sets};
+use floret::network::Network;
 use floret::nn::{
-    AvgPool2d, ChannelShuffle, ChannelSlice, Clip, Conv2d, Gelu, GlobalAvgPool, GlobalMaxPool, HardSigmoid,
-    HardSwish, Init, Input, LayerNorm, LayerScale, LayerSpec, LeakyRelu, NamedLayer, Padding, Relu, Relu6,
-    Sequential, Shape, Sigmoid, Silu,
+    Add, AvgPool2d, BatchNorm, ChannelShuffle, ChannelSlice, Clip, Conv2d, Gelu, GlobalAvgPool,
+    GlobalMaxPool, HardSigmoid, HardSwish, Init, Input, LayerNorm, LayerScale, LayerSpec, LeakyRelu,
+    NamedLayer, Padding, Relu, Relu6, Sequential, Shape, Sigmoid, Silu, SqueezeExcite,
 };
 use serde_json::Value;
 
@@ -40,9 +41,40 @@ fn has_bias(case: &Value) -> bool {
     case["parameters"].as_array().expect("a list").iter().any(|name| name == "bias")
 }
 
-/// The layer of a case.
-fn layer(case: &Value) -> LayerSpec {
+/// The layers of a case.
+fn layers(case: &Value) -> Vec<NamedLayer> {
+    let activation = |name: &str| layer(case[name].as_str().expect("an activation"), case);
     match case["kind"].as_str().expect("a kind") {
+        "squeeze_excite" => {
+            let block = SqueezeExcite::new(9, number(&case["squeezed"]))
+                .activation(activation("activation"))
+                .gate(activation("gate"));
+            let network = Network::builder((4, 3, 9))
+                .add_named("scale", LayerScale::new(1.0))
+                .add_squeeze_excite("y", block)
+                .add(GlobalAvgPool);
+            let mut layers = network.build().expect("the layers fit").spec().layers.clone();
+            layers.pop();
+            layers
+        }
+        "frozen_norm" => {
+            let conv = Conv2d::new(8, 3).groups(number(&case["groups"]));
+            let bias = case["parameters"].as_array().expect("a list").iter().any(|name| name == "conv/bias");
+            vec![
+                NamedLayer::new("scale", LayerScale::new(1.0)),
+                NamedLayer::new("conv", if bias { conv } else { conv.no_bias() }),
+                NamedLayer::new("norm", BatchNorm::new().epsilon(1e-3)).frozen(true),
+                NamedLayer::new("sum", Add).from(["norm", "scale"]),
+                NamedLayer::new("activation", activation("activation")),
+            ]
+        }
+        kind => vec![NamedLayer::new("layer", layer(kind, case))],
+    }
+}
+
+/// The layer of a case of this kind.
+fn layer(kind: &str, case: &Value) -> LayerSpec {
+    match kind {
         "grouped_conv" => {
             let conv = Conv2d::new(number(&case["filters"]), pair(&case["kernel"]))
                 .groups(number(&case["groups"]))
@@ -56,7 +88,7 @@ fn layer(case: &Value) -> LayerSpec {
         "relu6" => Relu6.into(),
         "clip" => Clip::new(float(&case["min"]), float(&case["max"])).into(),
         "sigmoid" => Sigmoid.into(),
-        "hard_sigmoid" => HardSigmoid.into(),
+        "hard_sigmoid" | "hardsigmoid" => HardSigmoid.into(),
         "silu" => Silu.into(),
         "hard_swish" => HardSwish.into(),
         "gelu" if case["approximate"] == true => Gelu::new().approximate().into(),
@@ -83,7 +115,8 @@ fn check(fixtures: &Fixtures, case: &Value) {
     let want = |name: &str| fixtures.f64(&format!("{key}/{name}"));
     let parameters = case["parameters"].as_array().expect("a list").iter();
     let parameters: Vec<&str> = parameters.map(|name| name.as_str().expect("a name")).collect();
-    let tolerance = if case["kind"] == "grouped_conv" { CONVOLUTION } else { TOLERANCE };
+    let convolution = ["grouped_conv", "frozen_norm"].contains(&case["kind"].as_str().expect("a kind"));
+    let tolerance = if convolution { CONVOLUTION } else { TOLERANCE };
     let (x, dy) = (given("x"), given("dy"));
     let input = match *x.shape() {
         [_, height, width, channels] => Shape::from((height, width, channels)),
@@ -91,21 +124,29 @@ fn check(fixtures: &Fixtures, case: &Value) {
         ref other => panic!("unexpected shape {other:?}"),
     };
     let (x, dy) = (x.as_slice().expect("contiguous"), dy.as_slice().expect("contiguous"));
+    let named = layers(case);
+    let frozen = named.iter().any(|layer| layer.frozen);
     for isa in instruction_sets() {
         let what = |name: &str| format!("{key}/{name} {isa:?}");
-        let named = [NamedLayer::new("layer", layer(case))];
         let mut layers = Sequential::with_isa(input, &named, 0, isa).expect("the layer fits");
-        let names: Vec<_> = layers.arrays().map(|(param, _)| param.name.clone()).collect();
-        let wanted: Vec<_> = parameters.iter().map(|name| format!("layer/{name}")).collect();
-        assert_eq!(names, wanted, "{key}");
-        for name in &parameters {
+        let full = |name: &str| if name.contains('/') { name.into() } else { format!("layer/{name}") };
+        let of_norm = ["gamma", "beta", "moving_mean", "moving_variance"].map(|name| format!("norm/{name}"));
+        let frozen = of_norm.iter().filter(|_| case["kind"] == "frozen_norm").map(String::as_str);
+        for name in parameters.iter().copied().chain(frozen) {
             let value = given(name);
-            layers.set_array(&format!("layer/{name}"), value.as_slice().expect("contiguous")).unwrap();
+            layers.set_array(&full(name), value.as_slice().expect("contiguous")).unwrap();
         }
         assert_close(&what("y"), layers.forward(x, 0), want("y"), tolerance);
         let mut dx = x.to_vec();
-        layers.backward(Input::Activation(&mut dx), dy).expect("forward was run");
-        assert_close(&what("dx"), &dx, want("dx"), tolerance);
+        if frozen {
+            layers.backward(Input::Given(x), dy).expect("forward was run");
+        } else {
+            layers.backward(Input::Activation(&mut dx), dy).expect("forward was run");
+            assert_close(&what("dx"), &dx, want("dx"), tolerance);
+        }
+        let names: Vec<_> = layers.gradients().map(|(param, _)| param.name.clone()).collect();
+        let wanted: Vec<_> = parameters.iter().map(|name| full(name)).collect();
+        assert_eq!(names, wanted, "{key}");
         for (name, (param, gradient)) in parameters.iter().zip(layers.gradients()) {
             let want = want(&format!("d{name}"));
             assert_eq!(param.shape, want.shape(), "{key}/{name}");
@@ -137,10 +178,12 @@ fn every_case() {
         ("avg_pool", 4),
         ("channel_shuffle", 2),
         ("channel_slice", 2),
+        ("frozen_norm", 3),
         ("gelu", 2),
         ("grouped_conv", 12),
         ("layer_norm", 3),
         ("layer_scale", 2),
+        ("squeeze_excite", 2),
     ];
     assert_eq!((several.as_slice(), once), (&want[..], 10));
 }

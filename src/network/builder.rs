@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Network, NetworkError};
 use crate::loss::Loss;
 use crate::nn::graph::Graph;
-use crate::nn::{ConvAlgorithm, LayerSpec, NamedLayer, Param, Sequential, Shape, ShapeError};
+use crate::nn::nodes::INPUT;
+use crate::nn::{ConvAlgorithm, LayerSpec, NamedLayer, Param, Sequential, Shape, ShapeError, SqueezeExcite};
 use floret_math::simd::Isa;
 
 /// A network as plain data: enough to build it again.
@@ -85,6 +86,25 @@ impl NetworkBuilder {
         from: impl IntoIterator<Item = S>,
     ) -> Self {
         self.spec.layers.push(NamedLayer::new(name, layer).from(from));
+        self
+    }
+
+    /// Adds squeeze-and-excitation behind the last layer so far, which must be an image: the layers `name/means`, `name/squeeze`,
+    /// `name/activation`, `name/excite` and `name/gate`, and under `name` their product with the image.
+    ///
+    /// ```
+    /// # use floret::{network::Network, nn::{Conv2d, Dense, GlobalAvgPool, Silu, SqueezeExcite}};
+    /// let network = Network::builder((32, 32, 3))
+    ///     .add(Conv2d::new(64, 3))
+    ///     .add_squeeze_excite("weighed", SqueezeExcite::new(64, 16).activation(Silu))
+    ///     .add(GlobalAvgPool)
+    ///     .add(Dense::new(5))
+    ///     .build()?;
+    /// # Ok::<(), floret::Error>(())
+    /// ```
+    pub fn add_squeeze_excite(mut self, name: impl AsRef<str>, block: SqueezeExcite) -> Self {
+        let last = self.spec.layers.last().map_or(INPUT, |layer| layer.name.as_str()).to_owned();
+        self.spec.layers.extend(block.layers(name.as_ref(), &last));
         self
     }
 

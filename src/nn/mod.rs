@@ -60,6 +60,7 @@ pub mod residual;
 mod sequential;
 mod shape;
 mod spec;
+pub mod squeeze_excite;
 mod step;
 pub mod stochastic_depth;
 mod timing;
@@ -86,6 +87,7 @@ pub use residual::Residual;
 pub use sequential::{BackwardError, Sequential};
 pub use shape::{HeightWidth, Shape, ShapeError};
 pub use spec::{LayerSpec, NamedLayer};
+pub use squeeze_excite::SqueezeExcite;
 pub use stochastic_depth::StochasticDepth;
 pub use timing::LayerTime;
 
