@@ -131,8 +131,8 @@ fn check(fixtures: &Fixtures, case: &Value) {
         let mut layers = Sequential::with_isa(input, &named, 0, isa).expect("the layer fits");
         let full = |name: &str| if name.contains('/') { name.into() } else { format!("layer/{name}") };
         let of_norm = ["gamma", "beta", "moving_mean", "moving_variance"].map(|name| format!("norm/{name}"));
-        let frozen = of_norm.iter().filter(|_| case["kind"] == "frozen_norm").map(String::as_str);
-        for name in parameters.iter().copied().chain(frozen) {
+        let of_norm = of_norm.iter().filter(|_| frozen).map(String::as_str);
+        for name in parameters.iter().copied().chain(of_norm) {
             let value = given(name);
             layers.set_array(&full(name), value.as_slice().expect("contiguous")).unwrap();
         }

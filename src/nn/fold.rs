@@ -4,8 +4,8 @@
 //! that is again a convolution: `s (x * w + b) + t = x * (s w) + (s b + t)`, so that no pass over the output is needed.
 
 use super::CHUNK;
+use super::arrays::Arrays;
 use super::batch_norm::BatchNorm;
-use super::step::Arrays;
 use floret_math::parallel::for_each_chunk;
 
 /// The batch norm behind a convolution.

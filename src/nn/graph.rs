@@ -7,11 +7,12 @@
 use std::ops::Range;
 
 use super::arena::{self, InputOf};
+use super::arrays::Arrays;
 use super::built::Built;
 use super::join::copy;
 use super::nodes::{Node, nodes};
 use super::plan::{self, InferencePlan, Place, TrainingPlan};
-use super::step::{self, Arrays, Operation, Purpose, Step};
+use super::step::{self, Operation, Purpose, Step};
 use super::{Backward, Forward, Input, Memory, Mode, NamedLayer, Param, Saved, Shape, ShapeError};
 use crate::optim::Segment;
 use floret_math::simd::Isa;
@@ -41,6 +42,8 @@ pub(crate) struct Graph {
     /// The parameters that training changes.
     segments: Vec<Segment>,
     rows: Vec<Row>,
+    /// Whether backward can compute the gradient of the input.
+    input_gradient: bool,
     /// The steps of training's passes, and where their values lie.
     training: Vec<Step>,
     training_plan: TrainingPlan,
@@ -96,11 +99,12 @@ impl Graph {
             // Dropout alone: its input is copied.
             inference = steps(Purpose::Training)?;
         }
-        let training_plan = plan::training(&training, input.len());
+        let input_gradient = step::input_gradient(&nodes);
+        let training_plan = plan::training(&training, input.len(), input_gradient);
         let mut rows: Vec<Row> = nodes.iter().map(row).collect();
-        for (index, step) in training.iter().enumerate() {
-            let memory = kept(step, training_plan.wanted[index], 1);
-            let output = if training_plan.wanted[index] { step.output } else { 0 };
+        for step in &training {
+            let memory = kept(step, 1);
+            let output = if step.backward { step.output } else { 0 };
             rows[step.last].saved_bytes =
                 size_of::<f32>() * (output + memory.saved_floats) + memory.saved_bytes;
         }
@@ -112,6 +116,7 @@ impl Graph {
             state,
             segments,
             rows,
+            input_gradient,
             training_plan,
             inference_plan: plan::inference(&inference),
             training,
@@ -175,7 +180,7 @@ impl Graph {
 
     /// Whether backward can compute the gradient of the graph's input: where no layer is frozen.
     pub fn input_gradient(&self) -> bool {
-        self.training_plan.input_wanted
+        self.input_gradient
     }
 
     /// Floats that [`prepare`](Self::prepare) writes.
@@ -205,8 +210,8 @@ impl Graph {
     /// What the graph needs for a batch; `saved_floats` includes every output.
     pub fn memory(&self, batch: usize) -> Memory {
         let mut total = Memory::default();
-        for (step, wanted) in self.training.iter().zip(&self.training_plan.wanted) {
-            let memory = kept(step, *wanted, batch);
+        for step in &self.training {
+            let memory = kept(step, batch);
             total.saved_floats += memory.saved_floats;
             total.saved_bytes += memory.saved_bytes;
             total.train_scratch = total.train_scratch.max(memory.train_scratch);
@@ -236,14 +241,14 @@ impl Graph {
         let mut bytes = buffers.bytes;
         let mut values = arena::Values { batch, floats, input: x, output: &mut [] };
         for (index, step) in self.training.iter().enumerate() {
-            let memory = kept(step, plan.wanted[index], batch);
+            let memory = kept(step, batch);
             let (floats_of_step, rest) = saved.split_at_mut(memory.saved_floats);
             saved = rest;
             let (bytes_of_step, rest) = bytes.split_at_mut(memory.saved_bytes);
             bytes = rest;
             let (w, scratch) = step.weights(w, state, &mut buffers.scratch[..memory.train_scratch]);
             let of_step = &mut state[step.arrays.state.clone()];
-            let mode = if keeps(step, plan.wanted[index]) {
+            let mode = if keeps(step) {
                 let saved = Saved { floats: floats_of_step, bytes: bytes_of_step };
                 Mode::Train { state: of_step, saved, seed: mix(seed, index as u64) }
             } else {
@@ -364,12 +369,12 @@ impl Graph {
         let mut bytes = buffers.bytes;
         let mut gradients = arena::Gradients { batch, floats, input: x };
         for (index, step) in self.training.iter().enumerate().rev() {
-            let memory = kept(step, plan.wanted[index], batch);
+            let memory = kept(step, batch);
             let (rest, saved_floats) = saved.split_at_mut(saved.len() - memory.saved_floats);
             saved = rest;
             let (rest, saved_bytes) = bytes.split_at_mut(bytes.len() - memory.saved_bytes);
             bytes = rest;
-            if !plan.wanted[index] {
+            if !step.backward {
                 seen(step);
                 continue;
             }
@@ -424,16 +429,16 @@ fn row(node: &Node<'_>) -> Row {
     Row { name, kind, output: node.output, params, multiply_adds, frozen: node.frozen, saved_bytes: 0 }
 }
 
-/// Whether a step of training keeps what backward needs; `wanted` if backward comes by. A frozen one is else computed as in inference;
-/// one that is not may draw random numbers in training, as dropout does.
-fn keeps(step: &Step, wanted: bool) -> bool {
-    wanted || !step.frozen
+/// Whether a step of training keeps what backward needs. A frozen one by which no backward pass comes is computed as in inference; one
+/// that is not frozen may draw random numbers in training, as dropout does.
+fn keeps(step: &Step) -> bool {
+    step.backward || !step.frozen
 }
 
 /// Memory of a step of training for a batch, beside its output.
-fn kept(step: &Step, wanted: bool, batch: usize) -> Memory {
+fn kept(step: &Step, batch: usize) -> Memory {
     let memory = step.memory(batch);
-    if keeps(step, wanted) { memory } else { Memory { saved_floats: 0, saved_bytes: 0, ..memory } }
+    if keeps(step) { memory } else { Memory { saved_floats: 0, saved_bytes: 0, ..memory } }
 }
 
 /// One segment for each of a layer's parameters that training changes, from `start`.

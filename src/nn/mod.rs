@@ -15,7 +15,8 @@
 //! | [`Layer::forward`] of training | `w`, `x` | `y`, `saved`; moves `state` | `scratch` |
 //! | [`Layer::backward`] | `w`, `x`, `dy`, `saved` | `dw`, and `x` by dx where it is wanted ([`Input`]) | `dy`, `saved`, `scratch` |
 //!
-//! Each of `y`, `dw` and dx must be written whole: they hold arbitrary values before. `dw` is overwritten, not added to.
+//! Each of `y`, `dw` and dx must be written whole: they hold arbitrary values before. `dw` is overwritten, not added to. Of a frozen layer
+//! ([`NamedLayer::frozen`]) nobody wants dw: [`Backward::frozen`] says so.
 //! Whatever [`Layer::memory`] asks for is part of the network's memory and reused from step to step: a layer allocates
 //! nothing itself. Passes run in rayon's pool, and a layer may use it; sums should not depend on the number of threads.
 //!
@@ -38,6 +39,7 @@
 
 pub mod activation;
 mod arena;
+mod arrays;
 pub mod batch_norm;
 mod built;
 pub mod channels;

@@ -95,10 +95,6 @@ pub(super) struct TrainingPlan {
     pub gradients: Vec<Place>,
     /// For each step, how the gradients of its inputs come about.
     pub inputs: Vec<Vec<InputGradient>>,
-    /// Of each step, whether the backward pass comes by it.
-    pub wanted: Vec<bool>,
-    /// Whether that of the graph's input can be computed: where nothing is frozen.
-    pub input_wanted: bool,
     /// Floats of the whole for one example.
     pub len: usize,
 }
@@ -143,24 +139,12 @@ fn in_place(step: &Step, dead: impl Fn(usize) -> bool) -> Option<usize> {
     }
 }
 
-/// Of each step, whether the backward pass comes by it: a weight of its own trains, or one before.
-fn wanted(steps: &[Step], of_input: bool) -> Vec<bool> {
-    let mut wanted: Vec<bool> = Vec::with_capacity(steps.len());
-    for step in steps {
-        let before = step.inputs.iter().any(|from| from.map_or(of_input, |from| wanted[from]));
-        wanted.push(before || step.trains());
-    }
-    wanted
-}
-
-/// Plans a training step.
-pub(super) fn training(steps: &[Step], input: usize) -> TrainingPlan {
+/// Plans a training step over an input of so many values; `input_gradient` says whether its gradient may be wanted.
+pub(super) fn training(steps: &[Step], input: usize, input_gradient: bool) -> TrainingPlan {
     let n = steps.len();
     let backward = |step: usize| 2 * n - 1 - step;
     let (of_input, of_steps) = uses(steps);
-    let of_input_wanted = !steps.iter().any(|step| step.frozen);
-    let wanted = wanted(steps, of_input_wanted);
-    let is_wanted = |from: Option<usize>| from.map_or(of_input_wanted, |from| wanted[from]);
+    let is_wanted = |from: Option<usize>| from.map_or(input_gradient, |from| steps[from].backward);
     let in_places: Vec<Option<usize>> =
         steps.iter().map(|step| in_place(step, |from| of_steps[from].len() == 1)).collect();
     let mut slots = Slots::default();
@@ -179,9 +163,9 @@ pub(super) fn training(steps: &[Step], input: usize) -> TrainingPlan {
     for index in (0..n).rev() {
         let uses = &of_steps[index];
         gradients[index] = outputs[index];
-        if !wanted[index] {
+        if !steps[index].backward {
             // No gradient comes here, but backward of those that take the value may read it.
-            if let Some((first, _)) = uses.iter().find(|(user, _)| wanted[*user]) {
+            if let Some((first, _)) = uses.iter().find(|(user, _)| steps[*user].backward) {
                 slots.extend(outputs[index], backward(*first));
             }
             continue;
@@ -203,7 +187,7 @@ pub(super) fn training(steps: &[Step], input: usize) -> TrainingPlan {
         if !is_wanted(from) {
             // A product's backward writes over both its inputs all the same.
             let overwrites =
-                |user: usize| wanted[user] && matches!(steps[user].operation, Operation::Join(_));
+                |user: usize| steps[user].backward && matches!(steps[user].operation, Operation::Join(_));
             for &(user, number) in
                 uses.iter().filter(|(user, _)| overwrites(*user) && steps[*user].reads_inputs())
             {
@@ -259,8 +243,6 @@ pub(super) fn training(steps: &[Step], input: usize) -> TrainingPlan {
         outputs: outputs.into_iter().map(place).collect(),
         gradients: gradients.into_iter().map(place).collect(),
         inputs,
-        wanted,
-        input_wanted: of_input_wanted,
         len,
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::arrays::Arrays;
 use super::built::Built;
 use super::fold::Fold;
 use super::fuse::{Fused, fuse};
@@ -17,13 +18,6 @@ use floret_math::simd::Isa;
 pub(crate) enum Operation {
     Layer(Arc<dyn Layer>),
     Join(Join),
-}
-
-/// Where a layer's arrays lie among those of all.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Arrays {
-    pub params: Range<usize>,
-    pub state: Range<usize>,
 }
 
 /// One layer, with those behind it that it computes in the same pass, or the meeting of several ways.
@@ -45,6 +39,8 @@ pub(crate) struct Step {
     pub prepared: Range<usize>,
     /// Whether training leaves its weights as they are.
     pub frozen: bool,
+    /// Whether a backward pass comes by it.
+    pub backward: bool,
 }
 
 /// Which pass steps are for.
@@ -134,18 +130,23 @@ pub(super) fn steps(
             fold,
             prepared: start..prepared,
             frozen: frozen(index),
+            backward: backward[last],
         });
     }
     Ok(steps)
 }
 
+/// Whether backward can compute the gradient of the graph's input: where nothing is frozen.
+pub(super) fn input_gradient(nodes: &[Node<'_>]) -> bool {
+    !nodes.iter().any(|node| node.frozen)
+}
+
 /// Of each node, whether a backward pass comes by it: a weight of its own trains, or one before.
 fn backward(nodes: &[Node<'_>], arrays: &[Arrays], purpose: Purpose) -> Vec<bool> {
-    let of_input = !nodes.iter().any(|node| node.frozen);
     let mut backward: Vec<bool> = Vec::with_capacity(nodes.len());
     for (node, arrays) in nodes.iter().zip(arrays) {
         let before = node.inputs.iter().any(|source| match *source {
-            Source::Input => of_input,
+            Source::Input => input_gradient(nodes),
             Source::Node(node) => backward[node],
         });
         let trains = !node.frozen && !arrays.params.is_empty();
@@ -183,11 +184,6 @@ impl Step {
             Operation::Layer(layer) => layer.reads_input(),
             Operation::Join(join) => join.reads_inputs(),
         }
-    }
-
-    /// Whether it has weights that training changes.
-    pub fn trains(&self) -> bool {
-        !self.frozen && !self.arrays.params.is_empty()
     }
 
     /// The layer's weights from those of all, `w`: a part of them, or folded into `scratch`; and what is left of it.
