@@ -105,7 +105,7 @@ impl Activation {
         }));
     }
 
-    /// Whether a gradient passes whole or not at all, so that one [code](NO_WINNER) for each value tells it.
+    /// Whether a gradient passes whole or not at all, so that one code for each value tells it.
     pub fn gates(self) -> bool {
         matches!(self, Activation::Relu | Activation::Clip { .. })
     }

@@ -519,16 +519,16 @@ fn add_taps<S: Simd, const R: usize, const K: usize>(
     let mut of_taps = [[simd.splat(0.0); K]; R];
     for (i, dy) in dy.chunks_exact(S::LANES).enumerate().take(count) {
         let gradient = simd.load(dy);
-        for r in 0..R {
-            for k in 0..K {
-                of_taps[r][k] = simd.mul_add(simd.load(pixels[r].run(i, k)), gradient, of_taps[r][k]);
+        for (pixels, of_taps) in pixels.iter().zip(&mut of_taps) {
+            for (k, of_tap) in of_taps.iter_mut().enumerate() {
+                *of_tap = simd.mul_add(simd.load(pixels.run(i, k)), gradient, *of_tap);
             }
         }
     }
-    for r in 0..R {
-        for k in 0..K {
-            let sum = &mut sums[(taps[r].weights + kx + k) * S::LANES..];
-            simd.store(simd.add(simd.load(sum), of_taps[r][k]), sum);
+    for (tap, of_taps) in taps.iter().zip(of_taps) {
+        for (k, of_tap) in of_taps.into_iter().enumerate() {
+            let sum = &mut sums[(tap.weights + kx + k) * S::LANES..];
+            simd.store(simd.add(simd.load(sum), of_tap), sum);
         }
     }
 }
