@@ -33,7 +33,8 @@ pub struct Sequential {
     pub(super) state: Vec<f32>,
     state_before: Vec<f32>,
     pub(super) workspace: Workspace,
-    /// What the layers prepared of the weights as they are, once it has been wanted.
+    /// What the layers prepared of the weights and moving averages as they are, once it has been wanted: taken away by whatever
+    /// changes them.
     pub(super) prepared: OnceLock<Aligned>,
     /// Input values of a forward pass that awaits its backward pass.
     pub(super) pending: Option<usize>,
@@ -195,6 +196,7 @@ impl Sequential {
     pub fn forward(&mut self, x: &[f32], seed: u64) -> &[f32] {
         let batch = self.graph.batch(x);
         let memory = self.graph.memory(batch);
+        self.prepared.take();
         self.state_before.copy_from_slice(&self.state);
         self.pending = Some(x.len());
         let buffers = self.workspace.train(memory);
@@ -249,6 +251,7 @@ impl Sequential {
 
     /// Gives the moving averages the values they had before the last forward pass of training.
     pub(crate) fn undo_forward_pass(&mut self) {
+        self.prepared.take();
         self.state.copy_from_slice(&self.state_before);
     }
 
@@ -387,7 +390,7 @@ fn slices<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Conv2d, Dense, Flatten, Init, LayerSpec, Relu, Residual};
+    use crate::nn::{BatchNorm, Conv2d, Dense, Flatten, Init, LayerSpec, Relu, Residual};
     use crate::optim::Sgd;
 
     #[test]
@@ -437,5 +440,33 @@ mod tests {
                 network.update(&mut optimizer);
             }
         }
+    }
+
+    /// What is prepared holds batch norm's averages, which a forward pass of training moves without a change of weights.
+    #[test]
+    fn a_few_examples_give_what_many_give_also_after_the_averages_moved() {
+        let layers = [
+            NamedLayer::new("conv", Conv2d::new(4, 3)),
+            NamedLayer::new("norm", BatchNorm::new().momentum(0.5)),
+            NamedLayer::new("flat", Flatten),
+        ];
+        let mut network = Sequential::new(Shape::from((3, 3, 2)), &layers, 1).unwrap();
+        let many = FEW + 1;
+        let x: Vec<f32> = (0..many * 18).map(|i| (i % 7) as f32).collect();
+        let check = |network: &Sequential| {
+            let (mut all, mut some) = (vec![0.0; 36 * many], vec![0.0; 36 * FEW]);
+            network.infer(&x, &mut all);
+            network.infer(&x[..18 * FEW], &mut some);
+            approx::assert_abs_diff_eq!(all[..36 * FEW], some[..], epsilon = 1e-4);
+        };
+        check(&network);
+        network.forward(&x, 1);
+        check(&network);
+        network.undo_forward_pass();
+        check(&network);
+        network.forward(&x, 1);
+        check(&network);
+        network.layer_times(&x, 1);
+        check(&network);
     }
 }

@@ -95,6 +95,7 @@ impl Sequential {
             });
         }
         self.pending = None;
+        self.prepared.take();
         let named = |(index, step): (usize, &Step)| (step.name.clone(), inference.median(index));
         let of_inference: HashMap<String, Duration> =
             self.graph.inference_steps().iter().enumerate().map(named).collect();
