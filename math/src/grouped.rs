@@ -95,23 +95,19 @@ impl GroupedPlan {
     ///
     /// # Panics
     /// If `FLORET_CONV` names no algorithm, or the epilogue has a pool.
-    pub fn new(isa: Isa, shape: GroupedShape, epilogue: Epilogue) -> Self {
-        assert_ne!(epilogue, Epilogue::ReluPool, "no pool is computed with a convolution of several groups");
+    pub fn new(isa: Isa, shape: GroupedShape, finish: impl Into<Finish>) -> Self {
+        let finish = finish.into();
+        assert_ne!(
+            finish.epilogue,
+            Epilogue::ReluPool,
+            "no pool is computed with a convolution of several groups"
+        );
         let method = if shape.cin == shape.groups && shape.cout == shape.groups {
             Method::Depthwise(DepthwiseShape { window: shape.window, channels: shape.cin })
         } else {
-            Method::ByGroups(ConvPlan::new(isa, shape.of_group(), epilogue, ConvAlgorithm::Auto))
+            Method::ByGroups(ConvPlan::new(isa, shape.of_group(), finish, ConvAlgorithm::Auto))
         };
-        Self { shape, finish: epilogue.into(), isa, method }
-    }
-
-    /// As [`ConvPlan::adding`].
-    pub fn adding(mut self) -> Self {
-        self.finish = self.finish.adding();
-        if let Method::ByGroups(plan) = &mut self.method {
-            *plan = plan.adding();
-        }
-        self
+        Self { shape, finish, isa, method }
     }
 
     /// Bytes of `winners` for one image.

@@ -76,7 +76,6 @@ impl Gradients<'_> {
                 let [x, dy] = apart(self.floats, [x, dy]);
                 backward(if wanted { Input::Activation(x) } else { Input::Given(x) }, dy);
             }
-            (None, Input::Activation(x)) if !wanted => backward(Input::Given(x), &mut self.floats[dy]),
             (None, Input::Activation(x)) => backward(Input::Activation(x), &mut self.floats[dy]),
             (None, Input::Given(x)) => backward(Input::Given(x), &mut self.floats[dy]),
         }

@@ -177,15 +177,12 @@ impl Conv2d {
         }
         check_values("a kernel", &[self.kernel.0, self.kernel.1, cin / groups, cout])?;
         check_values("an output", &[window.y.output, window.x.output, cout])?;
-        let Finish { epilogue, adds } = finish.into();
         if groups > 1 {
-            let plan = GroupedPlan::new(isa, GroupedShape { window, cin, cout, groups }, epilogue);
-            let plan = if adds { plan.adding() } else { plan };
+            let plan = GroupedPlan::new(isa, GroupedShape { window, cin, cout, groups }, finish);
             return Ok(Arc::new(GroupedConv2dLayer { spec: self.clone(), plan }));
         }
         let shape = ConvShape { window, cin, cout };
-        let plan = ConvPlan::new(isa, shape, epilogue, self.algorithm);
-        let plan = if adds { plan.adding() } else { plan };
+        let plan = ConvPlan::new(isa, shape, finish, self.algorithm);
         Ok(Arc::new(Conv2dLayer { spec: self.clone(), plan }))
     }
 }

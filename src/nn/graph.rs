@@ -255,7 +255,7 @@ impl Graph {
                 Mode::Infer { state: of_step, prepared: &[] }
             };
             let pass = Forward { mode, scratch };
-            self.compute(step, index, &self.training, &plan.outputs, &mut values, w, pass);
+            self.compute(index, &self.training, &plan.outputs, &mut values, w, pass);
             seen(step, values.of((plan.outputs[index], step.output)));
         }
     }
@@ -293,24 +293,15 @@ impl Graph {
                 _ => step.weights(from.w, from.state, scratch),
             };
             let mode = Mode::Infer { state: &from.state[step.arrays.state.clone()], prepared };
-            self.compute(
-                step,
-                index,
-                &self.inference,
-                &plan.outputs,
-                &mut values,
-                w,
-                Forward { mode, scratch },
-            );
+            let pass = Forward { mode, scratch };
+            self.compute(index, &self.inference, &plan.outputs, &mut values, w, pass);
             seen(step);
         }
     }
 
-    /// The forward pass of one of `steps` with its weights; `outputs` says where each step's output lies.
-    #[allow(clippy::too_many_arguments, reason = "a step among others, and what it works on")]
+    /// The forward pass of the step `index` of `steps` with its weights; `outputs` says where each step's output lies.
     fn compute(
         &self,
-        step: &Step,
         index: usize,
         steps: &[Step],
         outputs: &[Place],
@@ -318,6 +309,7 @@ impl Graph {
         w: &[f32],
         pass: Forward<'_>,
     ) {
+        let step = &steps[index];
         let x = |from: Option<usize>| match from {
             None => (Place::Outside, self.input.len()),
             Some(from) => (outputs[from], steps[from].output),

@@ -164,32 +164,20 @@ impl ConvPlan {
     ///
     /// # Panics
     /// If the algorithm is Auto and `FLORET_CONV` names none.
-    pub fn new(isa: Isa, shape: ConvShape, epilogue: Epilogue, algorithm: ConvAlgorithm) -> Self {
+    pub fn new(isa: Isa, shape: ConvShape, finish: impl Into<Finish>, algorithm: ConvAlgorithm) -> Self {
+        let finish = finish.into();
         let wanted = match algorithm.or_asked_for() {
             ConvAlgorithm::Auto => shape.cin >= AUTO_CHANNELS,
             ConvAlgorithm::Im2col => false,
             ConvAlgorithm::Winograd => true,
         };
-        let method = match wanted.then(|| Winograd::new(isa, &shape, epilogue)).flatten() {
+        let method = match wanted.then(|| Winograd::new(isa, &shape, finish)).flatten() {
             Some(winograd) => Method::Winograd(winograd),
-            None if pointwise::applies(&shape, epilogue) => Method::Pointwise,
+            None if pointwise::applies(&shape, finish.epilogue) => Method::Pointwise,
             None if stem::applies(&shape) => Method::Stem,
             None => Method::Im2col,
         };
-        Self { shape, finish: epilogue.into(), isa, method }
-    }
-
-    /// The same convolution whose forward pass finds other values in y and adds them before the activation:
-    /// `y = f(x * w + b + y)`, as at the end of a residual block.
-    ///
-    /// # Panics
-    /// If there is a pool.
-    pub fn adding(mut self) -> Self {
-        self.finish = self.finish.adding();
-        if let Method::Winograd(winograd) = &mut self.method {
-            winograd.finish = self.finish;
-        }
-        self
+        Self { shape, finish, isa, method }
     }
 
     /// The shape.

@@ -2,6 +2,7 @@
 
 use floret_math::activation::Activation;
 use floret_math::conv::Epilogue;
+use floret_math::conv::Finish;
 use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::reference::{self, Slide};
 use floret_math::simd::Isa;
@@ -106,8 +107,7 @@ fn check_epilogues(
     let switches = [(false, false), (false, true), (true, false), (true, true)];
     for ((isa, epilogue), (biased, adds)) in all.flat_map(|one| switches.map(|two| (one, two))) {
         let what = |pass: &str| format!("{pass} of {case:?} with {isa:?}, {epilogue:?}, {biased} {adds}");
-        let plan = GroupedPlan::new(isa, shape, epilogue);
-        let plan = if adds { plan.adding() } else { plan };
+        let plan = GroupedPlan::new(isa, shape, Finish { epilogue, adds });
         let mut sums = if biased { plain + bias } else { plain.clone() };
         if adds {
             sums += dy;

@@ -26,7 +26,7 @@ mod winograd;
 
 use close::assert_close;
 use floret_math::activation::Activation;
-use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue};
+use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish};
 use floret_math::gemm::{Backend, gemm_with, par_gemm};
 use floret_math::pool::{self, PoolShape};
 use floret_math::reference::{self, Slide};
@@ -196,6 +196,7 @@ impl Case {
         bias: &Array1<f64>,
     ) {
         let plan = ConvPlan::new(isa, self.shape, epilogue, algorithm);
+        let adding = ConvPlan::new(isa, self.shape, Finish::from(epilogue).adding(), algorithm);
         let tolerance = if algorithm == ConvAlgorithm::Im2col { TOLERANCE } else { 3.0 * TOLERANCE };
         let (x, w) = (narrow(&self.x), narrow(&self.w));
         let narrow_bias: Vec<f32> = bias.iter().map(|&b| b as f32).collect();
@@ -204,8 +205,8 @@ impl Case {
         let before = vec![f32::NAN; self.dy.len()];
         let cases = [
             (plan, &[][..], &before, &plain),
-            (plan.adding(), &[], &narrow(&self.dy), &sums),
-            (plan.adding(), &narrow_bias, &narrow(&self.dy), &biased_sums),
+            (adding, &[], &narrow(&self.dy), &sums),
+            (adding, &narrow_bias, &narrow(&self.dy), &biased_sums),
         ];
         for (plan, bias, before, outputs) in cases {
             let what = |pass: &str| format!("{isa:?} {algorithm:?} {epilogue:?} {plan:?} {pass}");

@@ -52,14 +52,14 @@ pub struct Winograd {
 
 impl Winograd {
     /// The tile that takes least for this shape; `None` where the convolution is not stride 1 and 3x3 or 5x5.
-    pub fn new(isa: Isa, shape: &ConvShape, epilogue: Epilogue) -> Option<Self> {
+    pub fn new(isa: Isa, shape: &ConvShape, finish: impl Into<Finish>) -> Option<Self> {
         let Window { y, x } = &shape.window;
         let steps = [y.stride, x.stride, y.dilation, x.dilation];
         if steps != [1; 4] || y.kernel != x.kernel {
             return None;
         }
         let tile = Tile::fitting(y.kernel, y.output, x.output)?;
-        Some(Self { isa, shape: *shape, finish: epilogue.into(), tile })
+        Some(Self { isa, shape: *shape, finish: finish.into(), tile })
     }
 
     /// The convolution's input to cut tiles from.
