@@ -114,63 +114,67 @@ impl Activation {
     /// value as it is that a gradient passes. Overwrites `codes`.
     pub(crate) fn codes(self, isa: Isa, y: &mut [f32], codes: &mut [u8]) {
         for_each_chunk_with_codes(y, codes, CHUNK, &|_, y, codes| {
-            dispatch!(isa, |simd| self.finish_values(simd, y, codes));
+            dispatch!(isa, |simd| self.codes_of_values(simd, y, codes));
         });
     }
 
-    /// `y = f(y)`, and the codes of its values where `codes` is not empty.
+    /// [`codes`](Self::codes) of a row of values on the calling thread.
     #[inline(always)]
-    pub(crate) fn finish_values<S: Simd>(self, simd: S, y: &mut [f32], codes: &mut [u8]) {
+    pub(crate) fn codes_of_values<S: Simd>(self, simd: S, y: &mut [f32], codes: &mut [u8]) {
         let len = y.len();
-        let codes = (!codes.is_empty()).then(|| MatrixMut::new(codes, 1, len, len));
-        self.finish(simd, MatrixMut::new(y, 1, len, len), &[], codes);
+        self.codes_of(simd, MatrixMut::new(y, 1, len, len), MatrixMut::new(codes, 1, len, len));
     }
 
-    /// `y = f(y + bias)` for each row of y, on the calling thread; an empty bias adds nothing. `codes` are those of an
-    /// activation that [`gates`](Self::gates), where they are kept.
+    /// [`codes`](Self::codes) of each row of values on the calling thread.
     #[inline(never)]
-    pub(crate) fn finish<S: Simd>(
-        self,
-        simd: S,
-        y: MatrixMut<'_>,
-        bias: &[f32],
-        codes: Option<MatrixMut<'_, u8>>,
-    ) {
+    pub(crate) fn codes_of<S: Simd>(self, simd: S, mut y: MatrixMut<'_>, mut codes: MatrixMut<'_, u8>) {
+        let (min, max) = match self {
+            // No value is as large as a NaN.
+            Activation::Relu => (0.0, f32::NAN),
+            Activation::Clip { min, max } => (min, max),
+            _ => unreachable!("{self:?} keeps no codes"),
+        };
+        simd.call(
+            #[inline(always)]
+            || {
+                for row in 0..y.rows() {
+                    for (code, y) in codes.row(row).iter_mut().zip(&*y.row(row)) {
+                        // A NaN does not pass.
+                        let passes = (*y > min) & !(*y >= max);
+                        *code = if passes { 0 } else { NO_WINNER };
+                    }
+                }
+            },
+        );
+    }
+
+    /// `y = f(y)`.
+    #[inline(always)]
+    pub(crate) fn finish_values<S: Simd>(self, simd: S, y: &mut [f32]) {
+        let len = y.len();
+        self.finish(simd, MatrixMut::new(y, 1, len, len), &[]);
+    }
+
+    /// `y = f(y + bias)` for each row of y, on the calling thread; an empty bias adds nothing.
+    #[inline(never)]
+    pub(crate) fn finish<S: Simd>(self, simd: S, y: MatrixMut<'_>, bias: &[f32]) {
         with_function!(self, |function| simd.call(
             #[inline(always)]
-            || finish(simd, function, y, bias, codes),
+            || finish(simd, function, y, bias),
         ));
     }
 }
 
 #[inline(always)]
-fn finish<S: Simd, F: Function>(
-    simd: S,
-    function: F,
-    mut y: MatrixMut<'_>,
-    bias: &[f32],
-    mut codes: Option<MatrixMut<'_, u8>>,
-) {
-    let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
+fn finish<S: Simd, F: Function>(simd: S, function: F, mut y: MatrixMut<'_>, bias: &[f32]) {
     for row in 0..y.rows() {
-        let y = y.row(row);
-        let mut codes = match &mut codes {
-            Some(codes) if F::GATES => codes.row(row),
-            _ => &mut [],
-        };
-        for (at, y) in (0..).step_by(S::LANES).zip(y.chunks_mut(S::LANES)) {
+        for (at, y) in (0..).step_by(S::LANES).zip(y.row(row).chunks_mut(S::LANES)) {
             let count = y.len();
             let mut x = simd.load_up_to(y, count);
             if !bias.is_empty() {
                 x = simd.add(x, simd.load_up_to(&bias[at..], count));
             }
             simd.store_up_to(function.value(simd, x), y, count);
-            if F::GATES && !codes.is_empty() {
-                let passes = function.gradient(simd, x, one);
-                let code = simd.where_greater(passes, zero, zero, simd.splat(f32::from(NO_WINNER)));
-                simd.store_codes(code, codes, count);
-                codes = &mut codes[count..];
-            }
         }
     }
 }
@@ -194,9 +198,6 @@ fn gradients<S: Simd>(simd: S, function: impl Function, x: &mut [f32], dy: &[f32
 
 /// A function of each lane of a vector, and its gradient.
 pub(crate) trait Function: Copy + Send + Sync {
-    /// [`Activation::gates`].
-    const GATES: bool = false;
-
     /// `f(x)`.
     fn value<S: Simd>(self, simd: S, x: S::V) -> S::V;
 
@@ -208,8 +209,6 @@ pub(crate) trait Function: Copy + Send + Sync {
 struct Relu;
 
 impl Function for Relu {
-    const GATES: bool = true;
-
     #[inline(always)]
     fn value<S: Simd>(self, simd: S, x: S::V) -> S::V {
         // max(0, NaN) is NaN here; the operand order matters.
@@ -246,8 +245,6 @@ struct Clip {
 }
 
 impl Function for Clip {
-    const GATES: bool = true;
-
     #[inline(always)]
     fn value<S: Simd>(self, simd: S, x: S::V) -> S::V {
         let (min, max) = (simd.splat(self.min), simd.splat(self.max));

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use super::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish};
+use super::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish, Operand};
 use super::depthwise::{self, DepthwiseShape};
 use super::rearrange::{put, take};
 use super::reduce::column_sums_scratch;
@@ -146,7 +146,8 @@ impl GroupedPlan {
     /// Floats of room that each step of the gradients works in.
     pub fn backward_scratch(&self, batch: usize) -> usize {
         let gradients = match &self.method {
-            Method::Depthwise(shape) => depthwise::filter_gradient_scratch(shape, batch),
+            Method::Depthwise(shape) => depthwise::filter_gradient_scratch(shape, batch)
+                .max(depthwise::backward_scratch(shape, batch)),
             Method::ByGroups(plan) => self.room_len(batch) + plan.backward_scratch(batch),
         };
         gradients.max(column_sums_scratch(batch * self.shape.window.output_pixels(), self.shape.cout))
@@ -183,6 +184,38 @@ impl GroupedPlan {
         }
         if let Some(activation) = epilogue.activation().filter(|_| !winners.is_empty()) {
             activation.codes(self.isa, y, winners);
+        }
+    }
+
+    /// As [`ConvPlan::backward`].
+    #[allow(clippy::too_many_arguments, reason = "a convolution's operands and their gradients")]
+    pub fn backward(
+        &self,
+        x: Operand<'_>,
+        dy: &mut [f32],
+        winners: &[u8],
+        w: &[f32],
+        gradients: Option<(&mut [f32], &mut [f32])>,
+        scratch: &mut [f32],
+    ) {
+        let batch = self.shape.batch(x.values());
+        let (x, gradients) = match (&self.method, x, gradients) {
+            (Method::Depthwise(shape), Operand::Replaced(x), Some(gradients))
+                if depthwise::in_one_pass(batch) =>
+            {
+                return depthwise::backward(self.isa, shape, x, dy, winners, w, gradients, scratch);
+            }
+            (_, x, gradients) => (x, gradients),
+        };
+        match gradients {
+            Some((dw, db)) => {
+                self.mask(dy, winners, db, scratch);
+                self.filter_gradient(x.values(), dy, dw, scratch);
+            }
+            None => self.mask(dy, winners, &mut [], scratch),
+        }
+        if let Operand::Replaced(dx) = x {
+            self.data_gradient(dy, w, dx, scratch);
         }
     }
 

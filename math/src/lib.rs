@@ -35,6 +35,7 @@ pub mod pool;
 pub mod rearrange;
 pub mod reduce;
 pub mod reference;
+pub mod separable;
 pub mod simd;
 mod thin;
 pub mod window;

@@ -19,6 +19,11 @@ pub fn for_each_chunk<T: Send>(values: &mut [T], len: usize, work: &(dyn Fn(usiz
     values.par_chunks_mut(len).enumerate().for_each(|(index, chunk)| work(index, chunk));
 }
 
+/// Threads of the pool at hand.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
 /// [`for_each_chunk`] of values and of the codes that belong to them, which may be empty as a whole.
 pub fn for_each_chunk_with_codes(
     values: &mut [f32],

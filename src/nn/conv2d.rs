@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::built::Built;
 use super::shape::{HeightWidth, check_values};
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
-use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish};
+use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish, Operand};
+use floret_math::depthwise::DepthwiseShape;
 use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
@@ -144,6 +145,19 @@ impl Conv2d {
         self.groups == 1 || epilogue != Epilogue::ReluPool
     }
 
+    /// The way the kernel slides over an input of this height and width, if it fits.
+    fn window(&self, (height, width): (usize, usize)) -> Option<Window> {
+        Window::new((height, width), self.kernel, self.stride, self.dilation, self.padding)
+    }
+
+    /// Its shape for this input where it has one filter for each channel.
+    pub(super) fn depthwise_shape(&self, input: Shape) -> Option<DepthwiseShape> {
+        let Shape::Image { height, width, channels } = input else { return None };
+        let is_depthwise = self.groups > 1 && (self.groups, self.filters) == (channels, channels);
+        let window = self.window((height, width)).filter(|_| is_depthwise)?;
+        Some(DepthwiseShape { window, channels })
+    }
+
     /// Builds the layer together with the layers behind it that it computes in the same pass, such as it
     /// [`fuses`](Self::fuses); with a [`Finish`] that adds, what y holds before is added to the convolution.
     pub(super) fn build_with(
@@ -156,8 +170,7 @@ impl Conv2d {
         if self.filters == 0 {
             return Err(ShapeError::new("a convolution needs at least 1 filter, got 0"));
         }
-        let window = Window::new((height, width), self.kernel, self.stride, self.dilation, self.padding)
-            .ok_or_else(|| {
+        let window = self.window((height, width)).ok_or_else(|| {
                 ShapeError::new(format!(
                     "a kernel of {}x{} (stride {}x{}, dilation {}x{}, padding {:?}) does not fit an input of {input}",
                     self.kernel.0,
@@ -184,6 +197,13 @@ impl Conv2d {
         let shape = ConvShape { window, cin, cout };
         let plan = ConvPlan::new(isa, shape, finish, self.algorithm);
         Ok(Arc::new(Conv2dLayer { spec: self.clone(), plan }))
+    }
+}
+
+fn operand(x: Input<'_>) -> Operand<'_> {
+    match x {
+        Input::Given(x) => Operand::Given(x),
+        Input::Activation(x) => Operand::Replaced(x),
     }
 }
 
@@ -246,19 +266,10 @@ impl Layer for Conv2dLayer {
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
-        let (w, _) = w.split_at(self.shape().filter_len());
-        let winners = &*pass.saved.bytes;
+        let len = self.shape().filter_len();
         // y = epilogue(x * w + b)
-        if pass.frozen {
-            self.plan.mask(dy, winners, &mut [], pass.scratch);
-        } else {
-            let (dw, db) = dw.split_at_mut(self.shape().filter_len());
-            self.plan.mask(dy, winners, db, pass.scratch);
-            self.plan.filter_gradient(x.values(), dy, winners, dw, pass.scratch);
-        }
-        if let Some(dx) = x.gradient() {
-            self.plan.data_gradient(dy, winners, w, dx, pass.scratch);
-        }
+        let gradients = (!pass.frozen).then(|| dw.split_at_mut(len));
+        self.plan.backward(operand(x), dy, pass.saved.bytes, &w[..len], gradients, pass.scratch);
     }
 }
 
@@ -299,18 +310,9 @@ impl Layer for GroupedConv2dLayer {
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
-        let (w, _) = w.split_at(self.plan.shape().filter_len());
+        let len = self.plan.shape().filter_len();
         // y = epilogue(x * w + b)
-        let winners = &*pass.saved.bytes;
-        if pass.frozen {
-            self.plan.mask(dy, winners, &mut [], pass.scratch);
-        } else {
-            let (dw, db) = dw.split_at_mut(self.plan.shape().filter_len());
-            self.plan.mask(dy, winners, db, pass.scratch);
-            self.plan.filter_gradient(x.values(), dy, dw, pass.scratch);
-        }
-        if let Some(dx) = x.gradient() {
-            self.plan.data_gradient(dy, w, dx, pass.scratch);
-        }
+        let gradients = (!pass.frozen).then(|| dw.split_at_mut(len));
+        self.plan.backward(operand(x), dy, pass.saved.bytes, &w[..len], gradients, pass.scratch);
     }
 }

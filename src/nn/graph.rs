@@ -190,20 +190,16 @@ impl Graph {
 
     /// What each layer prepares of its weights for the inference of few examples.
     pub fn prepare(&self, w: &[f32], state: &[f32], to: &mut [f32]) {
-        // Where batch norms are folded; their scales, which follow the weights, are not kept.
+        // The weights; the scales behind them are not kept.
         let mut folded = Vec::new();
         for step in &self.inference {
             let Operation::Layer(layer) = &step.operation else { continue };
             let to = &mut to[step.prepared.clone()];
-            let Some(fold) = &step.fold else {
-                layer.prepare(&w[step.arrays.params.clone()], to);
-                continue;
-            };
-            folded.resize(fold.len(), 0.0);
-            fold.fold(w, state, &mut folded);
-            let (weights, of_layer) = to.split_at_mut(fold.weights());
-            weights.copy_from_slice(&folded[..fold.weights()]);
-            layer.prepare(weights, of_layer);
+            folded.resize(step.folds.len(), 0.0);
+            let (from, _) = step.weights(w, state, &mut folded);
+            let (weights, of_layer) = to.split_at_mut(step.folds.weights());
+            weights.copy_from_slice(&from[..weights.len()]);
+            layer.prepare(from, of_layer);
         }
     }
 
@@ -284,13 +280,12 @@ impl Graph {
             let scratch = &mut scratch[..step.memory(batch).infer_scratch];
             let mut prepared =
                 if from.prepared.is_empty() { &[] } else { &from.prepared[step.prepared.clone()] };
-            let (w, scratch) = match &step.fold {
-                Some(fold) if !prepared.is_empty() => {
-                    let (w, of_layer) = prepared.split_at(fold.weights());
-                    prepared = of_layer;
-                    (w, scratch)
-                }
-                _ => step.weights(from.w, from.state, scratch),
+            let (w, scratch) = if prepared.is_empty() || step.folds.is_empty() {
+                step.weights(from.w, from.state, scratch)
+            } else {
+                let (w, of_layer) = prepared.split_at(step.folds.weights());
+                prepared = of_layer;
+                (w, scratch)
             };
             let mode = Mode::Infer { state: &from.state[step.arrays.state.clone()], prepared };
             let pass = Forward { mode, scratch };
@@ -380,21 +375,20 @@ impl Graph {
             };
             match &step.operation {
                 Operation::Layer(layer) => gradients.of_layer(x(0), dy, |x, dy| {
-                    let dw = &mut dw[step.arrays.params.clone()];
-                    let frozen = step.frozen;
-                    let Some(fold) = &step.fold else {
-                        let w = &w[step.arrays.params.clone()];
+                    let (params, frozen, folds) = (step.arrays.params.clone(), step.frozen, &step.folds);
+                    if folds.is_empty() {
+                        let (w, dw) = (&w[params.clone()], &mut dw[params]);
                         return layer.backward(w, dw, x, dy, Backward { saved, scratch, frozen });
-                    };
-                    let (folded, scratch) = scratch.split_at_mut(fold.len());
-                    fold.fold(w, state, folded);
-                    let (w, scale) = folded.split_at(fold.weights());
+                    }
+                    let (folded, scratch) = scratch.split_at_mut(folds.len());
+                    folds.fold(w, state, folded);
+                    let (w, scales) = folded.split_at(folds.weights());
                     if frozen {
                         return layer.backward(w, &mut [], x, dy, Backward { saved, scratch, frozen });
                     }
-                    let (of_both, scratch) = scratch.split_at_mut(fold.weights());
-                    layer.backward(w, of_both, x, dy, Backward { saved, scratch, frozen });
-                    fold.unfold(scale, of_both, dw);
+                    let (of_folded, scratch) = scratch.split_at_mut(folds.weights());
+                    layer.backward(w, of_folded, x, dy, Backward { saved, scratch, frozen });
+                    folds.unfold(scales, of_folded, dw);
                 }),
                 Operation::Join(join) if join.reads_inputs() => {
                     gradients.of_two([x(0), x(1)], dy, |x, gate, dy| join.gradients_of_product(x, gate, dy));

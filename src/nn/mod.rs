@@ -59,6 +59,7 @@ pub(crate) mod nodes;
 mod plan;
 pub mod pool;
 pub mod residual;
+mod separable;
 mod sequential;
 mod shape;
 mod spec;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::arrays::Arrays;
 use super::built::Built;
-use super::fold::Fold;
-use super::fuse::{Fused, fuse};
+use super::fold::{Fold, Folds};
+use super::fuse::{Convolution, Fused, fuse};
 use super::join::Join;
 use super::nodes::{Node, Source, shape};
+use super::separable::SeparableLayer;
 use super::{Layer, Memory, Shape, ShapeError};
-use floret_math::conv::Finish;
+use floret_math::separable::SeparablePlan;
 use floret_math::simd::Isa;
 
 /// What a step does with its inputs.
@@ -32,10 +33,11 @@ pub(crate) struct Step {
     pub output: usize,
     /// The last node that it computes.
     pub last: usize,
-    /// Its layer's; with a batch norm folded into it they change before they serve.
+    /// Its first layer's.
     pub arrays: Arrays,
-    pub fold: Option<Fold>,
-    /// Where what it prepares lies: with a batch norm the folded weights, then what the layer prepares of them.
+    /// What its layer takes in place of them.
+    pub folds: Folds,
+    /// Where what it prepares lies: the weights, if they are folded, then what the layer prepares of them.
     pub prepared: Range<usize>,
     /// Whether training leaves its weights as they are.
     pub frozen: bool,
@@ -64,7 +66,7 @@ pub(super) fn steps(
 ) -> Result<Vec<Step>, ShapeError> {
     let frozen = |index: usize| purpose == Purpose::Inference || nodes[index].frozen;
     let backward = backward(nodes, arrays, purpose);
-    let groups = fuse(nodes, frozen, |index| backward[index]);
+    let groups = fuse(nodes, input, frozen, |index| backward[index]);
     // The step that gives each node's value; `None` is the graph's input.
     let mut from: Vec<Option<usize>> = vec![None; nodes.len()];
     let (mut steps, mut prepared): (Vec<Step>, usize) = (Vec::new(), 0);
@@ -79,7 +81,13 @@ pub(super) fn steps(
             Purpose::Training => node.built.clone(),
             Purpose::Inference => node.layer.frozen(x, isa).unwrap_or_else(|| node.built.clone()),
         };
-        let (operation, fold, last) = match (&groups[index], built) {
+        let fold = |part: &Convolution<'_>| Fold {
+            norm: part.norm.map(|(norm, spec)| (*spec, arrays[norm].clone())),
+            kernel: arrays[part.node].params.len() - part.conv.bias_init.map_or(0, |_| part.conv.filters),
+            conv: arrays[part.node].clone(),
+            channels: part.conv.filters,
+        };
+        let (operation, folds, last) = match (&groups[index], built) {
             (Fused::Away { by }, _) => {
                 from[index] = from[*by];
                 continue;
@@ -88,29 +96,40 @@ pub(super) fn steps(
                 from[index] = inputs[0];
                 continue;
             }
-            (Fused::Convolution { conv, norm, shortcut, epilogue, last }, _) => {
-                inputs.extend(shortcut.as_ref().map(find));
-                let of_conv = arrays[index].clone();
-                let fold = norm.map(|(norm, spec)| Fold {
-                    norm: *spec,
-                    arrays: arrays[norm].clone(),
-                    kernel: of_conv.params.len() - if conv.bias_init.is_some() { conv.filters } else { 0 },
-                    conv: of_conv,
-                    channels: conv.filters,
-                });
-                let finish = Finish { epilogue: *epilogue, adds: shortcut.is_some() };
-                let layer = if fold.is_some() {
-                    (*conv).clone().with_bias().build_with(x, finish, isa)
-                } else {
-                    conv.build_with(x, finish, isa)
+            (Fused::Convolution(part), _) => {
+                inputs.extend(part.shortcut.as_ref().map(find));
+                let (conv, finish) = (part.conv, part.finish());
+                let layer = match part.norm {
+                    Some(_) => conv.clone().with_bias().build_with(x, finish, isa),
+                    None => conv.build_with(x, finish, isa),
                 };
-                (Operation::Layer(layer.map_err(|error| error.of(&node.name))?), fold, *last)
+                let folds = part.norm.map(|_| fold(part)).into_iter().collect();
+                (Operation::Layer(layer.map_err(|error| error.of(&node.name))?), Folds(folds), part.last)
             }
-            (_, Built::Layer(layer) | Built::Activation(_, layer)) => (Operation::Layer(layer), None, index),
-            (Fused::Sum { last }, Built::Join(join)) => (Operation::Join(join.with_relu()), None, *last),
+            (Fused::Separable { expand, depthwise, project }, _) => {
+                inputs.extend(project.and_then(|part| part.shortcut).as_ref().map(find));
+                let shape = shape(nodes, input, nodes[depthwise.node].inputs[0]);
+                let plan = SeparablePlan::new(
+                    isa,
+                    depthwise.conv.depthwise_shape(shape).expect("a depthwise convolution that was built"),
+                    depthwise.epilogue,
+                    expand.map(|part| (x.channels(), part.epilogue)),
+                    project.map(|part| (part.conv.filters, part.finish())),
+                );
+                let parts = || expand.iter().chain([depthwise]).chain(project);
+                let last = parts().map(|part| part.last).max().unwrap_or(index);
+                let layer = Arc::new(SeparableLayer { plan });
+                (Operation::Layer(layer), Folds(parts().map(fold).collect()), last)
+            }
+            (_, Built::Layer(layer) | Built::Activation(_, layer)) => {
+                (Operation::Layer(layer), Folds::default(), index)
+            }
+            (Fused::Sum { last }, Built::Join(join)) => {
+                (Operation::Join(join.with_relu()), Folds::default(), *last)
+            }
             (_, Built::Join(join)) => {
                 join.check(&inputs).map_err(|error| error.of(&node.name))?;
-                (Operation::Join(join), None, index)
+                (Operation::Join(join), Folds::default(), index)
             }
         };
         let of_layer = match &operation {
@@ -118,7 +137,7 @@ pub(super) fn steps(
             Operation::Join(_) => 0,
         };
         let start = prepared;
-        prepared += of_layer + fold.as_ref().map_or(0, Fold::weights);
+        prepared += of_layer + folds.weights();
         from[index] = Some(steps.len());
         steps.push(Step {
             name: node.name.clone(),
@@ -127,7 +146,7 @@ pub(super) fn steps(
             output: nodes[last].output.len(),
             last,
             arrays: arrays[index].clone(),
-            fold,
+            folds,
             prepared: start..prepared,
             frozen: frozen(index),
             backward: backward[last],
@@ -162,11 +181,9 @@ impl Step {
             Operation::Layer(layer) => layer.memory(batch),
             Operation::Join(join) => Memory::default().saved_bytes(join.saved_bytes(batch)),
         };
-        if let Some(fold) = &self.fold {
-            memory.infer_scratch += fold.len();
-            // Backward also needs the gradients of the folded weights.
-            memory.train_scratch += fold.len() + if self.frozen { 0 } else { fold.weights() };
-        }
+        memory.infer_scratch += self.folds.len();
+        // Backward also needs the gradients of the folded weights.
+        memory.train_scratch += self.folds.len() + if self.frozen { 0 } else { self.folds.weights() };
         memory
     }
 
@@ -193,9 +210,11 @@ impl Step {
         state: &[f32],
         scratch: &'a mut [f32],
     ) -> (&'a [f32], &'a mut [f32]) {
-        let Some(fold) = &self.fold else { return (&w[self.arrays.params.clone()], scratch) };
-        let (folded, scratch) = scratch.split_at_mut(fold.len());
-        fold.fold(w, state, folded);
-        (&folded[..fold.weights()], scratch)
+        if self.folds.is_empty() {
+            return (&w[self.arrays.params.clone()], scratch);
+        }
+        let (folded, scratch) = scratch.split_at_mut(self.folds.len());
+        self.folds.fold(w, state, folded);
+        (&folded[..self.folds.weights()], scratch)
     }
 }

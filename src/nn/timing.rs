@@ -14,9 +14,11 @@ use super::step::Step;
 pub struct LayerTime {
     /// The name of the first layer.
     pub layer: String,
-    /// Multiply-adds of one example's forward pass, as a direct computation counts them.
+    /// Multiply-adds of one example's forward pass of training, as a direct computation counts them.
     pub multiply_adds: u64,
-    /// Median time in inference; zero where it is a part of the layer before, as batch norm behind a convolution is.
+    /// Those of inference, which computes more layers at once; 0 where this one is a part of a layer before.
+    pub inference_multiply_adds: u64,
+    /// Median time in inference; zero where it is a part of a layer before, as batch norm behind a convolution is.
     pub inference: Duration,
     /// Median time in the forward pass of training.
     pub forward: Duration,
@@ -96,15 +98,22 @@ impl Sequential {
         }
         self.pending = None;
         self.prepared.take();
-        let named = |(index, step): (usize, &Step)| (step.name.clone(), inference.median(index));
-        let of_inference: HashMap<String, Duration> =
+        let named = |(index, step): (usize, &Step)| {
+            (step.name.clone(), (inference.median(index), step.multiply_adds()))
+        };
+        let of_inference: HashMap<String, (Duration, u64)> =
             self.graph.inference_steps().iter().enumerate().map(named).collect();
-        let time = |(index, step): (usize, &Step)| LayerTime {
-            layer: step.name.clone(),
-            multiply_adds: step.multiply_adds(),
-            inference: of_inference.get(&step.name).copied().unwrap_or_default(),
-            forward: forward.median(index),
-            backward: backward.median(index),
+        let time = |(index, step): (usize, &Step)| {
+            let (inference, inference_multiply_adds) =
+                of_inference.get(&step.name).copied().unwrap_or_default();
+            LayerTime {
+                layer: step.name.clone(),
+                multiply_adds: step.multiply_adds(),
+                inference_multiply_adds,
+                inference,
+                forward: forward.median(index),
+                backward: backward.median(index),
+            }
         };
         self.graph.training_steps().iter().enumerate().map(time).collect()
     }

@@ -70,6 +70,17 @@ impl Epilogue {
         }
     }
 
+    /// The bounds between which outputs are held, where nothing else happens to them.
+    #[inline(always)]
+    pub fn bounds(self) -> Option<(f32, f32)> {
+        match self {
+            Epilogue::Bias => Some((f32::NEG_INFINITY, f32::INFINITY)),
+            Epilogue::Relu | Epilogue::Activation(Activation::Relu) => Some((0.0, f32::INFINITY)),
+            Epilogue::Activation(Activation::Clip { min, max }) => Some((min, max)),
+            Epilogue::ReluPool | Epilogue::Activation(_) => None,
+        }
+    }
+
     /// The activation that is not part of [`store`](Self::store): stored values are still to go through it.
     #[inline(always)]
     pub fn second_pass(self) -> Option<Activation> {
@@ -262,7 +273,10 @@ impl Finish {
             }
         }
         if let Some(activation) = second_pass {
-            activation.finish_values(simd, y, winners);
+            activation.finish_values(simd, y);
+            if !winners.is_empty() {
+                activation.codes_of_values(simd, y, winners);
+            }
         }
     }
 }

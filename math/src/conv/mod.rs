@@ -16,8 +16,8 @@
 mod bands;
 mod epilogue;
 mod im2col;
-mod panels;
-mod pointwise;
+pub(crate) mod panels;
+pub(crate) mod pointwise;
 mod stem;
 pub mod winograd;
 
@@ -138,6 +138,25 @@ impl ConvAlgorithm {
 /// | 32x32x64 to 64, 3x3 | 2.5 | 2.0 |
 const AUTO_CHANNELS: usize = 4;
 
+/// The input of a layer in its backward pass.
+#[derive(Debug)]
+pub enum Operand<'a> {
+    /// Nobody wants its gradient.
+    Given(&'a [f32]),
+    /// Its gradient replaces it.
+    Replaced(&'a mut [f32]),
+}
+
+impl Operand<'_> {
+    /// The input.
+    pub fn values(&self) -> &[f32] {
+        match self {
+            Operand::Given(x) => x,
+            Operand::Replaced(x) => x,
+        }
+    }
+}
+
 /// What [`ConvAlgorithm`] comes to for one shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Method {
@@ -149,8 +168,8 @@ enum Method {
 
 /// A convolution with its algorithm chosen, for one instruction set.
 ///
-/// Gradients are computed in three steps: [`mask`](Self::mask), then [`filter_gradient`](Self::filter_gradient), then
-/// [`data_gradient`](Self::data_gradient) where it is wanted.
+/// [`backward`](Self::backward) computes all gradients; its steps are [`mask`](Self::mask), then
+/// [`filter_gradient`](Self::filter_gradient), then [`data_gradient`](Self::data_gradient) where they are wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConvPlan {
     shape: ConvShape,
@@ -268,8 +287,12 @@ impl ConvPlan {
             Method::Winograd(winograd) => winograd.backward_scratch(batch),
             Method::Stem => stem::filter_gradient_scratch(self.isa, &self.shape, batch),
             Method::Im2col => im2col::filter_gradient_scratch(self.isa, &self.shape, batch),
-            Method::Pointwise => im2col::filter_gradient_scratch(self.isa, &self.shape, batch)
-                .max(panels::packed_len(self.isa, self.shape.cout, self.shape.cin)),
+            Method::Pointwise => {
+                let sizes = (self.shape.cin, self.shape.cout);
+                im2col::filter_gradient_scratch(self.isa, &self.shape, batch)
+                    .max(panels::packed_len(self.isa, self.shape.cout, self.shape.cin))
+                    .max(pointwise::backward_scratch(self.isa, sizes, batch * height * width))
+            }
         };
         gradient.max(column_sums_scratch(batch * height * width, channels))
     }
@@ -291,6 +314,39 @@ impl ConvPlan {
         let packed = &mut scratch[..self.prepared_len()];
         self.prepare(w, packed);
         self.forward_packed(x, packed, bias, y, winners);
+    }
+
+    /// The gradients of a forward pass over `x`, which is overwritten by dx where that is wanted. Overwrites `gradients`, those of
+    /// filter and bias, where they are wanted. `dy` is destroyed; `scratch` holds as much as each step needs.
+    #[allow(clippy::too_many_arguments, reason = "a convolution's operands and their gradients")]
+    pub fn backward(
+        &self,
+        x: Operand<'_>,
+        dy: &mut [f32],
+        winners: &[u8],
+        w: &[f32],
+        gradients: Option<(&mut [f32], &mut [f32])>,
+        scratch: &mut [f32],
+    ) {
+        let (x, gradients) = match (x, gradients) {
+            (Operand::Replaced(x), Some(gradients))
+                if self.method == Method::Pointwise && pointwise::in_one_pass(&self.shape) =>
+            {
+                let sizes = (self.shape.cin, self.shape.cout);
+                return pointwise::backward(self.isa, sizes, x, dy, winners, w, gradients, scratch);
+            }
+            others => others,
+        };
+        match gradients {
+            Some((dw, db)) => {
+                self.mask(dy, winners, db, scratch);
+                self.filter_gradient(x.values(), dy, winners, dw, scratch);
+            }
+            None => self.mask(dy, winners, &mut [], scratch),
+        }
+        if let Operand::Replaced(dx) = x {
+            self.data_gradient(dy, winners, w, dx, scratch);
+        }
     }
 
     /// Sets `dy` to 0 where the epilogue let nothing through, and overwrites `db` with the gradient of the bias.

@@ -35,12 +35,41 @@ pub enum PanelLayout {
 }
 
 /// What the tile does to C.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Store<'a> {
     /// `C = A B`; C is not read.
     Overwrite,
     /// `C += A B`.
     Add,
+    /// `C = A B + bias`, or `C += A B + bias`, held between two bounds. A NaN stays one.
+    Bounded {
+        /// Whether C is added.
+        adds: bool,
+        /// One value for each of the tile's columns, or none.
+        bias: &'a [f32],
+        /// The least and the largest value.
+        bounds: (f32, f32),
+    },
+}
+
+impl Store<'_> {
+    #[inline(always)]
+    fn adds(self) -> bool {
+        match self {
+            Store::Overwrite => false,
+            Store::Add => true,
+            Store::Bounded { adds, .. } => adds,
+        }
+    }
+
+    /// Whether it has a bias for each of so many columns, if any.
+    #[inline(always)]
+    fn fits(self, columns: usize) -> bool {
+        match self {
+            Store::Bounded { bias, .. } => bias.is_empty() || bias.len() >= columns,
+            _ => true,
+        }
+    }
 }
 
 /// Multiplies a panel of A by a panel of B into a tile of C, over `k` steps.
@@ -60,16 +89,15 @@ pub fn multiply_tile<S: Simd>(
     b: &[f32],
     b_stride: usize,
     mut c: MatrixMut<'_>,
-    store: Store,
+    store: Store<'_>,
 ) {
     let (mr, nv) = S::TILE;
     let nr = nv * S::LANES;
     let (rows, columns) = (c.rows(), c.columns());
-    assert!((1..=mr).contains(&rows) && (1..=nr).contains(&columns));
+    assert!((1..=mr).contains(&rows) && (1..=nr).contains(&columns) && store.fits(columns));
     if k == 0 {
-        if store == Store::Overwrite {
-            (0..rows).for_each(|i| c.row(i).fill(0.0));
-        }
+        let nothing = [0.0; MOST_TILE_VALUES];
+        (0..rows).for_each(|i| store_row(c.row(i), &nothing, store));
         return;
     }
     assert!(holds(b.len(), [(k, b_stride)], nr), "a panel of B within its slice");
@@ -111,11 +139,12 @@ pub fn multiply_rows<S: Simd>(
     b: &[f32],
     b_stride: usize,
     c: MatrixMut<'_>,
-    store: Store,
+    store: Store<'_>,
 ) {
     let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
     let (rows, k) = (a.rows(), a.columns());
     assert!((1..=mr).contains(&rows) && rows == c.rows() && (1..=nr).contains(&c.columns()));
+    assert!(store.fits(c.columns()));
     assert!(k > 0 && holds(b.len(), [(k, b_stride)], nr), "a panel of B within its slice");
     let (a, stride) = a.raw();
     // SAFETY: the assertions above are the duties of `run_tile`.
@@ -125,7 +154,7 @@ pub fn multiply_rows<S: Simd>(
 /// Multiplies into a tile of any size.
 ///
 /// # Safety
-/// As [`run`], for as many rows as C has, but for C itself.
+/// As [`run`], for as many rows and columns as C has, but for C itself.
 #[allow(clippy::too_many_arguments, reason = "three operands with their layouts")]
 #[inline(always)]
 unsafe fn run_tile<S: Simd>(
@@ -136,25 +165,48 @@ unsafe fn run_tile<S: Simd>(
     b: *const f32,
     b_stride: usize,
     mut c: MatrixMut<'_>,
-    store: Store,
+    store: Store<'_>,
 ) {
     let nr = S::TILE.1 * S::LANES;
     let (rows, columns) = (c.rows(), c.columns());
-    // SAFETY: the caller vouches for A and B; a tile of all columns has `nr` values in each of C's rows.
+    // SAFETY: the caller vouches for A and B; C has as many columns as the kernel writes: `nr`, or one vector.
     unsafe {
         if columns == nr {
             let (c, c_stride) = c.raw();
             run_rows(simd, rows, k, a, layout, b, b_stride, c, c_stride, store);
             return;
         }
+        if columns == S::LANES && rows == S::TILE.0 {
+            let (c, c_stride) = c.raw();
+            run_narrow(simd, k, a, layout, b, b_stride, c, c_stride, store);
+            return;
+        }
         // A narrower tile is computed whole beside C, then copied.
         let mut beside = [0.0; MOST_TILE_VALUES];
         run_rows(simd, rows, k, a, layout, b, b_stride, beside.as_mut_ptr(), nr, Store::Overwrite);
         for i in 0..rows {
-            let (to, from) = (c.row(i), &beside[i * nr..][..columns]);
-            match store {
-                Store::Overwrite => to.copy_from_slice(from),
-                Store::Add => to.iter_mut().zip(from).for_each(|(t, f)| *t += f),
+            store_row(c.row(i), &beside[i * nr..], store);
+        }
+    }
+}
+
+/// Stores a row of a product, value by value.
+#[inline(always)]
+fn store_row(to: &mut [f32], from: &[f32], store: Store<'_>) {
+    let from = &from[..to.len()];
+    match store {
+        Store::Overwrite => to.copy_from_slice(from),
+        Store::Add => to.iter_mut().zip(from).for_each(|(t, f)| *t += f),
+        Store::Bounded { adds, bias, bounds: (min, max) } => {
+            for (column, (t, f)) in to.iter_mut().zip(from).enumerate() {
+                let c = if adds { *t } else { 0.0 };
+                let value = c + f + bias.get(column).copied().unwrap_or_default();
+                // A NaN compares with nothing.
+                *t = match value {
+                    value if value < min => min,
+                    value if value > max => max,
+                    value => value,
+                };
             }
         }
     }
@@ -180,7 +232,7 @@ unsafe fn run_rows<S: Simd>(
     b_stride: usize,
     c: *mut f32,
     c_stride: usize,
-    store: Store,
+    store: Store<'_>,
 ) {
     const { assert!(S::TILE.0 * S::TILE.1 * S::LANES <= MOST_TILE_VALUES && S::TILE.1 == 2) };
     macro_rules! by_rows {
@@ -190,7 +242,7 @@ unsafe fn run_rows<S: Simd>(
                 $($n if const { $n <= S::TILE.0 } => simd.call(
                     #[inline(always)]
                     // SAFETY: the caller's duties are the same.
-                    || unsafe { run::<S, $n>(simd, k, a, layout, b, b_stride, c, c_stride, store) },
+                    || unsafe { run::<S, $n, 2>(simd, k, a, layout, b, b_stride, c, c_stride, store) },
                 ),)+
                 _ => unreachable!("a tile has at most {} rows", S::TILE.0),
             }
@@ -199,17 +251,14 @@ unsafe fn run_rows<S: Simd>(
     by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 }
 
-const LONG: usize = 256;
-
-/// The kernel for `MR` rows and two vectors of columns.
+/// Calls the kernel for all rows of a tile and one vector of columns: half of the multiplications would be in vain in a network
+/// whose layers have 24 or 40 channels.
 ///
 /// # Safety
-/// - `a` is valid for reading what `layout` says of `MR` rows (in panels of `S::TILE.0`) and `k` steps;
-/// - `b` for `2 LANES` values at each of `k` multiples of `b_stride`;
-/// - `c` for writing, and with [`Store::Add`] reading, `2 LANES` values at each of `MR` multiples of `c_stride`.
+/// As [`run`], for all rows of a tile and one vector.
 #[allow(clippy::too_many_arguments, reason = "a kernel's pointers and strides")]
 #[inline(always)]
-unsafe fn run<S: Simd, const MR: usize>(
+unsafe fn run_narrow<S: Simd>(
     simd: S,
     k: usize,
     a: *const f32,
@@ -218,15 +267,52 @@ unsafe fn run<S: Simd, const MR: usize>(
     b_stride: usize,
     c: *mut f32,
     c_stride: usize,
-    store: Store,
+    store: Store<'_>,
 ) {
-    let mut acc = [[simd.splat(0.0); 2]; MR];
+    macro_rules! by_rows {
+        ($($n:literal)+) => {
+            match S::TILE.0 {
+                $($n if const { $n == S::TILE.0 } => simd.call(
+                    #[inline(always)]
+                    // SAFETY: the caller's duties are the same.
+                    || unsafe { run::<S, $n, 1>(simd, k, a, layout, b, b_stride, c, c_stride, store) },
+                ),)+
+                _ => unreachable!("a tile of another number of rows"),
+            }
+        };
+    }
+    by_rows!(4 5 6 7 8 9 10 11 12 13 14);
+}
+
+const LONG: usize = 256;
+
+/// The kernel for `MR` rows and `NV` vectors of columns.
+///
+/// # Safety
+/// - `a` is valid for reading what `layout` says of `MR` rows (in panels of `S::TILE.0`) and `k` steps;
+/// - `b` for `NV LANES` values at each of `k` multiples of `b_stride`;
+/// - `c` for writing, and where it is added reading, `NV LANES` values at each of `MR` multiples of `c_stride`;
+/// - a bias has `NV LANES` values.
+#[allow(clippy::too_many_arguments, reason = "a kernel's pointers and strides")]
+#[inline(always)]
+unsafe fn run<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
+    k: usize,
+    a: *const f32,
+    layout: PanelLayout,
+    b: *const f32,
+    b_stride: usize,
+    c: *mut f32,
+    c_stride: usize,
+    store: Store<'_>,
+) {
+    let mut acc = [[simd.splat(0.0); NV]; MR];
     // C is wanted at the end: while the loop runs it comes nearer.
     for i in 0..if k >= LONG { MR } else { 0 } {
         simd.prefetch(c.wrapping_add(i * c_stride));
-        simd.prefetch(c.wrapping_add(i * c_stride + 2 * S::LANES - 1));
+        simd.prefetch(c.wrapping_add(i * c_stride + NV * S::LANES - 1));
     }
-    // SAFETY: the caller vouches for every address below: step p of k reads `b + p b_stride` (two vectors), and for
+    // SAFETY: the caller vouches for every address below: step p of k reads `b + p b_stride` (`NV` vectors), and for
     // row i of A `a + p/LANES * mr LANES + i LANES + p%LANES` (blocked), `a + p stride + i` (columns),
     // `a + p/run * run_stride + i stride + p%run` (runs)
     // or `a + i stride + p` (rows). Pointers that move on may end outside of the memory, where nothing is read.
@@ -272,16 +358,32 @@ unsafe fn run<S: Simd, const MR: usize>(
                 }
             }
         }
-        for (i, [left, right]) in acc.into_iter().enumerate() {
-            let row = c.add(i * c_stride);
-            let (left, right) = match store {
-                Store::Overwrite => (left, right),
-                Store::Add => {
-                    (simd.add(simd.load_ptr(row), left), simd.add(simd.load_ptr(row.add(S::LANES)), right))
+        let row = |i: usize, v: usize| c.add(i * c_stride + v * S::LANES);
+        if store.adds() {
+            for (i, values) in acc.iter_mut().enumerate() {
+                for (v, value) in values.iter_mut().enumerate() {
+                    *value = simd.add(simd.load_ptr(row(i, v)), *value);
                 }
-            };
-            simd.store_ptr(left, row);
-            simd.store_ptr(right, row.add(S::LANES));
+            }
+        }
+        if let Store::Bounded { bias, bounds: (min, max), .. } = store {
+            let (min, max) = (simd.splat(min), simd.splat(max));
+            for v in 0..NV {
+                let bias = match bias {
+                    [] => simd.splat(0.0),
+                    bias => simd.load_ptr(bias.as_ptr().add(v * S::LANES)),
+                };
+                for values in &mut acc {
+                    // Of a NaN and a bound both give the NaN.
+                    let value = simd.max(min, simd.add(values[v], bias));
+                    values[v] = simd.where_greater(value, max, max, value);
+                }
+            }
+        }
+        for (i, values) in acc.into_iter().enumerate() {
+            for (v, value) in values.into_iter().enumerate() {
+                simd.store_ptr(value, row(i, v));
+            }
         }
     }
 }
@@ -289,22 +391,26 @@ unsafe fn run<S: Simd, const MR: usize>(
 /// One step of k: `acc[i] += a[i] b`.
 ///
 /// # Safety
-/// `a` is valid for reading at `MR` multiples of `row`, `b` for two vectors.
+/// `a` is valid for reading at `MR` multiples of `row`, `b` for `NV` vectors.
 #[inline(always)]
-unsafe fn step<S: Simd, const MR: usize>(
+unsafe fn step<S: Simd, const MR: usize, const NV: usize>(
     simd: S,
-    acc: &mut [[S::V; 2]; MR],
+    acc: &mut [[S::V; NV]; MR],
     a: *const f32,
     row: usize,
     b: *const f32,
 ) {
     // SAFETY: the caller vouches for these addresses.
     unsafe {
-        let (left, right) = (simd.load_ptr(b), simd.load_ptr(b.add(S::LANES)));
+        let mut of_b = [simd.splat(0.0); NV];
+        for (v, of_b) in of_b.iter_mut().enumerate() {
+            *of_b = simd.load_ptr(b.add(v * S::LANES));
+        }
         for (i, acc) in acc.iter_mut().enumerate() {
             let value = simd.splat(*a.add(i * row));
-            acc[0] = simd.mul_add(value, left, acc[0]);
-            acc[1] = simd.mul_add(value, right, acc[1]);
+            for (acc, b) in acc.iter_mut().zip(of_b) {
+                *acc = simd.mul_add(value, b, *acc);
+            }
         }
     }
 }

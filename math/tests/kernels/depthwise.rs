@@ -2,7 +2,8 @@
 
 use floret_math::conv::Finish;
 use floret_math::depthwise::{
-    DepthwiseShape, data_gradient, filter_gradient, filter_gradient_scratch, forward,
+    DepthwiseShape, backward, backward_scratch, data_gradient, filter_gradient, filter_gradient_scratch,
+    forward,
 };
 use floret_math::reference::{self, Slide};
 use floret_math::window::{Padding, Window};
@@ -65,6 +66,27 @@ fn check(case: Case, seed: u64) {
             (vec![f32::NAN; w.len()], vec![f32::NAN; filter_gradient_scratch(&shape, batch)]);
         filter_gradient(isa, &shape, &x, &dy, &mut got, &mut scratch);
         assert_close(&what("filter gradient"), &got, join(&dw, 2), TOLERANCE);
+
+        // All at once, over x; a code of 4 lets nothing through.
+        let codes: Vec<u8> = (0..dy.len()).map(|index| if index % 3 == 0 { 4 } else { 0 }).collect();
+        let masked: Vec<f32> =
+            dy.iter().zip(&codes).map(|(&dy, &code)| if code == 4 { 0.0 } else { dy }).collect();
+        let mut want_dx = vec![f32::NAN; x.len()];
+        data_gradient(isa, &shape, &masked, &w, &mut want_dx);
+        let (mut want_dw, mut want_db) = (vec![f32::NAN; w.len()], vec![0.0f64; channels]);
+        filter_gradient(isa, &shape, &x, &masked, &mut want_dw, &mut scratch);
+        for pixel in masked.chunks_exact(channels) {
+            want_db.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += f64::from(*v));
+        }
+        let (mut dx, mut dw, mut db) = (x.clone(), vec![f32::NAN; w.len()], vec![f32::NAN; channels]);
+        let mut scratch = vec![f32::NAN; backward_scratch(&shape, batch)];
+        let gradients = (&mut *dw, &mut *db);
+        backward(isa, &shape, &mut dx, &dy, &codes, &w, gradients, &mut scratch);
+        assert_eq!((&dx, &dw), (&want_dx, &want_dw), "{}", what("backward at once"));
+        let scale = (dy.len() / channels) as f32;
+        db.push(scale.sqrt());
+        want_db.push(f64::from(scale.sqrt()));
+        assert_close(&what("bias gradient at once"), &db, &want_db, TOLERANCE);
     }
 }
 

@@ -19,6 +19,7 @@ mod grouped;
 mod layer_norm;
 mod rearrange;
 mod reduce;
+mod separable;
 mod soundness;
 mod transpose;
 mod window;
@@ -26,7 +27,7 @@ mod winograd;
 
 use close::assert_close;
 use floret_math::activation::Activation;
-use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish};
+use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish, Operand};
 use floret_math::gemm::{Backend, gemm_with, par_gemm};
 use floret_math::pool::{self, PoolShape};
 use floret_math::reference::{self, Slide};
@@ -327,6 +328,16 @@ impl Case {
         scratch.fill(f32::NAN);
         plan.data_gradient(&dy, &winners, &w, &mut dx, &mut scratch);
         assert_close(&what("data gradient"), &dx, want_dx, tolerance);
+        // All at once, over x.
+        let (mut dx, mut dy, mut db) = (x, narrow(&self.dy)[..len].to_vec(), vec![f32::NAN; cout]);
+        dw.fill(f32::NAN);
+        scratch.fill(f32::NAN);
+        let gradients = Some((&mut *dw, &mut *db));
+        plan.backward(Operand::Replaced(&mut dx), &mut dy, &winners, &w, gradients, &mut scratch);
+        db.push(values.sqrt() as f32);
+        assert_close(&what("bias gradient, at once"), &db, &want_db, tolerance);
+        assert_close(&what("filter gradient, at once"), &dw, want_dw, tolerance);
+        assert_close(&what("data gradient, at once"), &dx, want_dx, tolerance);
     }
 }
 

@@ -41,7 +41,8 @@ pub fn show(network: &mut Network, images: &Array4<f32>, passes: usize) -> Resul
     );
     say!(
         "Shares are of {:.0} G multiply-adds a second, which {} threads do with {} in registers. They count direct convolution, of \
-         which Winograd's needs a part: over 100 % is possible. Backward counts twice the forward pass's.",
+         which Winograd's needs a part: over 100 % is possible. Backward counts twice the forward pass's. A layer without a time \
+         is computed with one before it.",
         peak / 1e9,
         rayon::current_num_threads(),
         network.isa().name()
@@ -51,12 +52,16 @@ pub fn show(network: &mut Network, images: &Array4<f32>, passes: usize) -> Resul
 
 fn line(time: &LayerTime, name: usize, batch: u64, peak: f64) -> String {
     let work = (batch * time.multiply_adds) as f64;
+    let inferred = (batch * time.inference_multiply_adds) as f64;
     let pass = |took: Duration, work: f64| {
         let share = match work > 0.0 {
             true => format!("{:.0} %", 100.0 * work / took.as_secs_f64() / peak),
             false => String::new(),
         };
-        format!("{:>9} ms {share:>4}", milliseconds(took))
+        match took.is_zero() {
+            true => format!("{:>17}", ""),
+            false => format!("{:>9} ms {share:>4}", milliseconds(took)),
+        }
     };
     let multiply_adds = match time.multiply_adds {
         0 => String::new(),
@@ -65,7 +70,7 @@ fn line(time: &LayerTime, name: usize, batch: u64, peak: f64) -> String {
     format!(
         "{:name$}  {multiply_adds:>12}  {}  {}  {}",
         time.layer,
-        pass(time.inference, work),
+        pass(time.inference, inferred),
         pass(time.forward, work),
         pass(time.backward, 2.0 * work)
     )

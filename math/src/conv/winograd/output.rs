@@ -157,9 +157,11 @@ impl Output<'_> {
         let columns = m.1.min(self.width - x);
         for i in 0..m.0.min(tiling.height - row % tiling.rows * m.0) {
             let first = (y + i) * self.width + x;
-            let values = self.y.window(first, 0, columns, channels);
-            let codes = self.winners.as_mut().map(|winners| winners.window(first, 0, columns, channels));
-            activation.finish(simd, values, &[], codes);
+            activation.finish(simd, self.y.window(first, 0, columns, channels), &[]);
+            if let Some(winners) = &mut self.winners {
+                let values = self.y.window(first, 0, columns, channels);
+                activation.codes_of(simd, values, winners.window(first, 0, columns, channels));
+            }
         }
     }
 }
