@@ -7,8 +7,8 @@ use floret::checkpoint::{ModelInfo, load_model, save_model};
 use floret::data::Preprocess;
 use floret::network::{Network, NetworkError};
 use floret::nn::{
-    BatchNorm, Conv2d, Dense, Dropout, GlobalAvgPool, Init, Input, NamedLayer, Relu, Residual, Sequential,
-    Shape, StochasticDepth,
+    Add, BatchNorm, Clip, Conv2d, Dense, Dropout, GlobalAvgPool, Init, Input, NamedLayer, Relu, Residual,
+    Sequential, Shape, StochasticDepth,
 };
 use floret::optim::{Adam, Optimizer, Sgd};
 use ndarray::Array4;
@@ -304,4 +304,43 @@ fn what_cannot_train_is_told() {
     net.forward(&x, 0);
     let error = net.backward(Input::Activation(&mut x), &[1.0; 8]).unwrap_err();
     assert!(error.to_string().contains("only where no layer is frozen"), "{error}");
+}
+
+/// An image large enough that inference computes the three convolutions of an inverted residual block together, as frozen layers of
+/// training are; convolutions that train are computed one after another.
+#[test]
+fn a_block_computed_together_gives_what_its_convolutions_give() {
+    let input = Shape::Image { height: 64, width: 66, channels: 4 };
+    let relu6 = || Clip::new(0.0, 6.0);
+    let mut layers: Vec<NamedLayer> = vec![
+        NamedLayer::new("expand", Conv2d::new(32, 1).no_bias()),
+        NamedLayer::new("expand_norm", BatchNorm::new()),
+        NamedLayer::new("expand_relu", relu6()),
+        NamedLayer::new("depthwise", Conv2d::depthwise(32, 3)),
+        NamedLayer::new("depthwise_norm", BatchNorm::new()),
+        NamedLayer::new("depthwise_relu", relu6()),
+        NamedLayer::new("project", Conv2d::new(4, 1)),
+        NamedLayer::new("project_norm", BatchNorm::new()),
+        NamedLayer::new("sum", Add).from(["project_norm", "input"]),
+        NamedLayer::new("pool", GlobalAvgPool),
+        NamedLayer::new("head", Dense::new(3)),
+    ];
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let x: Vec<f32> = (0..3 * input.len()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let freeze = |layers: &mut [NamedLayer], which: &dyn Fn(&str) -> bool| {
+        layers.iter_mut().for_each(|layer| layer.frozen = which(&layer.name));
+    };
+    freeze(&mut layers, &|name| name.ends_with("norm"));
+    let mut trains = Sequential::new(input, &layers, 0).unwrap();
+    draw(&mut trains, &mut rng);
+    freeze(&mut layers, &|name| name != "head");
+    let mut frozen = Sequential::new(input, &layers, 0).unwrap();
+    for (name, values) in values(&trains) {
+        frozen.set_array(&name, &values).unwrap();
+    }
+    let mut inferred = vec![0.0; 9];
+    trains.infer(&x, &mut inferred);
+    let one_by_one: Vec<f64> = trains.forward(&x, 0).iter().map(|&v| f64::from(v)).collect();
+    assert_close("inference", &inferred, &one_by_one, 1e-5);
+    assert_close("frozen layers of training", frozen.forward(&x, 0), &one_by_one, 1e-5);
 }

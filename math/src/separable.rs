@@ -12,11 +12,11 @@
 use std::cell::RefCell;
 
 use super::buffer::sized;
-use super::conv::pointwise::block;
+use super::conv::pointwise::{block, strips};
 use super::conv::{Epilogue, Finish, panels};
-use super::depthwise::{DepthwiseShape, Forward, Room, inputs};
+use super::depthwise::{DepthwiseShape, Forward, Room};
 use super::parallel::{for_each_chunk, threads};
-use super::simd::{Isa, MatrixMut, Simd, dispatch};
+use super::simd::{Isa, MOST_LANES, MatrixMut, Simd, dispatch};
 
 /// Values between that a task computes at a time, about: 128 KB, a fraction of an L2 cache.
 const BETWEEN: usize = 1 << 15;
@@ -62,7 +62,8 @@ pub struct Weights<'a> {
 /// Room of a task, reused from call to call.
 #[derive(Default)]
 struct Buffers {
-    expanded: Vec<f32>,
+    /// The bias of the convolution before.
+    lanes: Vec<f32>,
     filtered: Vec<f32>,
     depthwise: Room,
 }
@@ -184,18 +185,16 @@ impl SeparablePlan {
         y: &mut [f32],
         buffers: &mut Buffers,
     ) {
-        let Buffers { expanded, filtered, depthwise: room } = buffers;
+        let Buffers { lanes, filtered, depthwise: room } = buffers;
         let DepthwiseShape { window, channels } = self.depthwise;
         let [bias_before, bias, bias_behind] = weights.biases;
         let (of_expand, of_project) = weights.packed.split_at(self.packed_lens()[0]);
-        let (row_in, row_between) = (window.x.input * self.cin(), window.x.input * channels);
+        let row_in = window.x.input * self.cin();
         let (row_filtered, row_out) = (window.x.output * channels, window.x.output * self.cout());
         let rows = y.len() / row_out;
-        let end = inputs(&window.y, first + rows - 1).end;
-
-        let most_expanded = (BETWEEN / row_between).max(1);
-        let expanded = sized(expanded, if self.expand.is_some() { most_expanded * row_between } else { 0 });
-        let mut held = 0..0;
+        // The tile adds it to whole vectors.
+        let lanes = sized(lanes, bias_before.len().next_multiple_of(2 * MOST_LANES));
+        lanes[..bias_before.len()].copy_from_slice(bias_before);
         let mut forward =
             Forward::new::<S>(&self.depthwise, self.epilogue.into(), weights.depthwise, bias, room);
 
@@ -206,17 +205,14 @@ impl SeparablePlan {
             let count = y.len() / row_out;
             for index in 0..count {
                 for row in forward.missing(oy) {
+                    let x = &x[row * row_in..][..row_in];
                     let Some((cin, epilogue)) = self.expand else {
-                        forward.copy(simd, row, &x[row * row_in..]);
+                        forward.copy(simd, row, x);
                         continue;
                     };
-                    if !held.contains(&row) {
-                        held = row..end.min(row + most_expanded);
-                        let x = &x[held.start * row_in..held.end * row_in];
-                        let expanded = &mut expanded[..held.len() * row_between];
-                        product(simd, epilogue.into(), cin, x, of_expand, bias_before, expanded, channels);
-                    }
-                    forward.copy(simd, row, &expanded[(row - held.start) * row_between..]);
+                    let x = &x[..forward.pixels() * cin];
+                    let (to, distance) = forward.strips::<S>(row);
+                    strips(simd, epilogue, (cin, channels), x, of_expand, lanes, to, distance);
                 }
                 let to = if self.project.is_some() { &mut *filtered } else { &mut *y };
                 forward.row(simd, oy, &mut to[index * row_filtered..][..row_filtered], &mut []);
@@ -224,28 +220,9 @@ impl SeparablePlan {
             }
             if let Some((cout, finish)) = self.project {
                 let filtered = &filtered[..count * row_filtered];
-                product(simd, finish, channels, filtered, of_project, bias_behind, y, cout);
+                let y = MatrixMut::new(y, count * window.x.output, cout, cout);
+                block(simd, finish, channels, (filtered, channels), of_project, bias_behind, y, &mut []);
             }
         }
     }
-}
-
-/// A 1x1 convolution of `k` channels to `n` on the calling thread: a function of its own, which both share.
-#[allow(clippy::too_many_arguments, reason = "a product's operands and what follows it")]
-#[inline(never)]
-fn product<S: Simd>(
-    simd: S,
-    finish: Finish,
-    k: usize,
-    x: &[f32],
-    packed: &[f32],
-    bias: &[f32],
-    y: &mut [f32],
-    n: usize,
-) {
-    let rows = y.len() / n;
-    simd.call(
-        #[inline(always)]
-        || block(simd, finish, k, (x, k), packed, bias, MatrixMut::new(y, rows, n, n), &mut []),
-    );
 }

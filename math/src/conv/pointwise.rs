@@ -14,7 +14,9 @@ use super::epilogue::{Epilogue, Finish, NO_WINNER};
 use super::{ConvShape, panels, tile_columns};
 use crate::buffer::sized;
 use crate::parallel::{for_each_chunk_with_codes, for_each_columns, for_each_two_chunks};
-use crate::simd::{Isa, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_tile};
+use crate::simd::{
+    GridMut, Isa, Matrix, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_strips, multiply_tile,
+};
 
 /// Steps of k in a block, as in the matrix product: a panel of the filter has 64 KB with AVX-512.
 const KC: usize = 512;
@@ -133,6 +135,54 @@ pub fn block<S: Simd>(
                 } else if let Some(winners) = &mut winners {
                     activation.codes_of(simd, some, winners.window(row, first, rows, nc));
                 }
+            }
+        }
+    }
+}
+
+/// A row of pixels of a 1x1 convolution on the calling thread: `y = epilogue(x w + bias)`, where the first vectors of the outputs of
+/// all pixels lie one behind another, then the second ones `distance` behind, and so on. `bias` has a value for each lane, or none.
+/// Overwrites `y`, lanes behind the last channel with what means nothing.
+#[allow(clippy::too_many_arguments, reason = "a product's operands and what follows it")]
+#[inline(always)]
+pub fn strips<S: Simd>(
+    simd: S,
+    epilogue: Epilogue,
+    (k, n): (usize, usize),
+    x: &[f32],
+    packed: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    distance: usize,
+) {
+    let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
+    let x = Matrix::new(x, x.len() / k, k, k);
+    let (bounds, second) = match epilogue.bounds() {
+        Some(bounds) => (bounds, None),
+        None => ((f32::NEG_INFINITY, f32::INFINITY), epilogue.activation()),
+    };
+    for column in (0..n).step_by(nr) {
+        let vectors = (n - column).min(nr).div_ceil(S::LANES);
+        let y = &mut y[column / S::LANES * distance..];
+        for first in (0..k).step_by(KC) {
+            let kc = KC.min(k - first);
+            let (adds, last) = (first > 0, first + kc == k);
+            let b = &packed[column * k + first * nr..][..kc * nr];
+            let store = match (last, adds) {
+                (true, adds) => Store::Bounded { adds, bias: bias.get(column..).unwrap_or_default(), bounds },
+                (false, true) => Store::Add,
+                (false, false) => Store::Overwrite,
+            };
+            for pixel in (0..x.rows()).step_by(mr) {
+                let rows = mr.min(x.rows() - pixel);
+                let to =
+                    GridMut::new(&mut y[pixel * S::LANES..], (rows, vectors), (S::LANES, distance), S::LANES);
+                multiply_strips(simd, x.window(pixel, first, rows, kc), b, nr, to, store);
+            }
+        }
+        if let Some(activation) = second {
+            for strip in y.chunks_mut(distance).take(vectors) {
+                activation.finish_values(simd, &mut strip[..x.rows() * S::LANES]);
             }
         }
     }

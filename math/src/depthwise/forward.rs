@@ -97,6 +97,19 @@ impl<'a> Forward<'a> {
         self.copied = row + 1;
     }
 
+    /// Where row `row` of the input goes: its pixels' first vectors of channels one behind another; and the distance from one vector to
+    /// the next of the same pixel.
+    #[inline(always)]
+    pub fn strips<S: Simd>(&mut self, row: usize) -> (&mut [f32], usize) {
+        self.copied = row + 1;
+        (self.layout.strips::<S>(row, self.rows), self.layout.width * S::LANES)
+    }
+
+    /// Pixels of a row of the input that are read.
+    pub fn pixels(&self) -> usize {
+        self.layout.inside()
+    }
+
     /// Overwrites `y` by row `oy` of the outputs and, unless they are empty, `winners`.
     #[inline(always)]
     pub fn row<S: Simd>(&mut self, simd: S, oy: usize, y: &mut [f32], winners: &mut [u8]) {

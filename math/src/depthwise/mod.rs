@@ -30,8 +30,8 @@ use super::window::Window;
 pub use backward::{backward, backward_scratch, in_one_pass};
 pub use data_gradient::data_gradient;
 pub use filter_gradient::{filter_gradient, filter_gradient_scratch};
+pub(crate) use forward::Forward;
 pub use forward::forward;
-pub(crate) use forward::{Forward, inputs};
 pub(crate) use rows::Room;
 
 /// The shape of a depthwise convolution over one image.

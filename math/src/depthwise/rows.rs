@@ -58,6 +58,22 @@ impl Layout {
         Self { pixels, channels, before, width: (before + behind) | 1, held }
     }
 
+    /// The pixels of a row in each vector of channels, of a row that has zeros around them.
+    #[inline(always)]
+    pub fn strips<'a, S: Simd>(&self, row: usize, rows: &'a mut [f32]) -> &'a mut [f32] {
+        let to = &mut rows[row % self.held * self.row_len::<S>()..][..self.row_len::<S>()];
+        for of_vector in to.chunks_exact_mut(self.width * S::LANES) {
+            of_vector[..self.before * S::LANES].fill(0.0);
+            of_vector[(self.before + self.inside()) * S::LANES..].fill(0.0);
+        }
+        &mut to[self.before * S::LANES..]
+    }
+
+    /// Pixels of a row that are read.
+    pub fn inside(&self) -> usize {
+        self.pixels.min(self.width - self.before)
+    }
+
     /// Floats of a row.
     pub fn row_len<S: Simd>(&self) -> usize {
         self.channels.div_ceil(S::LANES) * self.width * S::LANES
@@ -95,18 +111,11 @@ impl Layout {
         rows: &mut [f32],
         load: impl Fn(&[f32], usize) -> S::V,
     ) {
-        let to = &mut rows[row % self.held * self.row_len::<S>()..][..self.row_len::<S>()];
-        let len = self.width * S::LANES;
-        let inside = self.pixels.min(self.width - self.before);
-        for of_vector in to.chunks_exact_mut(len) {
-            of_vector[..self.before * S::LANES].fill(0.0);
-            of_vector[(self.before + inside) * S::LANES..].fill(0.0);
-        }
-        for (pixel, from) in from.chunks_exact(self.channels).take(inside).enumerate() {
-            let at = (self.before + pixel) * S::LANES;
-            let vectors = from.chunks(S::LANES).zip(to.chunks_exact_mut(len));
+        let to = self.strips::<S>(row, rows);
+        for (pixel, from) in from.chunks_exact(self.channels).take(self.inside()).enumerate() {
+            let vectors = from.chunks(S::LANES).zip(to.chunks_mut(self.width * S::LANES));
             for (channel, (from, to)) in (pixel * self.channels..).step_by(S::LANES).zip(vectors) {
-                simd.store(load(from, channel), &mut to[at..]);
+                simd.store(load(from, channel), &mut to[pixel * S::LANES..]);
             }
         }
     }
@@ -185,8 +194,7 @@ impl Line<'_> {
                         let mut sum = if self.adds { simd.add(sum, simd.load_up_to(to, left)) } else { sum };
                         if let Some((min, max)) = self.bounds {
                             // Of a NaN and a bound both give the NaN.
-                            sum = simd.max(simd.splat(min), sum);
-                            sum = simd.where_greater(sum, simd.splat(max), simd.splat(max), sum);
+                            sum = simd.min(simd.splat(max), simd.max(simd.splat(min), sum));
                         }
                         simd.store_up_to(sum, to, left);
                     }

@@ -3,7 +3,7 @@
 //! A tile of C, at most `mr` rows by `nr` columns ([`Simd::TILE`]), stays in registers while the loop runs along k: each
 //! step loads `nr` values of B's row and, for each row of A, broadcasts one value and multiplies and adds.
 
-use super::{Matrix, MatrixMut, Simd};
+use super::{GridMut, Matrix, MatrixMut, Simd};
 
 /// How a panel of A (at most `mr` rows) lies in memory. Both ways have a constant distance from row to row, which leaves
 /// the address arithmetic to the instructions.
@@ -151,6 +151,58 @@ pub fn multiply_rows<S: Simd>(
     unsafe { run_tile(simd, k, a, PanelLayout::Rows { stride }, b.as_ptr(), b_stride, c, store) }
 }
 
+/// [`multiply_rows`] into strips: vector v of row i of the product is run (i, v) of `c`, whose runs have as many values as a vector.
+///
+/// # Panics
+/// As [`multiply_rows`], and if a bias has other than a value for each lane.
+#[inline(always)]
+pub fn multiply_strips<S: Simd>(
+    simd: S,
+    a: Matrix<'_>,
+    b: &[f32],
+    b_stride: usize,
+    mut c: GridMut<'_>,
+    store: Store<'_>,
+) {
+    let (mr, nr) = (S::TILE.0, S::TILE.1 * S::LANES);
+    let ((rows, k), (c_rows, vectors), len) = ((a.rows(), a.columns()), c.size(), c.len());
+    assert!((1..=mr).contains(&rows) && rows == c_rows && (1..=2).contains(&vectors) && len == S::LANES);
+    assert!(k > 0 && holds(b.len(), [(k, b_stride)], nr), "a panel of B within its slice");
+    assert!(store.fits(vectors * S::LANES));
+    let (a, stride) = a.raw();
+    let layout = PanelLayout::Rows { stride };
+    // SAFETY: the assertions above are the duties of `run`; a grid's runs lie in its slice.
+    unsafe {
+        if vectors == 2 {
+            let (c, c_strides) = c.raw();
+            run_rows(simd, rows, k, a, layout, b.as_ptr(), b_stride, c, c_strides, store);
+            return;
+        }
+        if rows == mr {
+            let (c, c_strides) = c.raw();
+            run_narrow(simd, k, a, layout, b.as_ptr(), b_stride, c, c_strides, store);
+            return;
+        }
+        let mut beside = [0.0; MOST_TILE_VALUES];
+        let strides = (nr, S::LANES);
+        run_rows(
+            simd,
+            rows,
+            k,
+            a,
+            layout,
+            b.as_ptr(),
+            b_stride,
+            beside.as_mut_ptr(),
+            strides,
+            Store::Overwrite,
+        );
+        for i in 0..rows {
+            store_row(c.run(i, 0), &beside[i * nr..], store);
+        }
+    }
+}
+
 /// Multiplies into a tile of any size.
 ///
 /// # Safety
@@ -173,17 +225,28 @@ unsafe fn run_tile<S: Simd>(
     unsafe {
         if columns == nr {
             let (c, c_stride) = c.raw();
-            run_rows(simd, rows, k, a, layout, b, b_stride, c, c_stride, store);
+            run_rows(simd, rows, k, a, layout, b, b_stride, c, (c_stride, S::LANES), store);
             return;
         }
         if columns == S::LANES && rows == S::TILE.0 {
             let (c, c_stride) = c.raw();
-            run_narrow(simd, k, a, layout, b, b_stride, c, c_stride, store);
+            run_narrow(simd, k, a, layout, b, b_stride, c, (c_stride, S::LANES), store);
             return;
         }
         // A narrower tile is computed whole beside C, then copied.
         let mut beside = [0.0; MOST_TILE_VALUES];
-        run_rows(simd, rows, k, a, layout, b, b_stride, beside.as_mut_ptr(), nr, Store::Overwrite);
+        run_rows(
+            simd,
+            rows,
+            k,
+            a,
+            layout,
+            b,
+            b_stride,
+            beside.as_mut_ptr(),
+            (nr, S::LANES),
+            Store::Overwrite,
+        );
         for i in 0..rows {
             store_row(c.row(i), &beside[i * nr..], store);
         }
@@ -231,7 +294,7 @@ unsafe fn run_rows<S: Simd>(
     b: *const f32,
     b_stride: usize,
     c: *mut f32,
-    c_stride: usize,
+    c_strides: (usize, usize),
     store: Store<'_>,
 ) {
     const { assert!(S::TILE.0 * S::TILE.1 * S::LANES <= MOST_TILE_VALUES && S::TILE.1 == 2) };
@@ -242,7 +305,7 @@ unsafe fn run_rows<S: Simd>(
                 $($n if const { $n <= S::TILE.0 } => simd.call(
                     #[inline(always)]
                     // SAFETY: the caller's duties are the same.
-                    || unsafe { run::<S, $n, 2>(simd, k, a, layout, b, b_stride, c, c_stride, store) },
+                    || unsafe { run::<S, $n, 2>(simd, k, a, layout, b, b_stride, c, c_strides, store) },
                 ),)+
                 _ => unreachable!("a tile has at most {} rows", S::TILE.0),
             }
@@ -266,7 +329,7 @@ unsafe fn run_narrow<S: Simd>(
     b: *const f32,
     b_stride: usize,
     c: *mut f32,
-    c_stride: usize,
+    c_strides: (usize, usize),
     store: Store<'_>,
 ) {
     macro_rules! by_rows {
@@ -275,7 +338,7 @@ unsafe fn run_narrow<S: Simd>(
                 $($n if const { $n == S::TILE.0 } => simd.call(
                     #[inline(always)]
                     // SAFETY: the caller's duties are the same.
-                    || unsafe { run::<S, $n, 1>(simd, k, a, layout, b, b_stride, c, c_stride, store) },
+                    || unsafe { run::<S, $n, 1>(simd, k, a, layout, b, b_stride, c, c_strides, store) },
                 ),)+
                 _ => unreachable!("a tile of another number of rows"),
             }
@@ -291,7 +354,8 @@ const LONG: usize = 256;
 /// # Safety
 /// - `a` is valid for reading what `layout` says of `MR` rows (in panels of `S::TILE.0`) and `k` steps;
 /// - `b` for `NV LANES` values at each of `k` multiples of `b_stride`;
-/// - `c` for writing, and where it is added reading, `NV LANES` values at each of `MR` multiples of `c_stride`;
+/// - `c` for writing, and where it is added reading, `LANES` values at each of `MR` multiples of the first of `c_strides` and `NV`
+///   of the second;
 /// - a bias has `NV LANES` values.
 #[allow(clippy::too_many_arguments, reason = "a kernel's pointers and strides")]
 #[inline(always)]
@@ -303,14 +367,15 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(
     b: *const f32,
     b_stride: usize,
     c: *mut f32,
-    c_stride: usize,
+    c_strides: (usize, usize),
     store: Store<'_>,
 ) {
     let mut acc = [[simd.splat(0.0); NV]; MR];
     // C is wanted at the end: while the loop runs it comes nearer.
     for i in 0..if k >= LONG { MR } else { 0 } {
-        simd.prefetch(c.wrapping_add(i * c_stride));
-        simd.prefetch(c.wrapping_add(i * c_stride + NV * S::LANES - 1));
+        for v in 0..NV {
+            simd.prefetch(c.wrapping_add(i * c_strides.0 + v * c_strides.1 + S::LANES - 1));
+        }
     }
     // SAFETY: the caller vouches for every address below: step p of k reads `b + p b_stride` (`NV` vectors), and for
     // row i of A `a + p/LANES * mr LANES + i LANES + p%LANES` (blocked), `a + p stride + i` (columns),
@@ -358,11 +423,11 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(
                 }
             }
         }
-        let row = |i: usize, v: usize| c.add(i * c_stride + v * S::LANES);
+        let at = |i: usize, v: usize| c.add(i * c_strides.0 + v * c_strides.1);
         if store.adds() {
             for (i, values) in acc.iter_mut().enumerate() {
                 for (v, value) in values.iter_mut().enumerate() {
-                    *value = simd.add(simd.load_ptr(row(i, v)), *value);
+                    *value = simd.add(simd.load_ptr(at(i, v)), *value);
                 }
             }
         }
@@ -375,14 +440,13 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(
                 };
                 for values in &mut acc {
                     // Of a NaN and a bound both give the NaN.
-                    let value = simd.max(min, simd.add(values[v], bias));
-                    values[v] = simd.where_greater(value, max, max, value);
+                    values[v] = simd.min(max, simd.max(min, simd.add(values[v], bias)));
                 }
             }
         }
         for (i, values) in acc.into_iter().enumerate() {
             for (v, value) in values.into_iter().enumerate() {
-                simd.store_ptr(value, row(i, v));
+                simd.store_ptr(value, at(i, v));
             }
         }
     }

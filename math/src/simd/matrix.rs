@@ -281,6 +281,24 @@ impl<'a> GridMut<'a> {
         Self { values: values.as_mut_ptr(), size, strides, len, borrow: PhantomData }
     }
 
+    /// Rows and columns of runs.
+    #[inline(always)]
+    pub fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// Values of a run.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where the values begin and the distances from row to row and from column to column.
+    #[inline(always)]
+    pub(super) fn raw(&mut self) -> (*mut f32, (usize, usize)) {
+        (self.values, self.strides)
+    }
+
     /// Run (i, j).
     ///
     /// # Panics

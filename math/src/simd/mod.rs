@@ -28,7 +28,7 @@ use crate::env::{EnvError, named};
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
-pub use kernel::{PanelLayout, Store, multiply_rows, multiply_tile};
+pub use kernel::{PanelLayout, Store, multiply_rows, multiply_strips, multiply_tile};
 pub use matrix::{Grid, GridMut, Matrix, MatrixMut};
 pub use portable::Portable;
 pub use transpose::transpose;
@@ -170,6 +170,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Lane by lane `a` where `a > b`, else `b`; where `a` is NaN, `b`.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// Lane by lane `a` where `a < b`, else `b`; where `a` is NaN, `b`.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
 
     /// Lane by lane `x` where `a > b`, else `y`; where `a` or `b` is NaN, `y`.
     fn where_greater(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;

@@ -74,6 +74,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn min(self, a: F32x4, b: F32x4) -> F32x4 {
+        lanes(|i| if a.0[i] < b.0[i] { a.0[i] } else { b.0[i] })
+    }
+
+    #[inline(always)]
     fn where_greater(self, a: F32x4, b: F32x4, x: F32x4, y: F32x4) -> F32x4 {
         lanes(|i| if a.0[i] > b.0[i] { x.0[i] } else { y.0[i] })
     }
