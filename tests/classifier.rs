@@ -5,13 +5,12 @@ use std::thread;
 
 use crate::common::photos::{jpeg, pixels, png};
 use floret::checkpoint::{ModelInfo, save_model};
-use floret::classifier::{ClassifyError, Prediction};
 use floret::data::Preprocess;
 use floret::explain::Occlusion;
 use floret::image::{DecodeOptions, Fit};
 use floret::network::{Network, NetworkError};
 use floret::nn::{Conv2d, Dense, Flatten, Init, MaxPool2d, Relu};
-use floret::{Classifier, Result};
+use floret::{Classifier, ClassifyError, Prediction, Result};
 use ndarray::{Array, Array3, Array4, Axis, IxDyn, stack};
 use rayon::prelude::*;
 use tempfile::TempDir;

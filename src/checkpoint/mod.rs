@@ -33,7 +33,7 @@
 //! `(x - mean) / max(deviation, 1 / sqrt(n))` of its n levels. `examples/python/load_in_pytorch.py` does it all for the reference
 //! network.
 //!
-//! A [`Saver`] writes both while training; a [`RunFolder`] keeps their folder to one process. [`tensorflow`] exchanges arrays
+//! A [`Saver`] writes both while training; a [`HeldFolder`](crate::files::HeldFolder) keeps their folder to one process. [`tensorflow`] exchanges arrays
 //! with TensorFlow.
 
 mod arithmetic;
@@ -55,8 +55,6 @@ use serde::{Deserialize, Serialize};
 pub use training::{SavedTraining, load_training, save_training};
 
 use crate::data::Preprocess;
-/// A run's folder.
-pub use crate::files::HeldFolder as RunFolder;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::nn::Shape;
 use arrays::network_places;

@@ -54,6 +54,7 @@ pub struct Augment {
 /// Which part of an image is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum RandomCrop {
     /// All of it ([`Fit::Resize`], where it does not have the network's size).
     #[default]

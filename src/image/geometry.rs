@@ -9,6 +9,7 @@ use super::resize::{check_image, check_size};
 /// What is beyond an image's edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Border {
     /// The image mirrored at its edge: `c b a | a b c | c b a`.
     #[default]

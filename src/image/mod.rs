@@ -19,7 +19,7 @@
 //! | the ways to bring photos to one size | [`Fit`], [`decode_fitted`] | |
 //! | random crop, flip, rotation, colors | [`Augment`] | `tf.image.adjust_*`, `random_*` |
 //! | zero mean, unit variance | [`standardize`] | `tf.image.per_image_standardization` |
-pub mod augment;
+mod augment;
 pub mod color;
 mod decode;
 mod encode;
@@ -32,7 +32,7 @@ mod header;
 mod resize;
 mod standardize;
 
-pub use augment::Augment;
+pub use augment::{Augment, RandomCrop};
 pub use decode::{DecodeOptions, Orientation, Truncated, decode};
 pub use encode::encode_png;
 pub use error::ImageError;

@@ -12,6 +12,7 @@ use super::error::ImageError;
 
 /// How [`resize`] computes a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Filter {
     /// The nearest pixel.
     Nearest,

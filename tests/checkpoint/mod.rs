@@ -61,7 +61,7 @@ fn small_network(dropout: f32) -> NetworkBuilder {
 
 /// A moment of training without an average.
 fn moment<'a>(network: &'a Network, optimizer: &'a dyn Optimizer, progress: &'a Progress) -> Moment<'a> {
-    Moment { network, average: None, optimizer, progress }
+    Moment::new(network, None, optimizer, progress)
 }
 
 /// A small model, and a training state of it.

@@ -185,12 +185,7 @@ fn train(data: &Data, way: Way, make: MakeOptimizer, stops: &[u64], machines: &[
         }
         assert_eq!((ended, trainer.progress().step), (Ended::Stopped, stop));
         let settings = json!({ "stopped": stop });
-        let moment = Moment {
-            network: &network,
-            average: trainer.average(),
-            optimizer: &*optimizer,
-            progress: trainer.progress(),
-        };
+        let moment = Moment::new(&network, trainer.average(), &*optimizer, trainer.progress());
         save_training(&path, moment, &info(), &settings).unwrap();
         let mut saved = load_training(&path).unwrap();
         assert_eq!((&saved.settings, &saved.info), (&settings, &info()));

@@ -1,10 +1,9 @@
 //! Augmentation, against TensorFlow's values, f64 formulas and its own invariants.
-use floret::image::augment::RandomCrop;
 use floret::image::color::{
     adjust_brightness, adjust_contrast, adjust_hue, adjust_hue_and_saturation, adjust_saturation,
 };
 use floret::image::geometry::{Border, cutout, flip_horizontal, rotate_zoom, window};
-use floret::image::{Augment, Filter, Fit, ImageError, resize};
+use floret::image::{Augment, Filter, Fit, ImageError, RandomCrop, resize};
 use ndarray::{Array3, s};
 use proptest::prelude::*;
 use rand::{RngCore, SeedableRng};

@@ -88,6 +88,7 @@ fn naive_resize(image: &Array3<u8>, to: (usize, usize), filter: Filter, antialia
                 let (begin, end) = (i as f64 * ratio, (i as f64 + 1.0) * ratio);
                 (end.min(j as f64 + 1.0) - begin.max(j as f64)).max(0.0)
             }
+            other => panic!("there is no formula of {other:?} here"),
         }
     };
     Array3::from_shape_fn((to.0, to.1, 3), |(y, x, c)| {

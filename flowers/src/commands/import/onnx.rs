@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 pub fn read(file: &Path, image_size: Option<usize>) -> Result<Imported> {
     let imported = onnx::import(file, &ImportOptions { image_size });
-    let onnx::Imported { network, info } = imported.map_err(with_flag)?;
+    let onnx::Imported { network, info, .. } = imported.map_err(with_flag)?;
     Ok(Imported { network, info })
 }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use floret::checkpoint::{RunFolder, Saver};
+use floret::checkpoint::Saver;
 use floret::data::Loader;
+use floret::files::HeldFolder;
 use floret::recipe::{Prepared, Training};
 use floret::train::{Callback, Ended, Progress, TrainError};
 
@@ -20,7 +21,7 @@ use crate::{Error, Result, words};
 
 /// Trains, or goes on training, in the folder `run`; prints what it does, and the best network's evaluation. Whether there
 /// was anything to evaluate on.
-pub fn train(training: Training, run: RunFolder, saves: Saving, logging: &Logging) -> Result<bool> {
+pub fn train(training: Training, run: HeldFolder, saves: Saving, logging: &Logging) -> Result<bool> {
     let begun = Instant::now();
     let mut prepared = training.prepare(&mut words::tell).map_err(words::error)?;
     let out = run.path().to_owned();
