@@ -43,11 +43,11 @@ pub const CONFIDENT: f32 = 0.7;
 pub struct Answers {
     /// The evaluation.
     pub evaluation: Evaluation,
-    /// Taken for another class, the most confident first.
+    /// Examples taken for another class, the most confident first.
     pub mistakes: Vec<Answer>,
-    /// Of which the two most probable classes are the closest, the closest first.
+    /// Examples whose two most probable classes are the closest, the closest first.
     pub uncertain: Vec<Answer>,
-    /// How many contradict their label confidently.
+    /// How many examples contradict their label confidently.
     pub contradicting: u64,
     /// Those of them with the highest loss, the highest first.
     pub contradictions: Vec<Answer>,
