@@ -1,6 +1,7 @@
 //! Model and training files: what is loaded is what was saved, resumed training ends where it would have ended without an
 //! interruption, and files that are something else are told apart.
 
+mod earlier;
 mod files;
 mod models;
 mod resume;
