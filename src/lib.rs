@@ -49,7 +49,7 @@
 //! | model and training files; their arrays for other programs | [`checkpoint`] |
 //! | TensorFlow checkpoints | [`checkpoint::tensorflow`] |
 //! | ONNX files: for other programs, and from them | [`onnx`] |
-//! | a photo's bytes to labelled probabilities, on any thread | [`Classifier`] |
+//! | a photo's bytes to labeled probabilities, on any thread | [`Classifier`] |
 //! | which part of a photo an answer rests on | [`explain`] |
 //! | how to train what: from a folder and a budget of time to a trained network | [`fit()`], [`recipe`] |
 //! | the program | the crate `flowers` |

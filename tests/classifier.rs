@@ -1,4 +1,4 @@
-//! From a model file to labelled probabilities: one classifier for many threads, and what its answers rest on.
+//! From a model file to labeled probabilities: one classifier for many threads, and what its answers rest on.
 
 use std::sync::Arc;
 use std::thread;

@@ -110,12 +110,12 @@ pub fn recipe(error: RecipeError) -> Error {
 fn of_folder(path: &Path, fault: &FolderFault) -> Option<String> {
     Some(match fault {
         FolderFault::Missing => "make one from photos with `flowers convert PHOTOS_DIR DATA_DIR`".into(),
-        FolderFault::Unfinished { labelled } => {
+        FolderFault::Unfinished { labeled } => {
             // The next conversion replaces by itself what is without class names.
-            let overwrite = if *labelled { " with --overwrite" } else { "" };
+            let overwrite = if *labeled { " with --overwrite" } else { "" };
             format!("run `flowers convert PHOTOS_DIR {}` again{overwrite}", ui::shell(path))
         }
-        FolderFault::Unlabelled => {
+        FolderFault::Unlabeled => {
             "`flowers inspect FILE` shows what the records say of them, and `flowers convert PHOTOS_DIR \
                                     DATA_DIR` makes data from photos"
                 .into()

@@ -21,7 +21,7 @@
 //! | `LAYER/kernel` of a `dense` | in, out | `y = x kernel + bias`; PyTorch's `Linear.weight` is its transpose |
 //! | `LAYER/bias` | out | left out by `no_bias` |
 //! | `LAYER/gamma`, `LAYER/beta` of a `batch_norm` | channels | what it scales and shifts by |
-//! | `LAYER/moving_mean`, `LAYER/moving_variance` of a `batch_norm` | channels | what inference normalises by: `(x - mean) / sqrt(variance + epsilon)` |
+//! | `LAYER/moving_mean`, `LAYER/moving_variance` of a `batch_norm` | channels | what inference normalizes by: `(x - mean) / sqrt(variance + epsilon)` |
 //! | `LAYER/body_1_conv2d/kernel`, `LAYER/shortcut_1_conv2d/kernel`, ... of a `residual` | as of the inner layer | by the part, the number within it and the kind |
 //!
 //! Images are NHWC, and `flatten` keeps that order: a `dense` behind it has its inputs by row, column, channel. The reference

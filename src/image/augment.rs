@@ -146,9 +146,9 @@ impl Augment {
             adjust_hue_and_saturation(&mut output, turns, factor)?;
         }
         if self.cutout != 0.0 {
-            let centre = (index(rng, size.0), index(rng, size.1));
+            let center = (index(rng, size.0), index(rng, size.1));
             let side = |length: usize| (length as f32 * self.cutout).round() as usize;
-            cutout(&mut output, centre, (side(size.0), side(size.1)))?;
+            cutout(&mut output, center, (side(size.0), side(size.1)))?;
         }
         Ok(output)
     }

@@ -106,9 +106,9 @@ pub struct Param {
     pub shape: Vec<usize>,
     /// How it begins.
     pub init: Init,
-    /// Values that feed one output and outputs fed by one value, which He's and Glorot's initialisers scale by.
+    /// Values that feed one output and outputs fed by one value, which He's and Glorot's initializers scale by.
     pub fans: (usize, usize),
-    /// Whether weight decay applies: to kernels, not to biases and normalisation parameters.
+    /// Whether weight decay applies: to kernels, not to biases and normalization parameters.
     pub decays: bool,
 }
 
@@ -123,7 +123,7 @@ impl Param {
         self.len() == 0
     }
 
-    /// A `kernel`: decays, and its initialiser scales by the fans (in, out).
+    /// A `kernel`: decays, and its initializer scales by the fans (in, out).
     pub fn kernel(shape: Vec<usize>, init: Init, fans: (usize, usize)) -> Self {
         Self { name: "kernel".into(), shape, init, fans, decays: true }
     }

@@ -37,7 +37,7 @@
 //!
 //! A rescaling of the network's own input by constants (`Sub`, `Div`, `Mul`, `Add`) goes into the first convolution: factors
 //! always (`w (s x) = (w s) x`), shifts where the convolution does not pad, as zeros around the image are not shifted. Else it is
-//! a batch norm of these constants before it, which in training normalises by its batches as every batch norm does.
+//! a batch norm of these constants before it, which in training normalizes by its batches as every batch norm does.
 //!
 //! # Layout
 //!
@@ -55,10 +55,10 @@
 //! # Inputs
 //!
 //! Files of other programs do not say how photos become inputs. floret standardizes each photo by its own mean and deviation
-//! ([`Preprocess`](crate::data::Preprocess)). A network that was trained on inputs normalised otherwise, by fixed numbers for
+//! ([`Preprocess`](crate::data::Preprocess)). A network that was trained on inputs normalized otherwise, by fixed numbers for
 //! each channel (ImageNet's) or by a division by 255, sees other inputs then and answers worse; no change of its weights makes
 //! up for that, as the photo's own mean is gone. [`Network::forward`](crate::network::Network::forward) takes inputs that were
-//! normalised in any way.
+//! normalized in any way.
 //!
 //! # Metadata
 //!

@@ -32,7 +32,7 @@ impl Answer {
     }
 }
 
-/// The least probability of a confident answer: a record whose label is contradicted by one may be labelled wrong.
+/// The least probability of a confident answer: a record whose label is contradicted by one may be labeled wrong.
 ///
 /// A contradicted training label is a strong sign, since the network learnt these labels again and again; on evaluation data it
 /// may as well be the network's own mistake.

@@ -140,13 +140,13 @@ pub enum FolderFault {
     #[error("the conversion that wrote this data did not come to its end, so a part of it may be missing")]
     Unfinished {
         /// Whether it has class names all the same.
-        labelled: bool,
+        labeled: bool,
     },
     /// It has no class names.
     #[error(
         "labels.txt is missing: write the names of the classes into it, one a line in the order of their labels"
     )]
-    Unlabelled,
+    Unlabeled,
     /// Several sets of shards could be those of a split.
     #[error("there are no shards named {split}-*, and more than one set that could be meant: {}, {}", sets[0], sets[1])]
     Ambiguous {

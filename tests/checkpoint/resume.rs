@@ -447,7 +447,7 @@ fn photos_with_other_labels_are_other_data() {
     let (train, _) = data.loaders();
     let mut progress = Trainer::new(train_options()).progress().clone();
     progress.check_data(&train, None).unwrap();
-    let relabelled: Vec<_> = payloads(22, CLASSES)
+    let relabeled: Vec<_> = payloads(22, CLASSES)
         .iter()
         .map(|payload| {
             let mut example = ImageExample::parse(payload, &ImageSchema::default()).unwrap();
@@ -455,7 +455,7 @@ fn photos_with_other_labels_are_other_data() {
             example.encode(&ImageSchema::default())
         })
         .collect();
-    let (other, _) = Data::of(&relabelled).loaders();
+    let (other, _) = Data::of(&relabeled).loaders();
     let error = progress.check_data(&other, None).unwrap_err().to_string();
     assert!(
         error.contains("the training data are not those") && error.contains("of other records"),

@@ -171,7 +171,7 @@ fn a_quarter_turn_is_counter_clockwise() {
     assert!(difference(&turned, &expected).max < 1e-3);
 }
 
-/// Zooming 2 times about the centre of a ramp halves its slope; the centre stays.
+/// Zooming 2 times about the center of a ramp halves its slope; the center stays.
 #[test]
 fn zoom_enlarges() {
     let ramp = Array3::from_shape_fn((9, 9, 3), |(y, x, _)| (10 * x + y) as f32);

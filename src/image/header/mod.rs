@@ -14,9 +14,9 @@ use jpeg::JpegHeader;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ColorModel {
-    /// Grey levels.
+    /// Gray levels.
     Gray,
-    /// Grey levels and opacity (PNG).
+    /// Gray levels and opacity (PNG).
     GrayAlpha,
     /// Red, green, blue.
     Rgb,
