@@ -116,9 +116,7 @@ fn of_folder(path: &Path, fault: &FolderFault) -> Option<String> {
             format!("run `flowers convert PHOTOS_DIR {}` again{overwrite}", ui::shell(path))
         }
         FolderFault::Unlabeled => {
-            "`flowers inspect FILE` shows what the records say of them, and `flowers convert PHOTOS_DIR \
-                                    DATA_DIR` makes data from photos"
-                .into()
+            "`flowers inspect FILE` shows what the records say, `flowers convert PHOTOS_DIR DATA_DIR` makes new data".into()
         }
         FolderFault::Ambiguous { .. } => "move all but one away".into(),
         _ => return None,
