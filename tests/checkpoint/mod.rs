@@ -79,6 +79,7 @@ fn small_files() -> (TempDir, PathBuf, PathBuf) {
 }
 
 /// What an error says.
+#[cfg(feature = "tensorflow")]
 #[track_caller]
 fn error_message<T>(result: Result<T, impl std::fmt::Display>) -> String {
     match result {
