@@ -1,5 +1,5 @@
-//! The library's errors, with the flag or command of this program that helps: its messages say what is wrong, and here alone
-//! is added what to do about it.
+//! The library's errors, with the flag or command of this program that helps: its messages say what is wrong, and here is added
+//! what to do about it. Only what a command alone knows, such as where else a file may go, it adds itself.
 
 use std::error::Error as StdError;
 use std::io::ErrorKind;
