@@ -43,7 +43,7 @@ pub fn main() -> floret::Result<()> {
             losses += loss;
         }
         let (images, labels) = batch(100);
-        let held_out = Batch { images, labels, mixed: None, records: Vec::new() };
+        let held_out = Batch::new(images, labels);
         let evaluation = network.evaluate([Ok::<_, NetworkError>(held_out)])?;
         let (loss, accuracy) = (losses / BATCHES as f64, evaluation.accuracy());
         println!("epoch {epoch}: loss {loss:.3}, {:.0} % right on other images", 100.0 * accuracy);

@@ -1,8 +1,8 @@
-//! A layer of one's own: Swish (Ramachandran et al. 2017), in a network that is trained.
+//! A layer of one's own: Swish (Ramachandran et al. 2017), in a network that is trained, saved and loaded.
 
+use floret::checkpoint::{ModelInfo, load_model, save_model};
 use floret::network::Network;
 use floret::nn::{self, Backward, CustomLayer, Dense, Flatten, Forward, Input, Layer, Shape, ShapeError};
-use floret::optim::Sgd;
 use ndarray::Array4;
 use serde::{Deserialize, Serialize};
 
@@ -47,13 +47,14 @@ impl Layer for SwishLayer {
 }
 
 pub fn main() -> floret::Result<()> {
-    nn::register::<Swish>(); // A program that loads such networks does this once.
-    let layers = Network::builder((4, 4, 1)).add(Flatten).add(Dense::new(8)).add(Swish { beta: 1.0 });
+    let layers = Network::builder((4, 4, 3)).add(Flatten).add(Dense::new(8)).add(Swish { beta: 1.0 });
     let mut network = layers.add(Dense::new(2)).build()?;
-    let images =
-        Array4::from_shape_fn((8, 4, 4, 1), |(n, y, x, _)| if (n + y + x) % 2 == 0 { 1.0 } else { 0.0 });
-    let losses = (0..5).map(|_| network.train_step(&images, &[0, 1, 0, 1, 0, 1, 0, 1], &mut Sgd::new(0.5)));
-    let losses = losses.map(|report| Ok(report?.loss)).collect::<floret::Result<Vec<f64>>>()?;
-    println!("{}\nlosses {losses:.3?}", network.summary());
+    let images = Array4::from_shape_fn((8, 4, 4, 3), |(n, y, x, _)| ((n + y + x) % 2) as f32);
+    network.train_step(&images, &[0, 1, 0, 1, 0, 1, 0, 1], &mut floret::optim::Sgd::new(0.5))?;
+    let file = std::env::temp_dir().join("own_layer.safetensors");
+    let classes = ["even", "odd"].map(String::from).into();
+    save_model(&file, &network, &ModelInfo { classes, preprocess: floret::data::Preprocess::new(4) })?;
+    nn::register::<Swish>(); // A program that loads such networks does this once.
+    assert_eq!(load_model(&file)?.0.predict(&images)?, network.predict(&images)?);
     Ok(())
 }

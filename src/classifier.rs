@@ -1,15 +1,4 @@
 //! From a photo's bytes to the names of what is in it: a model file with all that prediction needs.
-//!
-//! ```no_run
-//! use floret::Classifier;
-//!
-//! let classifier = Classifier::load("run/model.safetensors")?;
-//! let prediction = classifier.classify(&std::fs::read("holiday.jpg").unwrap())?;
-//! for (class, probability) in prediction.top(3) {
-//!     println!("{class}: {:.1} %", 100.0 * probability);
-//! }
-//! # Ok::<(), floret::Error>(())
-//! ```
 
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +39,17 @@ impl From<ImageError> for ClassifyError {
 }
 
 /// A trained network, its class names, and the way from a photo to its input.
+///
+/// ```no_run
+/// use floret::Classifier;
+///
+/// let classifier = Classifier::load("run/model.safetensors")?;
+/// let prediction = classifier.classify(&std::fs::read("holiday.jpg").unwrap())?;
+/// for (class, probability) in prediction.top(3) {
+///     println!("{class}: {:.1} %", 100.0 * probability);
+/// }
+/// # Ok::<(), floret::Error>(())
+/// ```
 ///
 /// One classifier serves any number of threads at once, by reference or in an [`Arc`]; none waits for another.
 ///
@@ -255,6 +255,7 @@ impl Serialize for Prediction {
 
 /// A prediction with its reasons.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The answer.
     pub prediction: Prediction,

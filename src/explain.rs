@@ -21,8 +21,8 @@ use crate::nn::Shape;
 /// Occlusion sensitivity (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2): a part
 /// of the image is covered at a time; where that costs a class the most, the answer rests.
 ///
-/// The paper covers squares with grey. Here the cover fades out as a Gaussian, `m = exp(-d^2 / (2 sigma^2))` at the distance d
-/// from its centre: `x' = (1 - m) x`, of a standardized image, whose mean is 0. A square's edges are themselves something to
+/// The paper covers squares with gray. Here the cover fades out as a Gaussian, `m = exp(-d^2 / (2 sigma^2))` at the distance d
+/// from its center: `x' = (1 - m) x`, of a standardized image, whose mean is 0. A square's edges are themselves something to
 /// see, and the map shows them.
 ///
 /// It asks nothing of the network but its answers, one for each place of the cover.
@@ -101,8 +101,8 @@ impl Occlusion {
         let (stride, sigma) = (self.stride.clamp(1, len), self.sigma.max(0.1));
         let places = len.div_ceil(stride);
         Array2::from_shape_fn((places, len), |(place, pixel)| {
-            let centre = (place as f32 + 0.5) * len as f32 / places as f32;
-            let distance = (pixel as f32 + 0.5 - centre) / sigma;
+            let center = (place as f32 + 0.5) * len as f32 / places as f32;
+            let distance = (pixel as f32 + 0.5 - center) / sigma;
             (-0.5 * distance * distance).exp()
         })
     }

@@ -33,6 +33,7 @@
 //!
 //! | what | where |
 //! | --- | --- |
+//! | files that appear whole or not at all; a folder for one process | [`files`] |
 //! | TFRecord files: reading, writing, indexing | [`record`] |
 //! | photos: decoding, resizing, augmentation | [`image`] |
 //! | the input pipeline; a folder of photos to shards | [`data`] |
@@ -40,6 +41,7 @@
 //! | the convolution | the crate `floret-math`, which is not public |
 //! | the layers; how to add one | [`nn`] |
 //! | losses, optimizers and schedules | [`loss`], [`optim`] |
+//! | accuracy, confusions, precision and recall | [`metrics`] |
 //! | `train_step`, `predict`, `evaluate`, `summary` | [`network::Network`] |
 //! | networks ready to train | [`models`] |
 //! | the loop over epochs | [`train`] |
@@ -47,10 +49,10 @@
 //! | model and training files; their arrays for other programs | [`checkpoint`] |
 //! | TensorFlow checkpoints | [`checkpoint::tensorflow`] |
 //! | ONNX files: for other programs, and from them | [`onnx`] |
-//! | a photo's bytes to labelled probabilities, on any thread | [`Classifier`] |
+//! | a photo's bytes to labeled probabilities, on any thread | [`Classifier`] |
 //! | which part of a photo an answer rests on | [`explain`] |
 //! | how to train what: from a folder and a budget of time to a trained network | [`fit()`], [`recipe`] |
-//! | the program | `examples/flowers` |
+//! | the program | the crate `flowers` |
 //!
 //! The modules below stand in the order of the flow, and a module uses only what stands above it (`error` aside);
 //! `tests/layering.rs` holds that.
@@ -108,11 +110,11 @@ pub mod onnx;
 
 pub mod explain;
 
-pub mod classifier;
+mod classifier;
 
 pub mod recipe;
 
-pub use classifier::Classifier;
+pub use classifier::{Classifier, ClassifyError, Explanation, Prediction};
 pub use error::{Error, Result};
 pub use recipe::fit;
 

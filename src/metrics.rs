@@ -6,6 +6,7 @@ use ndarray::{ArrayView1, ArrayView2};
 
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Examples evaluated, each once.
     pub examples: u64,
@@ -22,6 +23,7 @@ pub struct Evaluation {
 
 /// Precision and recall of one class.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ClassMetrics {
     /// Examples of the class.
     pub examples: u64,

@@ -15,7 +15,7 @@ pub fn seed(image_size: usize, classes: usize, dropout: f32) -> NetworkBuilder {
     seed_with(image_size, classes, dropout, Init::TRUNCATED_NORMAL)
 }
 
-/// [`seed`] with another initialiser of the kernels: He's keeps the variance through the layers, which trains sooner.
+/// [`seed`] with another initializer of the kernels: He's keeps the variance through the layers, which trains sooner.
 pub fn seed_with(image_size: usize, classes: usize, dropout: f32, kernels: Init) -> NetworkBuilder {
     let bias = Init::Constant(0.02);
     let mut builder = Network::builder((image_size, image_size, 3));

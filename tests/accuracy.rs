@@ -109,14 +109,14 @@ fn check_batch_norm(offset: f32, limit: f64) {
     for channel in 0..channels {
         let of = |a: &Array4<f64>| a.slice(s![.., .., .., channel]).to_owned();
         let (x, dy) = (of(&x), of(&dy));
-        let centred = &x - x.sum() / n;
-        let variance = (&centred * &centred).sum() / n;
+        let centered = &x - x.sum() / n;
+        let variance = (&centered * &centered).sum() / n;
         let deviation = (variance + epsilon).sqrt();
-        let normalised = centred / deviation;
-        let along = (&dy * &normalised).sum() / n;
+        let normalized = centered / deviation;
+        let along = (&dy * &normalized).sum() / n;
         dx.slice_mut(s![.., .., .., channel])
-            .assign(&((&dy - dy.sum() / n - &normalised * along) / deviation));
-        y.slice_mut(s![.., .., .., channel]).assign(&normalised);
+            .assign(&((&dy - dy.sum() / n - &normalized * along) / deviation));
+        y.slice_mut(s![.., .., .., channel]).assign(&normalized);
         variances[[0, 0, 0, channel]] = variance;
     }
     let layer = NamedLayer::new("bn", BatchNorm::new().momentum(0.0).epsilon(1e-3));

@@ -1,17 +1,16 @@
-//! From a model file to labelled probabilities: one classifier for many threads, and what its answers rest on.
+//! From a model file to labeled probabilities: one classifier for many threads, and what its answers rest on.
 
 use std::sync::Arc;
 use std::thread;
 
 use crate::common::photos::{jpeg, pixels, png};
 use floret::checkpoint::{ModelInfo, save_model};
-use floret::classifier::{ClassifyError, Prediction};
 use floret::data::Preprocess;
 use floret::explain::Occlusion;
 use floret::image::{DecodeOptions, Fit};
 use floret::network::{Network, NetworkError};
 use floret::nn::{Conv2d, Dense, Flatten, Init, MaxPool2d, Relu};
-use floret::{Classifier, Result};
+use floret::{Classifier, ClassifyError, Prediction, Result};
 use ndarray::{Array, Array3, Array4, Axis, IxDyn, stack};
 use rayon::prelude::*;
 use tempfile::TempDir;

@@ -2,7 +2,8 @@
 
 use crate::common::instruction_sets;
 use floret::models;
-use floret::network::NetworkBuilder;
+use floret::network::{Network, NetworkBuilder};
+use floret::nn::{Conv2d, Dense, Dropout, Flatten};
 use floret::optim::Adam;
 use ndarray::Array4;
 use rand::{Rng, SeedableRng};
@@ -27,14 +28,21 @@ fn trained(builder: NetworkBuilder, size: usize, batch: usize, threads: usize) -
     })
 }
 
+fn dropped() -> NetworkBuilder {
+    let layers = Network::builder((48, 48, 3)).add(Conv2d::new(8, 1)).add(Dropout::new(0.3));
+    layers.add(Flatten).add(Dense::new(5))
+}
+
 #[test]
 fn weights_do_not_depend_on_the_number_of_threads() {
     type Case = (fn() -> NetworkBuilder, usize, usize);
-    let cases: [Case; 4] = [
+    let cases: [Case; 5] = [
         (|| models::seed(32, 5, 0.5), 32, 20),
         (|| models::seed(32, 5, 0.5), 32, 1),
         (|| models::vgg(20, 5), 20, 3),
         (|| models::residual_small(24, 5, 0.2), 24, 9),
+        // Dropout of more values than one task takes, forward and backward.
+        (dropped, 48, 9),
     ];
     for (builder, size, batch) in cases {
         for isa in instruction_sets() {

@@ -59,13 +59,13 @@ fn images_of_one_color_become_zeros_and_can_be_trained_on() {
         standardize(&[level; 48], &mut out).unwrap();
         assert_eq!(out, [0.0; 48]);
     }
-    let grey = |level: u8| {
+    let gray = |level: u8| {
         let mut bytes = Vec::new();
         let encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
         encoder.encode(&[level; 20 * 20 * 3], 20, 20, jpeg_encoder::ColorType::Rgb).unwrap();
         bytes
     };
-    let (_folder, shards) = shards((0..6).map(|i| (grey(40 * i), 1 + i64::from(i) % 2)).collect());
+    let (_folder, shards) = shards((0..6).map(|i| (gray(40 * i), 1 + i64::from(i) % 2)).collect());
     let (loss, _) = train(&mut network(8, 2), &loader(&shards, 8, 3, 2));
     assert!(loss.is_finite());
 }

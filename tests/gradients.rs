@@ -231,7 +231,7 @@ proptest! {
         check(vec![StochasticDepth::new(0.4).into()], input, batch, seed);
     }
 
-    /// At least 5 channels, and an epsilon of the size of small variances: the normalised values of two equal ones bend within the
+    /// At least 5 channels, and an epsilon of the size of small variances: the normalized values of two equal ones bend within the
     /// difference.
     #[test]
     fn layer_norm(height in 1usize..5, width in 1usize..5, channels in 5usize..40, batch in 1usize..4, seed: u64) {
@@ -242,7 +242,7 @@ proptest! {
         check(layers, Shape::Vector(channels), batch, seed);
     }
 
-    /// At least 8 values a channel: with fewer, the normalised values bend within the difference.
+    /// At least 8 values a channel: with fewer, the normalized values bend within the difference.
     #[test]
     fn batch_norm(height in 2usize..6, width in 2usize..6, channels in 1usize..5, batch in 2usize..5, seed: u64) {
         let input = (height, width, channels).into();

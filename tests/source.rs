@@ -1,4 +1,4 @@
-//! The sources below `src`, read line by line: what they declare, bring into scope and name. They are in rustfmt's format.
+//! The sources of a crate, read line by line: what they declare, bring into scope and name. They are in rustfmt's format.
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +24,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads the source of `module`.
-    fn read(text: &str, module: &[String]) -> Self {
+    /// Reads the source of `module`, of the crate whose root is the module `root`.
+    fn read(text: &str, module: &[String], root: &[String]) -> Self {
         let mut source = Self::default();
         let code = code_of(text);
         for line in code.lines().map(str::trim) {
@@ -47,7 +47,7 @@ impl Source {
                 // An import; the same word in a message has no path behind it.
                 let end = rest.find(';').unwrap_or(rest.len());
                 for (path, name) in use_tree(&rest[word.len()..end]) {
-                    let path = source.absolute(&path, module);
+                    let path = source.absolute(&path, module, root);
                     if previous == "pub" && before == " " {
                         source.exports.push(name.clone());
                     }
@@ -58,7 +58,7 @@ impl Source {
             } else if matches!(word, "crate" | "super") && !before.ends_with(['$', ':']) {
                 let end = rest.find(|c| !is_ident(c) && c != ':').unwrap_or(rest.len());
                 let path: Vec<&str> = rest[..end].trim_end_matches(':').split("::").collect();
-                source.paths.insert(source.absolute(&path, module));
+                source.paths.insert(source.absolute(&path, module, root));
                 end
             } else {
                 word.len()
@@ -71,9 +71,9 @@ impl Source {
     }
 
     /// A path from the crate's root. One of another crate begins with a name that is no module's.
-    fn absolute(&self, path: &[&str], module: &[String]) -> Names {
+    fn absolute(&self, path: &[&str], module: &[String], root: &[String]) -> Names {
         let (mut names, mut rest) = match path[0] {
-            "crate" => (Vec::new(), &path[1..]),
+            "crate" => (root.to_vec(), &path[1..]),
             "super" | "self" => (module.to_vec(), path),
             child if self.modules.iter().any(|module| module == child) => (module.to_vec(), path),
             _ => (Vec::new(), path),
@@ -93,13 +93,23 @@ pub fn is_ident(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A source without comments, and without the tests at its end.
+/// A source without comments, and without what stands behind `#[cfg(test)]`.
 fn code_of(text: &str) -> String {
-    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]");
     let mut code = String::new();
-    for line in lines {
-        code.push_str(line.split("//").next().unwrap_or_default());
-        code.push('\n');
+    // How far the item that is left out is indented.
+    let mut left_out = None;
+    for line in text.lines() {
+        let line = line.split("//").next().unwrap_or_default().trim_end();
+        let (bare, indentation) = (line.trim_start(), line.len() - line.trim_start().len());
+        if let Some(margin) = left_out {
+            let ends = indentation <= margin && bare.ends_with([';', '}', ',']) && !bare.starts_with("#[");
+            left_out = left_out.filter(|_| !ends);
+        } else if bare == "#[cfg(test)]" {
+            left_out = Some(indentation);
+        } else {
+            code.push_str(line);
+            code.push('\n');
+        }
     }
     code
 }
@@ -140,23 +150,37 @@ fn use_tree(tree: &str) -> Vec<(Vec<&str>, String)> {
     paths
 }
 
-/// The sources below `src`, by their modules.
+/// The sources of a crate, by their modules.
+#[derive(Default)]
 pub struct Sources(pub BTreeMap<Names, Source>);
 
 impl Sources {
-    pub fn read() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    /// Those of the crate in `folder` of the repository.
+    pub fn read(folder: &str) -> Self {
+        let mut sources = Self::default();
+        sources.add(folder, &[]);
+        sources
+    }
+
+    /// Adds those of a crate in `folder` that this one uses by `name`, as if it were a module of this one's root.
+    pub fn with(mut self, folder: &str, name: &str) -> Self {
+        self.add(folder, &[name.to_owned()]);
+        self.0.entry(Names::new()).or_default().modules.push(name.to_owned());
+        self
+    }
+
+    fn add(&mut self, folder: &str, root: &[String]) {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("src");
         let mut files = Vec::new();
-        rust_files(&root, &mut files);
-        let mut sources = BTreeMap::new();
+        rust_files(&sources, &mut files);
         for file in files {
-            let within = file.strip_prefix(&root).unwrap().with_extension("");
-            let mut module: Names = within.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+            let within = file.strip_prefix(&sources).unwrap().with_extension("");
+            let mut module = root.to_vec();
+            module.extend(within.iter().map(|name| name.to_str().unwrap().to_owned()));
             module.pop_if(|last| last == "mod" || last == "lib");
-            let source = Source::read(&fs::read_to_string(&file).unwrap(), &module);
-            sources.insert(module, source);
+            let source = Source::read(&fs::read_to_string(&file).unwrap(), &module, root);
+            self.0.insert(module, source);
         }
-        Self(sources)
     }
 
     /// The module in whose source a path ends, through what other modules give on, and the path that is left within it;

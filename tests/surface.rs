@@ -2,6 +2,7 @@
 //!
 //! `FLORET_REGENERATE=1 cargo test --test surface` writes the list anew.
 
+mod macros;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,12 +10,13 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use macros::Macro;
 use source::{Names, Sources};
 
-/// An item at the border of a source: a type, function, trait, constant.
+/// An item at the margin of a source: a type, function, trait, constant.
 struct Item {
     name: String,
-    /// Its attributes that derive, and its signature.
+    /// Those of its attributes that are told, and its signature.
     lines: Vec<String>,
 }
 
@@ -29,17 +31,15 @@ struct Impl {
 struct Contents {
     items: Vec<Item>,
     impls: Vec<Impl>,
-    /// What macros make public, by their names.
-    macros: BTreeMap<String, Vec<String>>,
-    /// The macros that are called, with the first word of what they take: the type that they are about.
-    calls: Vec<(String, String)>,
+    /// The attributes of its public modules.
+    modules: BTreeMap<String, Vec<String>>,
+    macros: BTreeMap<String, Macro>,
 }
 
 impl Contents {
-    fn read(code: &str) -> Self {
+    fn read(&mut self, code: &str) {
         let lines: Vec<&str> = code.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-        let mut contents = Self::default();
-        let mut derives = Vec::new();
+        let mut attributes = Vec::new();
         let mut at = 0;
         while at < lines.len() {
             // An item ends where the next line begins at the margin, its own closing brackets aside.
@@ -51,27 +51,55 @@ impl Contents {
             }
             let block = &lines[at..end];
             at = end;
-            match block[0] {
-                first if first.starts_with("#[derive(") => derives.push(joined(block)),
-                first if first.starts_with("#[") => {}
-                first if first.starts_with("macro_rules!") => {
-                    let name = first.split_whitespace().nth(1).unwrap_or_default();
-                    contents.macros.insert(name.to_owned(), public_in_macro(block));
-                }
-                first if first.contains("!(") || first.contains("! {") => {
-                    let mut words = block.iter().flat_map(|line| line.split(|c| !source::is_ident(c)));
-                    let mut word = || words.find(|word| !word.is_empty()).unwrap_or_default().to_owned();
-                    contents.calls.push((word(), word()));
-                }
-                first if first.starts_with("impl") => contents.impls.extend(implementation(block)),
-                _ => {
-                    let derives = std::mem::take(&mut derives);
-                    contents.items.extend(item(block, derives));
-                }
+            if block[0].starts_with("#[") {
+                attributes.extend(Some(joined(block)).filter(|attribute| is_told(attribute)));
+                continue;
             }
+            self.add(block, std::mem::take(&mut attributes));
         }
-        contents
     }
+
+    fn add(&mut self, block: &[&str], attributes: Vec<String>) {
+        let (first, behind) = block[0].split_once('!').unwrap_or((block[0], ""));
+        if first == "macro_rules" {
+            let name = behind.split_whitespace().next().unwrap_or_default();
+            let read = Macro::read(&block.join("\n"));
+            self.macros.extend(read.map(|read| (name.to_owned(), read)));
+        } else if first.chars().all(source::is_ident)
+            && let Some(called) = self.macros.get(first)
+        {
+            let call = block.join("\n");
+            let made = called.expand(call[first.len() + 1..].trim_start());
+            self.read(&made);
+        } else if first.starts_with("impl") {
+            self.impls.extend(implementation(block, &attributes));
+        } else if let Some(name) = block[0].strip_prefix("pub mod ") {
+            self.modules.insert(name.trim_end_matches(';').to_owned(), attributes);
+        } else {
+            self.items.extend(item(block, attributes));
+        }
+    }
+}
+
+/// Whether an attribute is part of what others see.
+fn is_told(attribute: &str) -> bool {
+    ["#[derive(", "#[non_exhaustive]", "#[cfg("].iter().any(|told| attribute.starts_with(told))
+}
+
+/// An attribute at the beginning of a line, and what is behind it.
+fn leading_attribute(line: &str) -> Option<(&str, &str)> {
+    if !line.starts_with("#[") {
+        return None;
+    }
+    let (mut depth, mut quoted) = (0, false);
+    let end = line.char_indices().find(|(_, c)| {
+        quoted ^= *c == '"';
+        if !quoted {
+            depth += i32::from(*c == '[') - i32::from(*c == ']');
+        }
+        depth == 0 && *c == ']'
+    })?;
+    Some((&line[..=end.0], line[end.0 + 1..].trim_start()))
 }
 
 /// Whether a line at the margin belongs to the one before it: `where` of a long signature.
@@ -99,44 +127,79 @@ fn signature(lines: &[&str]) -> String {
     }
 }
 
-/// The members of a block: what begins at its first indentation, with the lines that belong to it. Attributes are left out.
-fn members<'a>(block: &'a [&'a str]) -> Vec<&'a [&'a str]> {
+/// A member of a block: what begins at its first indentation, with the lines that belong to it.
+struct Member<'a> {
+    /// Those of its attributes that are told, each with a space behind it.
+    attributes: String,
+    lines: Vec<&'a str>,
+}
+
+impl Member<'_> {
+    fn is_public(&self) -> bool {
+        self.lines[0].starts_with("pub ")
+    }
+
+    fn line(&self, text: impl Fn(&[&str]) -> String) -> String {
+        format!("{}{}", self.attributes, text(&self.lines))
+    }
+}
+
+fn members<'a>(block: &[&'a str]) -> Vec<Member<'a>> {
     let is_first = |line: &str| line.starts_with("    ") && !line[4..].starts_with([' ', '}', ')', ']', '{']);
     let starts: Vec<usize> =
         (1..block.len()).filter(|&at| is_first(block[at]) && block[at].trim() != "where").collect();
     let ends = starts.iter().skip(1).copied().chain([block.len() - 1]);
-    let members = starts.iter().zip(ends).map(|(&start, end)| &block[start..end.max(start + 1)]);
-    members.filter(|member| !member[0].trim().starts_with("#[")).collect()
+    let mut members = Vec::new();
+    let mut attributes = String::new();
+    for (&start, end) in starts.iter().zip(ends) {
+        let mut lines = block[start..end.max(start + 1)].to_vec();
+        lines[0] = lines[0].trim();
+        let whole = joined(&lines);
+        let mut rest = whole.as_str();
+        while let Some((attribute, behind)) = leading_attribute(rest) {
+            if is_told(attribute) {
+                attributes += &format!("{attribute} ");
+            }
+            if let Some((_, behind)) = leading_attribute(lines[0]) {
+                lines[0] = behind;
+            }
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            members.push(Member { attributes: std::mem::take(&mut attributes), lines });
+        }
+    }
+    members
 }
 
-fn is_public(line: &str) -> bool {
-    line.trim_start().starts_with("pub ")
-}
-
-fn item(block: &[&str], derives: Vec<String>) -> Option<Item> {
+fn item(block: &[&str], attributes: Vec<String>) -> Option<Item> {
     let first = block[0].strip_prefix("pub ")?;
     let words: Vec<&str> = first.split(|c| !source::is_ident(c)).filter(|word| !word.is_empty()).collect();
     let kinds = ["struct", "enum", "fn", "trait", "const", "type", "static", "union"];
     let kind = words
         .iter()
         .position(|word| kinds.contains(word) && *word != "const" || *word == "const" && words[1] != "fn")?;
-    let mut lines = derives;
+    let mut lines = attributes;
     lines.push(signature(block));
+    let members = || members(block).into_iter();
     match words[kind] {
-        "struct" => {
-            let fields = members(block).into_iter().filter(|field| is_public(field[0]));
-            lines.extend(fields.map(joined));
-        }
-        "enum" => lines.extend(members(block).into_iter().map(joined)),
-        "trait" => lines.extend(members(block).into_iter().map(signature)),
+        "struct" => lines.extend(members().filter(Member::is_public).map(|field| field.line(joined))),
+        "enum" => lines.extend(members().map(|variant| variant.line(joined))),
+        "trait" => lines.extend(members().map(|member| member.line(of_trait))),
         _ => {}
     }
     Some(Item { name: words[kind + 1].to_owned(), lines })
 }
 
-fn implementation(block: &[&str]) -> Option<Impl> {
+/// A trait's item, with a mark where it has a body or a value of its own.
+fn of_trait(lines: &[&str]) -> String {
+    let has_body = lines.last().is_some_and(|line| line.ends_with('}'));
+    signature(lines) + if has_body { " { .. }" } else { "" }
+}
+
+fn implementation(block: &[&str], attributes: &[String]) -> Option<Impl> {
     let header = signature(block);
-    let of_trait = header.contains(" for ");
+    let is_of_trait = header.contains(" for ");
     // The type: behind `for`, or behind `impl` and its parameters.
     let mut of = header.split(" where").next()?;
     of = match of.split_once(" for ") {
@@ -153,24 +216,24 @@ fn implementation(block: &[&str]) -> Option<Impl> {
     };
     let of = of.trim_start_matches('&').split('<').next()?.rsplit("::").next()?.trim().to_owned();
     let mut lines = Vec::new();
-    if of_trait {
+    if is_of_trait {
         lines.push(header);
     } else {
-        let public = members(block).into_iter().filter(|member| is_public(member[0]));
-        lines.extend(public.map(signature));
+        let public = members(block).into_iter().filter(Member::is_public);
+        lines.extend(public.map(|method| method.line(signature)));
     }
+    let attributes: String = attributes.iter().map(|attribute| format!("{attribute} ")).collect();
+    let lines = lines.into_iter().map(|line| format!("{attributes}{line}")).collect();
     Some(Impl { of, lines })
 }
 
-fn public_in_macro(block: &[&str]) -> Vec<String> {
-    let starts = (1..block.len()).filter(|&at| is_public(block[at]));
-    starts.map(|start| format!("{} (by a macro)", signature(&block[start..]))).collect()
-}
-
 /// The public items by their paths.
+#[derive(Default)]
 struct Surface {
     sources: Sources,
     contents: BTreeMap<Names, Contents>,
+    /// The public modules that not every build has, with what they need.
+    modules: BTreeMap<String, Vec<String>>,
     /// Each with the module and the name that it is defined by.
     reached: BTreeMap<String, (Names, String)>,
     elsewhere: BTreeSet<String>,
@@ -178,10 +241,16 @@ struct Surface {
 
 impl Surface {
     fn read() -> Self {
-        let sources = Sources::read();
-        let contents =
-            sources.0.iter().map(|(module, source)| (module.clone(), Contents::read(&source.code))).collect();
-        let mut surface = Self { sources, contents, reached: BTreeMap::new(), elsewhere: BTreeSet::new() };
+        // What is given on of the kernels' crate is part of it.
+        let sources = Sources::read("").with("math", "floret_math");
+        let contents = |code: &str| {
+            let mut contents = Contents::default();
+            contents.read(code);
+            contents
+        };
+        let contents = sources.0.iter().map(|(module, source)| (module.clone(), contents(&source.code)));
+        let contents = contents.collect();
+        let mut surface = Self { sources, contents, ..Self::default() };
         surface.visit(&Names::new(), "floret");
         surface
     }
@@ -204,9 +273,13 @@ impl Surface {
             }
         }
         for name in modules {
-            if self.sources.0[module].code.lines().any(|line| line == format!("pub mod {name};")) {
+            if let Some(attributes) = self.contents[module].modules.get(&name) {
+                let path = format!("{path}::{name}");
+                if !attributes.is_empty() {
+                    self.modules.insert(path.clone(), attributes.clone());
+                }
                 let inner = [&module[..], std::slice::from_ref(&name)].concat();
-                self.visit(&inner, &format!("{path}::{name}"));
+                self.visit(&inner, &path);
             }
         }
     }
@@ -240,15 +313,14 @@ impl Surface {
             writeln!(list, "{path}").unwrap();
             let contents = &self.contents[&defined.0];
             let item = contents.items.iter().find(|item| item.name == defined.1);
-            let by_macro = |(name, _): &(&String, &Vec<String>)| {
-                item.is_none() || contents.calls.iter().any(|(call, of)| call == *name && *of == defined.1)
-            };
-            let made = contents.macros.iter().filter(by_macro).flat_map(|(_, lines)| lines);
             let own = item.map_or(&[][..], |item| &item.lines);
             let methods = impls.get(defined).map_or(&[][..], |lines| lines);
-            for line in own.iter().chain(made).map(String::as_str).chain(methods.iter().copied()) {
+            for line in own.iter().map(String::as_str).chain(methods.iter().copied()) {
                 writeln!(list, "    {line}").unwrap();
             }
+        }
+        for (path, attributes) in &self.modules {
+            writeln!(list, "{path}\n    {}\n    pub mod", attributes.join("\n    ")).unwrap();
         }
         for path in &self.elsewhere {
             writeln!(list, "{path}").unwrap();

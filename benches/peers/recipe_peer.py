@@ -115,8 +115,8 @@ def augmented(images, size):
     images = images + 255 * uniform(n, -0.1, 0.1).view(each)
     mean = images.mean((1, 2, 3), keepdim=True)
     images = mean + (images - mean) * uniform(n, 0.8, 1.2).view(each)
-    grey = images.mean(1, keepdim=True)
-    return standardized((grey + (images - grey) * uniform(n, 0.8, 1.2).view(each)).clamp(0, 255))
+    gray = images.mean(1, keepdim=True)
+    return standardized((gray + (images - gray) * uniform(n, 0.8, 1.2).view(each)).clamp(0, 255))
 
 
 def cutmixed(images, targets):

@@ -20,9 +20,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
-use floret::Classifier;
-use floret::classifier::{ClassifyError, Prediction};
 use floret::image::{DecodeOptions, ImageError, PhotoError};
+use floret::{Classifier, ClassifyError, Prediction};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;

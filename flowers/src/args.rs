@@ -33,6 +33,8 @@ impl Threads {
 pub trait Selection {
     /// Whether they are so many that the help needs headings.
     const HEADINGS: bool = false;
+    /// The flag that they go with, if they go with one alone.
+    const REQUIRES: Option<&'static str> = None;
 
     fn has(name: &str) -> bool;
 }
@@ -54,6 +56,17 @@ pub struct OfRecords;
 impl Selection for OfRecords {
     fn has(name: &str) -> bool {
         OfKeys::has(name) || ["label-offset", "skip-bad"].contains(&name)
+    }
+}
+
+/// The same where records are read with `--pipeline` alone.
+pub struct OfPipeline;
+
+impl Selection for OfPipeline {
+    const REQUIRES: Option<&'static str> = Some("pipeline");
+
+    fn has(name: &str) -> bool {
+        OfRecords::has(name)
     }
 }
 
@@ -84,7 +97,11 @@ impl<S: Selection> clap::Args for Flags<S> {
         let selected = SETTINGS.iter().filter(|setting| S::has(setting.name));
         command.args(selected.map(|setting| {
             let heading = S::HEADINGS.then(|| setting.group.heading());
-            argument(setting).help_heading(heading)
+            let argument = argument(setting).help_heading(heading);
+            match S::REQUIRES {
+                Some(flag) => argument.requires(flag),
+                None => argument,
+            }
         }))
     }
 
@@ -114,10 +131,20 @@ impl<S: Selection> FromArgMatches for Flags<S> {
     }
 }
 
+/// What a setting is, with the names of others as flags.
+fn help(setting: &Setting) -> String {
+    let mut help = setting.help.to_owned();
+    for other in SETTINGS {
+        help = help.replace(&format!("`{}`", other.name), &format!("--{}", other.name));
+    }
+    help
+}
+
 /// The flag of a setting.
 fn argument(setting: &'static Setting) -> Arg {
-    let argument = Arg::new(setting.name).long(setting.name).help(setting.help);
+    let argument = Arg::new(setting.name).long(setting.name).help(help(setting));
     let argument = argument.conflicts_with_all(setting.excludes);
+    let argument = if setting.is_of_model { argument.conflicts_with("start-from") } else { argument };
     if setting.is_switch() {
         return argument.action(ArgAction::SetTrue);
     }
@@ -135,27 +162,22 @@ fn argument(setting: &'static Setting) -> Arg {
     argument.value_parser(PossibleValuesParser::new(values))
 }
 
-/// A value read as the setting `name` is.
-fn as_setting<T>(name: &str, text: &str, chosen: fn(Choices) -> Option<T>) -> std::result::Result<T, String> {
-    let mut choices = Choices::default();
-    let setting = Setting::named(name).ok_or("there is no such setting")?;
-    setting.choose(&mut choices, text)?;
-    chosen(choices).ok_or_else(|| "a value is wanted".into())
-}
-
-/// A label in a record.
-pub fn label(text: &str) -> std::result::Result<i64, String> {
-    as_setting("label-offset", text, |choices| choices.label_offset)
-}
-
 /// An image side.
 pub fn image_size(text: &str) -> std::result::Result<usize, String> {
-    as_setting("image-size", text, |choices| choices.image_size)
+    let mut choices = Choices::default();
+    Setting::named("image-size").ok_or("there is no such setting")?.choose(&mut choices, text)?;
+    choices.image_size.ok_or_else(|| "a value is wanted".into())
 }
+
+/// The largest count of anything.
+const MOST: usize = 1 << 20;
 
 /// A count of at least one.
 pub fn positive(text: &str) -> std::result::Result<usize, String> {
-    as_setting("epochs", text, |choices| choices.epochs)
+    match text.parse() {
+        Ok(count) if (1..=MOST).contains(&count) => Ok(count),
+        _ => Err(format!("a whole number from 1 to {MOST} is wanted")),
+    }
 }
 
 /// A number from 0 to under 1.

@@ -13,7 +13,7 @@ use crate::Result;
 /// Side of each half in pixels, unless the network's images are larger.
 const SIDE: usize = 256;
 
-/// Writes the PNG file: the photo on the left; on the right the same in grey, under `map`'s positive values, red where they are
+/// Writes the PNG file: the photo on the left; on the right the same in gray, under `map`'s positive values, red where they are
 /// half of the greatest or less, then yellow to white.
 pub fn write(path: &Path, encoded: &[u8], preprocess: &Preprocess, map: &Array2<f32>) -> Result<()> {
     let photo = shown(encoded, preprocess)?;
@@ -62,16 +62,16 @@ fn enlarged(map: &Array2<f32>, side: usize) -> Array2<f32> {
     })
 }
 
-/// The photo in grey under the heat.
+/// The photo in gray under the heat.
 fn heated(photo: &Array3<u8>, heat: &Array2<f32>) -> Array3<u8> {
     Array3::from_shape_fn(photo.dim(), |(y, x, channel)| {
         let level = |channel: usize| f32::from(photo[[y, x, channel]]) / 255.0;
         // Luma (ITU-R BT.601), of less contrast, so that the heat stands out.
-        let grey = 0.15 + 0.75 * (0.299 * level(0) + 0.587 * level(1) + 0.114 * level(2));
+        let gray = 0.15 + 0.75 * (0.299 * level(0) + 0.587 * level(1) + 0.114 * level(2));
         let heat = heat[[y, x]];
         let color = [1.0, 1.6 * heat - 0.5, 3.0 * heat - 2.2][channel].clamp(0.0, 1.0);
         let opacity = (1.5 * heat).min(0.8);
-        (255.0 * (grey + opacity * (color - grey))).round() as u8
+        (255.0 * (gray + opacity * (color - gray))).round() as u8
     })
 }
 
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heat_is_where_the_map_is_greatest_and_elsewhere_the_photo_is_grey() {
+    fn heat_is_where_the_map_is_greatest_and_elsewhere_the_photo_is_gray() {
         let photo = Array3::from_shape_fn((SIDE, SIDE, 3), |(_, _, channel)| [200, 100, 50][channel]);
         let mut map = Array2::from_elem((32, 32), -1.0);
         map[[8, 24]] = 0.5;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_of_nothing_leaves_the_photo_grey() {
+    fn a_map_of_nothing_leaves_the_photo_gray() {
         let heat = enlarged(&Array2::zeros((32, 32)), SIDE);
         assert!(heat.iter().all(|heat| *heat == 0.0));
     }

@@ -1,19 +1,23 @@
-//! The library's errors, with the flag or command of this program that helps: its messages say what is wrong, and here alone
-//! is added what to do about it.
+//! The library's errors, with the flag or command of this program that helps: its messages say what is wrong, and here is added
+//! what to do about it. Only what a command alone knows, such as where else a file may go, it adds itself.
 
 use std::error::Error as StdError;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use floret::checkpoint::CheckpointError;
 use floret::data::BatchError;
 use floret::data::convert::ConvertError;
 use floret::files::HoldError;
 use floret::network::NetworkError;
+use floret::onnx::{ImportError, OnnxError};
+use floret::recipe::{Clash, FolderFault, ModelFault, RecipeError};
 use floret::record::{ExampleError, RecordDefect, RecordError};
 use floret::train::TrainError;
+use indicatif::DecimalBytes;
 
 use crate::Error;
-use crate::files::LABELS;
+use crate::files::{LABELS, TRAINING};
 use crate::ui;
 
 /// The whole message of any error.
@@ -52,8 +56,80 @@ fn advice(error: &(dyn StdError + 'static)) -> Option<String> {
     {
         return Some("what was saved before is kept; train again with a lower --learning-rate".into());
     }
+    if let Some(OnnxError::Import { error, .. }) = error.downcast_ref()
+        && matches!(**error, ImportError::AnySize { .. })
+    {
+        return Some("--image-size does".into());
+    }
     let occupied = matches!(error.downcast_ref(), Some(ConvertError::Occupied { .. }));
     occupied.then(|| "--overwrite replaces it".into())
+}
+
+/// The same error of a recipe, with what to do about it. What comes from elsewhere in the library is unwrapped, for [`message`].
+pub fn recipe(error: RecipeError) -> Error {
+    let advice = match error {
+        RecipeError::File(inner) => return inner.into(),
+        RecipeError::Shards(inner) => return inner.into(),
+        RecipeError::Batch(inner) => return inner.into(),
+        RecipeError::Network(inner) => return inner.into(),
+        RecipeError::Train(inner) => return inner.into(),
+        RecipeError::Checkpoint(inner) => return inner.into(),
+        // What is to be left out, as flags.
+        RecipeError::Clashes { clashes } => {
+            let clashes: Vec<_> = clashes.iter().map(clash).collect();
+            return format!("--resume goes on with the settings saved; leave out {}", clashes.join(", ")).into();
+        }
+        // In a unit that suits.
+        RecipeError::Memory { batch_size, image_size, needed, available } => {
+            let (needed, available) = (DecimalBytes(needed), DecimalBytes(available));
+            return format!(
+                "--batch-size {batch_size} at --image-size {image_size} needs about {needed} of memory, and there are \
+                 {available} for this program: use smaller ones"
+            )
+            .into();
+        }
+        RecipeError::Folder { ref path, ref fault } => of_folder(path, fault),
+        RecipeError::TimeIsUp { .. } => Some("give it more --minutes, or leave --minutes out".into()),
+        RecipeError::RunClasses { .. } => Some(
+            "go on with the data it began with (--data), or begin a new run in another folder (--out, without --resume)".into(),
+        ),
+        RecipeError::Model { ref reason, .. } => match reason {
+            ModelFault::Classes { .. } => Some("train on data of the model's classes, in their order".into()),
+            ModelFault::ImageSize { chosen, .. } => Some(format!("leave out --image-size {chosen}")),
+            _ => None,
+        },
+        _ => None,
+    };
+    match advice {
+        Some(advice) => format!("{error}; {advice}").into(),
+        None => error.into(),
+    }
+}
+
+/// What makes a data folder of `path`.
+fn of_folder(path: &Path, fault: &FolderFault) -> Option<String> {
+    Some(match fault {
+        FolderFault::Missing => "make one from photos with `flowers convert PHOTOS_DIR DATA_DIR`".into(),
+        FolderFault::Unfinished { labeled } => {
+            // The next conversion replaces by itself what is without class names.
+            let overwrite = if *labeled { " with --overwrite" } else { "" };
+            format!("run `flowers convert PHOTOS_DIR {}` again{overwrite}", ui::shell(path))
+        }
+        FolderFault::Unlabeled => {
+            "`flowers inspect FILE` shows what the records say, `flowers convert PHOTOS_DIR DATA_DIR` makes new data".into()
+        }
+        FolderFault::Ambiguous { .. } => "move all but one away".into(),
+        _ => return None,
+    })
+}
+
+/// A choice that a run can't follow, as the flag that it was made by.
+fn clash(clash: &Clash) -> String {
+    match clash {
+        Clash::Minutes(minutes) => format!("--epochs (it trains for --minutes {minutes})"),
+        Clash::Epochs(epochs) => format!("--minutes (it has --epochs {epochs})"),
+        other => format!("--{other}"),
+    }
 }
 
 /// The same error with a word about `--skip-bad`, where that flag would help.
@@ -113,6 +189,18 @@ pub fn checkpoint(error: &CheckpointError) -> String {
         _ => "see whether its disk is sound",
     };
     format!("{error}: {advice}")
+}
+
+/// The same error of training; where a save failed, with what is left in the folder `out`.
+pub fn training(error: TrainError, out: &Path) -> Error {
+    let TrainError::Callback(inner) = &error else { return error.into() };
+    let Some(failed) = inner.downcast_ref() else { return error.into() };
+    let left = if out.join(TRAINING).is_file() {
+        "; what was saved before is whole, and --resume goes on from there"
+    } else {
+        ""
+    };
+    format!("{}{left}", checkpoint(failed)).into()
 }
 
 #[cfg(test)]

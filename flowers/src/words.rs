@@ -1,11 +1,8 @@
-//! The library's notes and errors of training in the words of the program, which name its flags.
+//! The library's notes of training in the words of the program, which name its flags. Its errors are in
+//! [`messages`](crate::messages).
 
-use std::path::Path;
+use floret::recipe::{FEW_PHOTOS, Note};
 
-use floret::recipe::{Clash, Conflict, FEW_PHOTOS, FolderFault, LABELS, ModelFault, Note, RecipeError};
-use indicatif::DecimalBytes;
-
-use crate::Error;
 use crate::files::EVAL;
 use crate::ui::{self, note, say};
 
@@ -83,118 +80,5 @@ pub fn tell(told: Note) {
             "note: the run is complete, and more time changes nothing: for a longer one begin anew in another folder (--out)"
         ),
         other => note!("note: {other:?}"),
-    }
-}
-
-/// The same error in the words of the program. What comes from elsewhere in the library is unwrapped, for
-/// [`messages`](crate::messages).
-pub fn error(error: RecipeError) -> Error {
-    match error {
-        RecipeError::File(inner) => inner.into(),
-        RecipeError::Shards(inner) => inner.into(),
-        RecipeError::Batch(inner) => inner.into(),
-        RecipeError::Network(inner) => inner.into(),
-        RecipeError::Train(inner) => inner.into(),
-        RecipeError::Checkpoint(inner) => inner.into(),
-        RecipeError::Folder { path, fault } => folder(&path, fault).into(),
-        RecipeError::Value { setting, value, reason } => format!("--{setting} {value}: {reason}").into(),
-        RecipeError::Conflict(inner) => conflict(inner).into(),
-        RecipeError::Clashes { clashes } => {
-            let clashes: Vec<_> = clashes.iter().map(clash).collect();
-            format!("--resume goes on with the settings saved; leave out {}", clashes.join(", ")).into()
-        }
-        RecipeError::TimeIsUp { minutes, seconds } => format!(
-            "--minutes {minutes} are over: the run has taken {} already. Give it more, or leave --minutes out",
-            ui::duration(seconds)
-        )
-        .into(),
-        RecipeError::RunClasses { run, data } => format!(
-            "the run knows the classes {}, but the data has {}: go on with the data it began with (--data), or begin a new run \
-             in another folder (--out, without --resume)",
-            ui::names(&run),
-            ui::names(&data)
-        )
-        .into(),
-        RecipeError::Model { path, reason } => model(&ui::path(&path), reason).into(),
-        RecipeError::Memory { batch_size, image_size, needed, available } => format!(
-            "--batch-size {batch_size} at --image-size {image_size} needs about {} of memory, and there are {} for this \
-             program: use smaller ones",
-            DecimalBytes(needed),
-            DecimalBytes(available)
-        )
-        .into(),
-        other => other.into(),
-    }
-}
-
-fn folder(path: &Path, fault: FolderFault) -> String {
-    let (shown, labels) = (path.display(), path.join(LABELS));
-    match fault {
-        FolderFault::NotAFolder => format!("{shown} is no folder"),
-        FolderFault::Missing => format!(
-            "{shown}: there is no such data folder; make one from photos with `flowers convert PHOTOS_DIR DATA_DIR`"
-        ),
-        FolderFault::Unfinished { labelled } => {
-            // The next conversion replaces by itself what is without class names.
-            let overwrite = if labelled { " with --overwrite" } else { "" };
-            format!(
-                "{shown}: the conversion that wrote this data did not come to its end, so a part of it may be missing: run \
-                 `flowers convert PHOTOS_DIR {}` again{overwrite}",
-                ui::shell(path)
-            )
-        }
-        FolderFault::Unlabelled => format!(
-            "{} is missing: write the names of the classes into it, one a line in the order of their labels (`flowers inspect \
-             FILE` shows what the records say), or make the data from photos with `flowers convert PHOTOS_DIR DATA_DIR`",
-            labels.display()
-        ),
-        FolderFault::Ambiguous { split, sets: [name, other] } => format!(
-            "{} has no shards named {split}-*, and more than one set that could be meant: {}, {}: move all but one away",
-            ui::path(path),
-            ui::escaped(&name),
-            ui::escaped(&other)
-        ),
-        FolderFault::Incomplete { count, missing, first } => format!(
-            "{missing} of the {count} shards {} are missing, the first of them shard {first}",
-            ui::path(path)
-        ),
-        other => format!("{shown}: {other}"),
-    }
-}
-
-fn conflict(conflict: Conflict) -> String {
-    match conflict {
-        Conflict::Mix { mixup, cutmix } => format!(
-            "--mixup {mixup} and --cutmix {cutmix} are shares of the photos, and over 1 together: lower one"
-        ),
-        Conflict::Decay => {
-            "--weight-decay does nothing to this --optimizer: leave it out, or use momentum or adamw".into()
-        }
-        other => other.to_string(),
-    }
-}
-
-fn clash(clash: &Clash) -> String {
-    match clash {
-        Clash::Minutes(minutes) => format!("--epochs (it trains for --minutes {minutes})"),
-        Clash::Epochs(epochs) => format!("--minutes (it has --epochs {epochs})"),
-        other => format!("--{other}"),
-    }
-}
-
-fn model(path: &str, fault: ModelFault) -> String {
-    match fault {
-        ModelFault::Classes { model, data } => format!(
-            "{path} knows the classes {}, but the data has {}: train on data of the model's classes, in their order",
-            ui::names(&model),
-            ui::names(&data)
-        ),
-        ModelFault::ImageSize { side, chosen } => {
-            format!("{path} takes images of {side}x{side}: leave out --image-size {chosen}")
-        }
-        ModelFault::Untrainable { side, reason } => {
-            format!("{path} takes images of {side}x{side}: {reason}")
-        }
-        other => format!("{path}: {other}"),
     }
 }

@@ -6,12 +6,14 @@
 //! Over [-100, 100] and on every instruction set, values err by at most 2e-7 of `max(1, |x|)` against `f64`, derivatives by at
 //! most 2e-7; the tests hold them to it.
 
-use super::conv::NO_WINNER;
 use super::parallel::{for_each_chunk, for_each_chunk_with_codes};
 use super::simd::{Isa, MatrixMut, Simd, dispatch};
 
 /// Values of a task.
 const CHUNK: usize = 1 << 14;
+
+/// The code of a value that no gradient passes: ReLU or Clip cut it off, or all of its window behind which there is a pool.
+pub(crate) const NO_WINNER: u8 = 4;
 
 /// What a layer does to each of its values.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,6 +11,7 @@ use floret_math::simd::Isa;
 /// another order or rounded otherwise, and after many steps a network trained from the same seed is another one of the same
 /// quality. The number of threads, the cache and interruptions are not among them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Arithmetic {
     /// The version of this crate.
     pub floret: String,

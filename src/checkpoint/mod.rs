@@ -21,7 +21,7 @@
 //! | `LAYER/kernel` of a `dense` | in, out | `y = x kernel + bias`; PyTorch's `Linear.weight` is its transpose |
 //! | `LAYER/bias` | out | left out by `no_bias` |
 //! | `LAYER/gamma`, `LAYER/beta` of a `batch_norm` | channels | what it scales and shifts by |
-//! | `LAYER/moving_mean`, `LAYER/moving_variance` of a `batch_norm` | channels | what inference normalises by: `(x - mean) / sqrt(variance + epsilon)` |
+//! | `LAYER/moving_mean`, `LAYER/moving_variance` of a `batch_norm` | channels | what inference normalizes by: `(x - mean) / sqrt(variance + epsilon)` |
 //! | `LAYER/body_1_conv2d/kernel`, `LAYER/shortcut_1_conv2d/kernel`, ... of a `residual` | as of the inner layer | by the part, the number within it and the kind |
 //!
 //! Images are NHWC, and `flatten` keeps that order: a `dense` behind it has its inputs by row, column, channel. The reference
@@ -33,7 +33,7 @@
 //! `(x - mean) / max(deviation, 1 / sqrt(n))` of its n levels. `examples/python/load_in_pytorch.py` does it all for the reference
 //! network.
 //!
-//! A [`Saver`] writes both while training; a [`RunFolder`] keeps their folder to one process. [`tensorflow`] exchanges arrays
+//! A [`Saver`] writes both while training; a [`HeldFolder`](crate::files::HeldFolder) keeps their folder to one process. [`tensorflow`] exchanges arrays
 //! with TensorFlow.
 
 mod arithmetic;
@@ -55,8 +55,6 @@ use serde::{Deserialize, Serialize};
 pub use training::{SavedTraining, load_training, save_training};
 
 use crate::data::Preprocess;
-/// A run's folder.
-pub use crate::files::HeldFolder as RunFolder;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::nn::Shape;
 use arrays::network_places;

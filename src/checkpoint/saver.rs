@@ -4,12 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{CheckpointError, ModelInfo, ModelSnapshot, RunFolder, save_model, save_training};
+use super::{CheckpointError, ModelInfo, ModelSnapshot, save_model, save_training};
+use crate::files::HeldFolder;
 use crate::network::StepReport;
 use crate::train::{Callback, Ended, EpochRecord, Flow, Moment, TrainError};
 
 /// What becomes of training when its state can't be saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnSaveError {
     /// It ends with the error.
     Stop,
@@ -34,7 +36,7 @@ type Decide = Box<dyn FnMut(&CheckpointError) -> OnSaveError + Send>;
 /// training, where nothing would come after it, is always an error.
 pub struct Saver {
     folder: PathBuf,
-    held: Option<Arc<RunFolder>>,
+    held: Option<Arc<HeldFolder>>,
     info: ModelInfo,
     settings: serde_json::Value,
     every_steps: Option<u64>,
@@ -64,7 +66,7 @@ impl Saver {
 
     /// Saves into a folder that is held as long as the saver lives, or longer by others who share it. A save after it was
     /// moved fails.
-    pub fn holding(run: impl Into<Arc<RunFolder>>, info: ModelInfo, settings: serde_json::Value) -> Self {
+    pub fn holding(run: impl Into<Arc<HeldFolder>>, info: ModelInfo, settings: serde_json::Value) -> Self {
         let run = run.into();
         let saver = Self::new(run.path(), info, settings);
         Self { held: Some(run), ..saver }

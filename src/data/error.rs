@@ -137,7 +137,7 @@ pub enum LoaderOptionsError {
         /// The share of batches mixed by CutMix.
         cutmix: f32,
     },
-    /// A [`Mix::alpha`](super::Mix::alpha) of which there is no distribution.
+    /// A [`Mix::alpha`](super::Mix::alpha) that no beta distribution has.
     #[error("mixup's alpha must be over 0, got {0}")]
     MixAlpha(f32),
     /// A [`Shuffle::Buffer`](super::Shuffle::Buffer) that can't hold more than must remain in it.

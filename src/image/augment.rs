@@ -54,6 +54,7 @@ pub struct Augment {
 /// Which part of an image is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum RandomCrop {
     /// All of it ([`Fit::Resize`], where it does not have the network's size).
     #[default]
@@ -145,9 +146,9 @@ impl Augment {
             adjust_hue_and_saturation(&mut output, turns, factor)?;
         }
         if self.cutout != 0.0 {
-            let centre = (index(rng, size.0), index(rng, size.1));
+            let center = (index(rng, size.0), index(rng, size.1));
             let side = |length: usize| (length as f32 * self.cutout).round() as usize;
-            cutout(&mut output, centre, (side(size.0), side(size.1)))?;
+            cutout(&mut output, center, (side(size.0), side(size.1)))?;
         }
         Ok(output)
     }

@@ -30,7 +30,7 @@ pub fn adjust_contrast(image: &mut Array3<f32>, factor: f32) -> Result<(), Image
     Ok(())
 }
 
-/// Multiplies the saturation of HSV by `factor`, up to 1 (`tf.image.adjust_saturation`): 0 leaves greys.
+/// Multiplies the saturation of HSV by `factor`, up to 1 (`tf.image.adjust_saturation`): 0 leaves grays.
 pub fn adjust_saturation(image: &mut Array3<f32>, factor: f32) -> Result<(), ImageError> {
     adjust_hue_and_saturation(image, 0.0, factor)
 }

@@ -9,6 +9,7 @@ use super::resize::{check_image, check_size};
 /// What is beyond an image's edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Border {
     /// The image mirrored at its edge: `c b a | a b c | c b a`.
     #[default]
@@ -72,10 +73,10 @@ pub fn flip_horizontal(image: &mut Array3<f32>) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// Turns an image about its centre by `radians` counter-clockwise and enlarges it `zoom` times, in one
+/// Turns an image about its center by `radians` counter-clockwise and enlarges it `zoom` times, in one
 /// bilinear interpolation, at the same size.
 ///
-/// With `(u, v)` the distance from the centre, to the right and downwards, output pixel `(u, v)` is the input
+/// With `(u, v)` the distance from the center, to the right and downwards, output pixel `(u, v)` is the input
 /// at `((u cos r - v sin r) / zoom, (u sin r + v cos r) / zoom)`. A zoom that is not a positive number counts
 /// as 1.
 ///
@@ -93,15 +94,15 @@ pub fn rotate_zoom(
     let (pixels, _) = image.as_slice().expect("an array in standard layout is one slice").as_chunks::<3>();
     let shrink = if zoom.is_finite() && zoom > 0.0 { zoom.recip() } else { 1.0 };
     let (sin, cos) = (shrink * radians.sin(), shrink * radians.cos());
-    let (centre_y, centre_x) = ((height - 1) as f32 / 2.0, (width - 1) as f32 / 2.0);
+    let (center_y, center_x) = ((height - 1) as f32 / 2.0, (width - 1) as f32 / 2.0);
     let at = |y: isize, x: isize| pixels[border.position(y, height) * width + border.position(x, width)];
 
     let mut output = Vec::with_capacity(3 * height * width);
     for y in 0..height {
-        let v = y as f32 - centre_y;
+        let v = y as f32 - center_y;
         for x in 0..width {
-            let u = x as f32 - centre_x;
-            let (source_y, source_x) = (centre_y + u * sin + v * cos, centre_x + u * cos - v * sin);
+            let u = x as f32 - center_x;
+            let (source_y, source_x) = (center_y + u * sin + v * cos, center_x + u * cos - v * sin);
             let (top, left) = (source_y.floor(), source_x.floor());
             let (down, right) = (source_y - top, source_x - left);
             let (top, left) = (top as isize, left as isize);
@@ -133,9 +134,9 @@ pub fn cutout(
     let (image_height, image_width, _) = image.dim();
     let pixels = rgb_pixels("cutout", image)?;
     let mean = channel_means(pixels);
-    let covered = |centre: usize, side: usize, length: usize| {
-        let first = centre.saturating_sub(side / 2).min(length);
-        let last = centre.saturating_add(side.div_ceil(2)).min(length);
+    let covered = |center: usize, side: usize, length: usize| {
+        let first = center.saturating_sub(side / 2).min(length);
+        let last = center.saturating_add(side.div_ceil(2)).min(length);
         first..last
     };
     let columns = covered(x, width, image_width);

@@ -14,12 +14,12 @@
 //! | RGB to PNG file | [`encode_png`] | `tf.io.encode_png` |
 //! | a photo's file, no further than it can be one | [`read_photo`] | `tf.io.read_file` |
 //! | size and colors of a file, without decoding | [`read_header`] | |
-//! | centre crop, or pad with black | [`crop_or_pad`] | `tf.image.resize_with_crop_or_pad` |
+//! | center crop, or pad with black | [`crop_or_pad`] | `tf.image.resize_with_crop_or_pad` |
 //! | resize | [`resize`] | `tf.image.resize` |
 //! | the ways to bring photos to one size | [`Fit`], [`decode_fitted`] | |
 //! | random crop, flip, rotation, colors | [`Augment`] | `tf.image.adjust_*`, `random_*` |
 //! | zero mean, unit variance | [`standardize`] | `tf.image.per_image_standardization` |
-pub mod augment;
+mod augment;
 pub mod color;
 mod decode;
 mod encode;
@@ -32,7 +32,7 @@ mod header;
 mod resize;
 mod standardize;
 
-pub use augment::Augment;
+pub use augment::{Augment, RandomCrop};
 pub use decode::{DecodeOptions, Orientation, Truncated, decode};
 pub use encode::encode_png;
 pub use error::ImageError;

@@ -12,6 +12,7 @@ use super::error::ImageError;
 
 /// How [`resize`] computes a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Filter {
     /// The nearest pixel.
     Nearest,
@@ -29,7 +30,7 @@ pub(super) const LONGEST_SIDE: usize = 65_535;
 /// Resizes an image to `height` x `width`; values stay in levels, 0 to 255, unrounded. Equals TensorFlow's
 /// `tf.image.resize(image, (height, width), method=filter, antialias=antialias)`.
 ///
-/// Pixel centres are at half-integers: output pixel `i` is centred at `(i + 1/2) * from / to` of the input.
+/// Pixel centers are at half-integers: output pixel `i` is centered at `(i + 1/2) * from / to` of the input.
 /// With `antialias`, a shrinking bilinear or bicubic resize widens its kernel by the same factor, so that all
 /// input pixels count (nearest and area take no notice of it). Weights that would fall outside of the image
 /// are dropped and the others scaled up to sum to 1.
@@ -128,9 +129,9 @@ impl Taps {
     }
 
     fn push_nearest(&mut self, i: usize, source: Source, to: usize) {
-        // In f32, because TensorFlow is: where a centre falls between two pixels its rounding decides.
-        let centre = source.begin as f32 + (i as f32 + 0.5) * (source.length as f32 / to as f32);
-        self.push((centre as usize).min(source.pixels - 1), [1.0]);
+        // In f32, because TensorFlow is: where a center falls between two pixels its rounding decides.
+        let center = source.begin as f32 + (i as f32 + 0.5) * (source.length as f32 / to as f32);
+        self.push((center as usize).min(source.pixels - 1), [1.0]);
     }
 
     fn push_area(&mut self, i: usize, source: Source, to: usize) {
@@ -145,15 +146,15 @@ impl Taps {
     fn push_kernel(&mut self, i: usize, source: Source, to: usize, filter: Filter, antialias: bool) {
         let scale = source.length / to as f64;
         let widen = if antialias { scale.max(1.0) } else { 1.0 };
-        let mut centre = source.begin + (i as f64 + 0.5) * scale;
+        let mut center = source.begin + (i as f64 + 0.5) * scale;
         if filter == Filter::Bicubic && !antialias {
-            centre = to_table_step(centre);
+            center = to_table_step(center);
         }
         let reach = widen * if filter == Filter::Bicubic { 2.0 } else { 1.0 };
-        let first = (centre - reach - 0.5).ceil().max(0.0) as usize;
-        let last = ((centre + reach - 0.5).floor() as usize + 1).min(source.pixels);
+        let first = (center - reach - 0.5).ceil().max(0.0) as usize;
+        let last = ((center + reach - 0.5).floor() as usize + 1).min(source.pixels);
         let kernel = if filter == Filter::Bicubic { keys } else { triangle };
-        self.push(first, (first..last).map(|j| kernel(((j as f64 + 0.5 - centre) / widen).abs())));
+        self.push(first, (first..last).map(|j| kernel(((j as f64 + 0.5 - center) / widen).abs())));
     }
 
     /// Adds an output whose weights, from position `start` on, are proportional to `weights`.
@@ -196,10 +197,10 @@ fn keys(t: f64) -> f64 {
 
 /// TensorFlow's bicubic resize (without antialiasing) looks its weights up in a table of 1024 steps a pixel;
 /// so does this, which is worth up to 0.1 level.
-fn to_table_step(centre: f64) -> f64 {
+fn to_table_step(center: f64) -> f64 {
     const STEPS: f64 = 1024.0;
-    let pixel = (centre - 0.5).floor();
-    pixel + ((centre - 0.5 - pixel) * STEPS).round_ties_even() / STEPS + 0.5
+    let pixel = (center - 0.5).floor();
+    pixel + ((center - 0.5 - pixel) * STEPS).round_ties_even() / STEPS + 0.5
 }
 
 /// Sums `image` by `rows` and `columns`, and passes each value through `finish`. The image has shape (_, _,

@@ -182,7 +182,7 @@ mod tests {
     fn the_surest_mistakes_are_kept() {
         let batch = |labels: Vec<usize>| {
             let images = Array4::zeros((labels.len(), 2, 2, 3));
-            Batch { images, labels, mixed: None, records: Vec::new() }
+            Batch::new(images, labels)
         };
         let mut mistakes = Mistakes::default();
         // Right, wrong, wrong and surer, undecidable.

@@ -1,5 +1,5 @@
-//! Activations, value by value. Each takes images and vectors alike and keeps their shape; only bounds and slopes that make no
-//! sense are refused, when the network is built.
+//! Activations: functions of one value. Each takes images and vectors alike, and keeps their shape. Building a network refuses
+//! bounds and slopes that make no sense.
 
 use std::sync::Arc;
 

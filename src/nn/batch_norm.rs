@@ -1,4 +1,4 @@
-//! Batch normalisation (Ioffe and Szegedy 2015), as Keras defines it.
+//! Batch normalization (Ioffe and Szegedy 2015), as Keras defines it.
 
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,7 @@ struct BatchNormLayer {
     spec: BatchNorm,
     shape: Shape,
     isa: Isa,
-    /// Whether training normalises by the moving averages, which then stay.
+    /// Whether training normalizes by the moving averages, which then stay.
     frozen: bool,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Param;
 
-/// An initialiser of weights.
+/// An initializer of weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

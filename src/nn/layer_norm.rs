@@ -1,4 +1,4 @@
-//! Layer normalisation (Ba et al. 2016) over the channels of each pixel.
+//! Layer normalization (Ba et al. 2016) over the channels of each pixel.
 
 use serde::{Deserialize, Serialize};
 

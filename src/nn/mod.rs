@@ -15,8 +15,8 @@
 //! | [`Layer::forward`] of training | `w`, `x` | `y`, `saved`; moves `state` | `scratch` |
 //! | [`Layer::backward`] | `w`, `x`, `dy`, `saved` | `dw`, and `x` by dx where it is wanted ([`Input`]) | `dy`, `saved`, `scratch` |
 //!
-//! Each of `y`, `dw` and dx must be written whole: they hold arbitrary values before. `dw` is overwritten, not added to. Of a frozen layer
-//! ([`NamedLayer::frozen`]) nobody wants dw: [`Backward::frozen`] says so.
+//! Each of `y`, `dw` and dx must be written whole: they hold arbitrary values before. `dw` is overwritten, not added to. A
+//! layer that is [frozen](NamedLayer::frozen) needs no dw: [`Backward::frozen`] says so.
 //! Whatever [`Layer::memory`] asks for is part of the network's memory and reused from step to step: a layer allocates
 //! nothing itself. Passes run in rayon's pool, and a layer may use it; sums should not depend on the number of threads.
 //!
@@ -37,35 +37,35 @@
 //! 3. Say what it is in other programs' files: one arm each in `onnx/export/layers.rs` and `log/graph.rs`.
 //! 4. Give it one line in `tests/gradients.rs`: the numeric gradient check over random shapes.
 
-pub mod activation;
+mod activation;
 mod arena;
 mod arrays;
-pub mod batch_norm;
+mod batch_norm;
 mod built;
-pub mod channels;
-pub mod conv2d;
+mod channels;
+mod conv2d;
 mod custom;
-pub mod dense;
-pub mod dropout;
-pub mod flatten;
+mod dense;
+mod dropout;
+mod flatten;
 mod fold;
 mod fuse;
 pub(crate) mod graph;
-pub mod init;
-pub mod join;
-pub mod layer_norm;
-pub mod layer_scale;
+mod init;
+mod join;
+mod layer_norm;
+mod layer_scale;
 pub(crate) mod nodes;
 mod plan;
-pub mod pool;
-pub mod residual;
+mod pool;
+mod residual;
 mod separable;
 mod sequential;
 mod shape;
 mod spec;
-pub mod squeeze_excite;
+mod squeeze_excite;
 mod step;
-pub mod stochastic_depth;
+mod stochastic_depth;
 mod timing;
 mod workspace;
 
@@ -107,9 +107,9 @@ pub struct Param {
     pub shape: Vec<usize>,
     /// How it begins.
     pub init: Init,
-    /// Values that feed one output and outputs fed by one value, which He's and Glorot's initialisers scale by.
+    /// Values that feed one output and outputs fed by one value, which He's and Glorot's initializers scale by.
     pub fans: (usize, usize),
-    /// Whether weight decay applies: to kernels, not to biases and normalisation parameters.
+    /// Whether weight decay applies: to kernels, not to biases and normalization parameters.
     pub decays: bool,
 }
 
@@ -124,7 +124,7 @@ impl Param {
         self.len() == 0
     }
 
-    /// A `kernel`: decays, and its initialiser scales by the fans (in, out).
+    /// A `kernel`: decays, and its initializer scales by the fans (in, out).
     pub fn kernel(shape: Vec<usize>, init: Init, fans: (usize, usize)) -> Self {
         Self { name: "kernel".into(), shape, init, fans, decays: true }
     }
@@ -220,14 +220,14 @@ pub struct Backward<'a> {
     pub saved: Saved<'a>,
     /// Room to work in, with arbitrary content before and after.
     pub scratch: &'a mut [f32],
-    /// Whether nobody wants dw: it may then be left as it is.
+    /// Whether dw is not needed: it may then be left as it is.
     pub frozen: bool,
 }
 
 /// A layer's input in the backward pass.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// The network's own input, or what frozen layers gave: nobody wants its gradient.
+    /// The network's own input, or what frozen layers gave: its gradient is not needed.
     Given(&'a [f32]),
     /// The output of the layer before: backward replaces x by its gradient dx, in place, so that activations and
     /// their gradients need no memory twice.

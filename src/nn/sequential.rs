@@ -211,8 +211,8 @@ impl Sequential {
     /// [`Input::Given`] is not computed.
     ///
     /// # Errors
-    /// No forward pass came before (each serves once), or its input or outputs had another length; the gradient of the input is
-    /// wanted, but layers are frozen.
+    /// No forward pass came before: each serves one backward pass. Its input or outputs had another length. The gradient of the
+    /// input is asked for, but layers are frozen.
     pub fn backward(&mut self, x: Input<'_>, dy: &[f32]) -> Result<(), BackwardError> {
         let want = self.pending.take().ok_or(BackwardError::WithoutForward)?;
         let got = x.values().len();

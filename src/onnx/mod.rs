@@ -1,16 +1,17 @@
 //! Networks as [ONNX](https://onnx.ai) files: written for other programs, and read from them.
 //!
 //! [`export`] writes a network for inference, by operators of opset 17. [`import`] reads a graph made of the operators of the
-//! table, of opset 9 and newer, as both of PyTorch's exporters, tf2onnx and floret write them. Weights go through unchanged to
-//! the bit, but for those that a rescaling of the input goes into; outputs differ by rounding alone, as programs sum in their own order.
+//! table, of opset 9 and newer, as both of PyTorch's exporters, tf2onnx and floret write them. Weights stay as they are,
+//! to the bit; only those that take in a rescaling of the input change. Outputs differ by rounding alone: each program sums in
+//! an order of its own.
 //!
 //! | layer | written as | also read from |
 //! | --- | --- | --- |
 //! | [`Conv2d`](crate::nn::Conv2d), grouped too | `Conv` | an `Add` behind it as its bias, a `Pad` with zeros before it as its padding; `MatMul` of an image NHWC |
 //! | [`Dense`](crate::nn::Dense) | `Gemm` | `MatMul`, with an `Add` as its bias; a 1x1 `Conv` of means over all pixels |
-//! | [`MaxPool2d`](crate::nn::MaxPool2d) | `MaxPool` | a `Pad` before it of what is never negative |
+//! | [`MaxPool2d`](crate::nn::MaxPool2d) | `MaxPool` | a `Pad` with zeros before it, where no value is negative |
 //! | [`AvgPool2d`](crate::nn::AvgPool2d) | `AveragePool` | a `Pad` before it as padding that counts |
-//! | [`GlobalAvgPool`](crate::nn::GlobalAvgPool), [`GlobalMaxPool`](crate::nn::GlobalMaxPool) | `GlobalAveragePool`, `GlobalMaxPool`, each with `Flatten` | `ReduceMean`, `ReduceMax` over height and width |
+//! | [`GlobalAvgPool`](crate::nn::GlobalAvgPool), [`GlobalMaxPool`](crate::nn::GlobalMaxPool) | `GlobalAveragePool`, `GlobalMaxPool`, and a `Flatten` behind them | `ReduceMean`, `ReduceMax` over height and width |
 //! | [`BatchNorm`](crate::nn::BatchNorm) | `BatchNormalization` | `Add`, `Sub` of a constant for each channel, with `Mul`, `Div` around them |
 //! | [`LayerScale`](crate::nn::LayerScale) | `Mul` | `Mul`, `Div` by a constant for each channel, `Neg` |
 //! | [`LayerNorm`](crate::nn::LayerNorm) | `LayerNormalization` between two `Transpose` | the same of `ReduceMean`, `Sub`, `Pow` or `Mul`, `Add`, `Sqrt`, `Div` |
@@ -36,7 +37,7 @@
 //!
 //! A rescaling of the network's own input by constants (`Sub`, `Div`, `Mul`, `Add`) goes into the first convolution: factors
 //! always (`w (s x) = (w s) x`), shifts where the convolution does not pad, as zeros around the image are not shifted. Else it is
-//! a batch norm of these constants before it, which in training normalises by its batches as every batch norm does.
+//! a batch norm of these constants before it, which in training normalizes by its batches as every batch norm does.
 //!
 //! # Layout
 //!
@@ -54,10 +55,10 @@
 //! # Inputs
 //!
 //! Files of other programs do not say how photos become inputs. floret standardizes each photo by its own mean and deviation
-//! ([`Preprocess`](crate::data::Preprocess)). A network that was trained on inputs normalised otherwise, by fixed numbers for
+//! ([`Preprocess`](crate::data::Preprocess)). A network that was trained on inputs normalized otherwise, by fixed numbers for
 //! each channel (ImageNet's) or by a division by 255, sees other inputs then and answers worse; no change of its weights makes
 //! up for that, as the photo's own mean is gone. [`Network::forward`](crate::network::Network::forward) takes inputs that were
-//! normalised in any way.
+//! normalized in any way.
 //!
 //! # Metadata
 //!

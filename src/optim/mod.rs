@@ -22,7 +22,7 @@ pub struct Common {
     /// The step size.
     pub learning_rate: f32,
     /// Decoupled weight decay: `w -= learning_rate weight_decay w` before the update (Loshchilov and Hutter 2019),
-    /// for weights that decay (kernels, not biases and normalisation parameters).
+    /// for weights that decay (kernels, not biases and normalization parameters).
     pub weight_decay: f32,
     /// The gradient of all weights together is scaled down to this L2 norm where it is larger.
     pub clip_norm: Option<f32>,

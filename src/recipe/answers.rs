@@ -32,7 +32,7 @@ impl Answer {
     }
 }
 
-/// The least probability of a confident answer: a record whose label is contradicted by one may be labelled wrong.
+/// The least probability of a confident answer: a record whose label is contradicted by one may be labeled wrong.
 ///
 /// A contradicted training label is a strong sign, since the network learnt these labels again and again; on evaluation data it
 /// may as well be the network's own mistake.
@@ -43,11 +43,11 @@ pub const CONFIDENT: f32 = 0.7;
 pub struct Answers {
     /// The evaluation.
     pub evaluation: Evaluation,
-    /// Taken for another class, the most confident first.
+    /// Examples taken for another class, the most confident first.
     pub mistakes: Vec<Answer>,
-    /// Of which the two most probable classes are the closest, the closest first.
+    /// Examples whose two most probable classes are the closest, the closest first.
     pub uncertain: Vec<Answer>,
-    /// How many contradict their label confidently.
+    /// How many examples contradict their label confidently.
     pub contradicting: u64,
     /// Those of them with the highest loss, the highest first.
     pub contradictions: Vec<Answer>,

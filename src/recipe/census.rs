@@ -5,6 +5,7 @@ use crate::data::{Loader, LoaderOptions};
 
 /// How many photos of each class there are to train on, and how many to evaluate on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Census {
     /// Photos to train on, by class.
     pub classes: Vec<u64>,
@@ -21,6 +22,11 @@ pub const FEW_PHOTOS: u64 = 100;
 const FEW_TO_EVALUATE: usize = 20;
 
 impl Census {
+    /// So many photos of each class to train on, and none to evaluate on.
+    pub fn new(classes: Vec<u64>) -> Self {
+        Self { classes, ..Self::default() }
+    }
+
     /// Counts the photos of a data folder, whose records are read by `options`. Bad records are left out: training reports
     /// them.
     ///
@@ -88,7 +94,7 @@ mod tests {
     use super::*;
 
     fn census(classes: &[u64]) -> Census {
-        Census { classes: classes.to_vec(), ..Census::default() }
+        Census::new(classes.to_vec())
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::augment::RandomCrop;
-use crate::image::{Augment, Fit};
+use crate::image::{Augment, Fit, RandomCrop};
 use crate::models;
 use crate::network::NetworkBuilder;
 use crate::nn::Init;
@@ -124,6 +123,7 @@ text_by_name!(Recipe, Architecture, Augmentation, Rule, ClassWeights);
 /// What decides where nothing was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Recipe {
     /// What learns photos best in the time there is.
     Default,
@@ -164,6 +164,7 @@ impl Recipe {
 /// A network of [`models`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Architecture {
     /// [`models::residual_small`], for images of about 64 pixels.
     Small,
@@ -191,7 +192,7 @@ impl Named for Architecture {
             }
             Architecture::Large => "The same with one stage more: 3.7 million weights, for larger images",
             Architecture::Reference => {
-                "The script's five convolutions and three dense layers: 5.4 million weights at 64 pixels"
+                "The script's five convolutions and four dense layers: 5.4 million weights at 64 pixels"
             }
         }
     }
@@ -224,6 +225,7 @@ impl Architecture {
 /// Random changes of training photos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Augmentation {
     /// None.
     None,
@@ -285,6 +287,7 @@ impl Augmentation {
 /// The rule that moves the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Rule {
     /// Plain gradient descent: [`Sgd`](crate::optim::Sgd).
     Sgd,
@@ -327,6 +330,7 @@ impl Rule {
 
 /// Whether photos of rare classes count more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClassWeights {
     /// Where the largest class has three times the photos of the smallest.
     Auto,

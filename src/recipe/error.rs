@@ -60,7 +60,7 @@ pub enum RecipeError {
         seconds: f64,
     },
     /// A run that goes on with data of other classes.
-    #[error("the run knows the classes {}, but the data has {}", run.join(", "), data.join(", "))]
+    #[error("the run knows the classes {}, but the data has {}", listed(run), listed(data))]
     RunClasses {
         /// Those of the run.
         run: Vec<String>,
@@ -114,29 +114,39 @@ pub enum RecipeError {
     Checkpoint(#[from] CheckpointError),
 }
 
+/// How many names a message lists.
+const LISTED: usize = 30;
+
+/// Names in a line, the first of many.
+fn listed(names: &[String]) -> String {
+    let first = names[..names.len().min(LISTED)].join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// Why a folder is no data folder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderFault {
-    /// There is nothing of this name.
-    #[error("there is no such data folder; `floret::data::convert::Conversion` makes one from photos")]
+    /// There is nothing of this name. A [`Conversion`](crate::data::convert::Conversion) makes a data folder from photos.
+    #[error("there is no such data folder")]
     Missing,
     /// It is a file.
     #[error("it is no folder")]
     NotAFolder,
-    /// A conversion into it did not end.
-    #[error(
-        "the conversion that wrote this data did not come to its end, so a part of it may be missing: convert again"
-    )]
+    /// A conversion into it did not end. It is to be made again.
+    #[error("the conversion that wrote this data did not come to its end, so a part of it may be missing")]
     Unfinished {
         /// Whether it has class names all the same.
-        labelled: bool,
+        labeled: bool,
     },
     /// It has no class names.
     #[error(
         "labels.txt is missing: write the names of the classes into it, one a line in the order of their labels"
     )]
-    Unlabelled,
+    Unlabeled,
     /// Several sets of shards could be those of a split.
     #[error("there are no shards named {split}-*, and more than one set that could be meant: {}, {}", sets[0], sets[1])]
     Ambiguous {
@@ -213,7 +223,7 @@ pub enum Clash {
 #[non_exhaustive]
 pub enum ModelFault {
     /// It knows other classes.
-    #[error("it knows the classes {}, but the data has {}", model.join(", "), data.join(", "))]
+    #[error("it knows the classes {}, but the data has {}", listed(model), listed(data))]
     Classes {
         /// The model's.
         model: Vec<String>,
@@ -221,7 +231,7 @@ pub enum ModelFault {
         data: Vec<String>,
     },
     /// It takes images of another size than was chosen.
-    #[error("it takes images of {side}x{side}: leave out the image size {chosen}")]
+    #[error("it takes images of {side}x{side}, and {chosen}x{chosen} was chosen")]
     ImageSize {
         /// The model's.
         side: usize,

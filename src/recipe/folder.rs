@@ -47,13 +47,13 @@ impl DataFolder {
         }
         let mut labels = path.join(LABELS);
         if is_unfinished(path) {
-            return fault(FolderFault::Unfinished { labelled: exists(&labels)? });
+            return fault(FolderFault::Unfinished { labeled: exists(&labels)? });
         }
         if !exists(&labels)? && exists(&path.join(TFDS_LABELS))? {
             labels = path.join(TFDS_LABELS);
         }
         if !exists(&labels)? {
-            return fault(FolderFault::Unlabelled);
+            return fault(FolderFault::Unlabeled);
         }
         Ok(Self { path: path.into(), classes: ClassNames::read(labels)? })
     }

@@ -15,7 +15,7 @@
 //! | question | file |
 //! | --- | --- |
 //! | what are the data? | `folder.rs`, `census.rs` |
-//! | what can be chosen? | `choices.rs`, `table.rs` |
+//! | what can be chosen? | `choices.rs`, `setting.rs`, `table.rs` |
 //! | what decides the result? | `settings.rs`, by `rules.rs` and `regularization.rs` |
 //! | what fits into the time and the memory? | `plan.rs`, `memory.rs` |
 //! | what does training begin with? | `start.rs` (a model), `resume.rs` (a run) |
@@ -34,6 +34,7 @@ mod plan;
 mod regularization;
 mod resume;
 mod rules;
+mod setting;
 mod settings;
 mod start;
 mod table;
@@ -49,7 +50,8 @@ pub use note::Note;
 pub use plan::Plan;
 pub use regularization::Regularization;
 pub use rules::{IMAGE_SIZE, MINUTES, batch_size, learning_rate, train_sizes};
+pub use setting::{Group, Setting};
 pub use settings::{FIRST_LABEL, Keys, Settings};
 pub use start::most_like;
-pub use table::{Group, SETTINGS, Setting};
+pub use table::SETTINGS;
 pub use training::{Budget, Deadline, Prepared, Trained, Training, fit};

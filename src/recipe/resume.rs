@@ -1,6 +1,6 @@
 //! The settings of a run that goes on.
 
-use super::table::image_size;
+use super::setting::image_size;
 use super::{Choices, Clash, Note, Recipe, RecipeError, SETTINGS, Settings};
 use crate::checkpoint::SavedTraining;
 

@@ -22,8 +22,8 @@ pub fn batch_size(photos: usize) -> usize {
     (1 << (photos / LEAST_STEPS).max(1).ilog2()).clamp(LEAST_BATCH, BATCH_SIZE)
 }
 
-/// Whether the last batch of an epoch has so few photos that batch norm's mean of them says little, and that they are not
-/// missed.
+/// Whether the last batch of an epoch is left out: batch norm's mean of so few photos says little, and an epoch of so many steps
+/// does not miss them.
 pub(super) fn leaves_tiny_batch(photos: usize, batch_size: usize) -> bool {
     photos > LEAST_STEPS * batch_size && (1..LEAST_BATCH).contains(&(photos % batch_size))
 }

@@ -18,6 +18,7 @@ use crate::train::{TimeBudget, TrainOptions};
 
 /// The settings of a run. They are kept in its training state, as JSON of this form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Settings {
     /// The architecture.
     pub network: Architecture,
@@ -90,9 +91,10 @@ impl Keys {
     }
 }
 
-/// The first class's label unless another is chosen: labels count from 1 in TensorFlow's image data sets and in those that
-/// [`Conversion`](crate::data::convert::Conversion) writes. It is not guessed from `labels.txt`, whose `background` line others leave
-/// out; a wrong one is an error.
+/// The label of the first class, where no other is chosen. Labels count from 1 in TensorFlow's image data sets and in those that
+/// [`Conversion`](crate::data::convert::Conversion) writes. A wrong one is an error.
+///
+/// It is not guessed from `labels.txt`: not every program writes a line `background` for the label 0 there.
 pub const FIRST_LABEL: i64 = 1;
 
 impl Choices {
@@ -282,7 +284,7 @@ impl Settings {
             learning_rate: Some(0.02),
             ..Choices::default()
         };
-        let census = Census { classes: vec![1000; 5], ..Census::default() };
+        let census = Census::new(vec![1000; 5]);
         let settings = Self::new(&choices, &census).unwrap();
         Self { train_sizes: train_sizes(64), ..settings }
     }
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn choices_that_exclude_each_other_are_refused() {
-        let census = Census { classes: vec![10, 10], ..Census::default() };
+        let census = Census::new(vec![10, 10]);
         let refused = |choices: &Choices| Settings::new(choices, &census).err();
         let mixed = |mixup, cutmix| Choices { mixup, cutmix, ..Choices::default() };
         assert_eq!(refused(&mixed(Some(0.75), None)), None);

@@ -1,102 +1,20 @@
 //! The table of all settings that can be chosen, saved and asked for: each is described here and nowhere else.
 //!
-//! A program makes its flags of it; [`Settings::resumed`] finds choices that contradict a run, and [`Settings::of`] holds what was
-//! saved to what can be chosen. To add a setting, add a field to [`Choices`], one to [`Settings`], a line to [`Settings::new`], and
-//! a row here.
+//! A program makes its flags of it. [`Settings::resumed`](super::Settings::resumed) finds choices that contradict a run, and
+//! [`Settings::of`](super::Settings::of) holds what was saved to what can be chosen. To add a setting, add a field to [`Choices`],
+//! one to [`Settings`](super::Settings), a line to [`Settings::new`](super::Settings::new), and a row here.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
-use super::{Architecture, Augmentation, Choices, ClassWeights, Named, Recipe, RecipeError, Rule, Settings};
+use super::setting::{
+    ANY, choose, count, image_size, label, minutes, named, not_negative, of_names, parsed, positive, share,
+    words,
+};
+use super::{Architecture, Augmentation, Choices, ClassWeights, Group, Recipe, RecipeError, Rule, Setting};
 use crate::image::Fit;
-
-/// One setting: its name, its help, and its ways from and to text.
-#[derive(Debug)]
-pub struct Setting {
-    /// Its name, as in `--image-size`.
-    pub name: &'static str,
-    /// What stands for its value in a help text; empty for one that is true where it is named.
-    pub value: &'static str,
-    /// Where it stands in a help text.
-    pub group: Group,
-    /// What it is.
-    pub help: &'static str,
-    /// The value it has where its name stands alone, if it may.
-    pub alone: Option<&'static str>,
-    /// Settings, and other flags of a program, that it can't be chosen with.
-    pub excludes: &'static [&'static str],
-    /// Whether a run that goes on may be given another value.
-    pub changes: bool,
-    values: fn() -> Vec<(&'static str, &'static str)>,
-    choose: fn(&mut Choices, &str) -> Result<(), String>,
-    chosen: fn(&Choices) -> Option<String>,
-    saved: fn(&Settings) -> Option<String>,
-}
-
-/// The groups of settings, in the order of a help text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Group {
-    /// Where the photos are, and how they are read.
-    Data,
-    /// How long training takes.
-    Time,
-    /// What is trained.
-    Network,
-    /// How its weights move.
-    Optimization,
-    /// How training photos are changed.
-    Augmentation,
-    /// What keeps it from learning the photos by heart.
-    Regularization,
-}
-
-impl Group {
-    /// Its heading.
-    pub fn heading(self) -> &'static str {
-        match self {
-            Group::Data => "Data",
-            Group::Time => "Time",
-            Group::Network => "Network",
-            Group::Optimization => "Optimization",
-            Group::Augmentation => "Augmentation",
-            Group::Regularization => "Regularization",
-        }
-    }
-}
 
 impl Setting {
     /// The setting of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         SETTINGS.iter().find(|setting| setting.name == name)
-    }
-
-    /// Its values with what each is, where there are only a few.
-    pub fn values(&self) -> Vec<(&'static str, &'static str)> {
-        (self.values)()
-    }
-
-    /// Whether it takes no value, and is true where it is named.
-    pub fn is_switch(&self) -> bool {
-        self.value.is_empty()
-    }
-
-    /// Chooses a value by its text.
-    ///
-    /// # Errors
-    /// What is wanted instead.
-    pub fn choose(&self, choices: &mut Choices, text: &str) -> Result<(), String> {
-        (self.choose)(choices, text)
-    }
-
-    /// The value that was chosen.
-    pub fn chosen(&self, choices: &Choices) -> Option<String> {
-        (self.chosen)(choices)
-    }
-
-    /// The value of a run's settings; `None` where no text chooses it.
-    pub fn saved(&self, settings: &Settings) -> Option<String> {
-        (self.saved)(settings)
     }
 }
 
@@ -131,21 +49,6 @@ impl Choices {
     }
 }
 
-/// A setting of any value.
-const ANY: Setting = Setting {
-    name: "",
-    value: "",
-    group: Group::Data,
-    help: "",
-    alone: None,
-    excludes: &[],
-    changes: false,
-    values: Vec::new,
-    choose: |_, _| Ok(()),
-    chosen: |_| None,
-    saved: |_| None,
-};
-
 /// Every setting, in the order of a help text.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -172,7 +75,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "label-offset",
         value: "N",
         group: Group::Data,
-        help: "The label of the first class in the records: 1 as `flowers convert` writes them, 0 in data that counts from 0 \
+        help: "The label of the first class in the records: 1 where photos were converted, 0 in data that counts from 0 \
                [default: 1]",
         choose: |choices, text| choose(&mut choices.label_offset, label(text)),
         chosen: |choices| words(&choices.label_offset),
@@ -196,8 +99,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "fit",
         value: "crop|resize|resize-crop",
         group: Group::Data,
-        help: "How a photo becomes a square: resize the whole of it, its centre (resize-crop), or a cut from its middle at full \
-               resolution (crop) [default: resize; with --recipe script crop]",
+        help: "How a photo becomes a square: resize the whole of it, its center (resize-crop), or a cut from its middle at full \
+               resolution (crop) [default: resize; with `recipe` script crop]",
         choose: |choices, text| choose(&mut choices.fit, text.parse::<Fit>().map_err(|e| e.to_string())),
         chosen: |choices| words(&choices.fit),
         saved: |settings| Some(settings.fit.to_string()),
@@ -207,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "class-weights",
         value: "CLASS_WEIGHTS",
         group: Group::Data,
-        help: "Whether photos of rare classes count more [default: auto; with --recipe script none]",
+        help: "Whether photos of rare classes count more [default: auto; with `recipe` script none]",
         values: named::<ClassWeights>,
         choose: |choices, text| choose(&mut choices.class_weights, of_names(text)),
         chosen: |choices| words(&choices.class_weights),
@@ -218,7 +121,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "N",
         group: Group::Time,
         help: "How long it may all take, report included: image size and epochs are fitted to the speed of this machine \
-               [default: 5, unless --epochs or --recipe script is given]",
+               [default: 5, unless `epochs` or `recipe` script is given]",
         excludes: &["epochs"],
         changes: true,
         choose: |choices, text| choose(&mut choices.minutes, minutes(text)),
@@ -231,7 +134,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "N",
         group: Group::Time,
         help: "Passes over the training photos, however long they take. The same seed then gives the same network on every \
-               machine of its kind [default with --recipe script: 20]",
+               machine of its kind [default with `recipe` script: 20]",
         changes: true,
         choose: |choices, text| choose(&mut choices.epochs, count(text)),
         chosen: |choices| words(&choices.epochs),
@@ -243,7 +146,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "PIXELS",
         group: Group::Network,
         help: "Side of the square image that the finished network sees, in pixels. Small and large networks train on smaller \
-               ones, if changes are strong [default: what there is time for; with --epochs 96, with --recipe script 64]",
+               ones, if changes are strong [default: what there is time for; with `epochs` 96, with `recipe` script 64]",
         choose: |choices, text| choose(&mut choices.image_size, image_size(text)),
         chosen: |choices| words(&choices.image_size),
         saved: |settings| Some(settings.image_size.to_string()),
@@ -253,9 +156,9 @@ pub const SETTINGS: &[Setting] = &[
         name: "network",
         value: "NETWORK",
         group: Group::Network,
-        help: "The network's architecture [default: small, for images of 128 pixels and more large; with --recipe script \
+        help: "The network's architecture [default: small, for images of 128 pixels and more large; with `recipe` script \
                reference]",
-        excludes: &["start-from"],
+        is_of_model: true,
         values: named::<Architecture>,
         choose: |choices, text| choose(&mut choices.network, of_names(text)),
         chosen: |choices| words(&choices.network),
@@ -287,7 +190,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "optimizer",
         value: "OPTIMIZER",
         group: Group::Optimization,
-        help: "The rule that moves the weights [default: momentum; with --recipe script sgd]",
+        help: "The rule that moves the weights [default: momentum; with `recipe` script sgd]",
         values: named::<Rule>,
         choose: |choices, text| choose(&mut choices.optimizer, of_names(text)),
         chosen: |choices| words(&choices.optimizer),
@@ -299,7 +202,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "X",
         group: Group::Optimization,
         help: "Step size [default: sgd and momentum 0.05 x batch size / 64, for the reference network 0.02; adam and adamw \
-               0.0005; with --recipe script, where the loss is a sum over the batch, sgd 0.0005 and momentum 0.02 / batch size]",
+               0.0005; with `recipe` script, where the loss is a sum over the batch, sgd 0.0005 and momentum 0.02 / batch size]",
         choose: |choices, text| choose(&mut choices.learning_rate, positive(text)),
         chosen: |choices| words(&choices.learning_rate),
         saved: |settings| Some(settings.learning_rate.to_string()),
@@ -309,7 +212,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "seed",
         value: "N",
         group: Group::Optimization,
-        help: "Source of all randomness: with the same --epochs the same seed gives the same network [default: 1]",
+        help: "Source of all randomness: with the same `epochs` the same seed gives the same network [default: 1]",
         choose: |choices, text| choose(&mut choices.seed, parsed(text, "a whole number")),
         chosen: |choices| words(&choices.seed),
         saved: |settings| Some(settings.seed.to_string()),
@@ -319,8 +222,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "augment",
         value: "AUGMENT",
         group: Group::Augmentation,
-        help: "Change training photos at random, so that the network sees more than there are; `--augment` alone is \
-               `--augment standard` [default: strong; with --recipe script none]",
+        help: "Change training photos at random, so that the network sees more than there are; `augment` alone is \
+               `augment` standard [default: strong; with `recipe` script none]",
         alone: Some("standard"),
         values: named::<Augmentation>,
         choose: |choices, text| choose(&mut choices.augment, of_names(text)),
@@ -342,7 +245,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "cutmix",
         value: "X",
         group: Group::Augmentation,
-        help: "Share of the photos that get a rectangle of another one [default: 0.5, for few photos 0.8; with --recipe script 0]",
+        help: "Share of the photos that get a rectangle of another one [default: 0.5, for few photos 0.8; with `recipe` script 0]",
         choose: |choices, text| choose(&mut choices.cutmix, share(text)),
         chosen: |choices| words(&choices.cutmix),
         saved: |settings| Some(settings.regularization.mix.map_or(0.0, |mix| mix.cutmix).to_string()),
@@ -352,8 +255,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "dropout",
         value: "X",
         group: Group::Regularization,
-        help: "Share of the features dropped before the last layer [default: 0.2, for few photos 0.5; with --recipe script 0.5]",
-        excludes: &["start-from"],
+        help: "Share of the features dropped before the last layer [default: 0.2, for few photos 0.5; with `recipe` script 0.5]",
+        is_of_model: true,
         choose: |choices, text| choose(&mut choices.dropout, share(text)),
         chosen: |choices| words(&choices.dropout),
         saved: |settings| Some(settings.regularization.dropout.to_string()),
@@ -363,7 +266,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "label-smoothing",
         value: "X",
         group: Group::Regularization,
-        help: "Share of each target spread over all classes [default: 0.1; with --recipe script 0]",
+        help: "Share of each target spread over all classes [default: 0.1; with `recipe` script 0]",
         choose: |choices, text| choose(&mut choices.label_smoothing, share(text)),
         chosen: |choices| words(&choices.label_smoothing),
         saved: |settings| Some(settings.regularization.label_smoothing.to_string()),
@@ -374,7 +277,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "X",
         group: Group::Regularization,
         help: "Decoupled weight decay, for the optimizers momentum and adamw [default: momentum 0.0005, for few photos 0.001; \
-               adamw 0.05; with --recipe script and momentum 0]",
+               adamw 0.05; with `recipe` script and momentum 0]",
         choose: |choices, text| choose(&mut choices.weight_decay, not_negative(text)),
         chosen: |choices| words(&choices.weight_decay),
         saved: |settings| Some(settings.regularization.weight_decay.to_string()),
@@ -385,7 +288,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "X",
         group: Group::Regularization,
         help: "Decay of the average of the weights that is evaluated and saved; 0 for the weights themselves [default: 0.998; \
-               with --recipe script 0]",
+               with `recipe` script 0]",
         choose: |choices, text| choose(&mut choices.average, share(text)),
         chosen: |choices| words(&choices.average),
         saved: |settings| Some(settings.regularization.average.unwrap_or(0.0).to_string()),
@@ -395,7 +298,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "test-time-flip",
         value: "true|false",
         group: Group::Regularization,
-        help: "Whether answers are the means of a photo's and its mirror image's [default: true; with --recipe script false]",
+        help: "Whether answers are the means of a photo's and its mirror image's [default: true; with `recipe` script false]",
         choose: |choices, text| choose(&mut choices.test_time_flip, parsed(text, "true or false")),
         chosen: |choices| words(&choices.test_time_flip),
         saved: |settings| Some(settings.regularization.test_time_flip.to_string()),
@@ -403,89 +306,10 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
-fn choose<T>(place: &mut Option<T>, value: Result<T, String>) -> Result<(), String> {
-    *place = Some(value?);
-    Ok(())
-}
-
-fn words(value: &Option<impl Display>) -> Option<String> {
-    value.as_ref().map(|value| value.to_string())
-}
-
-fn named<T: Named>() -> Vec<(&'static str, &'static str)> {
-    T::ALL.iter().map(|value| (value.name(), value.about())).collect()
-}
-
-fn of_names<T: Named + FromStr<Err: Display>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: T::Err| error.to_string())
-}
-
-fn parsed<T: FromStr>(text: &str, wanted: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("{wanted} is wanted"))
-}
-
-/// A label in a record.
-pub fn label(text: &str) -> Result<i64, String> {
-    whole(text, 0, 1 << 20).map(|label| label as i64)
-}
-
-/// An image side: the reference network halves it five times, so under 32 little would be left.
-pub fn image_size(text: &str) -> Result<usize, String> {
-    whole(text, 32, 1024)
-}
-
-/// A time: from a second to a week.
-pub fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(minutes) if (1.0 / 60.0..=7.0 * 24.0 * 60.0).contains(&minutes) => Ok(minutes),
-        _ => Err("a number of minutes from 0.02 to 10080 is wanted".into()),
-    }
-}
-
-/// A count of at least one.
-pub fn count(text: &str) -> Result<usize, String> {
-    whole(text, 1, 1 << 20)
-}
-
-fn whole(text: &str, least: usize, most: usize) -> Result<usize, String> {
-    let value: usize = parsed(text, "a whole number")?;
-    match (least..=most).contains(&value) {
-        true => Ok(value),
-        false => Err(format!("a number from {least} to {most} is wanted")),
-    }
-}
-
-fn positive(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
-        _ => Err("a number over 0 is wanted".into()),
-    }
-}
-
-fn not_negative(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
-        _ => Err("a number of at least 0 is wanted".into()),
-    }
-}
-
-/// A share that is multiplied with.
-fn share(text: &str) -> Result<f32, String> {
-    Ok(fraction(text)? as f32)
-}
-
-/// A number from 0 to under 1.
-pub fn fraction(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
-        _ => Err("a number from 0 to under 1 is wanted".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Census;
+    use crate::recipe::{Census, Settings};
 
     /// Other values than those of [`Settings::sample`].
     fn other(setting: &Setting) -> &'static str {
@@ -507,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_is_chosen_is_what_is_saved() {
-        let census = Census { classes: vec![1000; 5], ..Census::default() };
+        let census = Census::new(vec![1000; 5]);
         for setting in SETTINGS {
             let text = other(setting);
             let mut choices = Choices::default();
@@ -527,6 +351,7 @@ mod tests {
         for (place, setting) in SETTINGS.iter().enumerate() {
             assert!(SETTINGS[..place].iter().all(|before| before.name != setting.name), "{}", setting.name);
             assert!(!setting.help.is_empty() && !setting.name.contains('_'));
+            assert!(!setting.help.contains("--"), "{} speaks of a program's flags", setting.name);
             for (value, _) in setting.values() {
                 setting.choose(&mut Choices::default(), value).unwrap();
             }

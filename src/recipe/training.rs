@@ -19,6 +19,7 @@ use crate::train::{
 
 /// How long training may take.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Budget {
     /// So many minutes, the evaluation of the best network included. Image size and epochs are fitted to the speed of this
     /// machine.
@@ -336,6 +337,7 @@ impl Time {
 
 /// When training is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Deadline {
     /// When its steps are to be done.
     pub at: Instant,

@@ -1,4 +1,4 @@
-//! RECORDS -> EXAMPLES: the features of a labelled image in a `tf.train.Example`.
+//! RECORDS -> EXAMPLES: the features of a labeled image in a `tf.train.Example`.
 
 use super::example_error::ExampleError;
 use super::features::{FeatureMap, for_each_feature};
@@ -71,7 +71,7 @@ impl ImageSchema {
     }
 }
 
-/// A labelled image as a record holds it, under the names of an [`ImageSchema`].
+/// A labeled image as a record holds it, under the names of an [`ImageSchema`].
 ///
 /// Text that is not UTF-8 has its invalid bytes replaced by U+FFFD. The sizes are what the record says; the
 /// encoded image may differ.

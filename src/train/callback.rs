@@ -19,6 +19,7 @@ pub enum Flow {
 
 /// A moment of training, as callbacks see it.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Moment<'a> {
     /// The network after the step.
     pub network: &'a Network,
@@ -31,6 +32,16 @@ pub struct Moment<'a> {
 }
 
 impl<'a> Moment<'a> {
+    /// A moment of these, such as that of a loop of one's own, to be [saved](crate::checkpoint::save_training).
+    pub fn new(
+        network: &'a Network,
+        average: Option<&'a Network>,
+        optimizer: &'a dyn Optimizer,
+        progress: &'a Progress,
+    ) -> Self {
+        Self { network, average, optimizer, progress }
+    }
+
     /// The network that is evaluated, and saved where it is the best: the average if one is kept.
     pub fn outcome(&self) -> &'a Network {
         self.average.unwrap_or(self.network)
@@ -102,6 +113,7 @@ pub trait Callback {
 
 /// Why training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// All epochs are done, or the time of the [budget](super::TrainOptions::budget) is up.
     Finished,

@@ -77,7 +77,7 @@ pub enum TrainOptionsError {
     /// Training began without a [`TrainOptions::budget`](super::TrainOptions::budget), and is to go on under one.
     #[error("it began without a budget of time, and can't go on under one")]
     NewBudget,
-    /// Photos to evaluate on that are [mixed](crate::data::LoaderOptions::mix): what is of two classes can't be classified right.
+    /// Photos to evaluate on that are [mixed](crate::data::LoaderOptions::mix): a photo of two classes has no right answer.
     #[error(
         "the photos to evaluate on are mixed with each other: open them with LoaderOptions::for_evaluation"
     )]

@@ -37,6 +37,7 @@ pub struct Progress {
 
 /// What one epoch gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EpochRecord {
     /// Its number, from 0.
     pub epoch: u64,

@@ -7,6 +7,7 @@ use super::{Progress, TrainOptions};
 
 /// Seconds that the parts of training take on this machine, with this network and these data.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Estimate {
     /// The steps of an epoch, for each pixel of a training image.
     pub steps: f64,
@@ -17,6 +18,11 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// Of these parts, in the order of the fields.
+    pub const fn new(steps: f64, overhead: f64, evaluation: f64) -> Self {
+        Self { steps, overhead, evaluation }
+    }
+
     /// Seconds that `epochs` epochs take on images of `pixels` pixels, on the average, with so many evaluations.
     ///
     /// `epochs (steps pixels + overhead) + evaluations evaluation`

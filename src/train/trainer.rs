@@ -335,8 +335,8 @@ fn input(train: &Loader, size: Option<usize>) -> (usize, usize, usize) {
 /// Evaluates over every example of `data`, each once.
 ///
 /// # Errors
-/// Data that can't be read, does not fit the network, or is [mixed](crate::data::LoaderOptions::mix): what is of two
-/// classes can't be classified right.
+/// Data that can't be read, does not fit the network, or is [mixed](crate::data::LoaderOptions::mix): a photo of two classes has
+/// no right answer.
 pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation, TrainError> {
     require_unmixed(data)?;
     evaluate_watched(network, data, &mut [])

@@ -1,6 +1,7 @@
 //! Model and training files: what is loaded is what was saved, resumed training ends where it would have ended without an
 //! interruption, and files that are something else are told apart.
 
+mod earlier;
 mod files;
 mod models;
 mod resume;
@@ -61,7 +62,7 @@ fn small_network(dropout: f32) -> NetworkBuilder {
 
 /// A moment of training without an average.
 fn moment<'a>(network: &'a Network, optimizer: &'a dyn Optimizer, progress: &'a Progress) -> Moment<'a> {
-    Moment { network, average: None, optimizer, progress }
+    Moment::new(network, None, optimizer, progress)
 }
 
 /// A small model, and a training state of it.
@@ -78,6 +79,7 @@ fn small_files() -> (TempDir, PathBuf, PathBuf) {
 }
 
 /// What an error says.
+#[cfg(feature = "tensorflow")]
 #[track_caller]
 fn error_message<T>(result: Result<T, impl std::fmt::Display>) -> String {
     match result {

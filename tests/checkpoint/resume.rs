@@ -185,12 +185,7 @@ fn train(data: &Data, way: Way, make: MakeOptimizer, stops: &[u64], machines: &[
         }
         assert_eq!((ended, trainer.progress().step), (Ended::Stopped, stop));
         let settings = json!({ "stopped": stop });
-        let moment = Moment {
-            network: &network,
-            average: trainer.average(),
-            optimizer: &*optimizer,
-            progress: trainer.progress(),
-        };
+        let moment = Moment::new(&network, trainer.average(), &*optimizer, trainer.progress());
         save_training(&path, moment, &info(), &settings).unwrap();
         let mut saved = load_training(&path).unwrap();
         assert_eq!((&saved.settings, &saved.info), (&settings, &info()));
@@ -452,7 +447,7 @@ fn photos_with_other_labels_are_other_data() {
     let (train, _) = data.loaders();
     let mut progress = Trainer::new(train_options()).progress().clone();
     progress.check_data(&train, None).unwrap();
-    let relabelled: Vec<_> = payloads(22, CLASSES)
+    let relabeled: Vec<_> = payloads(22, CLASSES)
         .iter()
         .map(|payload| {
             let mut example = ImageExample::parse(payload, &ImageSchema::default()).unwrap();
@@ -460,7 +455,7 @@ fn photos_with_other_labels_are_other_data() {
             example.encode(&ImageSchema::default())
         })
         .collect();
-    let (other, _) = Data::of(&relabelled).loaders();
+    let (other, _) = Data::of(&relabeled).loaders();
     let error = progress.check_data(&other, None).unwrap_err().to_string();
     assert!(
         error.contains("the training data are not those") && error.contains("of other records"),

@@ -14,7 +14,7 @@ fn segment(marker: u8, data: &[u8]) -> Vec<u8> {
     [&[0xFF, marker], &length[..], data].concat()
 }
 
-/// A grey JPEG of `side` x `side` pixels, of kind `frame` (0xC0 sequential, 0xC2 progressive), whose scans are `scan`
+/// A gray JPEG of `side` x `side` pixels, of kind `frame` (0xC0 sequential, 0xC2 progressive), whose scans are `scan`
 /// with `data`, `scans` times. Its Huffman tables have one code of one bit each: DC no difference; AC `ac`.
 fn jpeg(frame: u8, side: u16, ac: u8, scans: usize, scan: [u8; 3], data: &[u8]) -> Vec<u8> {
     let [h, l] = side.to_be_bytes();

@@ -1,10 +1,9 @@
 //! Augmentation, against TensorFlow's values, f64 formulas and its own invariants.
-use floret::image::augment::RandomCrop;
 use floret::image::color::{
     adjust_brightness, adjust_contrast, adjust_hue, adjust_hue_and_saturation, adjust_saturation,
 };
 use floret::image::geometry::{Border, cutout, flip_horizontal, rotate_zoom, window};
-use floret::image::{Augment, Filter, Fit, ImageError, resize};
+use floret::image::{Augment, Filter, Fit, ImageError, RandomCrop, resize};
 use ndarray::{Array3, s};
 use proptest::prelude::*;
 use rand::{RngCore, SeedableRng};
@@ -172,7 +171,7 @@ fn a_quarter_turn_is_counter_clockwise() {
     assert!(difference(&turned, &expected).max < 1e-3);
 }
 
-/// Zooming 2 times about the centre of a ramp halves its slope; the centre stays.
+/// Zooming 2 times about the center of a ramp halves its slope; the center stays.
 #[test]
 fn zoom_enlarges() {
     let ramp = Array3::from_shape_fn((9, 9, 3), |(y, x, _)| (10 * x + y) as f32);

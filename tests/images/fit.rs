@@ -69,11 +69,11 @@ fn naive_resize(image: &Array3<u8>, to: (usize, usize), filter: Filter, antialia
     let (height, width, _) = image.dim();
     let weight = |j: usize, i: usize, from: usize, to: usize| -> f64 {
         let ratio = from as f64 / to as f64;
-        let centre = (i as f64 + 0.5) * ratio;
+        let center = (i as f64 + 0.5) * ratio;
         let stretch = if antialias && ratio > 1.0 { ratio } else { 1.0 };
-        let t = ((j as f64 + 0.5 - centre) / stretch).abs();
+        let t = ((j as f64 + 0.5 - center) / stretch).abs();
         match filter {
-            Filter::Nearest => f64::from(u8::from(j == centre.floor() as usize)),
+            Filter::Nearest => f64::from(u8::from(j == center.floor() as usize)),
             Filter::Bilinear => {
                 if t < 1.0 {
                     1.0 - t
@@ -88,6 +88,7 @@ fn naive_resize(image: &Array3<u8>, to: (usize, usize), filter: Filter, antialia
                 let (begin, end) = (i as f64 * ratio, (i as f64 + 1.0) * ratio);
                 (end.min(j as f64 + 1.0) - begin.max(j as f64)).max(0.0)
             }
+            other => panic!("there is no formula of {other:?} here"),
         }
     };
     Array3::from_shape_fn((to.0, to.1, 3), |(y, x, c)| {
@@ -104,7 +105,7 @@ fn naive_resize(image: &Array3<u8>, to: (usize, usize), filter: Filter, antialia
 }
 
 /// The cubic's table of 1024 steps moves a sample by up to 1/2048 of a pixel, where the cubic's slope is up
-/// to 1.2 on each axis: up to 0.3 levels between neighbours 255 levels apart. All else is f32 rounding of
+/// to 1.2 on each axis: up to 0.3 levels between neighbors 255 levels apart. All else is f32 rounding of
 /// sums of 255s.
 fn naive_tolerance(filter: Filter, antialias: bool) -> f64 {
     if filter == Filter::Bicubic && !antialias { 0.5 } else { 1e-3 }

@@ -211,13 +211,13 @@ fn attributes_of_a_wrong_type_are_named() {
     assert!(refused(&model(INPUT, nodes, vec![floats("w", &[48, 2])])).contains("its `alpha` is no number"));
 }
 
-/// A batch norm taken apart, as Keras' exports have it behind dense layers; and a normalisation at the beginning.
+/// A batch norm taken apart, as Keras' exports have it behind dense layers; and a normalization at the beginning.
 #[test]
 fn constants_by_channel_are_batch_norms() {
     let nodes = vec![
-        node("Sub", &["x", "mean"], "centred"),
-        node("Div", &["centred", "deviation"], "normalised"),
-        node("GlobalAveragePool", &["normalised"], "mean_pixel"),
+        node("Sub", &["x", "mean"], "centered"),
+        node("Div", &["centered", "deviation"], "normalized"),
+        node("GlobalAveragePool", &["normalized"], "mean_pixel"),
         node("Flatten", &["mean_pixel"], "flat"),
         node("Mul", &["flat", "scale"], "scaled"),
         node("Add", &["scaled", "shift"], "y"),

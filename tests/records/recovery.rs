@@ -136,8 +136,8 @@ fn every_deleted_byte_costs_one_record_at_most() {
 fn every_inserted_byte_costs_one_record_at_most() {
     let file = oracle::file_of(&PAYLOADS);
     for at in 0..=file.len() {
-        let neighbour = file[at.min(file.len() - 1)];
-        for byte in [0, 0xff, neighbour, neighbour ^ 1] {
+        let neighbor = file[at.min(file.len() - 1)];
+        for byte in [0, 0xff, neighbor, neighbor ^ 1] {
             let longer = [&file[..at], &[byte], &file[at..]].concat();
             assert!(!recovered(&longer).1.is_empty(), "the {byte} at {at} is found");
             check(&format!("{byte} inserted at {at}"), &longer, &PAYLOADS, 1);

@@ -78,7 +78,7 @@ fn summaries(payload: &[u8]) -> Option<Vec<FeatureSummary>> {
 }
 
 /// The image and the label that prost finds, where they are as they must be.
-fn labelled(payload: &[u8]) -> Option<(Vec<u8>, i64)> {
+fn labeled(payload: &[u8]) -> Option<(Vec<u8>, i64)> {
     let mut features = Example::decode(payload).ok()?.features?.feature;
     let Some(Kind::BytesList(encoded)) = features.remove("image/encoded")?.kind else { return None };
     let Some(Kind::Int64List(label)) = features.remove("image/class/label")?.kind else { return None };
@@ -120,7 +120,7 @@ fn agree(payload: &[u8]) {
     let decoded = Example::decode(payload).ok().map(|example| example.features.unwrap_or_default().feature);
     assert_eq!(visited(payload), decoded.as_ref().map(single_values));
     let parsed = ImageExample::parse(payload, &ImageSchema::default()).ok();
-    assert_eq!(parsed.map(|example| (example.encoded, example.label)), labelled(payload));
+    assert_eq!(parsed.map(|example| (example.encoded, example.label)), labeled(payload));
 }
 
 proptest! {
@@ -158,12 +158,12 @@ fn both_kinds_of_payloads_are_compared() {
         let mut payload = || strategy.new_tree(&mut runner).unwrap().current();
         let payloads: Vec<_> = (0..1000).map(|_| payload()).collect();
         let taken = payloads.iter().filter(|payload| summaries(payload).is_some()).count();
-        (taken, payloads.iter().filter(|payload| labelled(payload).is_some()).count())
+        (taken, payloads.iter().filter(|payload| labeled(payload).is_some()).count())
     };
     let (messages, _) = tried(&|| message(6));
-    let (examples, labelled) = tried(&|| example().boxed());
-    println!("of 1000 each: {messages} messages and {examples} examples, {labelled} of them labelled");
-    for taken in [messages, examples, labelled] {
+    let (examples, labeled) = tried(&|| example().boxed());
+    println!("of 1000 each: {messages} messages and {examples} examples, {labeled} of them labeled");
+    for taken in [messages, examples, labeled] {
         assert!((100..900).contains(&taken));
     }
 }

@@ -6,9 +6,8 @@ use std::time::Instant;
 use floret::checkpoint::{SavedTraining, load_training};
 use floret::data::ClassNames;
 use floret::files::create_folder;
-use floret::image::Fit;
 use floret::recipe::{
-    Architecture, Augmentation, FIRST_LABEL, Keys, Recipe, Regularization, Rule, Settings, Training,
+    Architecture, Augmentation, Census, Choices, Conflict, FIRST_LABEL, Regularization, Settings, Training,
 };
 use floret::record::{Compression, ImageExample, ImageSchema, ShardWriter, find_shards};
 
@@ -64,7 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
 
     say!("\n== 2. Training");
     let run = train::claim(&run_path)?;
-    let settings = settings(args.seed);
+    let settings = settings(args.seed)?;
     let saved = earlier(&run_path, &settings)?;
     let training = Training::new(&data_path).settings(settings);
     let training = saved.into_iter().fold(training, Training::resume);
@@ -105,28 +104,25 @@ fn earlier(run: &Path, settings: &Settings) -> Result<Option<SavedTraining>> {
 }
 
 /// What learns the drawn flowers well within a minute on two cores.
-fn settings(seed: u64) -> Settings {
-    Settings {
-        network: Architecture::Reference,
-        image_size: 48,
-        train_sizes: vec![48],
-        batch_size: 32,
-        drop_last: false,
-        epochs: 12,
-        minutes: None,
-        evaluate_every: 1,
-        optimizer: Rule::Momentum,
-        learning_rate: 0.02,
-        fit: Fit::Resize,
-        augment: Augmentation::Light,
-        regularization: Regularization { weight_decay: 5e-4, ..Regularization::SCRIPT },
-        class_weights: None,
-        recipe: Recipe::Default,
-        seed,
-        label_offset: FIRST_LABEL,
-        skip_bad: false,
-        keys: Keys::default(),
-    }
+fn settings(seed: u64) -> std::result::Result<Settings, Conflict> {
+    let choices = Choices {
+        epochs: Some(12),
+        image_size: Some(48),
+        network: Some(Architecture::Reference),
+        batch_size: Some(32),
+        augment: Some(Augmentation::Light),
+        seed: Some(seed),
+        dropout: Some(Regularization::SCRIPT.dropout),
+        label_smoothing: Some(0.0),
+        mixup: Some(0.0),
+        cutmix: Some(0.0),
+        average: Some(0.0),
+        test_time_flip: Some(false),
+        ..Choices::default()
+    };
+    let classes = demo::class_names().count();
+    let photos = ((PICTURES - EVAL_PICTURES) / classes) as u64;
+    Settings::new(&choices, &Census::new(vec![photos; classes]))
 }
 
 fn write_shards(photos: &[DemoPhoto], folder: &Path) -> Result<()> {
@@ -155,5 +151,25 @@ fn example(photo: &DemoPhoto, classes: &[String]) -> ImageExample {
         format: Some("JPEG".into()),
         colorspace: Some("RGB".into()),
         channels: Some(3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Other ones would keep a demo from going on where an earlier one was.
+    #[test]
+    fn the_settings_are_those_of_earlier_demos() {
+        let settings = settings(7).unwrap();
+        let wanted = json!({
+            "network": "reference", "image_size": 48, "train_sizes": [48], "batch_size": 32, "drop_last": false, "epochs": 12,
+            "evaluate_every": 1, "optimizer": "momentum", "learning_rate": 0.02f32, "fit": "resize", "augment": "light",
+            "dropout": 0.5, "label_smoothing": 0.0, "weight_decay": 5e-4f32, "mix": null, "average": null,
+            "test_time_flip": false, "recipe": "default", "seed": 7, "label_offset": 1, "skip_bad": false,
+        });
+        assert_eq!(serde_json::to_value(settings).unwrap(), wanted);
     }
 }

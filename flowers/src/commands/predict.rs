@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::Classifier;
-use floret::classifier::{ClassifyError, Prediction};
 use floret::image::{ImageError, PhotoError, read_photo};
+use floret::{Classifier, ClassifyError, Prediction};
 use serde::Serialize;
 
 use crate::folder::Folder;

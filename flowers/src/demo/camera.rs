@@ -39,7 +39,7 @@ pub fn develop(mut canvas: Canvas, rng: &mut ChaCha8Rng) -> RgbPicture {
     }
 }
 
-/// Encodes with a random quality, chroma subsampling, sequential or progressive; now and then in grey, or with restart markers.
+/// Encodes with a random quality, chroma subsampling, sequential or progressive; now and then in gray, or with restart markers.
 pub fn encode(picture: &RgbPicture, rng: &mut ChaCha8Rng) -> Result<Vec<u8>, EncodingError> {
     const SUBSAMPLINGS: [SamplingFactor; 3] =
         [SamplingFactor::R_4_4_4, SamplingFactor::R_4_2_2, SamplingFactor::R_4_2_0];
@@ -51,7 +51,7 @@ pub fn encode(picture: &RgbPicture, rng: &mut ChaCha8Rng) -> Result<Vec<u8>, Enc
         encoder.set_restart_interval(rng.random_range(4..32));
     }
     if chance(0.01, rng) {
-        encoder.encode(&grey(picture), picture.width, picture.height, ColorType::Luma)?;
+        encoder.encode(&gray(picture), picture.width, picture.height, ColorType::Luma)?;
     } else {
         encoder.encode(&picture.pixels, picture.width, picture.height, ColorType::Rgb)?;
     }
@@ -59,7 +59,7 @@ pub fn encode(picture: &RgbPicture, rng: &mut ChaCha8Rng) -> Result<Vec<u8>, Enc
 }
 
 /// One byte a pixel: the luma of ITU-R BT.601, as JPEG has it.
-fn grey(picture: &RgbPicture) -> Vec<u8> {
+fn gray(picture: &RgbPicture) -> Vec<u8> {
     let luma = |rgb: &[u8]| 0.299 * f32::from(rgb[0]) + 0.587 * f32::from(rgb[1]) + 0.114 * f32::from(rgb[2]);
     picture.pixels.chunks_exact(3).map(|rgb| luma(rgb).round() as u8).collect()
 }

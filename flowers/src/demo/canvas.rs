@@ -34,11 +34,11 @@ impl Canvas {
         &self.pixels
     }
 
-    /// Every pixel through `change`, which is given the pixel's centre.
+    /// Every pixel through `change`, which is given the pixel's center.
     pub fn map(&mut self, mut change: impl FnMut(Point, Color) -> Color) {
         for (y, row) in self.pixels.chunks_exact_mut(self.width).enumerate() {
             for (x, pixel) in row.iter_mut().enumerate() {
-                *pixel = change(centre(x, y), *pixel);
+                *pixel = change(center(x, y), *pixel);
             }
         }
     }
@@ -64,7 +64,7 @@ impl Canvas {
             let row = &mut self.pixels[y * self.width + area.left..y * self.width + area.right];
             for ((x, pixel), covered) in (area.left..).zip(row).zip(self.coverage.row(y - area.top)) {
                 if covered > 1.0 / 512.0 {
-                    *pixel = paint(to_frame(centre(x, y))).over(*pixel, covered);
+                    *pixel = paint(to_frame(center(x, y))).over(*pixel, covered);
                 }
             }
         }
@@ -75,7 +75,7 @@ impl Canvas {
         self.fill(frame, outline, |_| color);
     }
 
-    /// A soft spot on the frame's unit disc: `color` at the centre, nothing left at the rim.
+    /// A soft spot on the frame's unit disc: `color` at the center, nothing left at the rim.
     pub fn glow(&mut self, frame: Frame, color: Color) {
         self.fill(frame, &Outline::disc(), |at| {
             let inside = (1.0 - (at.x * at.x + at.y * at.y)).max(0.0);
@@ -120,7 +120,7 @@ struct Area {
     bottom: usize,
 }
 
-fn centre(x: usize, y: usize) -> Point {
+fn center(x: usize, y: usize) -> Point {
     point(x as f32 + 0.5, y as f32 + 0.5)
 }
 

@@ -1,6 +1,6 @@
 //! How much of each pixel an outline covers, exactly: the anti-aliasing of the canvas.
 //!
-//! Each cell holds the *change* of coverage from its left neighbour, so an edge touches only the cells it
+//! Each cell holds the *change* of coverage from its left neighbor, so an edge touches only the cells it
 //! crosses and a running sum along the row fills everything to its right.
 
 use super::geometry::Point;

@@ -43,10 +43,10 @@ impl Outline {
         outline
     }
 
-    pub fn add_disc(&mut self, centre: Point, radius: f32, corners: usize) {
+    pub fn add_disc(&mut self, center: Point, radius: f32, corners: usize) {
         let corner = |i: usize| polar(radius, -TAU * i as f32 / corners as f32);
         self.contours
-            .push((0..corners).map(corner).map(|at| point(centre.x + at.x, centre.y + at.y)).collect());
+            .push((0..corners).map(corner).map(|at| point(center.x + at.x, center.y + at.y)).collect());
     }
 
     /// A line through `path` (two points or more), `width_from` wide at its beginning and `width_to` at its end.

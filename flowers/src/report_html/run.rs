@@ -10,7 +10,7 @@ use floret::recipe::{DataFolder, Settings};
 use crate::files::{EVAL, MODEL, TRAIN, TRAINING};
 use crate::run_file::RunFile;
 use crate::ui::{self, warning};
-use crate::{Result, data, messages, words};
+use crate::{Result, data, messages};
 
 /// What a run's folder holds.
 pub struct Run {
@@ -57,7 +57,7 @@ impl Run {
             .into());
         }
         let mut state = load_training(&path)?;
-        let settings = Settings::of(&state).map_err(words::error)?;
+        let settings = Settings::of(&state).map_err(messages::recipe)?;
         let model = folder.join(MODEL);
         state.confirm_best(&model)?;
         let best = match state.progress.best {

@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn settings_are_told_as_numbers_and_words() {
-        let census = Census { classes: vec![1000; 2], ..Census::default() };
+        let census = Census::new(vec![1000; 2]);
         let choices =
             Choices { image_key: Some("7".into()), learning_rate: Some(0.05), ..Choices::default() };
         let told = settings_fields(&Settings::new(&choices, &census).unwrap());
@@ -284,12 +284,12 @@ mod tests {
 
     #[test]
     fn the_help_names_every_field() {
-        let census = Census { classes: vec![10, 10], ..Census::default() };
+        let census = Census::new(vec![10, 10]);
         let settings = Settings::new(&Choices::default(), &census).unwrap();
         let (names, no) = (["a".to_owned(), "b".to_owned()], None);
         let evaluation = Network::builder((1, 1, 3)).add(Flatten).add(Dense::new(2)).build().unwrap();
         let images = Array4::zeros((1, 1, 1, 3));
-        let batch = Batch { images, labels: vec![1], mixed: None, records: Vec::new() };
+        let batch = Batch::new(images, vec![1]);
         let evaluation = evaluation.evaluate([Ok::<_, NetworkError>(batch)]).unwrap();
         let events = [
             Event::evaluation("eval", &evaluation, &names),

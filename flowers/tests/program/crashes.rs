@@ -13,7 +13,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use floret::checkpoint::{RunFolder, load_model, load_training};
+use floret::checkpoint::{load_model, load_training};
+use floret::files::HeldFolder;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
@@ -206,7 +207,7 @@ fn a_folder_takes_one_run_at_a_time() {
     fails(folder, &[&train[..], &["--resume"]].concat(), &[&holder]);
     running.send(Signal::KILL);
     running.end();
-    RunFolder::claim(folder.join("run")).unwrap();
+    HeldFolder::claim(folder.join("run")).unwrap();
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn records_of_slim_count_from_0_and_name_no_classes() {
     assert_eq!(flags(&inspected), ["--label-offset", "0"]);
     holds(&inspected, &["data/labels.txt is missing, and the records do not name their classes"]);
     fails(folder, &["inspect", "data/*", "--write-labels"], &["labels.txt is not written"]);
-    fails(folder, &["train", "--data", "data"], &["data/labels.txt is missing", "flowers inspect"]);
+    fails(folder, &["train", "--data", "data"], &["data: labels.txt is missing", "flowers inspect"]);
     fs::write(folder.join("data/labels.txt"), "disc\nring\nsquare\n").unwrap();
     holds(&train(folder, &["--label-offset", "0"]), &["6 photos to train on, 3 to evaluate on"]);
     fs::remove_file(folder.join("data/shapes_train_00001-of-00002.tfrecord")).unwrap();

@@ -150,7 +150,7 @@ fn what_is_missing_or_does_not_fit_says_what_to_do() {
         &["blue, red", "data/labels.txt names cats, dogs", "evaluate on data of the model's classes"],
     );
     fs::remove_file(folder.join("data/labels.txt")).unwrap();
-    fails(folder, &resume, &["data/labels.txt is missing", "one a line", "flowers convert"]);
+    fails(folder, &resume, &["data: labels.txt is missing", "one a line", "flowers convert"]);
 }
 
 /// Runs a command whose output nobody reads.

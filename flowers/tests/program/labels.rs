@@ -9,7 +9,7 @@ use crate::html::Page;
 use crate::support::*;
 
 /// Shards of `train` and `eval` of which the records of these numbers have the other class's label.
-fn mislabelled(folder: &Path, train: &'static [usize], eval: &'static [usize]) {
+fn mislabeled(folder: &Path, train: &'static [usize], eval: &'static [usize]) {
     photos(folder);
     let shard = |split: &str| folder.join(format!("data/{split}-00000-of-00001.tfrecord"));
     let write = |split: &'static str, wrong: &'static [usize]| {
@@ -39,7 +39,7 @@ fn rows(list: &Path) -> Vec<csv::StringRecord> {
 fn swapped_labels_are_listed_by_train_and_by_report() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();
-    mislabelled(folder, &[5, 12], &[7]);
+    mislabeled(folder, &[5, 12], &[7]);
     let train = [TRAIN, QUICK, &["--epochs", "8"]].concat();
     let trained = succeeds(folder, &train);
     holds(
@@ -84,7 +84,7 @@ fn swapped_labels_are_listed_by_train_and_by_report() {
 fn without_augmentation_and_without_evaluation_photos_too() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();
-    mislabelled(folder, &[3], &[]);
+    mislabeled(folder, &[3], &[]);
     fs::remove_file(folder.join("data/eval-00000-of-00001.tfrecord")).unwrap();
     let train =
         [TRAIN, &["--network", "reference", "--augment", "none", "--out", "run", "--epochs", "8"]].concat();
@@ -103,7 +103,7 @@ fn without_augmentation_and_without_evaluation_photos_too() {
 fn where_no_label_is_contradicted_the_list_is_empty() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();
-    mislabelled(folder, &[], &[]);
+    mislabeled(folder, &[], &[]);
     let train = [TRAIN, QUICK, &["--epochs", "8"]].concat();
     holds(&succeeds(folder, &train), &["The labels:   none looks wrong\n"]);
     assert_eq!(rows(&folder.join("run/label-errors.csv")).len(), 0);

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, NO_WINNER};
 use crate::reduce::{column_sums, prepared_column_sums};
 use crate::simd::{Isa, Simd, dispatch};
 
@@ -26,9 +26,6 @@ pub enum Epilogue {
     /// `y = f(x * w + b)`.
     Activation(Activation),
 }
-
-/// The code of a stored value that no gradient passes: its window holds nothing over 0, or Clip cut it off.
-pub const NO_WINNER: u8 = 4;
 
 impl Epilogue {
     /// Rows and columns of the convolution's outputs that make one stored value.

@@ -26,7 +26,6 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use bands::Bands;
-pub(crate) use epilogue::NO_WINNER;
 pub use epilogue::{Epilogue, Finish};
 use winograd::{Weights, Winograd};
 

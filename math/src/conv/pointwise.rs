@@ -10,8 +10,9 @@
 
 use std::cell::RefCell;
 
-use super::epilogue::{Epilogue, Finish, NO_WINNER};
+use super::epilogue::{Epilogue, Finish};
 use super::{ConvShape, panels, tile_columns};
+use crate::activation::NO_WINNER;
 use crate::buffer::sized;
 use crate::parallel::{for_each_chunk_with_codes, for_each_columns, for_each_two_chunks};
 use crate::simd::{

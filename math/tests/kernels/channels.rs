@@ -29,10 +29,10 @@ fn sums_are_those_of_the_obvious_loop() {
             }
         }
         for isa in instruction_sets() {
-            let [mut mean, mut variance, mut centred, mut plain] =
+            let [mut mean, mut variance, mut centered, mut plain] =
                 std::array::from_fn(|_| vec![f32::NAN; channels]);
             moments(isa, &x, &pivot, &mut mean, &mut variance);
-            gradient_sums(isa, &x, &dy, &pivot, &mut centred, &mut plain);
+            gradient_sums(isa, &x, &dy, &pivot, &mut centered, &mut plain);
             // Each term, under 4, is rounded to 24 bits, and the sums of a few are; then the result, of up to 101.
             let close = |got: f32, wanted: f64, terms: f64| {
                 (f64::from(got) - wanted).abs() < 4e-6 * terms + 1e-7 * wanted.abs()
@@ -43,7 +43,7 @@ fn sums_are_those_of_the_obvious_loop() {
                 let each = [
                     (mean[c], f64::from(pivot[c]) + shift, 1.0),
                     (variance[c], wanted[channels + c] / n - shift * shift, 1.0),
-                    (centred[c], wanted[2 * channels + c], n),
+                    (centered[c], wanted[2 * channels + c], n),
                     (plain[c], wanted[3 * channels + c], n),
                 ];
                 for (got, wanted, terms) in each {

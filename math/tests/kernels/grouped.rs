@@ -1,8 +1,7 @@
 //! Grouped convolution against the obvious convolution of each group by itself, in `f64`.
 
 use floret_math::activation::Activation;
-use floret_math::conv::Epilogue;
-use floret_math::conv::Finish;
+use floret_math::conv::{Epilogue, Finish};
 use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::reference::{self, Slide};
 use floret_math::simd::Isa;
@@ -14,8 +13,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::activation::value;
 use crate::close::assert_close;
+use crate::conv::{ACTIVATIONS, tolerance_after};
 use crate::sets::instruction_sets;
-use crate::{ACTIVATIONS, tolerance_after};
 
 /// A group's convolution may run as Winograd's filtering.
 const TOLERANCE: f64 = 3e-5;

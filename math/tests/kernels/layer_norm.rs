@@ -1,4 +1,4 @@
-//! Layer normalisation and its gradients against the obvious loops in `f64`, over several tasks of rows.
+//! Layer normalization and its gradients against the obvious loops in `f64`, over several tasks of rows.
 
 use floret_math::layer_norm::{data_gradient, forward, parameter_gradients};
 use rand::{Rng, SeedableRng};

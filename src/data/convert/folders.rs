@@ -171,7 +171,7 @@ impl Search {
         self.add_strays(photos)
     }
 
-    /// Sets aside the photos that lie beside class folders. Other files there, such as a licence, are nobody's photo.
+    /// Sets aside the photos that lie beside class folders. Other files there, such as a license, are nobody's photo.
     fn add_strays(&mut self, photos: &Path) -> Result<(), ConvertError> {
         let inside = entries(photos).map_err(|error| FileError::new(photos, "list the folder", error))?;
         let strays = inside.into_iter().filter(|entry| is_photo(&entry.path));

@@ -148,14 +148,18 @@ impl Conversion {
     /// Finds the files in the class folders of `photos`, to be written as shards to the folder `data`.
     ///
     /// Each folder in `photos` is a class, named after it, or as [`ConvertOptions::class_folders`] says; classes are sorted by
-    /// name. Files are looked for in the folders in it too. If `photos` holds a folder `train` (or `training`) and one for
-    /// evaluation (`val`, `valid`, `validation`, `eval`, `evaluation`), for a test (`test`, `testing`) or both, which hold
-    /// folders and no photos themselves, those hold the classes, and the split is taken as it is. Links are followed, but no folder is gone through twice, nor one that `photos` lies in; hidden files and folders
-    /// are passed over. Nothing is written or decoded yet.
+    /// name. Files are looked for in the folders in it too.
+    ///
+    /// `photos` may hold the parts of a split instead: a folder `train` (or `training`), and one for evaluation (`val`, `valid`,
+    /// `validation`, `eval`, `evaluation`), for a test (`test`, `testing`) or both. These hold folders and no photos themselves.
+    /// The folders in them are then the classes, and the split is taken as it is.
+    ///
+    /// Links are followed, but no folder is gone through twice, nor one that `photos` lies in. Hidden files and folders are
+    /// passed over. Nothing is written or decoded yet.
     ///
     /// # Errors
-    /// Options that make no sense; fewer than two class folders, or one without any file; parts of different classes; a `data` that lies in `photos`
-    /// or, without [`overwrite`](ConvertOptions::overwrite), holds a data set already: shards named `train-`, `eval-` or `test-`,
+    /// Options that make no sense; fewer than two class folders, or one without any file; parts of different classes; a `data`
+    /// that lies in `photos` or, without [`overwrite`](ConvertOptions::overwrite), holds a data set already: shards named `train-`, `eval-` or `test-`,
     /// or `labels.txt`. Any name of shards counts, since two numbers of shards would be two sets of one prefix.
     pub fn new(
         photos: impl AsRef<Path>,
@@ -219,7 +223,8 @@ impl Conversion {
     /// `progress` is told how many files are done, from several threads, and may break off.
     ///
     /// # Errors
-    /// [`ConvertError::Interrupted`] if `progress` breaks off; a class without a usable photo; any file that can't be used, where [`ConvertOptions::strict`] says so.
+    /// [`ConvertError::Interrupted`] if `progress` breaks off; a class without a usable photo; any file that can't be used, where
+    /// [`ConvertOptions::strict`] says so.
     pub fn check(
         mut self,
         progress: impl Fn(usize) -> ControlFlow<()> + Sync,
@@ -325,8 +330,8 @@ impl ConvertPlan {
     /// `progress` is told how many photos are done, from several threads, and may break off.
     ///
     /// # Errors
-    /// [`ConvertError::Interrupted`] if `progress` breaks off; a folder that another holds; a photo that is not as it was when it was checked; a folder or file that can't be written. The folder is as it was
-    /// then, unless files could not take their names.
+    /// [`ConvertError::Interrupted`] if `progress` breaks off; a folder that another holds; a photo that is not as it was when it
+    /// was checked; a folder or file that can't be written. The folder is as it was then, unless files could not take their names.
     pub fn write(
         self,
         progress: impl Fn(usize) -> ControlFlow<()> + Sync,

@@ -6,6 +6,7 @@ use crate::loss::Targets;
 
 /// A batch of training or evaluation examples.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Batch {
     /// Standardized images, NHWC.
     pub images: Array4<f32>,
@@ -17,6 +18,13 @@ pub struct Batch {
     /// Record that each image came from, counted over all shards from 0: see [`Loader::examples`](super::Loader::examples). Empty in batches made
     /// otherwise.
     pub records: Vec<usize>,
+}
+
+impl Batch {
+    /// Images with the class of each, of no records.
+    pub fn new(images: Array4<f32>, labels: Vec<usize>) -> Self {
+        Self { images, labels, mixed: None, records: Vec::new() }
+    }
 }
 
 impl<'a> From<&'a Batch> for Targets<'a> {

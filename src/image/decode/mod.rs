@@ -54,7 +54,7 @@ pub enum Truncated {
     /// It is an error.
     #[default]
     Error,
-    /// Decode what there is: the rest of a baseline image is grey, a progressive image is coarse.
+    /// Decode what there is: the rest of a baseline image is gray, a progressive image is coarse.
     Recover,
 }
 
@@ -71,7 +71,7 @@ pub enum Orientation {
 
 /// Decodes a JPEG or PNG file to RGB, shape (height, width, 3).
 ///
-/// JPEG: baseline, extended and progressive, grey, YCbCr with any subsampling, RGB, CMYK and YCCK (converted
+/// JPEG: baseline, extended and progressive, gray, YCbCr with any subsampling, RGB, CMYK and YCCK (converted
 /// as TensorFlow does: each of R, G, B is its ink's lack times black's lack). Values are those of
 /// libjpeg-turbo (the integer transform, smooth upsampling of chroma) within 6 levels, on average within 0.03
 /// without subsampling and 0.45 with it (in images more than 8 pixels wide). At reduced size
@@ -86,7 +86,7 @@ pub enum Orientation {
 /// [`ImageError::Corrupt`]. No input makes it panic.
 ///
 /// As in TensorFlow, a JPEG whose data stops early but which has an end-of-image marker all the same is
-/// decoded, its missing part grey.
+/// decoded, its missing part gray.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Array3<u8>, ImageError> {
     Ok(decode_at_scale(bytes, options)?.image)
 }

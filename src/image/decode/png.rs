@@ -30,7 +30,7 @@ pub(super) fn decode(bytes: &[u8], header: &ImageHeader) -> Result<Array3<u8>, I
     rgb_array(Format::Png, header.height, header.width, rgb)
 }
 
-/// RGB of pixels of `N` samples, the first of which is grey.
+/// RGB of pixels of `N` samples, the first of which is gray.
 fn from_gray<const N: usize>(samples: &[u8]) -> Vec<u8> {
     let pixels = samples.as_chunks::<N>().0;
     let mut rgb = vec![0; 3 * pixels.len()];

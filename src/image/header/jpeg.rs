@@ -141,7 +141,7 @@ impl JpegHeader {
     /// `None` if the end-of-image marker is there; otherwise the offset at which whole data ends.
     ///
     /// A file that was cut off and had an end marker put behind cannot be told from a sound one without
-    /// decoding it; the decoders (like libjpeg) fill what is missing with grey.
+    /// decoding it; the decoders (like libjpeg) fill what is missing with gray.
     pub(in crate::image) fn cut_off_at(&self, bytes: &[u8]) -> Option<usize> {
         if bytes.ends_with(&END) {
             return None;

@@ -12,10 +12,11 @@ use jpeg::JpegHeader;
 
 /// How a file stores colors. Decoding makes RGB of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ColorModel {
-    /// Grey levels.
+    /// Gray levels.
     Gray,
-    /// Grey levels and opacity (PNG).
+    /// Gray levels and opacity (PNG).
     GrayAlpha,
     /// Red, green, blue.
     Rgb,
@@ -60,6 +61,7 @@ impl fmt::Display for ColorModel {
 
 /// What a file's header says of its image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImageHeader {
     /// The file's format.
     pub format: Format,

@@ -64,13 +64,13 @@ impl Layout {
     fn write_names(&self, picture: &mut Array3<u8>, classes: &[String]) {
         let &Self { cell, top, left, scale } = self;
         let side = classes.len() * cell;
-        let centred = |from: usize, room: usize, length: usize| from + room.saturating_sub(length) / 2;
+        let centered = |from: usize, room: usize, length: usize| from + room.saturating_sub(length) / 2;
         // A title is never longer than the names and cells that it stands beside.
         let fitting = |title: &'static str| font::shortened(title, (side / scale.max(1) + 1) / ADVANCE);
         let across = font::text(&fitting("taken for"), scale.max(1));
-        write(picture, (MARGIN, centred(left, side, across.dim().1)), &across, INK);
+        write(picture, (MARGIN, centered(left, side, across.dim().1)), &across, INK);
         let down = font::upwards(font::text(&fitting("true class"), scale.max(1)));
-        write(picture, (centred(top, side, down.dim().0), MARGIN), &down, INK);
+        write(picture, (centered(top, side, down.dim().0), MARGIN), &down, INK);
         if scale == 0 {
             return;
         }

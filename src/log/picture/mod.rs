@@ -74,7 +74,7 @@ pub fn captioned(picture: ArrayView3<'_, u8>, lines: &[String]) -> Array3<u8> {
 /// A network's input as a picture: its least value black, its greatest white.
 ///
 /// Standardizing an image keeps it up to brightness and contrast, and those are chosen anew here. Of an input with other than
-/// 3 channels the mean of each pixel's is shown, in grey. Values that are not finite are black.
+/// 3 channels the mean of each pixel's is shown, in gray. Values that are not finite are black.
 pub fn from_standardized(image: ArrayView3<'_, f32>) -> Array3<u8> {
     let finite = || image.iter().copied().filter(|value| value.is_finite());
     let (least, most) = finite().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), v| (l.min(v), m.max(v)));
@@ -86,7 +86,7 @@ pub fn from_standardized(image: ArrayView3<'_, f32>) -> Array3<u8> {
 /// The filters of a convolution, kernel of shape (height, width, input channels, filters), each as a picture of `side` pixels
 /// or a little more, in a grid.
 ///
-/// Zero is middle grey; a filter's value of the largest magnitude is black or white. With 3 input channels they show as red,
+/// Zero is middle gray; a filter's value of the largest magnitude is black or white. With 3 input channels they show as red,
 /// green and blue; else the mean over the channels is shown. `None` if there is no filter.
 pub fn filters(kernel: ArrayView4<'_, f32>, side: usize) -> Option<Array3<u8>> {
     let largest = kernel.shape()[0].max(kernel.shape()[1]).max(1);
@@ -110,7 +110,7 @@ fn means(image: ArrayView3<'_, f32>) -> Array3<f32> {
     }
 }
 
-/// The colors of an image's values; of other than 3 channels the grey of their mean.
+/// The colors of an image's values; of other than 3 channels the gray of their mean.
 fn rgb(image: ArrayView3<'_, f32>, level: impl Fn(f32) -> u8) -> Array3<u8> {
     let (height, width, _) = image.dim();
     let levels = means(image).mapv(level);
@@ -176,12 +176,12 @@ mod tests {
         assert_eq!(from_standardized(image.view()).into_raw_vec_and_offset().0, [0, 128, 255, 0, 191, 64]);
         let uniform = Array3::<f32>::zeros((2, 2, 3));
         assert!(from_standardized(uniform.view()).iter().all(|&level| level == 0));
-        let grey = array![[[1.0f32], [3.0]]];
-        assert_eq!(from_standardized(grey.view()).into_raw_vec_and_offset().0, [0, 0, 0, 255, 255, 255]);
+        let gray = array![[[1.0f32], [3.0]]];
+        assert_eq!(from_standardized(gray.view()).into_raw_vec_and_offset().0, [0, 0, 0, 255, 255, 255]);
     }
 
     #[test]
-    fn zero_is_grey_in_every_filter() {
+    fn zero_is_gray_in_every_filter() {
         let mut kernel = Array4::<f32>::zeros((1, 2, 3, 2));
         kernel[[0, 0, 0, 0]] = 0.01;
         kernel[[0, 1, 2, 1]] = -7.0;
@@ -189,8 +189,8 @@ mod tests {
         assert_eq!(picture.dim(), (1, 6, 3));
         let levels: Vec<_> = picture.slice(s![0, .., ..]).rows().into_iter().map(|p| p.to_vec()).collect();
         let white = vec![255, 255, 255];
-        let grey = || vec![128, 128, 128];
-        assert_eq!(levels, [vec![255, 128, 128], grey(), white.clone(), white, grey(), vec![128, 128, 0]]);
+        let gray = || vec![128, 128, 128];
+        assert_eq!(levels, [vec![255, 128, 128], gray(), white.clone(), white, gray(), vec![128, 128, 0]]);
         // Of other channels the mean; of no filter nothing.
         let kernel = Array4::from_shape_vec((1, 2, 2, 1), vec![1.0, 3.0, -1.0, -1.0]).unwrap();
         assert_eq!(

@@ -38,6 +38,7 @@ const PROBABILITIES: &str = "probabilities";
 
 /// The order of an image's values in the graph's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Layout {
     /// (batch, height, width, channels), as floret and TensorFlow.
     #[default]
@@ -48,6 +49,7 @@ pub enum Layout {
 
 /// What the graph gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Output {
     /// `probabilities`: what [`Network::predict`] gives.
     #[default]

@@ -18,10 +18,10 @@ pub fn standardize(graph: &mut Graph, levels: &str, n: usize) -> String {
         graph.append("ReduceMean", &name(part), &[of]).ints("axes", [1, 2, 3]).int("keepdims", 1).output()
     };
     let average = mean(graph, "mean", &x);
-    let centred = graph.append("Sub", &name("centred"), &[&x, &average]).output();
-    let squares = graph.append("Mul", &name("squares"), &[&centred, &centred]).output();
+    let centered = graph.append("Sub", &name("centred"), &[&x, &average]).output();
+    let squares = graph.append("Mul", &name("squares"), &[&centered, &centered]).output();
     let variance = mean(graph, "variance", &squares);
     let deviation = graph.append("Sqrt", &name("deviation"), &[&variance]).output();
     let floored = graph.append("Max", &name("floored"), &[&deviation, &least]).output();
-    graph.append("Div", &name("standardized"), &[&centred, &floored]).output()
+    graph.append("Div", &name("standardized"), &[&centered, &floored]).output()
 }

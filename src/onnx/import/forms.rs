@@ -109,14 +109,14 @@ impl<'a> Graph<'_, 'a> {
     /// `(x - mean) / sqrt(mean of (x - mean)^2 + epsilon)`, the means over the same axes, which are kept.
     fn layer_norm(&self, index: usize) -> Option<Form<'a>> {
         let node = &self.nodes[index];
-        let (centred, deviation) = match node.op {
+        let (centered, deviation) = match node.op {
             "Div" => (node.input(0)?, node.input(1)?),
             "Mul" => {
                 let inverse = |place: usize| self.node(node.input(place)?, "Reciprocal")?.input(0);
                 inverse(1)
                     .map(|d| (node.input(0), d))
                     .or_else(|| inverse(0).map(|d| (node.input(1), d)))
-                    .and_then(|(centred, deviation)| Some((centred?, deviation)))?
+                    .and_then(|(centered, deviation)| Some((centered?, deviation)))?
             }
             _ => return None,
         };
@@ -137,10 +137,10 @@ impl<'a> Graph<'_, 'a> {
                 product.input(0).filter(|factor| product.input(1) == Some(factor))?
             }
         };
-        let difference = self.node(centred, "Sub")?;
+        let difference = self.node(centered, "Sub")?;
         // Some exporters write the difference twice.
         let same = |name: &str| {
-            name == centred || self.node(name, "Sub").is_some_and(|other| other.inputs == difference.inputs)
+            name == centered || self.node(name, "Sub").is_some_and(|other| other.inputs == difference.inputs)
         };
         let input = difference.input(0)?;
         let (of, over) = self.mean(difference.input(1)?)?;

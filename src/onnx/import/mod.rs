@@ -61,6 +61,7 @@ pub struct ImportOptions {
 
 /// What was read.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Imported {
     /// The network, as good as trained.
     pub network: Network,

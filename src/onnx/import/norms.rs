@@ -52,7 +52,7 @@ impl<'a> Importer<'a> {
 
     fn not_over_channels(&self, node: &Node<'a>, x: &Activation) -> ImportError {
         node.unsupported(format!(
-            "it normalises other axes of {} than the channels; layer norms over the channels of each pixel are read",
+            "it normalizes other axes of {} than the channels; layer norms over the channels of each pixel are read",
             axes_in_words(&x.axes)
         ))
     }

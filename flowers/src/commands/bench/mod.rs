@@ -12,17 +12,17 @@ use floret::models;
 use floret::network::{Network, NetworkBuilder};
 use floret::nn::Shape;
 use floret::optim::Sgd;
-use floret::recipe::{Choices, DataFolder, require_memory};
+use floret::recipe::{DataFolder, require_memory};
 use ndarray::Array4;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use crate::args::{self, Threads};
+use crate::args::{self, Flags, OfPipeline, Threads};
 use crate::commands::import;
 use crate::files::{TRAIN, is_onnx_name};
 use crate::ui::say;
-use crate::{Result, data, words};
+use crate::{Result, data, messages};
 
 /// Measure a training step and a forward pass of a network on random data, or the input pipeline.
 ///
@@ -59,15 +59,8 @@ pub struct Args {
     /// How a photo becomes a square
     #[arg(long, value_name = "crop|resize|resize-crop", default_value = "crop", requires = "pipeline")]
     fit: Fit,
-    /// The label of the first class in the records [default: 1]
-    #[arg(long, value_parser = args::label, value_name = "N", requires = "pipeline")]
-    label_offset: Option<i64>,
-    /// The feature that holds a record's photo [default: image/encoded]
-    #[arg(long, value_name = "KEY", requires = "pipeline")]
-    image_key: Option<String>,
-    /// The feature that holds its label [default: image/class/label]
-    #[arg(long, value_name = "KEY", requires = "pipeline")]
-    label_key: Option<String>,
+    #[command(flatten)]
+    records: Flags<OfPipeline>,
     /// Keep decoded photos in memory after the first epoch
     #[arg(long, requires = "pipeline")]
     cache: bool,
@@ -110,12 +103,13 @@ fn step(args: &Args) -> Result<()> {
         Some(file) => {
             let network = read(file, args.image_size)?;
             let builder = NetworkBuilder::from_spec(network.spec().clone());
-            require_memory(&builder, batch, side(&network)).map_err(words::error)?;
+            require_memory(&builder, batch, side(&network)).map_err(messages::recipe)?;
             network
         }
         None => {
             let builder = network(args, 5);
-            require_memory(&builder, batch, args.image_size.unwrap_or(IMAGE_SIZE)).map_err(words::error)?;
+            require_memory(&builder, batch, args.image_size.unwrap_or(IMAGE_SIZE))
+                .map_err(messages::recipe)?;
             builder.build()?
         }
     };
@@ -184,9 +178,7 @@ fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     let image_size = args.image_size.unwrap_or(IMAGE_SIZE);
     let preprocess = Preprocess::new(image_size).fit(args.fit);
     let mut options = LoaderOptions::new(preprocess, data.classes.len());
-    let (image_key, label_key) = (args.image_key.clone(), args.label_key.clone());
-    let records = Choices { image_key, label_key, label_offset: args.label_offset, ..Choices::default() };
-    records.read_records(&mut options);
+    args.records.choices.read_records(&mut options);
     options.batch_size = args.batch_size;
     options.cache_bytes = if args.cache { u64::MAX } else { 0 };
     let loader = data::loader(data, TRAIN, options)?;
@@ -194,7 +186,7 @@ fn pipeline(args: &Args, data: &DataFolder) -> Result<()> {
     if args.train {
         let builder = network(args, data.classes.len());
         let batch_size = args.batch_size.min(loader.len());
-        require_memory(&builder, batch_size, image_size).map_err(words::error)?;
+        require_memory(&builder, batch_size, image_size).map_err(messages::recipe)?;
         trained = Some((builder.build()?, Sgd::new(5e-4)));
     }
     for epoch in 0..args.epochs {

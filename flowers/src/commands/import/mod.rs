@@ -25,7 +25,7 @@ use crate::{Result, args, ui};
 /// or of the one of another model (--like).
 ///
 /// `eval`, `predict`, `train --start-from` and `export` take the model as they take a trained one. They give the network photos
-/// standardized to mean 0 and deviation 1, each photo by its own: a network that was trained on photos normalised otherwise, such
+/// standardized to mean 0 and deviation 1, each photo by its own: a network that was trained on photos normalized otherwise, such
 /// as by ImageNet's mean and deviation, answers worse.
 #[derive(clap::Args)]
 pub struct Args {
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
     say!("wrote {}: {} classes ({})", ui::path(&args.out), info.classes.len(), ui::names(&info.classes));
     if is_foreign {
         note!(
-            "note: floret standardizes each photo by its own mean and deviation; trained on photos normalised otherwise, the \
+            "note: floret standardizes each photo by its own mean and deviation; trained on photos normalized otherwise, the \
              network answers worse"
         );
     }

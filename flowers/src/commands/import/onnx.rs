@@ -2,23 +2,12 @@
 
 use std::path::Path;
 
-use floret::onnx::{self, ImportError, ImportOptions, OnnxError};
+use floret::onnx::{self, ImportOptions};
 
 use super::Imported;
-use crate::{Error, Result};
+use crate::Result;
 
 pub fn read(file: &Path, image_size: Option<usize>) -> Result<Imported> {
-    let imported = onnx::import(file, &ImportOptions { image_size });
-    let onnx::Imported { network, info } = imported.map_err(with_flag)?;
+    let onnx::Imported { network, info, .. } = onnx::import(file, &ImportOptions { image_size })?;
     Ok(Imported { network, info })
-}
-
-/// The error, with the flag that helps.
-fn with_flag(error: OnnxError) -> Error {
-    match &error {
-        OnnxError::Import { error: reason, .. } if matches!(**reason, ImportError::AnySize { .. }) => {
-            format!("{error} with --image-size").into()
-        }
-        _ => error.into(),
-    }
 }

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use floret::checkpoint::{RunFolder, SavedTraining, load_training};
-use floret::files::create_folder;
+use floret::checkpoint::{SavedTraining, load_training};
+use floret::files::{HeldFolder, create_folder};
 
 use crate::Result;
 use crate::files::{MODEL, TRAINING};
 use crate::ui::{note, warning};
 
 /// The folder of the run, held, and the state to go on from.
-pub fn open(out: &Path, resume: bool) -> Result<(RunFolder, Option<SavedTraining>)> {
+pub fn open(out: &Path, resume: bool) -> Result<(HeldFolder, Option<SavedTraining>)> {
     let path = out.join(TRAINING);
     if !resume {
         // Only once it is held: what lies in it may be another's that is just beginning.
@@ -44,9 +44,9 @@ fn exists(path: &Path) -> Result<bool> {
 }
 
 /// Makes the folder `out` where it is missing, and keeps other runs out of it.
-pub fn claim(out: &Path) -> Result<RunFolder> {
+pub fn claim(out: &Path) -> Result<HeldFolder> {
     create_folder(out)?;
-    let run = RunFolder::claim(out)?;
+    let run = HeldFolder::claim(out)?;
     if let Some(error) = run.unlocked() {
         note!(
             "note: {} can't be locked ({error}): see to it yourself that no other run uses it",

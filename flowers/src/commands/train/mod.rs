@@ -23,7 +23,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use floret::recipe::Training;
+use floret::recipe::{Settings, Training};
 
 pub use self::folder::claim;
 pub use self::logging::Logging;
@@ -82,8 +82,9 @@ pub fn run(args: &Args) -> Result<()> {
     ui::outlive_reader();
     crate::data::open(&args.data)?;
     let (run, saved) = folder::open(&args.out, args.resume)?;
-    let skips_bad =
-        choices.skip_bad || saved.as_ref().is_some_and(|saved| saved.settings["skip_bad"] == true);
+    // What the settings saved are, if they are no program's settings at all, is for training to say.
+    let skipped = saved.as_ref().is_some_and(|saved| Settings::of(saved).is_ok_and(|saved| saved.skip_bad));
+    let skips_bad = choices.skip_bad || skipped;
     let training = match (saved, &args.start_from) {
         (Some(saved), _) => training.resume(saved),
         (None, Some(model)) => training.start_from(model),

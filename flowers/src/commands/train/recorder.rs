@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use floret::checkpoint::RunFolder;
+use floret::files::HeldFolder;
 use floret::train::EpochRecord;
 
 use super::watch::{Epochs, View};
@@ -12,14 +12,14 @@ use crate::{Result, messages};
 
 /// Notes how long each epoch took. A file that can't be written costs a warning, and training goes on.
 pub struct Recorder {
-    folder: Arc<RunFolder>,
+    folder: Arc<HeldFolder>,
     run: RunFile,
     warned: bool,
 }
 
 impl Recorder {
     /// `run` is what the run's earlier processes noted, and has a session for this one.
-    pub fn new(folder: Arc<RunFolder>, run: RunFile) -> Self {
+    pub fn new(folder: Arc<HeldFolder>, run: RunFile) -> Self {
         let mut recorder = Self { folder, run, warned: false };
         recorder.save();
         recorder

@@ -1,16 +1,10 @@
 //! When training saves, and what a save that fails does.
 
-use std::path::Path;
-
 use clap::ValueEnum;
 use floret::checkpoint::{OnSaveError, Saver};
-use floret::train::TrainError;
 
-use crate::Error;
-use crate::args;
-use crate::files::TRAINING;
-use crate::messages;
 use crate::ui::warning;
+use crate::{args, messages};
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Saving {
@@ -60,16 +54,4 @@ impl Saving {
             }),
         }
     }
-}
-
-/// The same error; of a save with what is left in the folder `out`.
-pub fn explain(error: TrainError, out: &Path) -> Error {
-    let TrainError::Callback(inner) = &error else { return error.into() };
-    let Some(failed) = inner.downcast_ref() else { return error.into() };
-    let left = if out.join(TRAINING).is_file() {
-        "; what was saved before is whole, and --resume goes on from there"
-    } else {
-        ""
-    };
-    format!("{}{left}", messages::checkpoint(failed)).into()
 }

@@ -4,25 +4,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use floret::checkpoint::{RunFolder, Saver};
+use floret::checkpoint::Saver;
 use floret::data::Loader;
+use floret::files::HeldFolder;
 use floret::recipe::{Prepared, Training};
 use floret::train::{Callback, Ended, Progress, TrainError};
 
 use super::recorder::Recorder;
 use super::watch::{View, Watch};
-use super::{Logging, Saving, conclusion, saving, views};
+use super::{Logging, Saving, conclusion, views};
 use crate::files::TRAINING;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::run_file::RunFile;
 use crate::ui::{self, Event, note, say, warning};
-use crate::{Error, Result, words};
+use crate::{Error, Result, messages, words};
 
 /// Trains, or goes on training, in the folder `run`; prints what it does, and the best network's evaluation. Whether there
 /// was anything to evaluate on.
-pub fn train(training: Training, run: RunFolder, saves: Saving, logging: &Logging) -> Result<bool> {
+pub fn train(training: Training, run: HeldFolder, saves: Saving, logging: &Logging) -> Result<bool> {
     let begun = Instant::now();
-    let mut prepared = training.prepare(&mut words::tell).map_err(words::error)?;
+    let mut prepared = training.prepare(&mut words::tell).map_err(messages::recipe)?;
     let out = run.path().to_owned();
     describe(&prepared);
     start_event(&prepared, &out).print();
@@ -47,7 +48,7 @@ pub fn train(training: Training, run: RunFolder, saves: Saving, logging: &Loggin
     {
         note!("{}", how_to_go_on(progress, &data.path, &out, logging));
     }
-    let ended = ended.map_err(|error| saving::explain(error, &out))?;
+    let ended = ended.map_err(|error| messages::training(error, &out))?;
     if let Some(exit_code) = interrupt.exit_code() {
         let message = how_to_go_on(progress, &data.path, &out, logging);
         return Err(Interrupted { exit_code, message }.into());

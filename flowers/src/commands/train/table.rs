@@ -139,16 +139,18 @@ impl View for Lines {
 
 #[cfg(test)]
 mod tests {
-    use floret::train::Score;
+    use serde_json::json;
 
     use super::*;
 
     fn table(has_eval: bool, columns: usize) -> Vec<String> {
         let columns = fitting(has_eval, columns);
-        let eval = has_eval.then_some(Score { loss: f64::NAN, accuracy: 1.0 });
-        let (train_loss, train_accuracy, learning_rate) = (1.42134, 0.3821, 0.006_666);
-        let record =
-            EpochRecord { epoch: 2, step: 9, train_loss, train_accuracy, eval, learning_rate, best: true };
+        let eval = has_eval.then(|| json!({ "loss": "NaN", "accuracy": 1.0 }));
+        let record = json!({
+            "epoch": 2, "step": 9, "train_loss": 1.42134, "train_accuracy": 0.3821, "eval": eval,
+            "learning_rate": 0.006_666, "best": true,
+        });
+        let record: EpochRecord = serde_json::from_value(record).unwrap();
         let time = EpochTime { epoch: 2, photos: 2000, train_seconds: 3.0, eval_seconds: None };
         vec![
             header(&columns),

@@ -159,7 +159,7 @@ impl Watch {
         let side = self.options.image_size(done).unwrap_or(self.image_size);
         // Before there was one: it is the cheaper part of a step.
         let evaluation = self.evaluation.unwrap_or(epoch * self.eval_share / 2.0);
-        Estimate { steps: epoch / (side * side) as f64, overhead: 0.0, evaluation }
+        Estimate::new(epoch / (side * side) as f64, 0.0, evaluation)
     }
 }
 

@@ -15,7 +15,7 @@ pub fn render(report: &Report) -> Markup {
     let (height, width) = filters.size;
     let content = html! {
         p {
-            "The kernels of " code { (filters.layer) } ", " (height) "x" (width) " pixels each, on scales of their own: grey is a \
+            "The kernels of " code { (filters.layer) } ", " (height) "x" (width) " pixels each, on scales of their own: gray is a \
              weight of 0. Edges and spots of color are a good sign; noise means that there was little training, or too high a \
              learning rate."
         }

@@ -23,7 +23,7 @@ pub fn render(report: &Report, seen: &Seen) -> Markup {
         p {
             "Photos that the best network takes for another class at " (confident) " or more: " (errors.tally.told())
             ". It has learned from the training photos with these very labels and answers " (unbroken(seen.train_accuracy))
-            " of them as labelled: the higher that share, the more a label that it still contradicts deserves a look."
+            " of them as labeled: the higher that share, the more a label that it still contradicts deserves a look."
             @if seen.has_eval {
                 " From the photos for evaluation it has not learned: there the mistake may as well be its own."
             }
