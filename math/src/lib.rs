@@ -9,7 +9,7 @@
 //! | question | file |
 //! | --- | --- |
 //! | what is the output size of a convolution or a pool? | `window.rs`: the only place that computes it |
-//! | where is the convolution? | `conv/` (forward and both gradients); of groups of channels `grouped.rs` and `depthwise.rs` |
+//! | where is the convolution? | `conv/` (forward and both gradients); of groups of channels `grouped/`, depthwise with its neighbours `separable.rs` |
 //! | where are the activations? | `activation.rs`, as functions of vectors |
 //! | which matrix product runs? | `gemm.rs`; its own are `native.rs` and, of few rows, `thin.rs`; the foreign ones are called in `backend.rs` |
 //! | which instruction set? | a value that is handed down, `simd::Isa`; `env.rs` reads what the environment asks for |
@@ -23,7 +23,6 @@ mod backend;
 pub mod buffer;
 pub mod channels;
 pub mod conv;
-pub mod depthwise;
 pub mod env;
 pub mod gemm;
 pub mod grouped;

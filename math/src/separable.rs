@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use super::buffer::sized;
 use super::conv::pointwise::{block, strips};
 use super::conv::{Epilogue, Finish, panels};
-use super::depthwise::{DepthwiseShape, Forward, Room};
+use super::grouped::{Filter, Forward, GroupedShape, Rows};
 use super::parallel::{for_each_chunk, threads};
 use super::simd::{Isa, MOST_LANES, MatrixMut, Simd, dispatch};
 
@@ -40,7 +40,7 @@ const TASKS: usize = 2;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SeparablePlan {
     isa: Isa,
-    depthwise: DepthwiseShape,
+    depthwise: GroupedShape,
     epilogue: Epilogue,
     /// Input channels of the convolution before, and what follows it.
     expand: Option<(usize, Epilogue)>,
@@ -65,7 +65,7 @@ struct Buffers {
     /// The bias of the convolution before.
     lanes: Vec<f32>,
     filtered: Vec<f32>,
-    depthwise: Room,
+    rows: Rows,
 }
 
 thread_local! {
@@ -77,14 +77,15 @@ impl SeparablePlan {
     /// one behind it the output channels and how it ends.
     ///
     /// # Panics
-    /// If there is a pool among them.
+    /// If there is a pool among them, or the first is not depthwise.
     pub fn new(
         isa: Isa,
-        depthwise: DepthwiseShape,
+        depthwise: GroupedShape,
         epilogue: Epilogue,
         expand: Option<(usize, Epilogue)>,
         project: Option<(usize, Finish)>,
     ) -> Self {
+        assert!(depthwise.is_depthwise());
         let of_others = expand.map(|(_, epilogue)| epilogue).into_iter();
         let mut epilogues = of_others.chain(project.map(|(_, finish)| finish.epilogue)).chain([epilogue]);
         assert!(epilogues.all(|epilogue| epilogue != Epilogue::ReluPool), "no pool between them");
@@ -92,18 +93,18 @@ impl SeparablePlan {
     }
 
     /// Whether it is faster than one convolution after another.
-    pub fn pays(depthwise: &DepthwiseShape) -> bool {
+    pub fn pays(depthwise: &GroupedShape) -> bool {
         depthwise.input_len() >= LEAST
     }
 
     /// Channels of the input.
     fn cin(&self) -> usize {
-        self.expand.map_or(self.depthwise.channels, |(cin, _)| cin)
+        self.expand.map_or(self.depthwise.cout, |(cin, _)| cin)
     }
 
     /// Channels of the output.
     fn cout(&self) -> usize {
-        self.project.map_or(self.depthwise.channels, |(cout, _)| cout)
+        self.project.map_or(self.depthwise.cout, |(cout, _)| cout)
     }
 
     /// Height, width and channels of the output.
@@ -114,7 +115,7 @@ impl SeparablePlan {
 
     /// Values of kernel and bias of each of the three convolutions, 0 where there is none.
     pub fn filter_sizes(&self) -> [(usize, usize); 3] {
-        let channels = self.depthwise.channels;
+        let channels = self.depthwise.cout;
         [
             self.expand.map_or((0, 0), |(cin, _)| (cin * channels, channels)),
             (self.depthwise.filter_len(), channels),
@@ -132,7 +133,7 @@ impl SeparablePlan {
 
     /// Floats of the packed filters of the two 1x1 convolutions.
     fn packed_lens(&self) -> [usize; 2] {
-        let channels = self.depthwise.channels;
+        let channels = self.depthwise.cout;
         let packed = |k, n| panels::packed_len(self.isa, k, n);
         [
             self.expand.map_or(0, |(cin, _)| packed(cin, channels)),
@@ -147,7 +148,7 @@ impl SeparablePlan {
 
     /// Packs the filters of the two 1x1 convolutions for [`forward`](Self::forward). Overwrites `to`.
     pub fn prepare(&self, expand: &[f32], project: &[f32], to: &mut [f32]) {
-        let channels = self.depthwise.channels;
+        let channels = self.depthwise.cout;
         let (of_expand, of_project) = to.split_at_mut(self.packed_lens()[0]);
         if let Some((cin, _)) = self.expand {
             panels::pack(self.isa, expand, cin, channels, of_expand);
@@ -185,8 +186,8 @@ impl SeparablePlan {
         y: &mut [f32],
         buffers: &mut Buffers,
     ) {
-        let Buffers { lanes, filtered, depthwise: room } = buffers;
-        let DepthwiseShape { window, channels } = self.depthwise;
+        let Buffers { lanes, filtered, rows: room } = buffers;
+        let GroupedShape { window, cout: channels, .. } = self.depthwise;
         let [bias_before, bias, bias_behind] = weights.biases;
         let (of_expand, of_project) = weights.packed.split_at(self.packed_lens()[0]);
         let row_in = window.x.input * self.cin();
@@ -195,8 +196,8 @@ impl SeparablePlan {
         // The tile adds it to whole vectors.
         let lanes = sized(lanes, bias_before.len().next_multiple_of(2 * MOST_LANES));
         lanes[..bias_before.len()].copy_from_slice(bias_before);
-        let mut forward =
-            Forward::new::<S>(&self.depthwise, self.epilogue.into(), weights.depthwise, bias, room);
+        let filter = Filter::Depthwise(weights.depthwise);
+        let mut forward = Forward::new::<S>(&self.depthwise, self.epilogue.into(), filter, bias, room);
 
         let most_filtered = (BETWEEN / row_filtered).clamp(1, rows);
         let filtered = sized(filtered, if self.project.is_some() { most_filtered * row_filtered } else { 0 });

@@ -8,7 +8,6 @@ use super::built::Built;
 use super::shape::{HeightWidth, check_values};
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish, Operand};
-use floret_math::depthwise::DepthwiseShape;
 use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
@@ -151,11 +150,11 @@ impl Conv2d {
     }
 
     /// Its shape for this input where it has one filter for each channel.
-    pub(super) fn depthwise_shape(&self, input: Shape) -> Option<DepthwiseShape> {
+    pub(super) fn depthwise_shape(&self, input: Shape) -> Option<GroupedShape> {
         let Shape::Image { height, width, channels } = input else { return None };
         let is_depthwise = self.groups > 1 && (self.groups, self.filters) == (channels, channels);
         let window = self.window((height, width)).filter(|_| is_depthwise)?;
-        Some(DepthwiseShape { window, channels })
+        Some(GroupedShape::depthwise(window, channels))
     }
 
     /// Builds the layer together with the layers behind it that it computes in the same pass, such as it

@@ -203,6 +203,11 @@ impl ConvPlan {
         &self.shape
     }
 
+    /// Whether it goes by way of patches.
+    pub(crate) fn copies_patches(&self) -> bool {
+        matches!(self.method, Method::Im2col | Method::Stem)
+    }
+
     fn epilogue(&self) -> Epilogue {
         self.finish.epilogue
     }

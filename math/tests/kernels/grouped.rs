@@ -1,7 +1,7 @@
 //! Grouped convolution against the obvious convolution of each group by itself, in `f64`.
 
 use floret_math::activation::Activation;
-use floret_math::conv::{Epilogue, Finish};
+use floret_math::conv::{Epilogue, Finish, Operand};
 use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::reference::{self, Slide};
 use floret_math::simd::Isa;
@@ -86,6 +86,13 @@ fn check(case: Case, seed: u64) {
         let mut got = vec![f32::NAN; x.len()];
         plan.data_gradient(&dy, &w, &mut got, &mut scratch);
         assert_close(&what("data gradient"), &got, join(&dx), TOLERANCE);
+        // All at once, over x.
+        let (mut got, mut dw_got, mut db_got) = (x.clone(), vec![f32::NAN; w.len()], vec![f32::NAN; cout]);
+        let gradients = Some((&mut *dw_got, &mut *db_got));
+        plan.backward(Operand::Replaced(&mut got), &mut dy.clone(), &[], &w, gradients, &mut scratch);
+        assert_close(&what("bias gradient, at once"), &db_got, &db, 1e-4);
+        assert_close(&what("filter gradient, at once"), &dw_got, join(&dw), TOLERANCE);
+        assert_close(&what("data gradient, at once"), &got, join(&dx), TOLERANCE);
     }
 }
 
@@ -151,10 +158,12 @@ fn check_mask(isa: Isa, what: &str, plan: &GroupedPlan, epilogue: Epilogue, y: &
 /// As networks have them: ResNeXt's groups, a channel multiplier, depthwise. Arrays are longer than a task's share.
 #[test]
 fn the_shapes_of_networks() {
-    for groups in [(8, 4, 4), (3, 6, 2), (16, 1, 2), (40, 1, 1), (21, 1, 1), (3, 1, 1)] {
+    for groups in
+        [(8, 4, 4), (3, 6, 2), (5, 8, 8), (2, 24, 24), (16, 1, 2), (40, 1, 1), (21, 1, 1), (3, 1, 1)]
+    {
         for (kernel, stride) in [((3, 3), (1, 1)), ((5, 5), (2, 2)), ((1, 1), (1, 1))] {
             let case =
-                Case { batch: 3, side: (17, 19), groups, kernel, stride, dilation: (1, 1), same: true };
+                Case { batch: 9, side: (17, 19), groups, kernel, stride, dilation: (1, 1), same: true };
             check(case, 1);
         }
     }

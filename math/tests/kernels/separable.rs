@@ -2,7 +2,7 @@
 
 use floret_math::activation::Activation;
 use floret_math::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish};
-use floret_math::depthwise::{self, DepthwiseShape};
+use floret_math::grouped::{GroupedPlan, GroupedShape};
 use floret_math::separable::{SeparablePlan, Weights};
 use floret_math::simd::Isa;
 use floret_math::window::{Padding, Window};
@@ -40,7 +40,7 @@ fn check(case: Case, seed: u64) {
     let Case { batch, image, channels: (cin, between, cout), kernel, stride, epilogues, adds } = case;
     let sides = [(kernel, kernel), (stride, stride)];
     let window = Window::new(image, sides[0], sides[1], (1, 1), Padding::Same).unwrap();
-    let shape = DepthwiseShape { window, channels: between };
+    let shape = GroupedShape::depthwise(window, between);
     let [expand, middle, project] = epilogues.map(|index| EPILOGUES[index]);
     let project = Finish { epilogue: project, adds };
     let out = (window.y.output, window.x.output);
@@ -62,7 +62,8 @@ fn check(case: Case, seed: u64) {
             values = y;
         }
         let mut want = vec![f32::NAN; batch * shape.output_len()];
-        depthwise::forward(isa, &shape, middle.into(), &values, &w2, &biases[1], &mut want, &mut []);
+        let plan = GroupedPlan::new(isa, shape, middle);
+        plan.forward(&values, &w2, &biases[1], &mut want, &mut [], &mut []);
         if let Some(cout) = cout {
             let plan = pointwise(isa, out, (between, cout), project);
             let mut y = shortcut.clone();

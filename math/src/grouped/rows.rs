@@ -1,11 +1,16 @@
 //! Rows of an image as the kernels read them, and the loop over the outputs of one row.
 //!
+//! Pixels of NHWC images lie far apart for one vector of channels, which the processor does not foresee; so a task copies each row
+//! once, in the order of memory, to where the pixels of one vector of channels are neighbours, with zeros around them, in the nearest
+//! caches.
+//!
 //! Forward pass and data gradient are the same loop, `Line`, over other taps: with stride s the gradient of every s-th input
 //! pixel has the same taps.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
+use super::shape::{Filter, Reach};
 use crate::parallel::for_each_chunk_with_codes;
 use crate::simd::Simd;
 
@@ -18,8 +23,8 @@ const BAND: usize = 1 << 16;
 /// A tap of a line.
 #[derive(Debug, Clone, Copy)]
 pub struct Tap {
-    /// Where its weights begin in the filter.
-    pub weights: usize,
+    /// Its number in the filter.
+    pub number: usize,
     /// Where in the rows that are held the first output's pixel begins, of the first vector of channels: no division is left
     /// to the loops.
     pub at: usize,
@@ -86,6 +91,12 @@ impl Layout {
         row % self.held * self.row_len::<S>() + pixel * S::LANES
     }
 
+    /// How far behind a pixel's first channel this one is.
+    #[inline(always)]
+    pub fn channel<S: Simd>(&self, channel: usize) -> usize {
+        channel / S::LANES * self.width * S::LANES + channel % S::LANES
+    }
+
     /// Copies a row to where row number `row` is held.
     #[inline(always)]
     pub fn copy<S: Simd>(&self, simd: S, from: &[f32], row: usize, rows: &mut [f32]) {
@@ -144,7 +155,11 @@ pub struct Line<'a> {
     pub layout: Layout,
     /// Distance of the pixels that one tap of neighbouring outputs reads.
     pub step: usize,
-    pub w: &'a [f32],
+    pub filter: Filter<'a>,
+    /// Taps of the filter.
+    pub filter_taps: usize,
+    /// Channels of the outputs.
+    pub channels: usize,
     /// Empty for none.
     pub bias: &'a [f32],
     /// Outputs, and the distance in pixels from one to the next.
@@ -160,46 +175,100 @@ impl Line<'_> {
     /// Overwrites the line's outputs, the first of which begins `to`.
     #[inline(always)]
     pub fn compute<S: Simd>(&self, simd: S, rows: &[f32], to: &mut [f32]) {
-        match self.step {
-            1 => self.compute_with::<S, 1>(simd, rows, to),
-            2 => self.compute_with::<S, 2>(simd, rows, to),
-            _ => self.compute_with::<S, 0>(simd, rows, to),
+        match (self.filter, self.step) {
+            (Filter::Depthwise(w), 1) => self.depthwise::<S, 1>(simd, w, rows, to),
+            (Filter::Depthwise(w), 2) => self.depthwise::<S, 2>(simd, w, rows, to),
+            (Filter::Depthwise(w), _) => self.depthwise::<S, 0>(simd, w, rows, to),
+            (Filter::Packed(w, reach), 1) => self.packed::<S, 1>(simd, w, reach, rows, to),
+            (Filter::Packed(w, reach), 2) => self.packed::<S, 2>(simd, w, reach, rows, to),
+            (Filter::Packed(w, reach), _) => self.packed::<S, 0>(simd, w, reach, rows, to),
         }
     }
 
-    /// The same with a `STEP` that is known, or 0.
+    /// The outputs of a depthwise filter, with a `STEP` that is known, or 0.
     #[inline(always)]
-    fn compute_with<S: Simd, const STEP: usize>(&self, simd: S, rows: &[f32], to: &mut [f32]) {
-        let Layout { channels, width, .. } = self.layout;
+    fn depthwise<S: Simd, const STEP: usize>(&self, simd: S, w: &[f32], rows: &[f32], to: &mut [f32]) {
+        let (channels, width) = (self.channels, self.layout.width);
         let step = if STEP == 0 { self.step } else { STEP };
         for (vector, channel) in (0..channels).step_by(S::LANES).enumerate() {
-            let left = channels - channel;
-            let bias = match self.bias {
-                [] => simd.splat(0.0),
-                bias => simd.load_up_to(&bias[channel..], left),
-            };
+            let bias = self.bias(simd, channel);
             for j in (0..self.count).step_by(SIDE_BY_SIDE) {
                 let mut sums = [bias; SIDE_BY_SIDE];
                 for tap in self.taps {
-                    let w = simd.load_up_to(&self.w[tap.weights + channel..], left);
+                    let w = simd.load_up_to(&w[tap.number * channels + channel..], channels - channel);
                     let at = tap.at + (vector * width + j * step) * S::LANES;
                     let pixels = &rows[at..][..((SIDE_BY_SIDE - 1) * step + 1) * S::LANES];
                     for (i, sum) in sums.iter_mut().enumerate() {
                         *sum = simd.mul_add(simd.load(&pixels[i * step * S::LANES..]), w, *sum);
                     }
                 }
-                for (i, sum) in sums.into_iter().enumerate() {
-                    if j + i < self.count {
-                        let to = &mut to[(j + i) * self.to_step * channels + channel..];
-                        let mut sum = if self.adds { simd.add(sum, simd.load_up_to(to, left)) } else { sum };
-                        if let Some((min, max)) = self.bounds {
-                            // Of a NaN and a bound both give the NaN.
-                            sum = simd.min(simd.splat(max), simd.max(simd.splat(min), sum));
+                self.store(simd, sums, j, channel, to);
+            }
+        }
+    }
+
+    /// Those of a packed one: each channel that is read is multiplied by the weights of a vector of outputs.
+    #[inline(always)]
+    fn packed<S: Simd, const STEP: usize>(
+        &self,
+        simd: S,
+        w: &[f32],
+        reach: Reach,
+        rows: &[f32],
+        to: &mut [f32],
+    ) {
+        let step = if STEP == 0 { self.step } else { STEP };
+        let of_tap = reach.len * S::LANES;
+        for (vector, channel) in (0..self.channels).step_by(S::LANES).enumerate() {
+            let (bias, first) = (self.bias(simd, channel), reach.first(vector));
+            let w = &w[vector * self.filter_taps * of_tap..][..self.filter_taps * of_tap];
+            for j in (0..self.count).step_by(SIDE_BY_SIDE) {
+                let mut sums = [bias; SIDE_BY_SIDE];
+                for tap in self.taps {
+                    let w = w[tap.number * of_tap..][..of_tap].chunks_exact(S::LANES);
+                    for (read, w) in (first..).zip(w) {
+                        let w = simd.load(w);
+                        let at = tap.at + j * step * S::LANES + self.layout.channel::<S>(read);
+                        let pixels = &rows[at..][..(SIDE_BY_SIDE - 1) * step * S::LANES + 1];
+                        for (i, sum) in sums.iter_mut().enumerate() {
+                            *sum = simd.mul_add(simd.splat(pixels[i * step * S::LANES]), w, *sum);
                         }
-                        simd.store_up_to(sum, to, left);
                     }
                 }
+                self.store(simd, sums, j, channel, to);
             }
+        }
+    }
+
+    #[inline(always)]
+    fn bias<S: Simd>(&self, simd: S, channel: usize) -> S::V {
+        match self.bias {
+            [] => simd.splat(0.0),
+            bias => simd.load_up_to(&bias[channel..], self.channels - channel),
+        }
+    }
+
+    /// Stores a vector of channels of the outputs from number `first` on.
+    #[inline(always)]
+    fn store<S: Simd>(
+        &self,
+        simd: S,
+        sums: [S::V; SIDE_BY_SIDE],
+        first: usize,
+        channel: usize,
+        to: &mut [f32],
+    ) {
+        let left = self.channels - channel;
+        for (i, mut sum) in sums.into_iter().enumerate().take(self.count - first) {
+            let to = &mut to[(first + i) * self.to_step * self.channels + channel..];
+            if self.adds {
+                sum = simd.add(sum, simd.load_up_to(to, left));
+            }
+            if let Some((min, max)) = self.bounds {
+                // Of a NaN and a bound both give the NaN.
+                sum = simd.min(simd.splat(max), simd.max(simd.splat(min), sum));
+            }
+            simd.store_up_to(sum, to, left);
         }
     }
 }

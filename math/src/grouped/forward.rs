@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::DepthwiseShape;
 use super::rows::{Layout, Line, Room, SIDE_BY_SIDE, Tap, for_each_band};
+use super::shape::{Filter, GroupedShape};
 use crate::buffer::sized;
 use crate::conv::{Epilogue, Finish};
 use crate::simd::{Isa, Simd, dispatch};
@@ -13,18 +13,18 @@ use crate::window::{Axis, Window};
 #[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
 pub fn forward(
     isa: Isa,
-    shape: &DepthwiseShape,
+    shape: &GroupedShape,
     finish: Finish,
     x: &[f32],
-    w: &[f32],
+    filter: Filter<'_>,
     bias: &[f32],
     y: &mut [f32],
     winners: &mut [u8],
 ) {
-    let (row_len, input) = (shape.window.x.output * shape.channels, shape.input_len());
+    let (row_len, input) = (shape.window.x.output * shape.cout, shape.input_len());
     for_each_band(y, winners, shape.window.y.output, row_len, &|image, first, y, winners, room| {
         let x = &x[image * input..][..input];
-        dispatch!(isa, |simd| forward_band(simd, shape, finish, x, w, bias, first, y, winners, room));
+        dispatch!(isa, |simd| forward_band(simd, shape, finish, x, filter, bias, first, y, winners, room));
     });
 }
 
@@ -33,22 +33,22 @@ pub fn forward(
 #[inline(always)]
 fn forward_band<S: Simd>(
     simd: S,
-    shape: &DepthwiseShape,
+    shape: &GroupedShape,
     finish: Finish,
     x: &[f32],
-    w: &[f32],
+    filter: Filter<'_>,
     bias: &[f32],
     first: usize,
     y: &mut [f32],
     winners: &mut [u8],
     room: &mut Room,
 ) {
-    let row_len = shape.window.x.output * shape.channels;
-    let mut forward = Forward::new::<S>(shape, finish, w, bias, room);
+    let row_len = shape.window.x.output * shape.cout;
+    let mut forward = Forward::new::<S>(shape, finish, filter, bias, room);
     for (index, y) in y.chunks_exact_mut(row_len).enumerate() {
         let winners = if winners.is_empty() { &mut [] } else { &mut winners[index * row_len..][..row_len] };
         for row in forward.missing(first + index) {
-            forward.copy(simd, row, &x[row * shape.window.x.input * shape.channels..]);
+            forward.copy(simd, row, &x[row * shape.window.x.input * shape.cin..]);
         }
         forward.row(simd, first + index, y, winners);
     }
@@ -56,9 +56,9 @@ fn forward_band<S: Simd>(
 
 /// One row of outputs after another, as the rows of the input come.
 pub struct Forward<'a> {
-    shape: &'a DepthwiseShape,
+    shape: &'a GroupedShape,
     finish: Finish,
-    w: &'a [f32],
+    filter: Filter<'a>,
     bias: &'a [f32],
     layout: Layout,
     taps: &'a mut Vec<Tap>,
@@ -71,15 +71,15 @@ impl<'a> Forward<'a> {
     /// An empty `bias` adds nothing.
     #[inline(always)]
     pub fn new<S: Simd>(
-        shape: &'a DepthwiseShape,
+        shape: &'a GroupedShape,
         finish: Finish,
-        w: &'a [f32],
+        filter: Filter<'a>,
         bias: &'a [f32],
         room: &'a mut Room,
     ) -> Self {
         let layout = input_layout(shape);
         let rows = sized(&mut room.rows, layout.held * layout.row_len::<S>());
-        Self { shape, finish, w, bias, layout, taps: &mut room.taps, rows, copied: 0 }
+        Self { shape, finish, filter, bias, layout, taps: &mut room.taps, rows, copied: 0 }
     }
 
     /// The rows of the input to [`copy`](Self::copy) before row `oy` of the outputs can be computed.
@@ -92,7 +92,7 @@ impl<'a> Forward<'a> {
     /// Takes row `row` of the input, which begins `x`.
     #[inline(always)]
     pub fn copy<S: Simd>(&mut self, simd: S, row: usize, x: &[f32]) {
-        let len = self.shape.window.x.input * self.shape.channels;
+        let len = self.shape.window.x.input * self.shape.cin;
         self.layout.copy(simd, &x[..len], row, self.rows);
         self.copied = row + 1;
     }
@@ -113,14 +113,14 @@ impl<'a> Forward<'a> {
     /// Overwrites `y` by row `oy` of the outputs and, unless they are empty, `winners`.
     #[inline(always)]
     pub fn row<S: Simd>(&mut self, simd: S, oy: usize, y: &mut [f32], winners: &mut [u8]) {
-        let DepthwiseShape { window, channels } = *self.shape;
+        let GroupedShape { window, cout, .. } = *self.shape;
         let Finish { epilogue, adds } = self.finish;
         self.taps.clear();
         for ky in 0..window.y.kernel {
             let Some(iy) = window.y.tap(oy, ky) else { continue };
             let layout = &self.layout;
             self.taps.extend((0..window.x.kernel).map(|kx| Tap {
-                weights: (ky * window.x.kernel + kx) * channels,
+                number: ky * window.x.kernel + kx,
                 at: layout.at::<S>(iy, (kx * window.x.dilation) as isize - window.x.pad_before as isize),
             }));
         }
@@ -129,7 +129,9 @@ impl<'a> Forward<'a> {
             taps: self.taps,
             layout: self.layout,
             step: window.x.stride,
-            w: self.w,
+            filter: self.filter,
+            filter_taps: window.taps(),
+            channels: cout,
             bias: self.bias,
             count: window.x.output,
             to_step: 1,
@@ -147,12 +149,12 @@ impl<'a> Forward<'a> {
 }
 
 /// How the rows of the input are laid out.
-pub fn input_layout(shape: &DepthwiseShape) -> Layout {
+pub fn input_layout(shape: &GroupedShape) -> Layout {
     let Window { y, x } = &shape.window;
     let outputs = x.output.next_multiple_of(SIDE_BY_SIDE);
     let read = (outputs - 1) * x.stride + (x.kernel - 1) * x.dilation + 1;
     let held = (y.kernel - 1) * y.dilation + 1;
-    Layout::new(x.input, shape.channels, x.pad_before, read.saturating_sub(x.pad_before), held)
+    Layout::new(x.input, shape.cin, x.pad_before, read.saturating_sub(x.pad_before), held)
 }
 
 /// The inputs from the first to the last that output `o` may read.

@@ -3,72 +3,58 @@
 //!
 //! | groups | how |
 //! | --- | --- |
-//! | as many as channels in and out | `depthwise.rs` |
+//! | as many as channels: depthwise | directly; there is one multiply-add for each value that is loaded, so memory decides |
+//! | of few channels | directly: products of so few columns would leave most of the register tile empty |
 //! | else | the channels of one group after another as an image of their own, convolved by `conv/` |
 //!
-//! Copying the channels out and back costs a pass over images and outputs, which is little beside a convolution of several
-//! channels.
+//! | file | |
+//! | --- | --- |
+//! | `shape.rs` | sizes, and which channels read which |
+//! | `rows.rs` | how rows are laid out for the direct way, and the loop of forward pass and data gradient |
+//! | `forward.rs` | forward pass |
+//! | `data_gradient.rs` | the gradient of the input |
+//! | `filter_gradient.rs` | that of the filter |
+//! | `backward.rs` | both in one pass |
+//!
+//! How the work is cut depends on the shape alone, and sums run in a fixed order.
 
-use std::ops::Range;
+mod backward;
+mod data_gradient;
+mod filter_gradient;
+mod forward;
+mod rows;
+mod shape;
 
-use super::conv::{ConvAlgorithm, ConvPlan, ConvShape, Epilogue, Finish, Operand};
-use super::depthwise::{self, DepthwiseShape};
+use super::conv::{ConvAlgorithm, ConvPlan, Epilogue, Finish, Operand};
 use super::rearrange::{put, take};
 use super::reduce::column_sums_scratch;
 use super::simd::Isa;
-use super::window::Window;
+pub(crate) use forward::Forward;
+pub(crate) use rows::Room as Rows;
+pub(crate) use shape::Filter;
+pub use shape::GroupedShape;
+use shape::{Reach, lanes};
 
-/// The shape of a grouped convolution over one image. `groups` divides both numbers of channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct GroupedShape {
-    /// How the filter slides.
-    pub window: Window,
-    /// Input channels of all groups.
-    pub cin: usize,
-    /// Output channels of all groups.
-    pub cout: usize,
-    /// Groups.
-    pub groups: usize,
-}
-
-impl GroupedShape {
-    /// The convolution of one group.
-    fn of_group(&self) -> ConvShape {
-        let GroupedShape { window, cin, cout, groups } = *self;
-        ConvShape { window, cin: cin / groups, cout: cout / groups }
-    }
-
-    /// The input channels of group `group`.
-    fn inputs(&self, group: usize) -> Range<usize> {
-        let len = self.cin / self.groups;
-        group * len..(group + 1) * len
-    }
-
-    /// The output channels of group `group`, which are also the columns of its filter.
-    fn outputs(&self, group: usize) -> Range<usize> {
-        let len = self.cout / self.groups;
-        group * len..(group + 1) * len
-    }
-
-    /// Images in an array of inputs.
-    fn batch(&self, x: &[f32]) -> usize {
-        x.len() / (self.window.input_pixels() * self.cin)
-    }
-
-    /// Values of the filter.
-    pub fn filter_len(&self) -> usize {
-        self.groups * self.of_group().filter_len()
-    }
-
-    /// Multiply-adds of one image's forward pass.
-    pub fn multiply_adds(&self) -> u64 {
-        self.groups as u64 * self.of_group().multiply_adds()
-    }
-}
+/// Channels of a group up to which it is computed directly: where Winograd or a product without patches is the other way, and where
+/// patches are.
+///
+/// Milliseconds of forward and backward pass of 16 images, 3x3, on two threads with AVX2, directly and one group after another:
+///
+/// | groups | stride | directly | after another |
+/// | --- | --- | --- | --- |
+/// | 56x56, 26 of 4 channels | 1 | 21, 51 | 107, 195 |
+/// | 56x56, 16 of 8 | 1 | 27, 55 | 61, 128 |
+/// | 28x28, 13 of 16 | 1 | 21, 49 | 19, 41 |
+/// | 14x14, 12 of 32 | 1 | 20, 52 | 9, 21 |
+/// | 56x56, 16 of 8 | 2 | 10, 19 | 45, 79 |
+/// | 28x28, 13 of 16 | 2 | 6, 16 | 10, 20 |
+/// | 28x28, 8 of 24 | 2 | 7, 20 | 11, 22 |
+/// | 28x28, 12 of 32 | 2 | 19, 54 | 23, 48 |
+const FEW: (usize, usize) = (8, 24);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Method {
-    Depthwise(DepthwiseShape),
+    Direct,
     /// The plan of one group.
     ByGroups(ConvPlan),
 }
@@ -102,18 +88,52 @@ impl GroupedPlan {
             Epilogue::ReluPool,
             "no pool is computed with a convolution of several groups"
         );
-        let method = if shape.cin == shape.groups && shape.cout == shape.groups {
-            Method::Depthwise(DepthwiseShape { window: shape.window, channels: shape.cin })
-        } else {
-            Method::ByGroups(ConvPlan::new(isa, shape.of_group(), finish, ConvAlgorithm::Auto))
+        let of_group = shape.of_group();
+        let by_groups = ConvPlan::new(isa, of_group, finish, ConvAlgorithm::Auto);
+        let few = if by_groups.copies_patches() { FEW.1 } else { FEW.0 };
+        let method = match of_group.cin.max(of_group.cout) <= few {
+            true => Method::Direct,
+            false => Method::ByGroups(by_groups),
         };
         Self { shape, finish, isa, method }
     }
 
     /// Bytes of `winners` for one image.
     pub fn winners_len(&self) -> usize {
-        let len = self.shape.window.output_pixels() * self.shape.cout;
-        if self.finish.epilogue.keeps_winners() { len } else { 0 }
+        if self.finish.epilogue.keeps_winners() { self.shape.output_len() } else { 0 }
+    }
+
+    /// Floats of the filter as forward pass and data gradient read it; depthwise it serves as it is.
+    fn packed_lens(&self) -> (usize, usize) {
+        let (shape, lanes) = (&self.shape, lanes(self.isa));
+        let len = |reach: Reach| if shape.is_depthwise() { 0 } else { reach.packed_len(shape.window.taps()) };
+        (len(shape.forward_reach(lanes)), len(shape.backward_reach(lanes)))
+    }
+
+    /// The filter as the forward pass reads it, packed into `room`.
+    fn filter<'a>(&self, w: &'a [f32], room: &'a mut [f32]) -> Filter<'a> {
+        let (shape, of_group) = (&self.shape, self.shape.of_group().cin);
+        if shape.is_depthwise() {
+            return Filter::Depthwise(w);
+        }
+        let reach = shape.forward_reach(lanes(self.isa));
+        reach.pack(shape.window.taps(), room, &|tap, input, output| {
+            w[(tap * of_group + input % of_group) * shape.cout + output]
+        });
+        Filter::Packed(room, reach)
+    }
+
+    /// The same as the data gradient reads it.
+    fn transposed<'a>(&self, w: &'a [f32], room: &'a mut [f32]) -> Filter<'a> {
+        let (shape, of_group) = (&self.shape, self.shape.of_group().cin);
+        if shape.is_depthwise() {
+            return Filter::Depthwise(w);
+        }
+        let reach = shape.backward_reach(lanes(self.isa));
+        reach.pack(shape.window.taps(), room, &|tap, output, input| {
+            w[(tap * of_group + input % of_group) * shape.cout + output]
+        });
+        Filter::Packed(room, reach)
     }
 
     /// The shape.
@@ -138,7 +158,7 @@ impl GroupedPlan {
     /// Floats of room that [`forward`](Self::forward) works in.
     pub fn forward_scratch(&self, batch: usize) -> usize {
         match &self.method {
-            Method::Depthwise(_) => 0,
+            Method::Direct => self.packed_lens().0,
             Method::ByGroups(plan) => self.room_len(batch) + plan.forward_scratch(),
         }
     }
@@ -146,8 +166,12 @@ impl GroupedPlan {
     /// Floats of room that each step of the gradients works in.
     pub fn backward_scratch(&self, batch: usize) -> usize {
         let gradients = match &self.method {
-            Method::Depthwise(shape) => depthwise::filter_gradient_scratch(shape, batch)
-                .max(depthwise::backward_scratch(shape, batch)),
+            Method::Direct => {
+                let (isa, shape) = (self.isa, &self.shape);
+                let sums = filter_gradient::filter_gradient_scratch(isa, shape, batch)
+                    .max(backward::backward_scratch(isa, shape, batch));
+                self.packed_lens().1 + sums
+            }
             Method::ByGroups(plan) => self.room_len(batch) + plan.backward_scratch(batch),
         };
         gradients.max(column_sums_scratch(batch * self.shape.window.output_pixels(), self.shape.cout))
@@ -166,8 +190,9 @@ impl GroupedPlan {
     ) {
         let (shape, Finish { epilogue, adds }) = (&self.shape, self.finish);
         let plan = match &self.method {
-            Method::Depthwise(shape) => {
-                return depthwise::forward(self.isa, shape, self.finish, x, w, bias, y, winners);
+            Method::Direct => {
+                let filter = self.filter(w, &mut scratch[..self.packed_lens().0]);
+                return forward::forward(self.isa, shape, self.finish, x, filter, bias, y, winners);
             }
             Method::ByGroups(plan) => plan,
         };
@@ -200,10 +225,10 @@ impl GroupedPlan {
     ) {
         let batch = self.shape.batch(x.values());
         let (x, gradients) = match (&self.method, x, gradients) {
-            (Method::Depthwise(shape), Operand::Replaced(x), Some(gradients))
-                if depthwise::in_one_pass(batch) =>
-            {
-                return depthwise::backward(self.isa, shape, x, dy, winners, w, gradients, scratch);
+            (Method::Direct, Operand::Replaced(x), Some(gradients)) if backward::in_one_pass(batch) => {
+                let (packed, sums) = scratch.split_at_mut(self.packed_lens().1);
+                let filter = self.transposed(w, packed);
+                return backward::backward(self.isa, &self.shape, x, dy, winners, filter, gradients, sums);
             }
             (_, x, gradients) => (x, gradients),
         };
@@ -228,8 +253,8 @@ impl GroupedPlan {
     pub fn filter_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
         let shape = &self.shape;
         let plan = match &self.method {
-            Method::Depthwise(shape) => {
-                return depthwise::filter_gradient(self.isa, shape, x, dy, dw, scratch);
+            Method::Direct => {
+                return filter_gradient::filter_gradient(self.isa, shape, x, dy, dw, scratch);
             }
             Method::ByGroups(plan) => plan,
         };
@@ -246,7 +271,10 @@ impl GroupedPlan {
     pub fn data_gradient(&self, dy: &[f32], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
         let shape = &self.shape;
         let plan = match &self.method {
-            Method::Depthwise(shape) => return depthwise::data_gradient(self.isa, shape, dy, w, dx),
+            Method::Direct => {
+                let filter = self.transposed(w, &mut scratch[..self.packed_lens().1]);
+                return data_gradient::data_gradient(self.isa, shape, dy, filter, dx);
+            }
             Method::ByGroups(plan) => plan,
         };
         let room = self.room(shape.batch(dx), scratch);

@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-use super::DepthwiseShape;
 use super::rows::{Layout, Line, Room, SIDE_BY_SIDE, Tap, copy_rows, for_each_band};
+use super::shape::{Filter, GroupedShape};
 use crate::buffer::sized;
 use crate::simd::{Isa, Simd, dispatch};
 use crate::window::{Axis, Window};
 
-/// The gradient of the input. Overwrites `dx`.
-pub fn data_gradient(isa: Isa, shape: &DepthwiseShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    let (row_len, output) = (shape.window.x.input * shape.channels, shape.output_len());
+/// The gradient of the input; a packed filter is that of the [`GroupedShape::backward_reach`]. Overwrites `dx`.
+pub fn data_gradient(isa: Isa, shape: &GroupedShape, dy: &[f32], filter: Filter<'_>, dx: &mut [f32]) {
+    let (row_len, output) = (shape.window.x.input * shape.cin, shape.output_len());
     for_each_band(dx, &mut [], shape.window.y.input, row_len, &|image, first, dx, _, room| {
         let dy = &dy[image * output..][..output];
-        dispatch!(isa, |simd| data_gradient_band(simd, shape, dy, w, first, dx, room));
+        dispatch!(isa, |simd| data_gradient_band(simd, shape, dy, filter, first, dx, room));
     });
 }
 
@@ -21,9 +21,9 @@ pub fn data_gradient(isa: Isa, shape: &DepthwiseShape, dy: &[f32], w: &[f32], dx
 #[inline(always)]
 fn data_gradient_band<S: Simd>(
     simd: S,
-    shape: &DepthwiseShape,
+    shape: &GroupedShape,
     dy: &[f32],
-    w: &[f32],
+    filter: Filter<'_>,
     first: usize,
     dx: &mut [f32],
     room: &mut Room,
@@ -31,35 +31,35 @@ fn data_gradient_band<S: Simd>(
     let layout = gradient_layout(shape);
     let rows = sized(&mut room.rows, layout.held * layout.row_len::<S>());
     let mut copied = 0;
-    for (iy, dx) in (first..).zip(dx.chunks_exact_mut(shape.window.x.input * shape.channels)) {
+    for (iy, dx) in (first..).zip(dx.chunks_exact_mut(shape.window.x.input * shape.cin)) {
         copy_rows(simd, &layout, dy, outputs(&shape.window.y, iy), &mut copied, rows);
-        data_gradient_row(simd, shape, rows, w, iy, dx, &mut room.taps);
+        data_gradient_row(simd, shape, rows, filter, iy, dx, &mut room.taps);
     }
 }
 
 /// How the rows of dy are laid out.
-pub fn gradient_layout(shape: &DepthwiseShape) -> Layout {
+pub fn gradient_layout(shape: &GroupedShape) -> Layout {
     let Window { y, x } = &shape.window;
     // The outputs that the taps of input pixels 0 to stride - 1 reach, at most so far before and behind them.
     let before = (x.kernel - 1) * x.dilation / x.stride + 1;
     let count = x.input.div_ceil(x.stride).next_multiple_of(SIDE_BY_SIDE);
     let behind = (x.pad_before + x.stride) / x.stride + count;
     let held = (y.kernel - 1) * y.dilation / y.stride + 1;
-    Layout::new(x.output, shape.channels, before, behind, held)
+    Layout::new(x.output, shape.cout, before, behind, held)
 }
 
 /// Row `iy` of dx from those of dy that are held. Overwrites `dx`.
 #[inline(always)]
 pub fn data_gradient_row<S: Simd>(
     simd: S,
-    shape: &DepthwiseShape,
+    shape: &GroupedShape,
     rows: &[f32],
-    w: &[f32],
+    filter: Filter<'_>,
     iy: usize,
     dx: &mut [f32],
     taps: &mut Vec<Tap>,
 ) {
-    let DepthwiseShape { window: Window { y: axis_y, x: axis_x }, channels } = *shape;
+    let GroupedShape { window: Window { y: axis_y, x: axis_x }, cin, .. } = *shape;
     let layout = gradient_layout(shape);
     for phase in 0..axis_x.stride.min(axis_x.input) {
         taps.clear();
@@ -67,22 +67,24 @@ pub fn data_gradient_row<S: Simd>(
             let oy = reader(&axis_y, iy, ky).and_then(|oy| usize::try_from(oy).ok());
             let Some(oy) = oy.filter(|&oy| oy < axis_y.output) else { continue };
             taps.extend((0..axis_x.kernel).filter_map(|kx| {
-                let weights = (ky * axis_x.kernel + kx) * channels;
-                reader(&axis_x, phase, kx).map(|pixel| Tap { weights, at: layout.at::<S>(oy, pixel) })
+                let number = ky * axis_x.kernel + kx;
+                reader(&axis_x, phase, kx).map(|pixel| Tap { number, at: layout.at::<S>(oy, pixel) })
             }));
         }
         let line = Line {
             taps,
             layout,
             step: 1,
-            w,
+            filter,
+            filter_taps: shape.window.taps(),
+            channels: cin,
             bias: &[],
             count: (axis_x.input - phase).div_ceil(axis_x.stride),
             to_step: axis_x.stride,
             adds: false,
             bounds: None,
         };
-        line.compute(simd, rows, &mut dx[phase * channels..]);
+        line.compute(simd, rows, &mut dx[phase * cin..]);
     }
 }
 
