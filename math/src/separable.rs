@@ -7,21 +7,23 @@
 //!
 //! The values between are several times as many as those of x and y, and memory is slower than arithmetic with so few
 //! multiply-adds for each. So a task takes a few rows through all three: values between live in the cache and are never stored.
-//! Only at the border between two tasks are rows computed twice, by each of them alike.
+//! Only at the border between two tasks are rows computed twice, by each of them alike: how the work is cut depends on the number of
+//! threads, what it gives does not.
 
 use std::cell::RefCell;
 
 use super::buffer::sized;
-use super::conv::pointwise::{block, strips};
+use super::conv::pointwise::{block, product, strips};
 use super::conv::{Epilogue, Finish, panels};
-use super::grouped::{Filter, Forward, GroupedShape, Rows};
+use super::grouped::{Filter, Forward, GroupedShape, Rows, forward_directly};
 use super::parallel::{for_each_chunk, threads};
 use super::simd::{Isa, MOST_LANES, MatrixMut, Simd, dispatch};
 
 /// Values between that a task computes at a time, about: 128 KB, a fraction of an L2 cache.
 const BETWEEN: usize = 1 << 15;
 
-/// Values of the depthwise convolution's input from which on convolutions are computed together.
+/// Values of the depthwise convolution's input from which on convolutions are computed together; and those from which on they are for
+/// few images, whose values stay in the caches anyway, and where each task computes the rows at its border anew.
 ///
 /// Milliseconds of inference on two threads with AVX2, medians of three alternate runs:
 ///
@@ -31,7 +33,11 @@ const BETWEEN: usize = 1 << 15;
 /// | 300,000 (56x56x144) | 14.2 | 405 | 16.7 | 480 |
 /// | 131,072 (28x28x192) | 14.4 | 389 | 18.0 | 470 |
 /// | 30,000 (14x14x384) | 16.4 | 385 | 19.7 | 451 |
-const LEAST: usize = 1 << 17;
+const LEAST: usize = 30_000;
+const LEAST_OF_FEW: usize = 300_000;
+
+/// Images that are few.
+const FEW: usize = 3;
 
 /// Tasks for each thread into which few images are split.
 const TASKS: usize = 2;
@@ -158,12 +164,31 @@ impl SeparablePlan {
         }
     }
 
+    /// Whether the convolutions of so many images are computed one after another all the same.
+    fn apart(&self, batch: usize) -> bool {
+        batch <= FEW && self.depthwise.input_len() < LEAST_OF_FEW
+    }
+
+    /// Floats of room that [`forward`](Self::forward) works in.
+    pub fn forward_scratch(&self, batch: usize) -> usize {
+        if !self.apart(batch) {
+            return 0;
+        }
+        let expanded = self.expand.map_or(0, |_| self.depthwise.input_len());
+        let filtered = self.project.map_or(0, |_| self.depthwise.output_len());
+        batch * (expanded + filtered)
+    }
+
     /// Forward pass over all images of `x`. Overwrites `y`.
-    pub fn forward(&self, x: &[f32], weights: Weights<'_>, y: &mut [f32]) {
+    pub fn forward(&self, x: &[f32], weights: Weights<'_>, y: &mut [f32], scratch: &mut [f32]) {
         let (height, width, cout) = self.output();
         let (image, row_len) = (self.depthwise.window.input_pixels() * self.cin(), width * cout);
+        let batch = x.len() / image;
+        if self.apart(batch) {
+            return self.forward_apart(batch, x, weights, y, scratch);
+        }
         // Whole images where there are many: each band computes rows at its border that its neighbour does too.
-        let bands = (TASKS * threads()).div_ceil(x.len() / image).min(height);
+        let bands = (TASKS * threads()).div_ceil(batch).min(height);
         let band = height.div_ceil(bands);
         for_each_chunk(y, height * row_len, &|index, y| {
             let x = &x[index * image..][..image];
@@ -173,6 +198,41 @@ impl SeparablePlan {
                 });
             });
         });
+    }
+
+    /// The three convolutions one after another, with the values between in `scratch`.
+    fn forward_apart(
+        &self,
+        batch: usize,
+        x: &[f32],
+        weights: Weights<'_>,
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let (isa, shape, channels) = (self.isa, &self.depthwise, self.depthwise.cout);
+        let [bias_before, bias, bias_behind] = weights.biases;
+        let (of_expand, of_project) = weights.packed.split_at(self.packed_lens()[0]);
+        let (expanded, filtered) = scratch.split_at_mut(self.expand.map_or(0, |_| batch * shape.input_len()));
+        let x = match self.expand {
+            Some((cin, epilogue)) => {
+                let finish = epilogue.into();
+                product(isa, finish, (cin, channels), x, of_expand, bias_before, expanded, &mut []);
+                &*expanded
+            }
+            None => x,
+        };
+        let filter = Filter::Depthwise(weights.depthwise);
+        let depthwise = |y: &mut [f32]| {
+            forward_directly(isa, shape, self.epilogue.into(), x, filter, bias, y, &mut []);
+        };
+        match self.project {
+            Some((cout, finish)) => {
+                let filtered = &mut filtered[..batch * shape.output_len()];
+                depthwise(filtered);
+                product(isa, finish, (channels, cout), filtered, of_project, bias_behind, y, &mut []);
+            }
+            None => depthwise(y),
+        }
     }
 
     /// The rows of outputs from `first` on that `y` holds, of one image.

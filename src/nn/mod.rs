@@ -25,7 +25,7 @@
 //! | --- | --- |
 //! | `spec.rs` | layers as plain data, with the names of what they take |
 //! | `nodes.rs` | names found, residual blocks opened, shapes checked |
-//! | `fuse.rs`, `fold.rs` | which layers one pass computes |
+//! | `fuse.rs`, `fold.rs`, `separable.rs` | which layers one pass computes |
 //! | `step.rs`, `plan.rs` | the steps of a pass, and where each value lies |
 //! | `graph.rs`, `arena.rs` | the forward and the backward walk over the steps, in that memory |
 //! | `sequential.rs` | the graph with its weights |

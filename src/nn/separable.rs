@@ -28,8 +28,8 @@ impl Layer for SeparableLayer {
         Shape::Image { height, width, channels }
     }
 
-    fn memory(&self, _: usize) -> Memory {
-        Memory::default().scratch(self.plan.prepared_len())
+    fn memory(&self, batch: usize) -> Memory {
+        Memory::default().scratch(self.plan.prepared_len() + self.plan.forward_scratch(batch))
     }
 
     fn prepared_len(&self) -> usize {
@@ -47,16 +47,16 @@ impl Layer for SeparableLayer {
 
     fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         let filters = self.filters(w);
+        let (packed, scratch) = pass.scratch.split_at_mut(self.plan.prepared_len());
         let packed = match pass.mode {
             Mode::Infer { prepared, .. } if !prepared.is_empty() => prepared,
             _ => {
-                let packed = &mut pass.scratch[..self.plan.prepared_len()];
                 self.prepare(w, packed);
                 &*packed
             }
         };
         let weights = Weights { packed, depthwise: filters[1].0, biases: filters.map(|(_, bias)| bias) };
-        self.plan.forward(x, weights, y);
+        self.plan.forward(x, weights, y, scratch);
     }
 
     fn backward(&self, _: &[f32], _: &mut [f32], _: Input<'_>, _: &mut [f32], _: Backward<'_>) {

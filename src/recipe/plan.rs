@@ -21,8 +21,6 @@ const EVALUATIONS: f64 = 12.0;
 
 /// What the time goes into besides steps, as a share of theirs: decoding and changing photos, waiting for them.
 const PIPELINE: f64 = 0.15;
-/// What inference costs for a pixel, as a share of what training does.
-const INFERENCE: f64 = 0.3;
 /// Seconds to decode a photo in the first epoch on one thread.
 const DECODE: f64 = 0.002;
 
@@ -140,7 +138,8 @@ impl Plan {
     /// Seconds to ask the network about so many photos.
     fn inference(&self, settings: &Settings, photos: usize) -> f64 {
         let passes = if settings.regularization.test_time_flip { 2.0 } else { 1.0 };
-        photos as f64 * (settings.image_size * settings.image_size) as f64 * self.step * INFERENCE * passes
+        let pixels = (settings.image_size * settings.image_size) as f64;
+        Estimate::unmeasured_evaluation(self.step, pixels, photos as f64, passes)
     }
 }
 

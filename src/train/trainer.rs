@@ -257,10 +257,10 @@ impl Trainer {
         let pixels = |side: usize| (side * side) as f64;
         let full = run.train.options().preprocess.image_size;
         let steps = pace.times.steps.typical();
-        // Before it is known, an evaluation is taken to be no longer than training on as many photos.
+        // Perhaps it looks at each photo and its mirror image.
         let stand_in = |eval: &Loader| {
             let share = eval.batches() as f64 / run.train.batches().max(1) as f64;
-            steps.unwrap_or(0.0) * pixels(full) * share
+            Estimate::unmeasured_evaluation(steps.unwrap_or(0.0), pixels(full), share, 2.0)
         };
         let evaluation =
             run.eval.map_or(0.0, |eval| pace.times.evaluation.typical().unwrap_or_else(|| stand_in(eval)));

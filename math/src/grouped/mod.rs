@@ -29,7 +29,7 @@ use super::conv::{ConvAlgorithm, ConvPlan, Epilogue, Finish, Operand};
 use super::rearrange::{put, take};
 use super::reduce::column_sums_scratch;
 use super::simd::Isa;
-pub(crate) use forward::Forward;
+pub(crate) use forward::{Forward, forward as forward_directly};
 pub(crate) use rows::Room as Rows;
 pub(crate) use shape::Filter;
 pub use shape::GroupedShape;

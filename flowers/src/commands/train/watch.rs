@@ -157,9 +157,12 @@ impl Watch {
         let epoch = self.batches as f64 * train_seconds / steps.max(1) as f64;
         let done = progress.share_done(0.0, self.options.epochs);
         let side = self.options.image_size(done).unwrap_or(self.image_size);
-        // Before there was one: it is the cheaper part of a step.
-        let evaluation = self.evaluation.unwrap_or(epoch * self.eval_share / 2.0);
-        Estimate::new(epoch / (side * side) as f64, 0.0, evaluation)
+        let pixels = |side: usize| (side * side) as f64;
+        let steps = epoch / pixels(side);
+        // Perhaps it looks at each photo and its mirror image.
+        let unmeasured =
+            || Estimate::unmeasured_evaluation(steps, pixels(self.image_size), self.eval_share, 2.0);
+        Estimate::new(steps, 0.0, self.evaluation.unwrap_or_else(unmeasured))
     }
 }
 
