@@ -130,10 +130,10 @@ impl Activation {
     /// [`codes`](Self::codes) of each row of values on the calling thread.
     #[inline(never)]
     pub(crate) fn codes_of<S: Simd>(self, simd: S, mut y: MatrixMut<'_>, mut codes: MatrixMut<'_, u8>) {
-        let (min, max) = match self {
-            // No value is as large as a NaN.
-            Activation::Relu => (0.0, f32::NAN),
-            Activation::Clip { min, max } => (min, max),
+        // Codes tell where the value is over the lower bound and not cut off by the upper one.
+        let (min, max, bounded) = match self {
+            Activation::Relu => (0.0, 0.0, false),
+            Activation::Clip { min, max } => (min, max, true),
             _ => unreachable!("{self:?} keeps no codes"),
         };
         simd.call(
@@ -142,7 +142,7 @@ impl Activation {
                 for row in 0..y.rows() {
                     for (code, y) in codes.row(row).iter_mut().zip(&*y.row(row)) {
                         // A NaN does not pass.
-                        let passes = (*y > min) & !(*y >= max);
+                        let passes = (*y > min) & ((*y < max) | !bounded);
                         *code = if passes { 0 } else { NO_WINNER };
                     }
                 }

@@ -53,6 +53,7 @@ use shape::{Reach, lanes};
 const FEW: (usize, usize) = (8, 24);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one for each layer, and copied nowhere else")]
 enum Method {
     Direct,
     /// The plan of one group.
