@@ -86,8 +86,7 @@ fn backward_of_image<S: Simd>(
     let (of_filter, of_bias) = sums.split_at_mut(sums_len(shape, S::LANES));
     let (mut copied, mut next) = (0, 0);
     for iy in 0..window.y.input {
-        // Behind the last row of x there may be rows of dy that read zeros alone.
-        let end = if iy + 1 == window.y.input { window.y.output } else { outputs(&window.y, iy).end };
+        let end = outputs(&window.y, iy).end;
         for oy in next..end {
             copy_rows(simd, &layout, x, inputs(&window.y, oy), &mut copied, rows);
             let dy = &dy[oy * row_out..][..row_out];
@@ -110,14 +109,9 @@ fn backward_of_image<S: Simd>(
             }
         }
         next = next.max(end);
-        data_gradient_row(
-            simd,
-            shape,
-            gradients,
-            filter,
-            iy,
-            &mut x[iy * row_in..][..row_in],
-            &mut room.taps,
-        );
+        let dx = &mut x[iy * row_in..][..row_in];
+        data_gradient_row(simd, shape, gradients, filter, iy, dx, &mut room.taps);
     }
+    // Padding is less than the window's extent: each row of dy reads a row of x.
+    debug_assert_eq!(next, window.y.output);
 }

@@ -113,28 +113,34 @@ impl GroupedPlan {
 
     /// The filter as the forward pass reads it, packed into `room`.
     fn filter<'a>(&self, w: &'a [f32], room: &'a mut [f32]) -> Filter<'a> {
-        let (shape, of_group) = (&self.shape, self.shape.of_group().cin);
-        if shape.is_depthwise() {
-            return Filter::Depthwise(w);
-        }
-        let reach = shape.forward_reach(lanes(self.isa));
-        reach.pack(shape.window.taps(), room, &|tap, input, output| {
-            w[(tap * of_group + input % of_group) * shape.cout + output]
-        });
-        Filter::Packed(room, reach)
+        let weight = |tap, input, output| self.weight(w, tap, input, output);
+        self.packed(w, self.shape.forward_reach(lanes(self.isa)), &weight, room)
     }
 
     /// The same as the data gradient reads it.
     fn transposed<'a>(&self, w: &'a [f32], room: &'a mut [f32]) -> Filter<'a> {
-        let (shape, of_group) = (&self.shape, self.shape.of_group().cin);
-        if shape.is_depthwise() {
+        let weight = |tap, output, input| self.weight(w, tap, input, output);
+        self.packed(w, self.shape.backward_reach(lanes(self.isa)), &weight, room)
+    }
+
+    fn packed<'a>(
+        &self,
+        w: &'a [f32],
+        reach: Reach,
+        weight: &(dyn Fn(usize, usize, usize) -> f32 + Sync),
+        room: &'a mut [f32],
+    ) -> Filter<'a> {
+        if self.shape.is_depthwise() {
             return Filter::Depthwise(w);
         }
-        let reach = shape.backward_reach(lanes(self.isa));
-        reach.pack(shape.window.taps(), room, &|tap, output, input| {
-            w[(tap * of_group + input % of_group) * shape.cout + output]
-        });
+        reach.pack(self.shape.window.taps(), room, weight);
         Filter::Packed(room, reach)
+    }
+
+    /// The weight of a tap between an input and an output of the same group.
+    fn weight(&self, w: &[f32], tap: usize, input: usize, output: usize) -> f32 {
+        let of_group = self.shape.of_group().cin;
+        w[(tap * of_group + input % of_group) * self.shape.cout + output]
     }
 
     /// The shape.

@@ -173,21 +173,16 @@ pub fn multiply_strips<S: Simd>(
     let layout = PanelLayout::Rows { stride };
     // SAFETY: the assertions above are the duties of `run`; a grid's runs lie in its slice.
     unsafe {
-        if vectors == 2 {
+        if has_kernel::<S>((rows, vectors)) {
             let (c, c_strides) = c.raw();
-            run_rows(simd, rows, k, a, layout, b.as_ptr(), b_stride, c, c_strides, store);
-            return;
-        }
-        if rows == mr {
-            let (c, c_strides) = c.raw();
-            run_narrow(simd, k, a, layout, b.as_ptr(), b_stride, c, c_strides, store);
+            run_sized(simd, (rows, vectors), k, a, layout, b.as_ptr(), b_stride, c, c_strides, store);
             return;
         }
         let mut beside = [0.0; MOST_TILE_VALUES];
         let strides = (nr, S::LANES);
-        run_rows(
+        run_sized(
             simd,
-            rows,
+            (rows, 2),
             k,
             a,
             layout,
@@ -223,21 +218,17 @@ unsafe fn run_tile<S: Simd>(
     let (rows, columns) = (c.rows(), c.columns());
     // SAFETY: the caller vouches for A and B; C has as many columns as the kernel writes: `nr`, or one vector.
     unsafe {
-        if columns == nr {
+        let vectors = columns.div_ceil(S::LANES);
+        if columns == vectors * S::LANES && has_kernel::<S>((rows, vectors)) {
             let (c, c_stride) = c.raw();
-            run_rows(simd, rows, k, a, layout, b, b_stride, c, (c_stride, S::LANES), store);
-            return;
-        }
-        if columns == S::LANES && rows == S::TILE.0 {
-            let (c, c_stride) = c.raw();
-            run_narrow(simd, k, a, layout, b, b_stride, c, (c_stride, S::LANES), store);
+            run_sized(simd, (rows, vectors), k, a, layout, b, b_stride, c, (c_stride, S::LANES), store);
             return;
         }
         // A narrower tile is computed whole beside C, then copied.
         let mut beside = [0.0; MOST_TILE_VALUES];
-        run_rows(
+        run_sized(
             simd,
-            rows,
+            (rows, 2),
             k,
             a,
             layout,
@@ -278,16 +269,23 @@ fn store_row(to: &mut [f32], from: &[f32], store: Store<'_>) {
 /// Values of the largest tile of any instruction set.
 const MOST_TILE_VALUES: usize = 14 * 32;
 
-/// Calls the kernel for exactly `rows` rows. Each is a function of its own: inlined, it would lose registers to its
-/// surroundings.
+/// Whether there is a kernel for so many rows and vectors of columns. For one vector there is that of all rows: half of the
+/// multiplications would be in vain in a network whose layers have 24 or 40 channels.
+#[inline(always)]
+fn has_kernel<S: Simd>((rows, vectors): (usize, usize)) -> bool {
+    vectors == 2 || rows == S::TILE.0
+}
+
+/// Calls the kernel for exactly so many rows and vectors of columns. Each is a function of its own: inlined, it would lose registers to
+/// its surroundings.
 ///
 /// # Safety
-/// As [`run`], for `rows` rows.
+/// As [`run`], for these sizes.
 #[allow(clippy::too_many_arguments, reason = "a kernel's pointers and strides")]
 #[inline(always)]
-unsafe fn run_rows<S: Simd>(
+unsafe fn run_sized<S: Simd>(
     simd: S,
-    rows: usize,
+    size: (usize, usize),
     k: usize,
     a: *const f32,
     layout: PanelLayout,
@@ -298,55 +296,28 @@ unsafe fn run_rows<S: Simd>(
     store: Store<'_>,
 ) {
     const { assert!(S::TILE.0 * S::TILE.1 * S::LANES <= MOST_TILE_VALUES && S::TILE.1 == 2) };
-    macro_rules! by_rows {
+    macro_rules! by_size {
         ($($n:literal)+) => {
-            match rows {
-                // A constant: kernels of more rows than the tile has are not compiled.
-                $($n if const { $n <= S::TILE.0 } => simd.call(
+            match size {
+                // Constants: kernels of more rows than the tile has are not compiled.
+                $(($n, 2) if const { $n <= S::TILE.0 } => simd.call(
                     #[inline(always)]
                     // SAFETY: the caller's duties are the same.
                     || unsafe { run::<S, $n, 2>(simd, k, a, layout, b, b_stride, c, c_strides, store) },
-                ),)+
-                _ => unreachable!("a tile has at most {} rows", S::TILE.0),
-            }
-        };
-    }
-    by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-}
-
-/// Calls the kernel for all rows of a tile and one vector of columns: half of the multiplications would be in vain in a network
-/// whose layers have 24 or 40 channels.
-///
-/// # Safety
-/// As [`run`], for all rows of a tile and one vector.
-#[allow(clippy::too_many_arguments, reason = "a kernel's pointers and strides")]
-#[inline(always)]
-unsafe fn run_narrow<S: Simd>(
-    simd: S,
-    k: usize,
-    a: *const f32,
-    layout: PanelLayout,
-    b: *const f32,
-    b_stride: usize,
-    c: *mut f32,
-    c_strides: (usize, usize),
-    store: Store<'_>,
-) {
-    macro_rules! by_rows {
-        ($($n:literal)+) => {
-            match S::TILE.0 {
-                $($n if const { $n == S::TILE.0 } => simd.call(
+                ),
+                ($n, 1) if const { $n == S::TILE.0 } => simd.call(
                     #[inline(always)]
                     // SAFETY: the caller's duties are the same.
                     || unsafe { run::<S, $n, 1>(simd, k, a, layout, b, b_stride, c, c_strides, store) },
                 ),)+
-                _ => unreachable!("a tile of another number of rows"),
+                _ => unreachable!("no kernel of {size:?} rows and vectors"),
             }
         };
     }
-    by_rows!(4 5 6 7 8 9 10 11 12 13 14);
+    by_size!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 }
 
+/// Steps of k from which on C is asked for ahead.
 const LONG: usize = 256;
 
 /// The kernel for `MR` rows and `NV` vectors of columns.
