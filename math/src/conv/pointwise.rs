@@ -16,7 +16,8 @@ use crate::activation::NO_WINNER;
 use crate::buffer::sized;
 use crate::parallel::{for_each_chunk_with_codes, for_each_columns, for_each_two_chunks};
 use crate::simd::{
-    GridMut, Isa, Matrix, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_strips, multiply_tile,
+    Bounded, GridMut, Isa, Matrix, MatrixMut, PanelLayout, Simd, Store, dispatch, multiply_strips,
+    multiply_tile,
 };
 
 /// Steps of k in a block, as in the matrix product: a panel of the filter has 64 KB with AVX-512.
@@ -117,9 +118,11 @@ pub fn block<S: Simd>(
             for row in (0..rows).step_by(mr) {
                 let rows = mr.min(rows - row);
                 for column in (first..first + nc).step_by(nr) {
+                    let bounded;
                     let store = match bounds {
                         Some(bounds) if last => {
-                            Store::Bounded { adds, bias: bias.get(column..).unwrap_or_default(), bounds }
+                            bounded = Bounded { adds, bias: bias.get(column..).unwrap_or_default(), bounds };
+                            Store::Bounded(&bounded)
                         }
                         _ if adds => Store::Add,
                         _ => Store::Overwrite,
@@ -169,8 +172,9 @@ pub fn strips<S: Simd>(
             let kc = KC.min(k - first);
             let (adds, last) = (first > 0, first + kc == k);
             let b = &packed[column * k + first * nr..][..kc * nr];
+            let bounded = Bounded { adds, bias: bias.get(column..).unwrap_or_default(), bounds };
             let store = match (last, adds) {
-                (true, adds) => Store::Bounded { adds, bias: bias.get(column..).unwrap_or_default(), bounds },
+                (true, _) => Store::Bounded(&bounded),
                 (false, true) => Store::Add,
                 (false, false) => Store::Overwrite,
             };

@@ -41,15 +41,20 @@ pub enum Store<'a> {
     Overwrite,
     /// `C += A B`.
     Add,
-    /// `C = A B + bias`, or `C += A B + bias`, held between two bounds. A NaN stays one.
-    Bounded {
-        /// Whether C is added.
-        adds: bool,
-        /// One value for each of the tile's columns, or none.
-        bias: &'a [f32],
-        /// The least and the largest value.
-        bounds: (f32, f32),
-    },
+    /// `C = A B + bias`, or `C += A B + bias`, held between two bounds. A NaN stays one. A reference, so that the other
+    /// two are handed to the kernel in registers.
+    Bounded(&'a Bounded<'a>),
+}
+
+/// What [`Store::Bounded`] adds and holds C to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounded<'a> {
+    /// Whether C is added.
+    pub adds: bool,
+    /// One value for each of the tile's columns, or none.
+    pub bias: &'a [f32],
+    /// The least and the largest value.
+    pub bounds: (f32, f32),
 }
 
 impl Store<'_> {
@@ -58,7 +63,7 @@ impl Store<'_> {
         match self {
             Store::Overwrite => false,
             Store::Add => true,
-            Store::Bounded { adds, .. } => adds,
+            Store::Bounded(bounded) => bounded.adds,
         }
     }
 
@@ -66,7 +71,7 @@ impl Store<'_> {
     #[inline(always)]
     fn fits(self, columns: usize) -> bool {
         match self {
-            Store::Bounded { bias, .. } => bias.is_empty() || bias.len() >= columns,
+            Store::Bounded(Bounded { bias, .. }) => bias.is_empty() || bias.len() >= columns,
             _ => true,
         }
     }
@@ -251,7 +256,7 @@ fn store_row(to: &mut [f32], from: &[f32], store: Store<'_>) {
     match store {
         Store::Overwrite => to.copy_from_slice(from),
         Store::Add => to.iter_mut().zip(from).for_each(|(t, f)| *t += f),
-        Store::Bounded { adds, bias, bounds: (min, max) } => {
+        Store::Bounded(&Bounded { adds, bias, bounds: (min, max) }) => {
             for (column, (t, f)) in to.iter_mut().zip(from).enumerate() {
                 let c = if adds { *t } else { 0.0 };
                 let value = c + f + bias.get(column).copied().unwrap_or_default();
@@ -402,7 +407,7 @@ unsafe fn run<S: Simd, const MR: usize, const NV: usize>(
                 }
             }
         }
-        if let Store::Bounded { bias, bounds: (min, max), .. } = store {
+        if let Store::Bounded(&Bounded { bias, bounds: (min, max), .. }) = store {
             let (min, max) = (simd.splat(min), simd.splat(max));
             for v in 0..NV {
                 let bias = match bias {

@@ -28,7 +28,7 @@ use crate::env::{EnvError, named};
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
-pub use kernel::{PanelLayout, Store, multiply_rows, multiply_strips, multiply_tile};
+pub use kernel::{Bounded, PanelLayout, Store, multiply_rows, multiply_strips, multiply_tile};
 pub use matrix::{Grid, GridMut, Matrix, MatrixMut};
 pub use portable::Portable;
 pub use transpose::transpose;
