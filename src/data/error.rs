@@ -116,6 +116,9 @@ pub enum LoaderOptionsError {
     /// A [`Preprocess::image_size`](super::Preprocess::image_size) of 0.
     #[error("the image size must be at least 1, got 0")]
     ImageSize,
+    /// Preprocessing that no photo can go through.
+    #[error("photos can't be brought to the network's input by {0}")]
+    Preprocess(String),
     /// A [`LoaderOptions::source_size`](super::LoaderOptions::source_size) that leaves nothing to crop from.
     #[error("the source size ({source_size}) must not be under the image size ({image_size})")]
     SourceSize {

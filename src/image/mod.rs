@@ -18,6 +18,7 @@
 //! | resize | [`resize`] | `tf.image.resize` |
 //! | the ways to bring photos to one size | [`Fit`], [`decode_fitted`] | |
 //! | random crop, flip, rotation, colors | [`Augment`] | `tf.image.adjust_*`, `random_*` |
+//! | from levels to a network's input | [`Normalize`], [`ChannelOrder`] | `Rescaling`, `Normalization` |
 //! | zero mean, unit variance | [`standardize`] | `tf.image.per_image_standardization` |
 mod augment;
 pub mod color;
@@ -29,6 +30,7 @@ mod fit;
 mod format;
 pub mod geometry;
 mod header;
+mod normalize;
 mod resize;
 mod standardize;
 
@@ -41,5 +43,6 @@ pub use file::{MAX_PHOTO_BYTES, PhotoError, read_photo};
 pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_side_then_crop};
 pub use format::Format;
 pub use header::{ColorModel, ImageHeader, read_header};
+pub use normalize::{ChannelOrder, Normalize, ParseChannelOrderError, ParseNormalizeError};
 pub use resize::{Filter, resize};
 pub use standardize::{standardize, standardize_f32};

@@ -53,7 +53,7 @@ fn sums(pixels: &[u8]) -> (u64, u64) {
     })
 }
 
-fn check_lengths(want: usize, got: usize) -> Result<(), ImageError> {
+pub(super) fn check_lengths(want: usize, got: usize) -> Result<(), ImageError> {
     if want == got {
         return Ok(());
     }

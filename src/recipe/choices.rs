@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Augment, Fit, RandomCrop};
+use crate::image::{Augment, ChannelOrder, Fit, Normalize, RandomCrop};
 use crate::models;
 use crate::network::NetworkBuilder;
 use crate::nn::Init;
@@ -29,6 +29,14 @@ pub struct Choices {
     pub learning_rate: Option<f32>,
     /// How a photo becomes a square.
     pub fit: Option<Fit>,
+    /// The share of the fitted photo's side that the network sees.
+    pub crop_share: Option<f32>,
+    /// How levels become the network's values.
+    pub normalize: Option<Normalize>,
+    /// The order of a pixel's values.
+    pub channel_order: Option<ChannelOrder>,
+    /// Whether a pretrained network gets a new head and no more.
+    pub head_only: bool,
     /// Random changes of training photos.
     pub augment: Option<Augmentation>,
     /// Whether photos of rare classes count more.

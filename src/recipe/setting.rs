@@ -147,6 +147,14 @@ pub(super) fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share of a photo's side.
+pub(super) fn crop_share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.1..=1.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0.1 to 1 is wanted".into()),
+    }
+}
+
 /// A count of at least one.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     whole(text, 1, 1 << 20)

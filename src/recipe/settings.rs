@@ -8,7 +8,7 @@ use super::{
     require_memory,
 };
 use crate::data::{LoaderOptions, OnBadRecord, Preprocess};
-use crate::image::Fit;
+use crate::image::{ChannelOrder, Fit, Normalize};
 use crate::loss::SoftmaxCrossEntropy;
 use crate::network::{Network, NetworkBuilder};
 use crate::nn::Init;
@@ -43,6 +43,21 @@ pub struct Settings {
     pub learning_rate: f32,
     /// How a photo becomes a square.
     pub fit: Fit,
+    /// The share of the fitted photo's side that the network sees.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub crop_share: f32,
+    /// How levels become the network's values.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub normalize: Normalize,
+    /// The order of a pixel's values.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub channel_order: ChannelOrder,
+    /// The new last layer of a network that was trained on other classes, if training began with such a one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub head: Option<String>,
+    /// Whether it alone trains.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub head_only: bool,
     /// Random changes of training photos.
     pub augment: Augmentation,
     /// What keeps the network from learning its photos by heart.
@@ -62,6 +77,18 @@ pub struct Settings {
     /// The features of the records.
     #[serde(flatten)]
     pub keys: Keys,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+fn is_one(share: &f32) -> bool {
+    *share == 1.0
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The features of records that others made; `None` for TensorFlow's usual ones.
@@ -144,6 +171,11 @@ impl Settings {
             optimizer,
             learning_rate: choices.learning_rate.unwrap_or(learning_rate),
             fit: choices.fit.unwrap_or(if script { Fit::Crop } else { Fit::Resize }),
+            crop_share: choices.crop_share.unwrap_or(1.0),
+            normalize: choices.normalize.unwrap_or_default(),
+            channel_order: choices.channel_order.unwrap_or_default(),
+            head: None,
+            head_only: choices.head_only,
             augment: choices.augment.unwrap_or(if script {
                 Augmentation::None
             } else {
@@ -247,10 +279,26 @@ impl Settings {
         }
     }
 
+    /// From a photo to the network's input.
+    pub fn preprocess(&self) -> Preprocess {
+        Preprocess::new(self.image_size)
+            .fit(self.fit)
+            .crop_share(self.crop_share)
+            .normalize(self.normalize)
+            .channel_order(self.channel_order)
+    }
+
+    /// Takes the way from a photo to the input from a model, where nothing else was chosen.
+    pub(super) fn set_preprocess(&mut self, choices: &Choices, of_model: Preprocess) {
+        self.fit = choices.fit.unwrap_or(of_model.fit);
+        self.crop_share = choices.crop_share.unwrap_or(of_model.crop_share);
+        self.normalize = choices.normalize.unwrap_or(of_model.normalize);
+        self.channel_order = choices.channel_order.unwrap_or(of_model.channel_order);
+    }
+
     /// How training batches are made of photos of so many classes.
     pub fn loader_options(&self, classes: usize) -> LoaderOptions {
-        let preprocess = Preprocess::new(self.image_size).fit(self.fit);
-        let mut options = LoaderOptions::new(preprocess, classes);
+        let mut options = LoaderOptions::new(self.preprocess(), classes);
         (options.batch_size, options.drop_last, options.seed) = (self.batch_size, self.drop_last, self.seed);
         read_records(&mut options, &self.keys, self.label_offset, self.skip_bad);
         options.augment = self.augment.changes();

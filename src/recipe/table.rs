@@ -5,11 +5,11 @@
 //! one to [`Settings`](super::Settings), a line to [`Settings::new`](super::Settings::new), and a row here.
 
 use super::setting::{
-    ANY, choose, count, image_size, label, minutes, named, not_negative, of_names, parsed, positive, share,
+    ANY, choose, count, crop_share, image_size, label, minutes, named, not_negative, of_names, parsed, positive, share,
     words,
 };
 use super::{Architecture, Augmentation, Choices, ClassWeights, Group, Recipe, RecipeError, Rule, Setting};
-use crate::image::Fit;
+use crate::image::{ChannelOrder, Fit, Normalize};
 
 impl Setting {
     /// The setting of this name.
@@ -107,6 +107,40 @@ pub const SETTINGS: &[Setting] = &[
         ..ANY
     },
     Setting {
+        name: "crop-share",
+        value: "X",
+        group: Group::Data,
+        help: "The share of the fitted photo's side that the network sees, about its middle [default: 1, or that of the model that \
+               training starts from; 0.875 for a network of another program]",
+        choose: |choices, text| choose(&mut choices.crop_share, crop_share(text)),
+        chosen: |choices| words(&choices.crop_share),
+        saved: |settings| Some(settings.crop_share.to_string()),
+        ..ANY
+    },
+    Setting {
+        name: "normalize",
+        value: "photo|imagenet|MEAN/DEVIATION",
+        group: Group::Data,
+        help: "How levels from 0 to 255 become the network's values: each photo by its own mean and deviation (photo), by those of \
+               ImageNet (imagenet), or by numbers, one or three with commas, such as 127/128 [default: photo, or as the model that \
+               training starts from]",
+        choose: |choices, text| choose(&mut choices.normalize, text.parse::<Normalize>().map_err(|e| e.to_string())),
+        chosen: |choices| words(&choices.normalize),
+        saved: |settings| Some(settings.normalize.to_string()),
+        ..ANY
+    },
+    Setting {
+        name: "channel-order",
+        value: "rgb|bgr",
+        group: Group::Data,
+        help: "The order of a pixel's values: bgr for networks of Caffe's [default: rgb, or that of the model that training \
+               starts from]",
+        choose: |choices, text| choose(&mut choices.channel_order, text.parse::<ChannelOrder>().map_err(|e| e.to_string())),
+        chosen: |choices| words(&choices.channel_order),
+        saved: |settings| Some(settings.channel_order.to_string()),
+        ..ANY
+    },
+    Setting {
         name: "class-weights",
         value: "CLASS_WEIGHTS",
         group: Group::Data,
@@ -163,6 +197,18 @@ pub const SETTINGS: &[Setting] = &[
         choose: |choices, text| choose(&mut choices.network, of_names(text)),
         chosen: |choices| words(&choices.network),
         saved: |settings| Some(settings.network.to_string()),
+        ..ANY
+    },
+    Setting {
+        name: "head-only",
+        group: Group::Network,
+        help: "Give a network that was trained on other classes a new last layer, and train nothing else",
+        choose: |choices, text| {
+            choices.head_only = parsed(text, "true or false")?;
+            Ok(())
+        },
+        chosen: |choices| choices.head_only.then(|| true.to_string()),
+        saved: |settings| Some(settings.head_only.to_string()),
         ..ANY
     },
     Setting {
@@ -315,7 +361,9 @@ mod tests {
     fn other(setting: &Setting) -> &'static str {
         match setting.name {
             "image-key" | "label-key" => "picture",
-            "skip-bad" => "true",
+            "skip-bad" | "head-only" => "true",
+            "normalize" => "imagenet",
+            "channel-order" => "bgr",
             "test-time-flip" => "false",
             "fit" => "crop",
             "class-weights" => "balanced",

@@ -1,4 +1,4 @@
-//! Records to one batch: decode and fit (or take from the cache), augment, standardize.
+//! Records to one batch: decode and fit (or take from the cache), augment, normalize.
 
 use ndarray::{Array3, Array4, Axis};
 use rand::SeedableRng;
@@ -7,10 +7,9 @@ use rayon::prelude::*;
 
 use super::cache::Photo;
 use super::dataset::Dataset;
-use super::preprocess::levels;
 use super::{Batch, LoaderOptions, OnBadRecord};
 use crate::data::BatchError;
-use crate::image::{ImageError, standardize, standardize_f32};
+use crate::image::ImageError;
 use crate::record::ImageExample;
 
 /// A record on its way into a batch: its payload, or `None` where the cache has its photo.
@@ -90,9 +89,9 @@ impl Dataset {
         let example = ImageExample::parse(&payload, &options.schema)
             .map_err(|error| error.at(self.location(record)))?;
         let class = self.class(record, example.label)?;
-        let image = options
-            .preprocess
-            .fit_encoded(&example.encoded, options.fitted_size(), &options.decode)
+        let fitting = options.fitting();
+        let image = fitting
+            .fit_encoded(&example.encoded, fitting.image_size, &options.decode)
             .map_err(|error| self.image_error(record, error))?;
         Ok(match self.cache.insert(record, (image, class)) {
             Ok(photo) => Ready::Cached(photo),
@@ -123,13 +122,15 @@ impl Dataset {
         input: &mut [f32],
     ) -> Result<(), ImageError> {
         let options = &self.options;
-        let Some(augment) = &options.augment else { return standardize(levels(photo), input) };
+        let Some(augment) = &options.augment else {
+            return options.preprocess.write(photo, input);
+        };
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed ^ (record as u64).rotate_left(32));
         // Record 0 has the order's generator; its streams 0, 1, .. are the epochs' orders.
         rng.set_stream(!epoch);
         let size = options.preprocess.image_size;
         let augmented = augment.apply(photo, (size, size), &mut rng)?;
-        standardize_f32(augmented.as_slice().expect("augmented images are in standard layout"), input)
+        options.preprocess.write_f32(&augmented, input)
     }
 
     fn image_error(&self, record: usize, error: ImageError) -> BatchError {

@@ -82,9 +82,10 @@ impl Loader {
     /// An image size of 0.
     pub fn for_evaluation(&self, preprocess: Preprocess) -> Result<Self, BatchError> {
         let mut options = LoaderOptions { preprocess, ..self.options().clone() }.for_evaluation();
-        let fitted =
-            |options: &LoaderOptions| Preprocess { image_size: options.fitted_size(), ..options.preprocess };
-        if fitted(&options) == fitted(self.options()) {
+        let (asked, ours) = (options.fitting(), self.options().fitting());
+        // What is done to fitted photos makes no difference.
+        let ours = ours.normalize(asked.normalize).channel_order(asked.channel_order);
+        if asked == ours {
             return self.with(options, Arc::clone(&self.dataset.cache));
         }
         options.cache_bytes = 0;

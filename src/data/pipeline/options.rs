@@ -88,9 +88,12 @@ impl LoaderOptions {
         self
     }
 
-    /// Side of the square that photos are fitted to and cached at.
-    pub(super) fn fitted_size(&self) -> usize {
-        if self.augment.is_some() { self.source_size } else { self.preprocess.image_size }
+    /// How photos are fitted, and cached: for augmentation larger, and not cropped yet.
+    pub(super) fn fitting(&self) -> Preprocess {
+        match self.augment {
+            Some(_) => Preprocess { image_size: self.source_size, crop_share: 1.0, ..self.preprocess },
+            None => self.preprocess,
+        }
     }
 
     /// Fails if these options make no sense.
@@ -104,6 +107,9 @@ impl LoaderOptions {
         }
         if image_size == 0 {
             return Err(LoaderOptionsError::ImageSize);
+        }
+        if let Some(defect) = self.preprocess.defect() {
+            return Err(LoaderOptionsError::Preprocess(defect));
         }
         if self.augment.is_some() && source_size < image_size {
             return Err(LoaderOptionsError::SourceSize { source_size, image_size });

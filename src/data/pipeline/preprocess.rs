@@ -3,10 +3,16 @@
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use crate::image::{DecodeOptions, Fit, ImageError, Orientation, decode_fitted, standardize};
+use crate::image::{
+    ChannelOrder, DecodeOptions, Fit, ImageError, Normalize, Orientation, crop_or_pad, decode_fitted,
+};
 
 /// From an encoded photo to the network's input. Saved with the model, so that prediction does as training did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// With the side s and the crop share c: the photo is fitted to a square of side s / c, of which the middle s x s is taken; its
+/// levels are normalized, and the values of each pixel brought into order.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Preprocess {
     /// Side of the square image the network sees, in pixels.
     pub image_size: usize,
@@ -14,12 +20,46 @@ pub struct Preprocess {
     pub fit: Fit,
     /// Which way up a photo is that a camera held sideways stored.
     pub orientation: Orientation,
+    /// How much of the fitted photo's side the network sees, 1 for all; 0.875 is usual for ImageNet.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub crop_share: f32,
+    /// From levels to the network's values.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub normalize: Normalize,
+    /// The order of a pixel's values.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub channel_order: ChannelOrder,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+fn is_one(share: &f32) -> bool {
+    *share == 1.0
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Preprocess {
-    /// Squares of side `image_size`, made of the whole photo, resized ([`Fit::Resize`]), the right way up.
+    /// Squares of side `image_size`, made of the whole photo, resized ([`Fit::Resize`]), the right way up, each standardized by its
+    /// own mean and deviation.
     pub fn new(image_size: usize) -> Self {
-        Self { image_size, fit: Fit::Resize, orientation: Orientation::Upright }
+        Self {
+            image_size,
+            fit: Fit::Resize,
+            orientation: Orientation::Upright,
+            crop_share: 1.0,
+            normalize: Normalize::PerImage,
+            channel_order: ChannelOrder::Rgb,
+        }
+    }
+
+    /// What networks trained on ImageNet usually take: the middle of the photo, its shorter side resized to `image_size` / 0.875.
+    pub fn imagenet(image_size: usize, normalize: Normalize) -> Self {
+        Self::new(image_size).fit(Fit::ResizeCrop).crop_share(IMAGENET_CROP).normalize(normalize)
     }
 
     /// Sets how a photo becomes a square.
@@ -28,7 +68,33 @@ impl Preprocess {
         self
     }
 
-    /// Decodes a photo and fits it to a square of side `size`, the network's or a larger one to augment from: RGB
+    /// Sets the share of the fitted photo's side that the network sees.
+    pub fn crop_share(mut self, share: f32) -> Self {
+        self.crop_share = share;
+        self
+    }
+
+    /// Sets how levels become the network's values.
+    pub fn normalize(mut self, normalize: Normalize) -> Self {
+        self.normalize = normalize;
+        self
+    }
+
+    /// Sets the order of a pixel's values.
+    pub fn channel_order(mut self, order: ChannelOrder) -> Self {
+        self.channel_order = order;
+        self
+    }
+
+    /// Why no photo can be brought into this form, if so.
+    pub(crate) fn defect(&self) -> Option<String> {
+        if !(LEAST_CROP..=1.0).contains(&self.crop_share) {
+            return Some(format!("a crop share of {}, where {LEAST_CROP} to 1 is wanted", self.crop_share));
+        }
+        self.normalize.defect()
+    }
+
+    /// Decodes a photo and fits it to a square of side `size`, the network's or another one that shows the same of it: RGB
     /// levels, (size, size, 3).
     ///
     /// The decoder may work at a smaller scale where the photo shrinks enough. Of `options`, the limits count; scale and
@@ -43,15 +109,22 @@ impl Preprocess {
         options: &DecodeOptions,
     ) -> Result<Array3<u8>, ImageError> {
         let options = DecodeOptions { orientation: self.orientation, ..*options };
-        decode_fitted(encoded, self.fit, (size, size), &options)
+        let whole = self.before_crop(size);
+        let fitted = decode_fitted(encoded, self.fit, (whole, whole), &options)?;
+        if whole == size { Ok(fitted) } else { crop_or_pad(&fitted, size, size) }
     }
 
-    /// The network's input: a photo decoded, fitted and standardized to mean 0 and deviation 1.
+    /// Side of the fitted photo whose middle has the side `size`.
+    fn before_crop(&self, size: usize) -> usize {
+        (size as f64 / f64::from(self.crop_share)).round() as usize
+    }
+
+    /// The network's input: a photo decoded, fitted and normalized.
     ///
     /// # Errors
     /// As [`fit_encoded`](Self::fit_encoded).
     pub fn input(&self, encoded: &[u8], options: &DecodeOptions) -> Result<Array3<f32>, ImageError> {
-        self.standardized(&self.fit_encoded(encoded, self.image_size, options)?)
+        self.normalized(&self.fit_encoded(encoded, self.image_size, options)?)
     }
 
     /// The network's input of an image that is decoded already and the right way up: RGB levels, (height, width, 3), any size.
@@ -59,18 +132,40 @@ impl Preprocess {
     /// # Errors
     /// An image of another shape, or without pixels.
     pub fn image_input(&self, image: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
-        self.standardized(&self.fit.apply(image, (self.image_size, self.image_size))?)
+        let (size, whole) = (self.image_size, self.before_crop(self.image_size));
+        let fitted = self.fit.apply(image, (whole, whole))?;
+        if whole == size { self.normalized(&fitted) } else { self.normalized(&crop_or_pad(&fitted, size, size)?) }
     }
 
-    /// A fitted photo with mean 0 and deviation 1.
-    fn standardized(&self, fitted: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
+    fn normalized(&self, fitted: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
         let mut input = Array3::zeros(fitted.dim());
-        standardize(levels(fitted), input.as_slice_mut().expect("in standard layout"))?;
+        self.write(fitted, input.as_slice_mut().expect("in standard layout"))?;
         Ok(input)
+    }
+
+    /// Writes the network's values of a fitted photo.
+    pub(super) fn write(&self, fitted: &Array3<u8>, input: &mut [f32]) -> Result<(), ImageError> {
+        self.normalize.apply(levels(fitted), input)?;
+        self.channel_order.apply(input);
+        Ok(())
+    }
+
+    /// [`write`](Self::write) of a photo that augmentation has changed.
+    pub(super) fn write_f32(&self, changed: &Array3<f32>, input: &mut [f32]) -> Result<(), ImageError> {
+        let levels = changed.as_slice().expect("augmented images are in standard layout");
+        self.normalize.apply_f32(levels, input)?;
+        self.channel_order.apply(input);
+        Ok(())
     }
 }
 
+/// The share of the side that ImageNet's classifiers are tested with.
+const IMAGENET_CROP: f32 = 0.875;
+
+/// Less of a photo is hardly meant, and a fitted photo would be as large as one wants.
+const LEAST_CROP: f32 = 0.1;
+
 /// The levels of a fitted photo, in row order.
-pub(super) fn levels(photo: &Array3<u8>) -> &[u8] {
+fn levels(photo: &Array3<u8>) -> &[u8] {
     photo.as_slice().expect("fitted photos are in standard layout")
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{ExportError, OnnxError, PRODUCER, metadata};
 use crate::checkpoint::ModelInfo;
+use crate::data::Preprocess;
 use crate::files::write_atomically;
 use crate::loss::Loss;
 use crate::network::Network;
@@ -47,6 +48,16 @@ pub enum Layout {
     Nchw,
 }
 
+impl Layout {
+    /// The axis of the channels.
+    fn channel_axis(self) -> i64 {
+        match self {
+            Layout::Nhwc => 3,
+            Layout::Nchw => 1,
+        }
+    }
+}
+
 /// What the graph gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -67,8 +78,8 @@ pub struct ExportOptions {
     pub layout: Layout,
     /// The outputs. Under a loss without a softmax there are `logits` alone.
     pub output: Output,
-    /// Whether the graph takes levels (`uint8`, 0 to 255) and standardizes each image itself, as
-    /// [`standardize`](crate::image::standardize()) does. Without, it takes standardized values (`float32`).
+    /// Whether the graph takes levels (`uint8`, 0 to 255) of RGB pixels and [normalizes](crate::image::Normalize) them itself, as
+    /// the [`ModelInfo`] says. Without, it takes normalized values (`float32`).
     /// Decoding and fitting a photo to the network's size stay outside in either case.
     pub preprocessing: bool,
 }
@@ -104,7 +115,7 @@ pub fn encode(
         producer_name: PRODUCER.into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         doc_string: String::new(),
-        graph: Some(graph(network, options)?),
+        graph: Some(graph(network, info.map(|info| &info.preprocess), options)?),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: metadata(network, info)?,
     };
@@ -115,7 +126,11 @@ pub fn encode(
     Ok(model.encode_to_vec())
 }
 
-fn graph(network: &Network, options: &ExportOptions) -> Result<GraphProto, OnnxError> {
+fn graph(
+    network: &Network,
+    preprocess: Option<&Preprocess>,
+    options: &ExportOptions,
+) -> Result<GraphProto, OnnxError> {
     let Shape::Image { height, width, channels } = network.input() else {
         return Err(ExportError::VectorInput.into());
     };
@@ -129,7 +144,8 @@ fn graph(network: &Network, options: &ExportOptions) -> Result<GraphProto, OnnxE
     let kind = if options.preprocessing { DataType::Uint8 } else { DataType::Float };
     let mut images = graph.input(INPUT, kind, &axes);
     if options.preprocessing {
-        images = preprocessing::standardize(&mut graph, &images, network.input().len());
+        let values = network.input().len();
+        images = preprocessing::write(&mut graph, preprocess, options.layout, &images, values);
     }
     if options.layout == Layout::Nhwc {
         images = layers::to_nchw(&mut graph, "input", &images);

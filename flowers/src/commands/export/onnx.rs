@@ -4,6 +4,8 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use floret::checkpoint::ModelInfo;
+use floret::data::Preprocess;
+use floret::image::{ChannelOrder, Normalize};
 use floret::network::Network;
 use floret::onnx::{self, ExportOptions};
 
@@ -15,7 +17,7 @@ use crate::ui::{self, say};
 #[command(next_help_heading = "ONNX")]
 #[group(skip)]
 pub struct Args {
-    /// The graph takes pictures of the network's size as levels from 0 to 255 (uint8) and standardizes them itself
+    /// The graph takes pictures of the network's size as levels from 0 to 255 (uint8) and normalizes them itself
     #[arg(long)]
     with_preprocessing: bool,
     /// The order of a picture's values: nhwc (height, width, channels) or nchw
@@ -59,7 +61,11 @@ impl Args {
 /// Writes the graph, and says what it takes.
 pub fn write(out: &Path, network: &Network, info: &ModelInfo, args: &Args) -> Result<()> {
     onnx::export(out, network, Some(info), &args.options())?;
-    let side = info.preprocess.image_size;
+    let Preprocess { image_size: side, fit, crop_share, normalize, channel_order, .. } = info.preprocess;
+    let fitted = match crop_share {
+        1.0 => format!("{side}x{side} (--fit {fit})"),
+        share => format!("{side}x{side} (--fit {fit}, of whose side the middle {share})"),
+    };
     let shape = match args.layout {
         Layout::Nhwc => format!("(batch, {side}, {side}, 3)"),
         Layout::Nchw => format!("(batch, 3, {side}, {side})"),
@@ -67,17 +73,21 @@ pub fn write(out: &Path, network: &Network, info: &ModelInfo, args: &Args) -> Re
     say!("wrote {}", ui::path(out));
     if args.with_preprocessing {
         say!(
-            "its input `images` takes photos fitted to {side}x{side} (--fit {}), RGB levels, uint8 {shape}",
-            info.preprocess.fit
+            "its input `images` takes photos fitted to {fitted}, RGB levels, uint8 {shape}"
         );
     } else {
-        say!(
-            "its input `images` takes photos fitted to {side}x{side} (--fit {}) and standardized, float32 {shape}:",
-            info.preprocess.fit
-        );
-        say!(
-            "of each photo's values the mean is taken off, and they are divided by their deviation (no less than 1 / sqrt of their number)"
-        );
+        say!("its input `images` takes photos fitted to {fitted} and normalized, float32 {shape}:");
+        match normalize {
+            Normalize::Fixed { mean, deviation } => {
+                say!("of the levels of red, green and blue {mean:?} is taken off, and they are divided by {deviation:?}");
+            }
+            _ => say!(
+                "of each photo's values the mean is taken off, and they are divided by their deviation (no less than 1 / sqrt of their number)"
+            ),
+        }
+        if channel_order == ChannelOrder::Bgr {
+            say!("each pixel's values are in the order blue, green, red");
+        }
     }
     if network.spec().test_time_flip {
         say!("the graph itself computes each photo and its mirror image, and gives the mean");
