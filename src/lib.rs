@@ -100,6 +100,7 @@ pub mod network;
 
 pub mod models;
 pub mod train;
+mod transfer;
 
 #[cfg(feature = "tensorboard")]
 pub mod log;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use floret::network::StepReport;
-use floret::train::{Callback, EpochRecord, Flow, Moment, TrainError};
+use floret::train::{Callback, EpochRecord, Flow, Moment, OpeningProgress, TrainError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -77,6 +77,10 @@ impl Drop for Interrupt {
 }
 
 impl Callback for Interrupt {
+    fn on_opening(&mut self, _: OpeningProgress) -> Flow {
+        if self.exit_code().is_some() { Flow::Stop } else { Flow::Continue }
+    }
+
     fn on_start(&mut self, _: Moment<'_>) -> std::result::Result<Flow, TrainError> {
         self.flow()
     }

@@ -74,6 +74,7 @@ pub fn recipe(error: RecipeError) -> Error {
         RecipeError::Network(inner) => return inner.into(),
         RecipeError::Train(inner) => return inner.into(),
         RecipeError::Checkpoint(inner) => return inner.into(),
+        RecipeError::Onnx(inner) => return inner.into(),
         // What is to be left out, as flags.
         RecipeError::Clashes { clashes } => {
             let clashes: Vec<_> = clashes.iter().map(clash).collect();
@@ -94,8 +95,8 @@ pub fn recipe(error: RecipeError) -> Error {
             "go on with the data it began with (--data), or begin a new run in another folder (--out, without --resume)".into(),
         ),
         RecipeError::Model { ref reason, .. } => match reason {
-            ModelFault::Classes { .. } => Some("train on data of the model's classes, in their order".into()),
             ModelFault::ImageSize { chosen, .. } => Some(format!("leave out --image-size {chosen}")),
+            ModelFault::Normalization => Some("--normalize does that".into()),
             _ => None,
         },
         _ => None,

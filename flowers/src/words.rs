@@ -1,6 +1,7 @@
 //! The library's notes of training in the words of the program, which name its flags. Its errors are in
 //! [`messages`](crate::messages).
 
+use floret::image::ChannelOrder;
 use floret::recipe::{FEW_PHOTOS, Note};
 
 use crate::files::EVAL;
@@ -54,6 +55,31 @@ pub fn tell(told: Note) {
             "note: that is a single pass over the photos, longer than {}: more --minutes would do more",
             ui::duration(seconds)
         ),
+        Note::NewHead { layer, before, preprocess } => {
+            let knew = match before.len() {
+                0 => "its classes are not named".to_owned(),
+                count => format!("it knows {}", ui::count(count, "class")),
+            };
+            say!("a new last layer takes the place of `{}`, since {knew}", ui::escaped(&layer));
+            say!(
+                "photos come to it as {}, --crop-share {}, --normalize {}{}",
+                preprocess.fit,
+                preprocess.crop_share,
+                preprocess.normalize,
+                match preprocess.channel_order {
+                    ChannelOrder::Rgb => String::new(),
+                    order => format!(", --channel-order {order}"),
+                }
+            );
+        }
+        Note::PlannedHead { photos, seconds, tunes } => {
+            let then = match (tunes, seconds) {
+                (false, _) => String::new(),
+                (true, Some(seconds)) => format!(", and in what is left of {} the whole network trains", ui::duration(seconds)),
+                (true, None) => ", and then the whole network trains".into(),
+            };
+            say!("first {} go through the network once and the new layer is fitted to what comes out{then}", ui::count(photos, "photo"));
+        }
         Note::NoEvaluation => {
             note!(
                 "note: there are no {EVAL} shards, so the best network is the one of the lowest training loss"

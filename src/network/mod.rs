@@ -2,13 +2,15 @@
 
 mod builder;
 mod freeze;
+mod head;
 mod step;
 mod summary;
 
 use std::borrow::Cow;
 
 pub use builder::{NetworkBuilder, NetworkSpec};
-use ndarray::{Array2, ArrayView2, ArrayView4, ArrayViewD, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayView4, ArrayViewD};
+use rayon::prelude::*;
 pub use step::{StepReport, TrainingPass};
 
 use crate::data::Batch;
@@ -63,6 +65,11 @@ pub enum NetworkError {
     /// Training of a network of which every weight is frozen.
     #[error("every layer that has weights is frozen: there is nothing to train")]
     Frozen,
+    /// A network whose last layer can't be told from the rest.
+    #[error(
+        "the network does not end in a dense layer or a convolution that nothing else takes: its last layer can't be replaced"
+    )]
+    NoHead,
     /// An update without gradients.
     #[error("an update needs a backward pass before it, and each serves once")]
     WithoutBackward,
@@ -202,17 +209,18 @@ impl Network {
     pub fn forward<'i>(&self, images: impl Into<ArrayView4<'i, f32>>) -> Result<Array2<f32>, NetworkError> {
         let images = images.into();
         self.check_images(&images)?;
-        let mut outputs = self.infer(images);
+        let values = values(images);
+        let mut outputs = self.infer(&values);
         if self.spec.test_time_flip {
-            outputs += &self.infer(images.slice(s![.., .., ..;-1, ..]));
+            outputs += &self.infer(&mirrored(&values, images.dim()));
             outputs *= 0.5;
         }
         Ok(outputs)
     }
 
-    fn infer(&self, images: ArrayView4<f32>) -> Array2<f32> {
-        let mut outputs = Array2::zeros((images.len_of(Axis(0)), self.outputs()));
-        self.layers.infer(&values(images), outputs.as_slice_mut().expect("in standard layout"));
+    fn infer(&self, images: &[f32]) -> Array2<f32> {
+        let mut outputs = Array2::zeros((images.len() / self.input().len(), self.outputs()));
+        self.layers.infer(images, outputs.as_slice_mut().expect("in standard layout"));
         outputs
     }
 
@@ -394,6 +402,28 @@ impl Network {
         }
         Ok(batch)
     }
+}
+
+/// The mirror images of images (batch, height, width, channels).
+fn mirrored(images: &[f32], (_, height, width, channels): (usize, usize, usize, usize)) -> Vec<f32> {
+    let mut mirrored = vec![0.0; images.len()];
+    let (image, row) = (height * width * channels, width * channels);
+    mirrored.par_chunks_exact_mut(image).zip(images.par_chunks_exact(image)).for_each(|(to, from)| {
+        for (to, from) in to.chunks_exact_mut(row).zip(from.chunks_exact(row)) {
+            match channels {
+                // Written out, so that a pixel is moved without a loop.
+                3 => {
+                    let pixels = from.as_chunks::<3>().0.iter().rev();
+                    to.as_chunks_mut::<3>().0.iter_mut().zip(pixels).for_each(|(to, from)| *to = *from);
+                }
+                _ => {
+                    let pixels = from.chunks_exact(channels).rev();
+                    to.chunks_exact_mut(channels).zip(pixels).for_each(|(to, from)| to.copy_from_slice(from));
+                }
+            }
+        }
+    });
+    mirrored
 }
 
 /// The images' values in row-major order; copied only if they lie otherwise.

@@ -3,6 +3,7 @@
 //! Weights and gradients each lie in one contiguous buffer, so an update is one fused pass over both.
 
 mod adam;
+mod lbfgs;
 mod rmsprop;
 mod schedule;
 mod sgd;
@@ -10,6 +11,7 @@ mod sgd;
 use std::ops::Range;
 
 pub use adam::{Adam, AdamW};
+pub use lbfgs::{Lbfgs, Minimum};
 pub use rmsprop::RmsProp;
 pub use schedule::{ReduceOnPlateau, Schedule};
 use serde::{Deserialize, Serialize};

@@ -112,6 +112,10 @@ pub enum RecipeError {
     /// A model or training file.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// An ONNX file.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Onnx(#[from] crate::onnx::OnnxError),
 }
 
 /// How many names a message lists.
@@ -185,6 +189,9 @@ pub enum Conflict {
     /// The rule applies no weight decay.
     #[error("weight decay does nothing to this optimizer: leave it out, or use momentum or adamw")]
     Decay,
+    /// A head alone is trained where a network begins with other classes.
+    #[error("a head alone is trained only of a network that begins with other classes")]
+    HeadOnly,
     /// The model decides what was chosen too.
     #[error("the model that training begins with decides the {0}")]
     StartFrom(&'static str),
@@ -222,22 +229,25 @@ pub enum Clash {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelFault {
-    /// It knows other classes.
-    #[error("it knows the classes {}, but the data has {}", listed(model), listed(data))]
-    Classes {
-        /// The model's.
-        model: Vec<String>,
-        /// The data's.
-        data: Vec<String>,
-    },
-    /// It takes images of another size than was chosen.
-    #[error("it takes images of {side}x{side}, and {chosen}x{chosen} was chosen")]
+    /// It takes images of no other size.
+    #[error("it takes images of {side}x{side} alone, and {chosen}x{chosen} was chosen")]
     ImageSize {
         /// The model's.
         side: usize,
         /// The chosen one.
         chosen: usize,
     },
+    /// It is an ONNX file, and this build reads none.
+    #[error("ONNX files are read with the feature `onnx` alone, which this build does not have")]
+    NoOnnx,
+    /// It takes no square photos.
+    #[error("it takes images of {0}: photos are made squares of three channels")]
+    Input(crate::nn::Shape),
+    /// Nothing tells how photos become its input.
+    #[error(
+        "the file does not say how photos become the network's input, and it is none of those that are known: choose `normalize`, as the network's documentation tells (imagenet for most of PyTorch's, 127.5/127.5 for many of TensorFlow's)"
+    )]
+    Normalization,
     /// It takes images of a size that can't be trained on.
     #[error("it takes images of {side}x{side}: {reason}")]
     Untrainable {

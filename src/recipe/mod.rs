@@ -18,7 +18,7 @@
 //! | what can be chosen? | `choices.rs`, `setting.rs`, `table.rs` |
 //! | what decides the result? | `settings.rs`, by `rules.rs` and `regularization.rs` |
 //! | what fits into the time and the memory? | `plan.rs`, `memory.rs` |
-//! | what does training begin with? | `start.rs` (a model), `resume.rs` (a run) |
+//! | what does training begin with? | `start.rs` (a network trained before, `known.rs`), `head.rs` (its new last layer), `resume.rs` (a run) |
 //! | who does it all? | `training.rs` |
 //! | what is worth knowing, what went wrong? | `note.rs`, `error.rs` |
 //! | which labels may be wrong? | `answers.rs` |
@@ -28,6 +28,8 @@ mod census;
 mod choices;
 mod error;
 mod folder;
+mod head;
+mod known;
 mod memory;
 mod note;
 mod plan;
@@ -39,6 +41,7 @@ mod settings;
 mod start;
 mod table;
 mod training;
+mod tuning;
 
 pub use answers::{Answer, Answers, CONFIDENT, MOST_CONTRADICTIONS};
 pub use census::{Census, FEW_PHOTOS};

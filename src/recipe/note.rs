@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::census::MOST_WEIGHT;
 use super::{Census, ClassWeights, Settings};
 use crate::checkpoint::Arithmetic;
+use crate::data::Preprocess;
 
 /// Something worth knowing that was found or decided before training began.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +65,24 @@ pub enum Note {
     SinglePass {
         /// The time there is.
         seconds: f64,
+    },
+    /// The model knows other classes, or none: its last layer is a new one.
+    NewHead {
+        /// The layer.
+        layer: String,
+        /// The classes that it knew, if its file tells.
+        before: Vec<String>,
+        /// From a photo to its input.
+        preprocess: Preprocess,
+    },
+    /// First the photos' features, then the head; and what time is left is for the whole network.
+    PlannedHead {
+        /// Photos, to train on and to evaluate on.
+        photos: usize,
+        /// The time, if there is a budget.
+        seconds: Option<f64>,
+        /// Whether the whole network trains then.
+        tunes: bool,
     },
     /// There is nothing to evaluate on: the best network is that of the lowest training loss.
     NoEvaluation,

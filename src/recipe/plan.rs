@@ -135,6 +135,11 @@ impl Plan {
         self.decoding + training
     }
 
+    /// Seconds of an epoch and its evaluation, once all photos are decoded.
+    pub(super) fn epoch_seconds(&self, settings: &Settings) -> f64 {
+        self.estimate(settings).seconds(1.0, mean_pixels(settings), 1.0)
+    }
+
     /// Seconds to ask the network about so many photos.
     fn inference(&self, settings: &Settings, photos: usize) -> f64 {
         let passes = if settings.regularization.test_time_flip { 2.0 } else { 1.0 };

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::rules::{self, BATCH_SIZE, IMAGE_SIZE, MINUTES, MOST_EPOCHS, leaves_tiny_batch, train_sizes};
+use super::tuning;
 use super::{
     Architecture, Augmentation, Census, Choices, Conflict, Recipe, RecipeError, Regularization, Rule,
     require_memory,
@@ -205,6 +206,35 @@ impl Settings {
         self.train_sizes = if shrinks { train_sizes(image_size) } else { vec![image_size] };
     }
 
+    /// Sets what suits a network that was trained before and has the new last layer `head`, for so many photos to train on.
+    pub(super) fn set_head(&mut self, head: &str, choices: &Choices, photos: usize) {
+        self.head = Some(head.into());
+        self.train_sizes = vec![tuning::train_size(self.image_size)];
+        self.batch_size = choices.batch_size.unwrap_or(rules::batch_size(photos).min(tuning::BATCH_SIZE));
+        self.drop_last = leaves_tiny_batch(photos, self.batch_size);
+        self.learning_rate = choices.learning_rate.unwrap_or(tuning::learning_rate(self.optimizer, self.batch_size));
+        self.augment = choices.augment.unwrap_or(tuning::AUGMENTATION);
+        self.regularization = tuning::REGULARIZATION.for_rule(self.optimizer).with(choices);
+        self.head_only |= photos < tuning::FEWEST_PHOTOS;
+        self.evaluate_every = 1;
+        if choices.epochs.is_none() {
+            self.epochs = tuning::MOST_EPOCHS;
+        }
+        if self.head_only {
+            self.epochs = 1;
+        }
+    }
+
+    /// What the learning rate of the new last layer is multiplied by.
+    pub(super) fn head_rate(&self) -> f32 {
+        tuning::HEAD_RATE
+    }
+
+    /// Whether there are steps of an optimizer at all.
+    pub(super) fn trains_steps(&self) -> bool {
+        self.head.is_none() || (!self.head_only && self.epochs > 1)
+    }
+
     /// The optimizer.
     pub fn optimizer(&self) -> Box<dyn Optimizer> {
         let rate = self.learning_rate;
@@ -266,13 +296,14 @@ impl Settings {
             average: self.regularization.average,
             stages: rules::stages(&self.train_sizes),
             budget,
+            opening: self.head.is_some(),
             ..TrainOptions::new(self.epochs as u64, self.learning_rate)
         }
     }
 
     /// A rise over the first tenth, then half a cosine; the script's rate never moves.
     fn schedule(&self, batches: usize) -> Schedule {
-        let total = (self.epochs * batches) as u64;
+        let total = ((self.epochs - usize::from(self.head.is_some())) * batches) as u64;
         match self.recipe {
             Recipe::Script => Schedule::Constant,
             Recipe::Default => Schedule::cosine(total, total / 10),

@@ -1,27 +1,38 @@
-//! Training that begins with the network of a model.
+//! Training that begins with a network trained before.
 
 use std::path::Path;
 
+use super::known::known_preprocess;
 use super::resume::untrainable;
 use super::rules::{learning_rate, train_sizes};
-use super::{Architecture, Choices, Conflict, ModelFault, Named, RecipeError, Settings, require_memory};
+use super::{Architecture, Choices, Conflict, ModelFault, Named, Note, RecipeError, Settings, require_memory};
 use crate::checkpoint::{ModelInfo, load_model};
+use crate::data::Preprocess;
 use crate::network::{Network, NetworkBuilder};
-use crate::nn::Init;
+use crate::nn::{Init, LayerSpec, Shape};
 
 /// A network to begin with.
 #[derive(Debug)]
-pub(super) struct Start(Network);
+pub(super) struct Start {
+    network: Network,
+}
+
+/// What is read: a network, and if known its classes and preprocessing.
+struct Source {
+    network: Network,
+    info: Option<ModelInfo>,
+}
 
 impl Start {
-    /// Reads the model, to be trained on so many photos. Its image size and fit are taken where they were not chosen; its classes
-    /// must be those of the data.
+    /// Reads the model or ONNX file, to be trained on so many photos. Its image size and preprocessing are taken where they were not
+    /// chosen. If its classes are not those of the data, it gets a new last layer.
     pub fn read(
         path: &Path,
         settings: &mut Settings,
         choices: &Choices,
         classes: &[String],
         photos: usize,
+        tell: &mut dyn FnMut(Note),
     ) -> Result<Self, RecipeError> {
         if choices.network.is_some() {
             return Err(Conflict::StartFrom("network").into());
@@ -29,41 +40,101 @@ impl Start {
         if choices.dropout.is_some() {
             return Err(Conflict::StartFrom("dropout").into());
         }
-        let (mut network, info) = load_model(path)?;
-        let ModelInfo { classes: known, preprocess } = info;
-        let fault = |reason| Err(RecipeError::Model { path: path.into(), reason });
-        if known != classes {
-            return fault(ModelFault::Classes { model: known, data: classes.into() });
-        }
-        let side = preprocess.image_size;
-        if let Some(chosen) = choices.image_size.filter(|chosen| *chosen != side) {
-            return fault(ModelFault::ImageSize { side, chosen });
-        }
+        let fault = |reason| RecipeError::Model { path: path.into(), reason };
+        let Source { mut network, info } = read(path, choices)?;
+        let (known, preprocess) = match info {
+            Some(ModelInfo { classes, preprocess }) => (Some(classes), preprocess),
+            None => (None, foreign_preprocess(&network, choices).map_err(fault)?),
+        };
+        let made = preprocess.image_size;
+        let side = choices.image_size.unwrap_or(made);
         if let Some(reason) = untrainable(side) {
-            return fault(ModelFault::Untrainable { side, reason });
+            return Err(fault(ModelFault::Untrainable { side, reason }));
         }
-        let architecture = most_like(&mut network, side)?;
-        settings.set_network(architecture, side);
-        settings.fit = choices.fit.unwrap_or(preprocess.fit);
-        if choices.learning_rate.is_none() {
-            let Settings { recipe, optimizer, network, batch_size, .. } = *settings;
-            settings.learning_rate = learning_rate(recipe, optimizer, network, batch_size, photos);
+        if network.set_input((side, side, 3)).is_err() {
+            return Err(fault(ModelFault::ImageSize { side: made, chosen: side }));
         }
-        Ok(Self(network))
+        settings.set_preprocess(choices, preprocess);
+        if known.as_deref() == Some(classes) {
+            if choices.head_only {
+                return Err(Conflict::HeadOnly.into());
+            }
+            let architecture = most_like(&mut network, side)?;
+            settings.set_network(architecture, side);
+            if choices.learning_rate.is_none() {
+                let Settings { recipe, optimizer, network, batch_size, .. } = *settings;
+                settings.learning_rate = learning_rate(recipe, optimizer, network, batch_size, photos);
+            }
+            return Ok(Self { network });
+        }
+        let (mut network, head) = network.with_head(classes.len())?;
+        settings.image_size = side;
+        settings.set_head(&head, choices, photos);
+        tell(Note::NewHead {
+            layer: head.clone(),
+            before: known.unwrap_or_default(),
+            preprocess: settings.preprocess(),
+        });
+        // Batches of another kind of photos, and few of them, would spoil the averages.
+        let norms: Vec<String> = network
+            .spec()
+            .layers
+            .iter()
+            .filter(|layer| matches!(layer.layer, LayerSpec::BatchNorm(_)))
+            .map(|layer| layer.name.clone())
+            .collect();
+        network.freeze(|name| norms.iter().any(|norm| norm == name))?;
+        network.scale_learning_rates(|name| if name == head { settings.head_rate() } else { 1.0 })?;
+        Ok(Self { network })
     }
 
     /// The network with its weights, and with the loss and the seed of the settings, if training it on so many photos fits
     /// into memory.
     pub fn network(&self, settings: &Settings, photos: usize) -> Result<Network, RecipeError> {
-        let Self(start) = self;
+        let Self { network: start } = self;
         let builder = NetworkBuilder::from_spec(start.spec().clone()).loss(settings.loss());
         let builder = builder.test_time_flip(settings.regularization.test_time_flip);
-        require_memory(&builder, settings.batch_size.min(photos), settings.image_size)?;
+        if settings.trains_steps() {
+            require_memory(&builder, settings.batch_size.min(photos), settings.image_size)?;
+        }
         let mut network = builder.seed(settings.seed).build()?;
         for (param, values) in start.arrays() {
             network.set_array(&param.name, values)?;
         }
         Ok(network)
+    }
+}
+
+/// Reads a file of floret's, or an ONNX graph of any program's.
+fn read(path: &Path, choices: &Choices) -> Result<Source, RecipeError> {
+    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
+        let (network, info) = load_model(path)?;
+        return Ok(Source { network, info: Some(info) });
+    }
+    #[cfg(feature = "onnx")]
+    {
+        let options = crate::onnx::ImportOptions { image_size: choices.image_size };
+        let crate::onnx::Imported { network, info, .. } = crate::onnx::import(path, &options)?;
+        Ok(Source { network, info })
+    }
+    #[cfg(not(feature = "onnx"))]
+    {
+        let _ = choices;
+        Err(RecipeError::Model { path: path.into(), reason: ModelFault::NoOnnx })
+    }
+}
+
+/// How photos become the input of a network of another program, whose file does not tell: as was chosen, or as it is known of such a
+/// network.
+fn foreign_preprocess(network: &Network, choices: &Choices) -> Result<Preprocess, ModelFault> {
+    let side = match network.input() {
+        Shape::Image { height, width, channels: 3 } if height == width => width,
+        input => return Err(ModelFault::Input(input)),
+    };
+    match (choices.normalize, known_preprocess(network, side)) {
+        (_, Some(known)) => Ok(known),
+        (Some(normalize), None) => Ok(Preprocess::imagenet(side, normalize)),
+        (None, None) => Err(ModelFault::Normalization),
     }
 }
 

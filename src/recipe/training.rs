@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::head::HeadOpening;
 use super::start::Start;
 use super::{
     Census, Choices, DataFolder, EVAL, Note, Plan, Recipe, RecipeError, Settings, TRAIN, note, plan, rules,
@@ -79,6 +80,7 @@ pub struct Training {
     settings: Option<Settings>,
     begin: Begin,
     reports: bool,
+    features: Option<PathBuf>,
 }
 
 /// What training begins with.
@@ -102,6 +104,7 @@ impl Training {
             settings: None,
             begin: Begin::New,
             reports: false,
+            features: None,
         }
     }
 
@@ -142,9 +145,21 @@ impl Training {
         self
     }
 
-    /// Begins with the network of this model file, whose classes must be those of the data.
+    /// Begins with the network of this file, a model or an ONNX graph.
+    ///
+    /// If its classes are those of the data it trains on as a new one would. Else it gets a new last layer
+    /// ([`Network::with_head`]): every photo goes once through the rest, the new layer is fitted to what comes out, in the first epoch's
+    /// place, and the whole network trains in the time that is left; the better of both is kept. [`Choices::head_only`] ends behind the
+    /// new layer.
     pub fn start_from(mut self, model: impl Into<PathBuf>) -> Self {
         self.begin = Begin::Model(model.into());
+        self
+    }
+
+    /// Keeps the features of photos, where a network gets a new head, in this folder, so that a run that is interrupted goes on with
+    /// those it has.
+    pub fn keep_features(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.features = Some(folder.into());
         self
     }
 
@@ -186,7 +201,7 @@ impl Training {
                     none => none.insert(Census::of(&data, settings.loader_options(classes.len()))?),
                 };
                 let photos = census.photos();
-                let start = Start::read(&path, &mut settings, &self.choices, classes, photos)?;
+                let start = Start::read(&path, &mut settings, &self.choices, classes, photos, tell)?;
                 Origin::Model(Box::new(start))
             }
             Begin::Saved(saved) => {
@@ -202,8 +217,8 @@ impl Training {
                 Some(Deadline { at: self.begun, epochs: origin.epochs_done() })
             }
             Some(minutes) => {
-                let census = match census {
-                    Some(census) => census,
+                let census = match &census {
+                    Some(census) => census.clone(),
                     None => Census::of(&data, settings.loader_options(classes.len()))?,
                 };
                 let time = Time { begun: self.begun, seconds: 60.0 * minutes, reports: self.reports };
@@ -211,7 +226,9 @@ impl Training {
             }
             None => None,
         };
-        Prepared::new(data, settings, deadline, origin, tell)
+        let mut prepared = Prepared::new(data, settings, deadline, origin, tell)?;
+        prepared.features = self.features;
+        Ok(prepared)
     }
 
     /// Trains, and gives the best network.
@@ -305,6 +322,9 @@ impl Time {
         census: &Census,
         tell: &mut dyn FnMut(Note),
     ) -> Result<Deadline, RecipeError> {
+        if settings.head.is_some() {
+            return Ok(self.fit_head(settings, origin, census, tell));
+        }
         let mut plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
         // The script is its own network at its own size.
         if let (Origin::New, None, Recipe::Default) = (origin, choices.image_size, settings.recipe) {
@@ -334,6 +354,32 @@ impl Time {
         Ok(Deadline { at: self.begun + left, epochs: (epochs + 0.1) as u64 })
     }
 }
+
+impl Time {
+    /// The end of training with a new head: how many epochs of the whole network there will be is found once that is fitted.
+    fn fit_head(
+        &self,
+        settings: &Settings,
+        origin: &Origin,
+        census: &Census,
+        tell: &mut dyn FnMut(Note),
+    ) -> Deadline {
+        if !matches!(origin, Origin::Saved(_)) {
+            tell(Note::PlannedHead {
+                photos: census.photos() + census.eval,
+                seconds: Some(self.seconds),
+                tunes: settings.trains_steps(),
+            });
+        }
+        let training = self.seconds * (1.0 - HEAD_RESERVE) - HEAD_CONCLUSION;
+        let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
+        Deadline { at: self.begun + left, epochs: settings.epochs as u64 }
+    }
+}
+
+/// The share of the time, and the seconds, that the last evaluation and the report take about.
+const HEAD_RESERVE: f64 = 0.03;
+const HEAD_CONCLUSION: f64 = 1.0;
 
 /// When training is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,6 +419,7 @@ pub struct Prepared {
     /// What prediction needs besides the network.
     pub info: ModelInfo,
     trainer: Trainer,
+    features: Option<PathBuf>,
 }
 
 impl Prepared {
@@ -413,7 +460,7 @@ impl Prepared {
             }
         };
         let info = ModelInfo { classes: classes.to_vec(), preprocess: options.preprocess };
-        Ok(Self { data, settings, deadline, train, eval, network, optimizer, info, trainer })
+        Ok(Self { data, settings, deadline, train, eval, network, optimizer, info, trainer, features: None })
     }
 
     /// Where training is.
@@ -437,7 +484,16 @@ impl Prepared {
     /// # Errors
     /// As [`Trainer::run`].
     pub fn run(&mut self, callbacks: &mut [&mut dyn Callback]) -> Result<Ended, TrainError> {
-        let Self { network, optimizer, train, eval, trainer, .. } = self;
+        let Self { network, optimizer, train, eval, trainer, settings, features, .. } = self;
+        if settings.head.is_some() {
+            let census = Census {
+                eval: eval.as_ref().map_or(0, Loader::len),
+                ..Census::new(vec![train.len() as u64])
+            };
+            let (settings, folder) = (&*settings, features.clone());
+            let mut opening = HeadOpening { settings, census, train: train.clone(), eval: eval.clone(), folder };
+            return trainer.run_after(&mut opening, network, optimizer.as_mut(), train, eval.as_ref(), callbacks);
+        }
         trainer.run(network, optimizer.as_mut(), train, eval.as_ref(), callbacks)
     }
 }

@@ -17,6 +17,25 @@ pub enum Flow {
     Stop,
 }
 
+/// How far an [`Opening`](super::Opening) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpeningProgress {
+    /// What it is at, such as `features`.
+    pub part: &'static str,
+    /// How much of it is done, such as photos.
+    pub done: usize,
+    /// How much there is to do.
+    pub total: usize,
+}
+
+impl OpeningProgress {
+    /// So much of so much of a part.
+    pub fn new(part: &'static str, done: usize, total: usize) -> Self {
+        Self { part, done, total }
+    }
+}
+
 /// A moment of training, as callbacks see it.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
@@ -57,6 +76,12 @@ pub trait Callback {
     fn on_start(&mut self, moment: Moment<'_>) -> Result<Flow, TrainError> {
         let _ = moment;
         Ok(Flow::Continue)
+    }
+
+    /// Now and then during an [`Opening`](super::Opening).
+    fn on_opening(&mut self, progress: OpeningProgress) -> Flow {
+        let _ = progress;
+        Flow::Continue
     }
 
     /// Before each step, with its batch as the network is about to see it.

@@ -71,6 +71,9 @@ pub enum TrainOptionsError {
     /// [`Trainer::with_average`](super::Trainer::with_average) was given the weights of another network.
     #[error("the average of the weights is that of another network")]
     OtherAverage,
+    /// Training that begins with an [`Opening`](super::Opening), without one.
+    #[error("it begins with an opening: begin it by Trainer::run_after")]
+    NoOpening,
     /// Training began under a [`TrainOptions::budget`](super::TrainOptions::budget), and is to go on without one.
     #[error("it began under a budget of time, and needs one to go on")]
     NoBudget,

@@ -29,6 +29,8 @@ pub struct TrainOptions {
     pub stages: Vec<Stage>,
     /// Ends training when its time is up.
     pub budget: Option<TimeBudget>,
+    /// Whether the first epoch is an [`Opening`](super::Opening), which makes no steps: the schedule and the stages begin behind it.
+    pub opening: bool,
 }
 
 /// Time that training may take: it ends with the last epoch that fits, evaluations and saves included.
@@ -76,6 +78,7 @@ impl TrainOptions {
             average: None,
             stages: Vec::new(),
             budget: None,
+            opening: false,
         }
     }
 
@@ -100,6 +103,11 @@ impl TrainOptions {
         }
         let last = self.image_size(1.0).unwrap_or(full);
         if shares > 0.0 { pixels / shares } else { (last * last) as f64 }
+    }
+
+    /// Epochs of steps.
+    pub(super) fn scheduled_epochs(&self) -> u64 {
+        self.epochs - u64::from(self.opening).min(self.epochs)
     }
 
     pub(super) fn check(&self) -> Result<(), TrainOptionsError> {

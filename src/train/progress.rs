@@ -232,6 +232,17 @@ impl Progress {
         self.sums.learning_rate = report.learning_rate;
     }
 
+    /// Closes the first epoch, of other steps than an optimizer's, whose scores are `train`.
+    pub(super) fn end_opening(
+        &mut self,
+        train: Score,
+        evaluation: Option<Evaluation>,
+        next: Option<Pace>,
+        spent: f64,
+    ) -> EpochRecord {
+        self.close_epoch(train, evaluation, next, spent)
+    }
+
     /// Closes the epoch under way, `spent` seconds after training began, and moves to the beginning of the next. Under a
     /// budget that one has the pace `next`, or the time is up.
     ///
@@ -243,6 +254,16 @@ impl Progress {
         spent: f64,
     ) -> EpochRecord {
         let train = self.running().unwrap_or(Score { loss: f64::NAN, accuracy: 0.0 });
+        self.close_epoch(train, evaluation, next, spent)
+    }
+
+    fn close_epoch(
+        &mut self,
+        train: Score,
+        evaluation: Option<Evaluation>,
+        next: Option<Pace>,
+        spent: f64,
+    ) -> EpochRecord {
         let eval = evaluation.map(|e| Score { loss: e.loss, accuracy: e.accuracy() });
         let score = eval.unwrap_or(train);
         let better = |best: &Best| match eval {

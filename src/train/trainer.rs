@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::callback::{Callback, Ended, Flow, Moment};
+use super::opening::{Opened, Opening};
 use super::pace::Pace;
 use super::{Estimate, Progress, TrainError, TrainOptions, TrainOptionsError};
 use crate::data::{Batch, Loader};
@@ -26,6 +27,7 @@ struct Run<'a, 'c> {
     train: &'a Loader,
     eval: Option<&'a Loader>,
     callbacks: &'a mut [&'c mut dyn Callback],
+    opening: Option<&'a mut dyn Opening>,
 }
 
 /// The time of a run.
@@ -95,6 +97,31 @@ impl Trainer {
         eval: Option<&Loader>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Ended, TrainError> {
+        if self.options.opening && self.progress.is_at_beginning() {
+            return Err(TrainOptionsError::NoOpening.into());
+        }
+        self.train(Run { network, optimizer, train, eval, callbacks, opening: None })
+    }
+
+    /// [`run`](Self::run) with an opening in the first epoch's place, if that is not done yet. [`TrainOptions::opening`] must say so.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_after(
+        &mut self,
+        opening: &mut dyn Opening,
+        network: &mut Network,
+        optimizer: &mut dyn Optimizer,
+        train: &Loader,
+        eval: Option<&Loader>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<Ended, TrainError> {
+        self.train(Run { network, optimizer, train, eval, callbacks, opening: Some(opening) })
+    }
+
+    fn train(&mut self, mut run: Run<'_, '_>) -> Result<Ended, TrainError> {
+        let Run { network, train, eval, .. } = &mut run;
+        let (train, eval) = (*train, *eval);
         self.options.check()?;
         self.progress.check_data(train, eval)?;
         eval.map_or(Ok(()), require_unmixed)?;
@@ -110,7 +137,6 @@ impl Trainer {
         self.begin_average(network)?;
         self.begin_budget()?;
         let mut clock = Clock::start(self.progress.seconds());
-        let mut run = Run { network, optimizer, train, eval, callbacks };
         let ended = match self.notify(&mut run, |callback, moment| callback.on_start(moment))? {
             Flow::Continue => self.run_epochs(&mut run, &mut clock),
             Flow::Stop => Ok(Ended::Stopped),
@@ -163,6 +189,9 @@ impl Trainer {
 
     /// [`run`](Self::run) between its start and its end.
     fn run_epochs(&mut self, run: &mut Run<'_, '_>, clock: &mut Clock) -> Result<Ended, TrainError> {
+        if self.options.opening && self.progress.is_at_beginning() && self.open(run, clock)? == Flow::Stop {
+            return Ok(Ended::Stopped);
+        }
         while self.progress.epoch < self.options.epochs {
             if self.has_lost_patience() {
                 return Ok(Ended::NoImprovement);
@@ -195,6 +224,32 @@ impl Trainer {
             }
         }
         Ok(Ended::Finished)
+    }
+
+    /// The opening, in the first epoch's place.
+    fn open(&mut self, run: &mut Run<'_, '_>, clock: &Clock) -> Result<Flow, TrainError> {
+        let Some(opening) = run.opening.take() else { return Ok(Flow::Continue) };
+        let callbacks = &mut *run.callbacks;
+        let opened = opening.run(run.network, &mut |progress| {
+            let flows = callbacks.iter_mut().map(|callback| callback.on_opening(progress));
+            flows.fold(Flow::Continue, |flow, asked| if asked == Flow::Stop { asked } else { flow })
+        })?;
+        let Some(Opened { train, evaluation, epoch_seconds }) = opened else { return Ok(Flow::Stop) };
+        // The average begins anew, with what the opening made.
+        self.average = self.options.average.map(|_| run.network.clone());
+        if let Some(evaluation) = &evaluation {
+            self.notify(run, |callback, moment| {
+                callback.on_evaluation(moment, evaluation).map(|()| Flow::Continue)
+            })?;
+        }
+        let next = self.progress.pace.as_ref().zip(self.options.budget).and_then(|(pace, budget)| {
+            let pace = Pace { spent: clock.spent(), ..pace.clone() };
+            let next = pace.next(budget.time.as_secs_f64(), epoch_seconds, self.options.epochs - 1)?;
+            // The schedule begins behind it.
+            Some(Pace { done: 0.0, ..next })
+        });
+        let record = self.progress.end_opening(train, evaluation, next, clock.spent());
+        self.notify(run, |callback, moment| callback.on_epoch(moment, &record))
     }
 
     /// The steps of the epoch under way, up to its end or where a callback stops it.
@@ -297,7 +352,7 @@ impl Trainer {
             // Where the step would be if there were as many epochs as the schedule is made for.
             Some(pace) => {
                 let share = pace.after(self.progress.batch as f64 / batches as f64);
-                (share * self.options.epochs as f64 * batches as f64) as u64
+                (share * self.options.scheduled_epochs() as f64 * batches as f64) as u64
             }
             None => self.progress.step,
         };

@@ -92,6 +92,14 @@ impl Loader {
         self.with(options, Arc::new(Cache::new(self.len(), 0)))
     }
 
+    /// The same examples as evaluation by `preprocess` sees them, in batches of this size. No photo is cached, since each is to come
+    /// once.
+    pub(crate) fn once(&self, preprocess: Preprocess, batch_size: usize) -> Result<Self, BatchError> {
+        let mut options = LoaderOptions { preprocess, batch_size, ..self.options().clone() }.for_evaluation();
+        options.cache_bytes = 0;
+        self.with(options, Arc::new(Cache::new(self.len(), 0)))
+    }
+
     /// The same shards, served in another way.
     fn with(&self, options: LoaderOptions, cache: Arc<Cache>) -> Result<Self, BatchError> {
         options.check()?;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use floret::train::EpochRecord;
+use floret::train::{EpochRecord, OpeningProgress};
 
 use super::watch::{Epochs, Step, View};
 use crate::run_file::EpochTime;
@@ -24,6 +24,25 @@ impl View for LiveView {
         self.lines.get_or_insert_with(Live::new).show(
             |columns| format!("{}\n{}", position(step, columns), pace(step, losses, columns)),
             || format!("epoch {}/{}, {}: {}", step.epoch, step.epochs, loss(step), left(step).join(", ")),
+        );
+    }
+
+    fn opening(&mut self, progress: OpeningProgress, images_per_second: f64) {
+        let OpeningProgress { part, done, total, .. } = progress;
+        let line = match part {
+            "features" => {
+                let left = (total - done) as f64 / images_per_second.max(1e-9);
+                format!("features {}  {images_per_second:.0} images/s  {} left", of(done, total), ui::duration(left))
+            }
+            _ => "fitting the head to them".into(),
+        };
+        let lines = self.lines.get_or_insert_with(Live::new);
+        lines.show(
+            |columns| match part {
+                "features" => fitted(std::slice::from_ref(&line), columns, |columns| bar(done, total, columns)),
+                _ => line.clone(),
+            },
+            || line.clone(),
         );
     }
 

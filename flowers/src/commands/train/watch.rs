@@ -8,7 +8,7 @@ use floret::metrics::Evaluation;
 use floret::network::StepReport;
 use floret::recipe::Prepared;
 use floret::train::{
-    Callback, EpochRecord, Estimate, Flow, Moment, Progress, Score, TrainError, TrainOptions,
+    Callback, EpochRecord, Estimate, Flow, Moment, OpeningProgress, Progress, Score, TrainError, TrainOptions,
 };
 
 use crate::evaluation::note_skipped;
@@ -19,6 +19,9 @@ use crate::run_file::EpochTime;
 pub trait View {
     /// After each step.
     fn step(&mut self, _step: &Step) {}
+
+    /// A network trained before gets a new head: photos done of how many, and seconds left.
+    fn opening(&mut self, _progress: OpeningProgress, _images_per_second: f64) {}
 
     /// An evaluation begins, which takes about so many seconds.
     fn evaluation_begins(&mut self, _step: &Step, _seconds: f64) {}
@@ -170,6 +173,16 @@ impl Callback for Watch {
     fn on_start(&mut self, _: Moment<'_>) -> Result<Flow, TrainError> {
         self.clock = Clock::start();
         Ok(Flow::Continue)
+    }
+
+    fn on_opening(&mut self, progress: OpeningProgress) -> Flow {
+        if progress.part == "features" {
+            self.clock.photos = progress.done as u64;
+            self.clock.train_seconds = self.clock.elapsed();
+        }
+        let pace = self.clock.photos as f64 / self.clock.train_seconds.max(1e-9);
+        self.views.iter_mut().for_each(|view| view.opening(progress, pace));
+        Flow::Continue
     }
 
     fn on_step(&mut self, moment: Moment<'_>, report: &StepReport) -> Result<Flow, TrainError> {

@@ -1,0 +1,23 @@
+//! A network that was trained on other classes learns these: every photo once through all but its last layer, then a last layer of
+//! its own, fitted to what came out.
+//!
+//! ```text
+//! photos --all but the last layer--> features (kept on disk) --softmax regression--> last layer
+//! ```
+//!
+//! The features of a network that knows a thousand classes tell others apart too (Donahue et al. 2014, Kornblith et al. 2019), and the
+//! last layer alone is a convex problem: its minimum is found in seconds.
+//!
+//! | question | file |
+//! | --- | --- |
+//! | what does the network make of the photos? | `features.rs`, kept by `file.rs` |
+//! | which last layer fits them best? | `regression.rs` |
+//! | how strongly are its weights held? | `select.rs` |
+
+mod features;
+mod file;
+mod regression;
+mod select;
+
+pub(crate) use features::{Features, extract, photos};
+pub(crate) use select::{Fitted, fit};

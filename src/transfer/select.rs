@@ -1,0 +1,142 @@
+//! How strongly weights are held, chosen by cross-validation.
+
+use ndarray::{Array2, Axis};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::regression::{Linear, Standardized, mean_loss};
+use crate::math::Isa;
+use crate::optim::Lbfgs;
+
+/// A head that is fitted, and what was found out on the way.
+#[derive(Debug)]
+pub(crate) struct Fitted {
+    pub layer: Linear,
+    /// The L2 that it was fitted with.
+    pub l2: f64,
+    /// The logits of each example by a head that was fitted without it, if there were enough examples.
+    pub held_out: Option<Array2<f32>>,
+}
+
+/// What is tried, from the strongest: about 2 from one to the next.
+const CANDIDATES: [f64; 10] = [0.3, 0.1, 0.03, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4];
+
+/// Where there are too few examples to try.
+const UNTRIED: f64 = 0.01;
+
+/// Parts that examples are held out by, and the fewest examples for each.
+const FOLDS: usize = 5;
+
+/// A head of cross-validation need not be at its minimum to tell how good it will be.
+const ROUGH: Lbfgs = Lbfgs { history: 10, max_iterations: 60, tolerance: 3e-4 };
+const FINE: Lbfgs = Lbfgs { history: 10, max_iterations: 300, tolerance: 1e-5 };
+
+/// Fits a head to features (examples, features), where an example of each class counts as much as `class_weights` say. Of the
+/// candidates that one is taken whose heads have the lowest loss on examples that they were not fitted to.
+pub(crate) fn fit(
+    features: Array2<f32>,
+    labels: &[usize],
+    classes: usize,
+    class_weights: Option<&[f32]>,
+    seed: u64,
+    isa: Isa,
+) -> Fitted {
+    let problem = Standardized::new(features, labels, classes, isa);
+    let weights: Vec<f32> =
+        labels.iter().map(|&label| class_weights.map_or(1.0, |weights| weights[label])).collect();
+    let mut w = problem.zeros();
+    if labels.len() < 2 * FOLDS {
+        problem.fit(&mut w, &weights, UNTRIED, &FINE);
+        return Fitted { layer: problem.layer(&w), l2: UNTRIED, held_out: None };
+    }
+    let folds = folds(labels, classes, seed);
+    let fold_weights: Vec<Vec<f32>> = (0..FOLDS)
+        .map(|fold| weights.iter().zip(&folds).map(|(a, of)| if *of == fold { 0.0 } else { *a }).collect())
+        .collect();
+    let mut heads = vec![problem.zeros(); FOLDS];
+    let mut best: Option<(f64, f64, Array2<f32>, Vec<f64>)> = None;
+    for l2 in CANDIDATES {
+        let mut held_out = Array2::zeros((labels.len(), classes));
+        for (fold, head) in heads.iter_mut().enumerate() {
+            // From the head that was held more strongly: it is near.
+            let t=std::time::Instant::now(); let m = problem.fit(head, &fold_weights[fold], l2, &ROUGH); if std::env::var_os("FLORET_PRINT_KNOWN").is_some() { eprintln!("{:?}",t.elapsed()/m.evaluations as u32); } if std::env::var_os("FLORET_PRINT_KNOWN").is_some() { eprintln!("{l2} {m:?}"); }
+            let logits = problem.logits(head);
+            let rows = held_out.axis_iter_mut(Axis(0)).zip(logits.rows()).zip(&folds);
+            rows.filter(|(_, of)| **of == fold).for_each(|((mut row, logits), _)| row.assign(&logits));
+        }
+        let loss = mean_loss(held_out.view(), labels, &weights);
+        match &best {
+            // Held even less they learn the examples by heart.
+            Some((least, ..)) if loss > *least => break,
+            _ => best = Some((loss, l2, held_out, mean(&heads))),
+        }
+    }
+    let (_, l2, held_out, begin) = best.expect("there are candidates");
+    w = begin;
+    problem.fit(&mut w, &weights, l2, &FINE);
+    Fitted { layer: problem.layer(&w), l2, held_out: Some(held_out) }
+}
+
+/// The part of each example, with as many of each class in every part as can be.
+fn folds(labels: &[usize], classes: usize, seed: u64) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut folds, mut next) = (vec![0; labels.len()], 0);
+    for class in 0..classes {
+        let mut members: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
+        members.shuffle(&mut rng);
+        for member in members {
+            folds[member] = next % FOLDS;
+            next += 1;
+        }
+    }
+    folds
+}
+
+fn mean(heads: &[Vec<f64>]) -> Vec<f64> {
+    let mut mean = vec![0.0; heads[0].len()];
+    for head in heads {
+        mean.iter_mut().zip(head).for_each(|(mean, w)| *mean += w / heads.len() as f64);
+    }
+    mean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fold_has_its_share_of_each_class() {
+        let labels: Vec<usize> = (0..103).map(|i| usize::from(i % 4 == 0)).collect();
+        let folds = folds(&labels, 2, 3);
+        for class in 0..2 {
+            let counts: Vec<_> = (0..FOLDS)
+                .map(|fold| labels.iter().zip(&folds).filter(|(l, f)| **l == class && **f == fold).count())
+                .collect();
+            assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
+        }
+    }
+
+    /// Many features that say nothing: without a hold they fit any labels.
+    #[test]
+    fn noise_is_held_more_strongly_than_signal() {
+        let noise = |i: usize, c: usize| {
+            let mut rng = ChaCha8Rng::seed_from_u64((i * 1000 + c) as u64);
+            rand::Rng::random_range(&mut rng, -1.0f32..1.0)
+        };
+        let labels: Vec<usize> = (0..80).map(|i| i % 2).collect();
+        let features = |signal: f32| {
+            Array2::from_shape_fn((80, 60), |(i, c)| noise(i, c) + if c < 20 { signal * labels[i] as f32 } else { 0.0 })
+        };
+        let fitted = |signal| fit(features(signal), &labels, 2, None, 1, Isa::best());
+        let (none, strong) = (fitted(0.0), fitted(0.7));
+        assert!(none.l2 > strong.l2, "{} {}", none.l2, strong.l2);
+        let right = |fitted: &Fitted| {
+            let logits = fitted.held_out.as_ref().unwrap();
+            logits.rows().into_iter().zip(&labels).filter(|(row, label)| (row[1] > row[0]) == (**label == 1)).count()
+        };
+        assert!(right(&none) < 56 && right(&strong) > 72, "{} {}", right(&none), right(&strong));
+        // The same seed gives the same bits.
+        assert_eq!(fitted(0.7).layer, strong.layer);
+    }
+}
