@@ -117,7 +117,7 @@ pub mod recipe;
 
 pub use classifier::{Classifier, ClassifyError, Explanation, Prediction};
 pub use error::{Error, Result};
-pub use recipe::fit;
+pub use recipe::{fit, fit_from};
 
 /// The Rust code of README.md is compiled as part of the tests.
 #[cfg(doctest)]

@@ -10,6 +10,7 @@ mod environment;
 mod frozen;
 mod gradients;
 mod graphs;
+mod pretrained;
 mod pytorch_layers;
 mod tensorflow_layers;
 mod tensorflow_network;

@@ -70,6 +70,15 @@ impl Selection for OfPipeline {
     }
 }
 
+/// How photos become a network's input.
+pub struct OfInput;
+
+impl Selection for OfInput {
+    fn has(name: &str) -> bool {
+        ["fit", "crop-share", "normalize", "channel-order"].contains(&name)
+    }
+}
+
 /// Under which names their features are.
 pub struct OfKeys;
 

@@ -72,13 +72,19 @@ pub fn tell(told: Note) {
                 }
             );
         }
-        Note::PlannedHead { photos, seconds, tunes } => {
+        Note::PlannedHead { photos, features_seconds, seconds, tunes } => {
             let then = match (tunes, seconds) {
                 (false, _) => String::new(),
-                (true, Some(seconds)) => format!(", and in what is left of {} the whole network trains", ui::duration(seconds)),
+                (true, Some(seconds)) => {
+                    format!(", and in what is left of {} the whole network trains", ui::duration(seconds))
+                }
                 (true, None) => ", and then the whole network trains".into(),
             };
-            say!("first {} go through the network once and the new layer is fitted to what comes out{then}", ui::count(photos, "photo"));
+            say!(
+                "first {} go through the network once (about {}), and the new layer is fitted to what comes out{then}",
+                ui::count(photos, "photo"),
+                ui::duration(features_seconds)
+            );
         }
         Note::NoEvaluation => {
             note!(

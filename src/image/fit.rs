@@ -2,7 +2,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ndarray::{Array3, s};
+use ndarray::{Array3, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use super::decode::{DecodeOptions, Decoded, decode_at_scale};
@@ -106,11 +106,15 @@ pub fn crop_or_pad(image: &Array3<u8>, height: usize, width: usize) -> Result<Ar
     let (above, before) = (height.saturating_sub(from_height) / 2, width.saturating_sub(from_width) / 2);
     let (rows, columns) = (height.min(from_height), width.min(from_width));
     let middle = image.slice(s![top..top + rows, left..left + columns, ..]);
-    if (rows, columns) == (height, width) {
-        return Ok(middle.to_owned());
-    }
     let mut padded = Array3::zeros((height, width, 3));
-    padded.slice_mut(s![above..above + rows, before..before + columns, ..]).assign(&middle);
+    let mut within = padded.slice_mut(s![above..above + rows, before..before + columns, ..]);
+    for (mut to, from) in within.axis_iter_mut(Axis(0)).zip(middle.axis_iter(Axis(0))) {
+        // Row by row: as slices they are copied, and not value by value.
+        match (to.as_slice_mut(), from.as_slice()) {
+            (Some(to), Some(from)) => to.copy_from_slice(from),
+            _ => to.assign(&from),
+        }
+    }
     Ok(padded)
 }
 

@@ -44,8 +44,8 @@ impl Normalize {
             Normalize::Fixed { mean, deviation } => {
                 check_lengths(levels.len(), out.len())?;
                 let (levels, out) = (levels.as_chunks::<3>().0, out.as_chunks_mut::<3>().0);
-                for (out, level) in out.iter_mut().zip(levels) {
-                    *out = std::array::from_fn(|c| (f32::from(level[c]) - mean[c]) / deviation[c]);
+                for (out, &[red, green, blue]) in out.iter_mut().zip(levels) {
+                    *out = normalized([f32::from(red), f32::from(green), f32::from(blue)], mean, deviation);
                 }
                 Ok(())
             }
@@ -63,7 +63,7 @@ impl Normalize {
                 check_lengths(levels.len(), out.len())?;
                 let (levels, out) = (levels.as_chunks::<3>().0, out.as_chunks_mut::<3>().0);
                 for (out, level) in out.iter_mut().zip(levels) {
-                    *out = std::array::from_fn(|c| (level[c] - mean[c]) / deviation[c]);
+                    *out = normalized(*level, mean, deviation);
                 }
                 Ok(())
             }
@@ -79,6 +79,11 @@ impl Normalize {
     }
 }
 
+#[inline(always)]
+fn normalized([red, green, blue]: [f32; 3], mean: [f32; 3], deviation: [f32; 3]) -> [f32; 3] {
+    [(red - mean[0]) / deviation[0], (green - mean[1]) / deviation[1], (blue - mean[2]) / deviation[2]]
+}
+
 impl fmt::Display for Normalize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |values: [f32; 3]| match values {
@@ -88,9 +93,7 @@ impl fmt::Display for Normalize {
         match *self {
             Normalize::PerImage => f.pad("photo"),
             Normalize::IMAGENET => f.pad("imagenet"),
-            Normalize::Fixed { mean, deviation } => {
-                f.pad(&format!("{}/{}", list(mean), list(deviation)))
-            }
+            Normalize::Fixed { mean, deviation } => f.pad(&format!("{}/{}", list(mean), list(deviation))),
         }
     }
 }
@@ -120,8 +123,7 @@ impl FromStr for Normalize {
             "imagenet" => Ok(Normalize::IMAGENET),
             _ => {
                 let (mean, deviation) = text.split_once('/').ok_or_else(error)?;
-                let (mean, deviation) =
-                    list(mean).zip(list(deviation)).ok_or_else(error)?;
+                let (mean, deviation) = list(mean).zip(list(deviation)).ok_or_else(error)?;
                 let fixed = Normalize::Fixed { mean, deviation };
                 if fixed.defect().is_some() { Err(error()) } else { Ok(fixed) }
             }

@@ -225,8 +225,8 @@ pub(super) fn resample<T: Copy>(
         let (line, _) = line.as_chunks::<3>();
         for (start, weights) in columns.iter() {
             let start = start - used.start;
-            let sum = sum_columns(weights, &line[start..start + weights.len()]);
-            output.extend(sum.map(&finish));
+            let [red, green, blue] = sum_columns(weights, &line[start..start + weights.len()]);
+            output.extend([finish(red), finish(green), finish(blue)]);
         }
     }
     Array3::from_shape_vec((height, width, 3), output).expect("three values were pushed for each pixel")

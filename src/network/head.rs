@@ -34,6 +34,18 @@ impl Network {
             .iter()
             .rposition(|layer| matches!(layer.layer, LayerSpec::Dense(_) | LayerSpec::Conv2d(_)))
             .ok_or(NetworkError::NoHead)?;
+        let values = match &spec.layers[last].layer {
+            LayerSpec::Dense(dense) => dense.units,
+            LayerSpec::Conv2d(conv) => conv.filters,
+            _ => 0,
+        };
+        // Each layer behind it takes the one before.
+        let is_chain = spec.layers[last..]
+            .windows(2)
+            .all(|pair| pair[1].from.is_empty() || pair[1].from == [pair[0].name.as_str()]);
+        if !is_chain || values != self.outputs() {
+            return Err(NetworkError::NoHead);
+        }
         let replaced = spec.layers[last].clone();
         spec.layers.truncate(last);
         let kernel = Init::Constant(0.0);
@@ -81,8 +93,10 @@ impl Network {
                     error => error,
                 },
             )?;
-        let known: std::collections::HashMap<_, _> =
-            self.arrays().map(|(param, values)| ((param.name.clone(), param.shape.clone()), values)).collect();
+        let known: std::collections::HashMap<_, _> = self
+            .arrays()
+            .map(|(param, values)| ((param.name.clone(), param.shape.clone()), values))
+            .collect();
         let is_new = |name: &str| {
             new.is_some_and(|new| name.strip_prefix(new).is_some_and(|rest| rest.starts_with('/')))
         };

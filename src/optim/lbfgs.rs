@@ -235,7 +235,12 @@ mod tests {
         let mut x = vec![1.0; 50];
         let minimum = Lbfgs::default().minimize(&mut x, |x, gradient| {
             let terms = x.iter().zip(&scales).zip(gradient);
-            terms.map(|((x, scale), g)| { *g = scale * x; 0.5 * scale * x * x }).sum()
+            terms
+                .map(|((x, scale), g)| {
+                    *g = scale * x;
+                    0.5 * scale * x * x
+                })
+                .sum()
         });
         assert!(minimum.converged && minimum.evaluations < 120 && minimum.value < 1e-6, "{minimum:?}");
     }
@@ -243,11 +248,17 @@ mod tests {
     #[test]
     fn it_ends_where_nothing_leads_down() {
         let mut x = [0.5];
-        let nan = Lbfgs::default().minimize(&mut x, |_, gradient| { gradient[0] = f64::NAN; f64::NAN });
+        let nan = Lbfgs::default().minimize(&mut x, |_, gradient| {
+            gradient[0] = f64::NAN;
+            f64::NAN
+        });
         assert!(!nan.converged && nan.iterations == 0 && x == [0.5]);
         // Without a minimum it stops after so many steps.
         let endless = Lbfgs { max_iterations: 5, ..Lbfgs::default() };
-        let minimum = endless.minimize(&mut x, |x, gradient| { gradient[0] = -1.0; -x[0] });
+        let minimum = endless.minimize(&mut x, |x, gradient| {
+            gradient[0] = -1.0;
+            -x[0]
+        });
         assert!(!minimum.converged && x[0] > 0.5);
     }
 }

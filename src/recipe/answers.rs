@@ -1,13 +1,16 @@
 //! What a network answers to each example, and the answers worth a look: mistakes, doubts, and labels that may be wrong.
 
 use std::cmp::Ordering;
+use std::path::Path;
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
-use crate::data::Batch;
-use crate::loss::softmax;
+use super::head::HELD_OUT;
+use crate::data::{Batch, Loader};
+use crate::loss::{Loss, SoftmaxCrossEntropy, Targets, softmax};
 use crate::metrics::{Evaluation, rank};
 use crate::network::{Network, NetworkError};
+use crate::transfer::{Features, held_out};
 
 /// A network's answer to one example.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,39 +74,83 @@ impl Answers {
         network: &Network,
         batches: impl IntoIterator<Item = Result<Batch, E>>,
     ) -> Result<Self, E> {
-        let mut mistakes = Ranking::new(KEPT, |answer| answer.top[0].1);
-        let mut uncertain =
-            Ranking::new(KEPT, |answer| answer.top.get(1).map_or(-1.0, |(_, p)| p - answer.top[0].1));
-        let mut contradictions = Ranking::new(MOST_CONTRADICTIONS, |answer| answer.loss);
-        let mut contradicting = 0;
+        let mut worth = WorthALook::new();
         let evaluation = network.evaluate_each(batches, |batch, logits| {
-            for answer in answers(batch, logits) {
-                if answer.contradicts_label() {
-                    contradicting += 1;
-                    contradictions.add(answer.clone());
-                }
-                if answer.top[0].0 != answer.label {
-                    mistakes.add(answer.clone());
-                }
-                uncertain.add(answer);
-            }
+            worth.add(answers(&batch.labels, &batch.records, logits));
         })?;
-        Ok(Self {
+        Ok(worth.answers(evaluation))
+    }
+
+    /// What heads that were fitted without them say of the photos to train on, kept in the folder of a run that
+    /// [began with a pretrained network](super::Training::keep_features), if it is there and of these photos. It says more of labels
+    /// than the answers of a network that was told them.
+    pub fn held_out(folder: &Path, photos: &Loader) -> Option<Self> {
+        let Features { values, labels, records } = held_out(&folder.join(HELD_OUT), photos)?;
+        let classes = photos.options().classes;
+        let logits = Array2::from_shape_vec((labels.len(), classes), values).ok()?;
+        if labels.iter().any(|label| *label >= classes) {
+            return None;
+        }
+        let loss = Loss::from(SoftmaxCrossEntropy::default().sum());
+        let loss = loss.evaluate(logits.view(), Targets::from(&labels), None).ok()?;
+        let mut evaluation = Evaluation::new(classes);
+        evaluation.add(loss, logits.view(), &labels);
+        let mut worth = WorthALook::new();
+        worth.add(answers(&labels, &records, logits.view()));
+        Some(worth.answers(evaluation))
+    }
+}
+
+/// Answers worth a look, as they come.
+struct WorthALook {
+    mistakes: Ranking<fn(&Answer) -> f32>,
+    uncertain: Ranking<fn(&Answer) -> f32>,
+    contradictions: Ranking<fn(&Answer) -> f32>,
+    contradicting: u64,
+}
+
+impl WorthALook {
+    fn new() -> Self {
+        Self {
+            mistakes: Ranking::new(KEPT, |answer| answer.top[0].1),
+            uncertain: Ranking::new(KEPT, |answer| {
+                answer.top.get(1).map_or(-1.0, |(_, p)| p - answer.top[0].1)
+            }),
+            contradictions: Ranking::new(MOST_CONTRADICTIONS, |answer| answer.loss),
+            contradicting: 0,
+        }
+    }
+
+    fn add(&mut self, answers: Vec<Answer>) {
+        for answer in answers {
+            if answer.contradicts_label() {
+                self.contradicting += 1;
+                self.contradictions.add(answer.clone());
+            }
+            if answer.top[0].0 != answer.label {
+                self.mistakes.add(answer.clone());
+            }
+            self.uncertain.add(answer);
+        }
+    }
+
+    fn answers(self, evaluation: Evaluation) -> Answers {
+        Answers {
             evaluation,
-            mistakes: mistakes.into_best(),
-            uncertain: uncertain.into_best(),
-            contradicting,
-            contradictions: contradictions.into_best(),
-        })
+            mistakes: self.mistakes.into_best(),
+            uncertain: self.uncertain.into_best(),
+            contradicting: self.contradicting,
+            contradictions: self.contradictions.into_best(),
+        }
     }
 }
 
 /// The answers to a batch, without those that are no finite numbers.
-fn answers(batch: &Batch, logits: ArrayView2<f32>) -> Vec<Answer> {
+fn answers(labels: &[usize], records: &[usize], logits: ArrayView2<f32>) -> Vec<Answer> {
     let mut probabilities = logits.to_owned();
     softmax(probabilities.view_mut());
     let rows = probabilities.rows().into_iter().zip(logits.rows());
-    let examples = rows.zip(batch.labels.iter().zip(&batch.records));
+    let examples = rows.zip(labels.iter().zip(records));
     let finite = examples.filter(|((row, _), _)| !row.is_empty() && row.iter().all(|p| p.is_finite()));
     let answer = |((row, logits), (&label, &record)): ((ArrayView1<f32>, ArrayView1<f32>), _)| Answer {
         record,
@@ -164,20 +211,14 @@ impl<F: Fn(&Answer) -> f32> Ranking<F> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array4, array};
+    use ndarray::array;
 
     use super::*;
 
     #[test]
     fn answers_are_ranked() {
         let logits = array![[0.0, 2.0, 1.0, -1.0], [3.0, 0.0, 0.0, 0.0], [f32::NAN, 0.0, 0.0, 0.0]];
-        let batch = Batch {
-            images: Array4::zeros((3, 1, 1, 3)),
-            labels: vec![2, 0, 0],
-            mixed: None,
-            records: vec![7, 8, 9],
-        };
-        let answers = answers(&batch, logits.view());
+        let answers = answers(&[2, 0, 0], &[7, 8, 9], logits.view());
         assert_eq!(answers.len(), 2);
         let classes: Vec<_> = answers[0].top.iter().map(|(class, _)| *class).collect();
         assert_eq!((answers[0].record, answers[0].label, classes), (7, 2, vec![1, 2, 0]));

@@ -10,7 +10,7 @@ use crate::loss::{Loss, SoftmaxCrossEntropy, Targets};
 use crate::metrics::{Evaluation, predicted};
 use crate::network::{Network, NetworkError};
 use crate::train::{Flow, Opened, Opening, OpeningProgress, Score, TrainError};
-use crate::transfer::{Features, Fitted, extract, fit, photos};
+use crate::transfer::{Features, Fitted, extract, fit, keep_held_out, photos};
 
 /// Fits the new head of a network to the features of all photos, and finds out how long an epoch of the whole network would take.
 pub(super) struct HeadOpening<'a> {
@@ -21,6 +21,9 @@ pub(super) struct HeadOpening<'a> {
     /// Where features are kept, as FOLDER/features-train and FOLDER/features-eval.
     pub folder: Option<PathBuf>,
 }
+
+/// The file of what heads say of photos that they were not fitted to.
+pub(super) const HELD_OUT: &str = "held-out";
 
 /// What it says it is at.
 const FEATURES: &str = "features";
@@ -38,13 +41,15 @@ impl Opening for HeadOpening<'_> {
             |before: usize, done: usize| watch(OpeningProgress::new(FEATURES, before + done, total));
         let file = |split: &str| self.folder.as_ref().map(|folder| folder.join(format!("features-{split}")));
         let of_train = photos(&self.train)?;
-        let train = extract(&body, &of_train, file(super::TRAIN).as_deref(), &mut |done| watch_from(0, done))?;
+        let train =
+            extract(&body, &of_train, file(super::TRAIN).as_deref(), &mut |done| watch_from(0, done))?;
         let Some(train) = train else { return Ok(None) };
         let mut eval = None;
         if let Some(loader) = &self.eval {
             let before = self.train.len();
-            let features =
-                extract(&body, &photos(loader)?, file(super::EVAL).as_deref(), &mut |done| watch_from(before, done))?;
+            let features = extract(&body, &photos(loader)?, file(super::EVAL).as_deref(), &mut |done| {
+                watch_from(before, done)
+            })?;
             let Some(features) = features else { return Ok(None) };
             eval = Some(features);
         }
@@ -52,14 +57,28 @@ impl Opening for HeadOpening<'_> {
             return Ok(None);
         }
         let LoaderOptions { classes, .. } = *self.train.options();
-        let labels = train.labels.clone();
+        let (labels, records) = (train.labels.clone(), train.records.clone());
         let weights = self.settings.class_weights.as_deref();
-        let begun = std::time::Instant::now();
-        let fitted = fit(train.into_array(body.outputs()), &labels, classes, weights, self.settings.seed, network.isa());
-        if std::env::var_os("FLORET_PRINT_KNOWN").is_some() { eprintln!("fit {:?} l2 {}", begun.elapsed(), fitted.l2); }
+        let fitted = fit(
+            train.into_array(body.outputs()),
+            &labels,
+            classes,
+            weights,
+            self.settings.seed,
+            network.isa(),
+        );
         self.install(network, &fitted)?;
         let evaluation = eval.map(|eval| evaluate(&fitted, eval, body.outputs(), classes)).transpose()?;
-        let score = score(&fitted.held_out, &labels)?;
+        if let Some(folder) = self.folder.as_ref().filter(|_| fitted.held_out) {
+            let values = fitted.logits.iter().copied().collect();
+            // Without it the report asks the network about each photo again.
+            let _ = keep_held_out(
+                &folder.join(HELD_OUT),
+                &of_train,
+                &Features { values, labels: labels.clone(), records },
+            );
+        }
+        let score = score(&fitted.logits, &labels)?;
         let opened = Opened::new(score, evaluation);
         if !self.settings.trains_steps() {
             // However much time there is.
@@ -82,7 +101,12 @@ impl HeadOpening<'_> {
 }
 
 /// The head's evaluation by the features of the photos: what the whole network would say.
-fn evaluate(fitted: &Fitted, eval: Features, features: usize, classes: usize) -> Result<Evaluation, NetworkError> {
+fn evaluate(
+    fitted: &Fitted,
+    eval: Features,
+    features: usize,
+    classes: usize,
+) -> Result<Evaluation, NetworkError> {
     let labels = eval.labels.clone();
     let logits = eval.into_array(features).dot(&fitted.layer.kernel) + &fitted.layer.bias;
     let mut evaluation = Evaluation::new(classes);
@@ -91,10 +115,11 @@ fn evaluate(fitted: &Fitted, eval: Features, features: usize, classes: usize) ->
     Ok(evaluation)
 }
 
-/// How good the head is on photos that it was not fitted to.
-fn score(held_out: &Option<Array2<f32>>, labels: &[usize]) -> Result<Score, NetworkError> {
-    let Some(logits) = held_out else { return Ok(Score { loss: f64::NAN, accuracy: 0.0 }) };
-    let loss = Loss::from(SoftmaxCrossEntropy::default()).evaluate(logits.view(), Targets::from(labels), None)?;
-    let right = logits.rows().into_iter().zip(labels).filter(|(row, label)| predicted(*row) == Some(**label)).count();
+/// How good these logits are.
+fn score(logits: &Array2<f32>, labels: &[usize]) -> Result<Score, NetworkError> {
+    let loss =
+        Loss::from(SoftmaxCrossEntropy::default()).evaluate(logits.view(), Targets::from(labels), None)?;
+    let right =
+        logits.rows().into_iter().zip(labels).filter(|(row, label)| predicted(*row) == Some(**label)).count();
     Ok(Score { loss, accuracy: right as f64 / labels.len().max(1) as f64 })
 }

@@ -3,6 +3,7 @@
 use crate::data::Preprocess;
 use crate::image::Normalize;
 use crate::network::Network;
+use crate::nn::Shape;
 
 /// A published network.
 struct Known {
@@ -20,23 +21,23 @@ const KNOWN: [Known; 1] = [
     // EfficientNet-Lite0 as Google trained it for TensorFlow (tensorflow/tpu, models/official/efficientnet/lite), in PyTorch's
     // conversion too.
     Known {
-        weights: WEIGHTS,
-        first: FIRST,
+        weights: 4_631_000,
+        first: 69.8310,
         normalize: Normalize::Fixed { mean: [127.0; 3], deviation: [128.0; 3] },
     },
 ];
 
-const WEIGHTS: usize = 0;
-const FIRST: f64 = 0.0;
-
-/// How photos become the input of this network, of side `side`, if it is known.
-pub(super) fn known_preprocess(network: &Network, side: usize) -> Option<Preprocess> {
+/// How photos become the input of a network of another program, by its weights if it is published and known here.
+pub fn known_preprocess(network: &Network) -> Option<Preprocess> {
+    let Shape::Image { height, width: side, channels: 3 } = network.input() else { return None };
+    if height != side {
+        return None;
+    }
     let weights = network.gradients().map(|(param, _)| param.len()).sum::<usize>();
     let (_, first) = network.arrays().next()?;
     let norm = first.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
-    if std::env::var_os("FLORET_PRINT_KNOWN").is_some() { eprintln!("{weights} {norm}"); }
-    let known = KNOWN.iter().find(|known| {
-        known.weights == weights && (norm / known.first - 1.0).abs() < TOLERANCE
-    })?;
+    let known = KNOWN
+        .iter()
+        .find(|known| known.weights == weights && (norm / known.first - 1.0).abs() < TOLERANCE)?;
     Some(Preprocess::imagenet(side, known.normalize))
 }

@@ -79,6 +79,8 @@ pub enum Note {
     PlannedHead {
         /// Photos, to train on and to evaluate on.
         photos: usize,
+        /// About how long the features take.
+        features_seconds: f64,
         /// The time, if there is a budget.
         seconds: Option<f64>,
         /// Whether the whole network trains then.

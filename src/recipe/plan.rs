@@ -6,6 +6,7 @@ use ndarray::Array4;
 
 use super::{Architecture, Census, IMAGE_SIZE, RecipeError, Settings};
 use crate::network::Network;
+use crate::nn::Shape;
 use crate::train::Estimate;
 
 /// Sides of images in evaluation that a budget chooses among.
@@ -55,8 +56,6 @@ impl Plan {
         let size = settings.train_sizes.iter().copied().max().unwrap_or(settings.image_size);
         let classes = census.classes.len();
         network.set_input((size, size, 3))?;
-        // Any values do, as long as they are neither equal nor tiny.
-        let noise = |(n, y, x, c)| ((n * 7919 + y * 3571 + x * 1913 + c * 541) % 1024) as f32 / 512.0 - 1.0;
         let batch_size = settings.batch_size.min(census.photos()).max(1);
         let images = Array4::from_shape_fn((batch_size, size, size, 3), noise);
         let labels: Vec<usize> = (0..batch_size).map(|n| n % classes).collect();
@@ -146,6 +145,34 @@ impl Plan {
         let pixels = (settings.image_size * settings.image_size) as f64;
         Estimate::unmeasured_evaluation(self.step, pixels, photos as f64, passes)
     }
+}
+
+/// About how many seconds it takes to ask the network about so many photos, each once. Some are asked about, of noise.
+///
+/// # Errors
+/// A network that does not take images.
+pub(super) fn pass_seconds(network: &Network, photos: usize) -> Result<f64, RecipeError> {
+    let Shape::Image { height, width, channels } = network.input() else { return Ok(0.0) };
+    let some = photos.clamp(1, ASKED);
+    let images = Array4::from_shape_fn((some, height, width, channels), noise);
+    let mut fastest = f64::INFINITY;
+    // The first one prepares filters.
+    for _ in 0..2 {
+        let begun = Instant::now();
+        network.forward(&images)?;
+        fastest = fastest.min(begun.elapsed().as_secs_f64());
+    }
+    let passes = if network.spec().test_time_flip { 2.0 } else { 1.0 };
+    let decoding = DECODE / rayon::current_num_threads() as f64;
+    Ok(photos as f64 * (fastest / passes / some as f64 + decoding))
+}
+
+/// Photos that are asked about.
+const ASKED: usize = 32;
+
+/// Values that are neither equal nor tiny.
+fn noise((n, y, x, c): (usize, usize, usize, usize)) -> f32 {
+    ((n * 7919 + y * 3571 + x * 1913 + c * 541) % 1024) as f32 / 512.0 - 1.0
 }
 
 /// Mean pixels of a training image over all stages.

@@ -212,7 +212,8 @@ impl Settings {
         self.train_sizes = vec![tuning::train_size(self.image_size)];
         self.batch_size = choices.batch_size.unwrap_or(rules::batch_size(photos).min(tuning::BATCH_SIZE));
         self.drop_last = leaves_tiny_batch(photos, self.batch_size);
-        self.learning_rate = choices.learning_rate.unwrap_or(tuning::learning_rate(self.optimizer, self.batch_size));
+        self.learning_rate =
+            choices.learning_rate.unwrap_or(tuning::learning_rate(self.optimizer, self.batch_size));
         self.augment = choices.augment.unwrap_or(tuning::AUGMENTATION);
         self.regularization = tuning::REGULARIZATION.for_rule(self.optimizer).with(choices);
         self.head_only |= photos < tuning::FEWEST_PHOTOS;

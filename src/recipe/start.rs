@@ -5,9 +5,12 @@ use std::path::Path;
 use super::known::known_preprocess;
 use super::resume::untrainable;
 use super::rules::{learning_rate, train_sizes};
-use super::{Architecture, Choices, Conflict, ModelFault, Named, Note, RecipeError, Settings, require_memory};
+use super::{
+    Architecture, Choices, Conflict, ModelFault, Named, Note, RecipeError, Settings, require_memory,
+};
 use crate::checkpoint::{ModelInfo, load_model};
 use crate::data::Preprocess;
+use crate::image::Normalize;
 use crate::network::{Network, NetworkBuilder};
 use crate::nn::{Init, LayerSpec, Shape};
 
@@ -21,6 +24,7 @@ pub(super) struct Start {
 struct Source {
     network: Network,
     info: Option<ModelInfo>,
+    takes_levels: bool,
 }
 
 impl Start {
@@ -41,10 +45,10 @@ impl Start {
             return Err(Conflict::StartFrom("dropout").into());
         }
         let fault = |reason| RecipeError::Model { path: path.into(), reason };
-        let Source { mut network, info } = read(path, choices)?;
+        let Source { mut network, info, takes_levels } = read(path, choices)?;
         let (known, preprocess) = match info {
             Some(ModelInfo { classes, preprocess }) => (Some(classes), preprocess),
-            None => (None, foreign_preprocess(&network, choices).map_err(fault)?),
+            None => (None, foreign_preprocess(&network, takes_levels, choices).map_err(fault)?),
         };
         let made = preprocess.image_size;
         let side = choices.image_size.unwrap_or(made);
@@ -109,13 +113,13 @@ impl Start {
 fn read(path: &Path, choices: &Choices) -> Result<Source, RecipeError> {
     if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
         let (network, info) = load_model(path)?;
-        return Ok(Source { network, info: Some(info) });
+        return Ok(Source { network, info: Some(info), takes_levels: false });
     }
     #[cfg(feature = "onnx")]
     {
         let options = crate::onnx::ImportOptions { image_size: choices.image_size };
-        let crate::onnx::Imported { network, info, .. } = crate::onnx::import(path, &options)?;
-        Ok(Source { network, info })
+        let crate::onnx::Imported { network, info, takes_levels } = crate::onnx::import(path, &options)?;
+        Ok(Source { network, info, takes_levels })
     }
     #[cfg(not(feature = "onnx"))]
     {
@@ -126,13 +130,18 @@ fn read(path: &Path, choices: &Choices) -> Result<Source, RecipeError> {
 
 /// How photos become the input of a network of another program, whose file does not tell: as was chosen, or as it is known of such a
 /// network.
-fn foreign_preprocess(network: &Network, choices: &Choices) -> Result<Preprocess, ModelFault> {
+fn foreign_preprocess(
+    network: &Network,
+    takes_levels: bool,
+    choices: &Choices,
+) -> Result<Preprocess, ModelFault> {
     let side = match network.input() {
         Shape::Image { height, width, channels: 3 } if height == width => width,
         input => return Err(ModelFault::Input(input)),
     };
-    match (choices.normalize, known_preprocess(network, side)) {
+    match (choices.normalize, known_preprocess(network)) {
         (_, Some(known)) => Ok(known),
+        (None, None) if takes_levels => Ok(Preprocess::imagenet(side, Normalize::LEVELS)),
         (Some(normalize), None) => Ok(Preprocess::imagenet(side, normalize)),
         (None, None) => Err(ModelFault::Normalization),
     }

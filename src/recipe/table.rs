@@ -5,8 +5,8 @@
 //! one to [`Settings`](super::Settings), a line to [`Settings::new`](super::Settings::new), and a row here.
 
 use super::setting::{
-    ANY, choose, count, crop_share, image_size, label, minutes, named, not_negative, of_names, parsed, positive, share,
-    words,
+    ANY, choose, count, crop_share, image_size, label, minutes, named, not_negative, of_names, parsed,
+    positive, share, words,
 };
 use super::{Architecture, Augmentation, Choices, ClassWeights, Group, Recipe, RecipeError, Rule, Setting};
 use crate::image::{ChannelOrder, Fit, Normalize};
@@ -124,7 +124,9 @@ pub const SETTINGS: &[Setting] = &[
         help: "How levels from 0 to 255 become the network's values: each photo by its own mean and deviation (photo), by those of \
                ImageNet (imagenet), or by numbers, one or three with commas, such as 127/128 [default: photo, or as the model that \
                training starts from]",
-        choose: |choices, text| choose(&mut choices.normalize, text.parse::<Normalize>().map_err(|e| e.to_string())),
+        choose: |choices, text| {
+            choose(&mut choices.normalize, text.parse::<Normalize>().map_err(|e| e.to_string()))
+        },
         chosen: |choices| words(&choices.normalize),
         saved: |settings| Some(settings.normalize.to_string()),
         ..ANY
@@ -135,7 +137,9 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Data,
         help: "The order of a pixel's values: bgr for networks of Caffe's [default: rgb, or that of the model that training \
                starts from]",
-        choose: |choices, text| choose(&mut choices.channel_order, text.parse::<ChannelOrder>().map_err(|e| e.to_string())),
+        choose: |choices, text| {
+            choose(&mut choices.channel_order, text.parse::<ChannelOrder>().map_err(|e| e.to_string()))
+        },
         chosen: |choices| words(&choices.channel_order),
         saved: |settings| Some(settings.channel_order.to_string()),
         ..ANY

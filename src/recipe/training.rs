@@ -60,6 +60,27 @@ pub fn fit(data: impl Into<PathBuf>, budget: Budget) -> Result<Trained, RecipeEr
     Training::new(data).budget(budget).run()
 }
 
+/// [`fit`], beginning with a network trained before: a model file or an ONNX graph, as [`Training::start_from`] takes it.
+///
+/// ```no_run
+/// use floret::recipe::Budget;
+///
+/// let trained = floret::fit_from("efficientnet_lite0.onnx", "data", Budget::minutes(1.0))?;
+/// trained.save("model.safetensors")?;
+/// # Ok::<(), floret::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Training::run`]; an ONNX graph of another program of which it is not known how photos become its input, which
+/// [`Choices::normalize`] tells.
+pub fn fit_from(
+    network: impl Into<PathBuf>,
+    data: impl Into<PathBuf>,
+    budget: Budget,
+) -> Result<Trained, RecipeError> {
+    Training::new(data).start_from(network).budget(budget).run()
+}
+
 /// Training by a recipe: what was chosen, and the rest as suits the photos and the time.
 ///
 /// [`run`](Self::run) does it all. [`prepare`](Self::prepare) stops before the first step, for programs that show, save and
@@ -323,7 +344,7 @@ impl Time {
         tell: &mut dyn FnMut(Note),
     ) -> Result<Deadline, RecipeError> {
         if settings.head.is_some() {
-            return Ok(self.fit_head(settings, origin, census, tell));
+            return self.fit_head(settings, choices, origin, census, tell);
         }
         let mut plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
         // The script is its own network at its own size.
@@ -359,23 +380,34 @@ impl Time {
     /// The end of training with a new head: how many epochs of the whole network there will be is found once that is fitted.
     fn fit_head(
         &self,
-        settings: &Settings,
+        settings: &mut Settings,
+        choices: &Choices,
         origin: &Origin,
         census: &Census,
         tell: &mut dyn FnMut(Note),
-    ) -> Deadline {
+    ) -> Result<Deadline, RecipeError> {
         if !matches!(origin, Origin::Saved(_)) {
+            let photos = census.photos() + census.eval;
+            let pass = plan::pass_seconds(&origin.network(settings, census)?, photos)?;
+            let flips = &mut settings.regularization.test_time_flip;
+            if choices.test_time_flip.is_none() && 2.0 * pass > FEATURES * self.seconds {
+                *flips = false;
+            }
             tell(Note::PlannedHead {
-                photos: census.photos() + census.eval,
+                photos,
+                features_seconds: if *flips { 2.0 * pass } else { pass },
                 seconds: Some(self.seconds),
                 tunes: settings.trains_steps(),
             });
         }
         let training = self.seconds * (1.0 - HEAD_RESERVE) - HEAD_CONCLUSION;
         let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
-        Deadline { at: self.begun + left, epochs: settings.epochs as u64 }
+        Ok(Deadline { at: self.begun + left, epochs: settings.epochs as u64 })
     }
 }
+
+/// The most that features may take of the time for mirror images to be looked at too.
+const FEATURES: f64 = 0.7;
 
 /// The share of the time, and the seconds, that the last evaluation and the report take about.
 const HEAD_RESERVE: f64 = 0.03;
@@ -491,8 +523,16 @@ impl Prepared {
                 ..Census::new(vec![train.len() as u64])
             };
             let (settings, folder) = (&*settings, features.clone());
-            let mut opening = HeadOpening { settings, census, train: train.clone(), eval: eval.clone(), folder };
-            return trainer.run_after(&mut opening, network, optimizer.as_mut(), train, eval.as_ref(), callbacks);
+            let mut opening =
+                HeadOpening { settings, census, train: train.clone(), eval: eval.clone(), folder };
+            return trainer.run_after(
+                &mut opening,
+                network,
+                optimizer.as_mut(),
+                train,
+                eval.as_ref(),
+                callbacks,
+            );
         }
         trainer.run(network, optimizer.as_mut(), train, eval.as_ref(), callbacks)
     }

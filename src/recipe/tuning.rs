@@ -23,7 +23,7 @@ pub(super) const REGULARIZATION: Regularization = Regularization {
     weight_decay: 1e-4,
     mix: None,
     average: Some(0.99),
-    test_time_flip: false,
+    test_time_flip: true,
 };
 
 /// The highest learning rate.

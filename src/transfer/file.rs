@@ -6,17 +6,21 @@
 //!                 records u32 .., classes u32 .., features f32 ..      (all little-endian)
 //! ```
 //!
+//! What heads say of photos that they were not fitted to is kept in the same form, as one batch whose features are the logits.
+//!
 //! The file only grows. A batch that is cut off or damaged is where it ends, and is written anew. It is a help and no more: where it
 //! can't be read or written, features are computed again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::features::Features;
 use crate::data::{Fingerprint, Loader, LoaderOptions, Preprocess};
+use crate::files::AtomicFile;
 use crate::network::Network;
 
 /// What the features are of.
@@ -80,7 +84,7 @@ impl FeatureFile {
         line.push(b'\n');
         if let Ok(file) = OpenOptions::new().read(true).write(true).open(path) {
             let mut reader = BufReader::new(file);
-            if read_header(&mut reader).as_ref() == Some(&header) {
+            if read_line(&mut reader).as_ref() == Some(&header) {
                 let good = reader.stream_position().unwrap_or(0);
                 return Self { reader: Some(reader), good, ..nothing };
             }
@@ -105,21 +109,57 @@ impl FeatureFile {
     /// Adds a batch behind which the photos go on at `position`.
     pub fn append(&mut self, batch: &Features, position: usize) {
         let Some(writer) = &mut self.writer else { return };
-        let mut bytes = Vec::with_capacity(4 * (2 * batch.len() + batch.values.len()));
-        let whole = batch.records.iter().chain(&batch.labels).map(|number| (*number as u32).to_le_bytes());
-        let values = batch.values.iter().map(|value| value.to_le_bytes());
-        whole.chain(values).for_each(|value| bytes.extend_from_slice(&value));
-        let head = [batch.len() as u32, position as u32, crc32c::crc32c(&bytes)];
-        let written = head.iter().try_for_each(|number| writer.write_all(&number.to_le_bytes()));
-        if written.and_then(|()| writer.write_all(&bytes)).and_then(|()| writer.flush()).is_err() {
+        if write_batch(writer, batch, position).and_then(|()| writer.flush()).is_err() {
             self.writer = None;
         }
     }
 }
 
-fn read_header(reader: &mut BufReader<File>) -> Option<Header> {
+/// What the logits are of.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct HeldOut {
+    floret_held_out: u32,
+    photos: Fingerprint,
+    classes: usize,
+}
+
+impl HeldOut {
+    fn of(photos: &Loader) -> Self {
+        Self { floret_held_out: 1, photos: photos.fingerprint(), classes: photos.options().classes }
+    }
+}
+
+/// Keeps the logits of `photos` by heads that were fitted without them.
+pub(crate) fn keep_held_out(path: &Path, photos: &Loader, logits: &Features) -> io::Result<()> {
+    let mut file = AtomicFile::create(path).map_err(io::Error::other)?;
+    serde_json::to_writer(&mut file, &HeldOut::of(photos))?;
+    file.write_all(b"\n")?;
+    write_batch(&mut file, logits, 0)?;
+    file.commit().map_err(io::Error::other)
+}
+
+/// The logits that are kept of these photos, if any are.
+pub(crate) fn held_out(path: &Path, photos: &Loader) -> Option<Features> {
+    let mut reader = BufReader::new(File::open(path).ok()?);
+    let header: HeldOut = read_line(&mut reader)?;
+    let known = header == HeldOut::of(photos);
+    read_batch(&mut reader, header.classes).filter(|_| known).map(|(logits, _)| logits)
+}
+
+fn write_batch(to: &mut impl Write, batch: &Features, position: usize) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(4 * (2 * batch.len() + batch.values.len()));
+    let whole = batch.records.iter().chain(&batch.labels).map(|number| (*number as u32).to_le_bytes());
+    let values = batch.values.iter().map(|value| value.to_le_bytes());
+    whole.chain(values).for_each(|value| bytes.extend_from_slice(&value));
+    for number in [batch.len() as u32, position as u32, crc32c::crc32c(&bytes)] {
+        to.write_all(&number.to_le_bytes())?;
+    }
+    to.write_all(&bytes)
+}
+
+fn read_line<T: DeserializeOwned>(reader: &mut BufReader<File>) -> Option<T> {
     let mut line = Vec::new();
-    std::io::BufRead::read_until(&mut reader.by_ref().take(MAX_HEADER), b'\n', &mut line).ok()?;
+    BufRead::read_until(&mut reader.by_ref().take(MAX_HEADER), b'\n', &mut line).ok()?;
     serde_json::from_slice(&line).ok()
 }
 
@@ -127,7 +167,8 @@ fn read_header(reader: &mut BufReader<File>) -> Option<Header> {
 fn read_batch(reader: &mut BufReader<File>, features: usize) -> Option<(Features, usize)> {
     let mut head = [0; 12];
     reader.read_exact(&mut head).ok()?;
-    let [photos, position, crc] = [0, 4, 8].map(|at| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes")));
+    let [photos, position, crc] =
+        [0, 4, 8].map(|at| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes")));
     let len = 4 * photos as u64 * (2 + features as u64);
     let mut bytes = Vec::new();
     reader.take(len).read_to_end(&mut bytes).ok()?;

@@ -20,4 +20,5 @@ mod regression;
 mod select;
 
 pub(crate) use features::{Features, extract, photos};
+pub(crate) use file::{held_out, keep_held_out};
 pub(crate) use select::{Fitted, fit};

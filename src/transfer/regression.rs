@@ -58,12 +58,19 @@ impl<'a> Standardized<'a> {
         let mean = sums.mapv(|sum| (sum / examples) as f32);
         let mut squares = Array1::<f64>::zeros(features.ncols());
         for row in features.rows() {
-            Zip::from(&mut squares).and(row).and(&mean).for_each(|sum, x, mean| *sum += f64::from(x - mean).powi(2));
+            Zip::from(&mut squares)
+                .and(row)
+                .and(&mean)
+                .for_each(|sum, x, mean| *sum += f64::from(x - mean).powi(2));
         }
-        let deviation =
-            squares.mapv(|sum| (sum / examples).sqrt() as f32).mapv(|d| if d > LEAST_DEVIATION { d } else { f32::INFINITY });
+        let deviation = squares
+            .mapv(|sum| (sum / examples).sqrt() as f32)
+            .mapv(|d| if d > LEAST_DEVIATION { d } else { f32::INFINITY });
         features.axis_iter_mut(Axis(0)).into_par_iter().for_each(|row| {
-            Zip::from(row).and(&mean).and(&deviation).for_each(|x, mean, deviation| *x = (*x - mean) / deviation);
+            Zip::from(row)
+                .and(&mean)
+                .and(&deviation)
+                .for_each(|x, mean, deviation| *x = (*x - mean) / deviation);
         });
         let pixels = (features.nrows(), 1);
         let window = Window::new(pixels, (1, 1), (1, 1), (1, 1), Padding::Valid).expect("there are examples");
@@ -112,7 +119,9 @@ impl<'a> Standardized<'a> {
     /// `to = gradients^T z`, (classes, features).
     fn products(&self, gradients: ArrayView2<f32>, mut to: ArrayViewMut2<f32>) {
         let some = if self.classes <= FEW_CLASSES { AT_ONCE } else { self.classes };
-        for (to, gradients) in to.axis_chunks_iter_mut(Axis(0), some).zip(gradients.axis_chunks_iter(Axis(1), some)) {
+        for (to, gradients) in
+            to.axis_chunks_iter_mut(Axis(0), some).zip(gradients.axis_chunks_iter(Axis(1), some))
+        {
             par_gemm(self.isa, 1.0, gradients.t(), self.z.view(), 0.0, to);
         }
     }
@@ -123,7 +132,8 @@ impl<'a> Standardized<'a> {
         let mut logits = Array2::zeros((self.examples(), self.classes));
         let mut scratch = vec![0.0; self.plan.forward_scratch()];
         let [z, kernel] = [&self.z, &kernel].map(|values| values.as_slice().expect("in standard layout"));
-        let (bias, to) = (bias.as_slice().expect("one vector"), logits.as_slice_mut().expect("in standard layout"));
+        let (bias, to) =
+            (bias.as_slice().expect("one vector"), logits.as_slice_mut().expect("in standard layout"));
         self.plan.forward(z, kernel, bias, to, &mut [], &mut scratch);
         logits
     }
@@ -142,7 +152,9 @@ impl<'a> Standardized<'a> {
     pub fn layer(&self, w: &[f64]) -> Linear {
         let Linear { mut kernel, bias } = self.split(w);
         let mut shift = bias.mapv(f64::from);
-        for (mut row, (mean, deviation)) in kernel.rows_mut().into_iter().zip(self.mean.iter().zip(&self.deviation)) {
+        for (mut row, (mean, deviation)) in
+            kernel.rows_mut().into_iter().zip(self.mean.iter().zip(&self.deviation))
+        {
             row /= *deviation;
             Zip::from(&mut shift).and(row).for_each(|shift, w| *shift -= f64::from(*mean) * f64::from(*w));
         }
@@ -191,7 +203,8 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_the_loss_and_the_layer_takes_features_as_they_are() {
         let (features, labels) = examples();
-        let weights: Vec<f32> = (0..60).map(|i| if i % 4 == 0 { 0.0 } else { 1.0 + i as f32 / 60.0 }).collect();
+        let weights: Vec<f32> =
+            (0..60).map(|i| if i % 4 == 0 { 0.0 } else { 1.0 + i as f32 / 60.0 }).collect();
         let problem = Standardized::new(features.clone(), &labels, 3, Isa::best());
         let mut w = problem.zeros();
         let optimizer = Lbfgs { tolerance: 1e-6, ..Lbfgs::default() };
@@ -207,7 +220,8 @@ mod tests {
             for ((x, &t), &a) in features.rows().into_iter().zip(&labels).zip(&weights) {
                 let logits: Vec<f64> = (0..3)
                     .map(|k| {
-                        let products = x.iter().zip(layer.kernel.column(k)).map(|(x, w)| f64::from(*x) * f64::from(*w));
+                        let products =
+                            x.iter().zip(layer.kernel.column(k)).map(|(x, w)| f64::from(*x) * f64::from(*w));
                         products.sum::<f64>() + f64::from(layer.bias[k])
                     })
                     .collect();

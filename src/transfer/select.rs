@@ -13,10 +13,11 @@ use crate::optim::Lbfgs;
 #[derive(Debug)]
 pub(crate) struct Fitted {
     pub layer: Linear,
-    /// The L2 that it was fitted with.
-    pub l2: f64,
-    /// The logits of each example by a head that was fitted without it, if there were enough examples.
-    pub held_out: Option<Array2<f32>>,
+    #[cfg(test)]
+    l2: f64,
+    /// The logits of each example: by a head that was fitted without it, if there were enough examples.
+    pub logits: Array2<f32>,
+    pub held_out: bool,
 }
 
 /// What is tried, from the strongest: about 2 from one to the next.
@@ -48,7 +49,13 @@ pub(crate) fn fit(
     let mut w = problem.zeros();
     if labels.len() < 2 * FOLDS {
         problem.fit(&mut w, &weights, UNTRIED, &FINE);
-        return Fitted { layer: problem.layer(&w), l2: UNTRIED, held_out: None };
+        return Fitted {
+            layer: problem.layer(&w),
+            #[cfg(test)]
+            l2: UNTRIED,
+            logits: problem.logits(&w),
+            held_out: false,
+        };
     }
     let folds = folds(labels, classes, seed);
     let fold_weights: Vec<Vec<f32>> = (0..FOLDS)
@@ -60,7 +67,7 @@ pub(crate) fn fit(
         let mut held_out = Array2::zeros((labels.len(), classes));
         for (fold, head) in heads.iter_mut().enumerate() {
             // From the head that was held more strongly: it is near.
-            let t=std::time::Instant::now(); let m = problem.fit(head, &fold_weights[fold], l2, &ROUGH); if std::env::var_os("FLORET_PRINT_KNOWN").is_some() { eprintln!("{:?}",t.elapsed()/m.evaluations as u32); } if std::env::var_os("FLORET_PRINT_KNOWN").is_some() { eprintln!("{l2} {m:?}"); }
+            problem.fit(head, &fold_weights[fold], l2, &ROUGH);
             let logits = problem.logits(head);
             let rows = held_out.axis_iter_mut(Axis(0)).zip(logits.rows()).zip(&folds);
             rows.filter(|(_, of)| **of == fold).for_each(|((mut row, logits), _)| row.assign(&logits));
@@ -75,7 +82,13 @@ pub(crate) fn fit(
     let (_, l2, held_out, begin) = best.expect("there are candidates");
     w = begin;
     problem.fit(&mut w, &weights, l2, &FINE);
-    Fitted { layer: problem.layer(&w), l2, held_out: Some(held_out) }
+    Fitted {
+        layer: problem.layer(&w),
+        #[cfg(test)]
+        l2,
+        logits: held_out,
+        held_out: true,
+    }
 }
 
 /// The part of each example, with as many of each class in every part as can be.
@@ -126,14 +139,21 @@ mod tests {
         };
         let labels: Vec<usize> = (0..80).map(|i| i % 2).collect();
         let features = |signal: f32| {
-            Array2::from_shape_fn((80, 60), |(i, c)| noise(i, c) + if c < 20 { signal * labels[i] as f32 } else { 0.0 })
+            Array2::from_shape_fn((80, 60), |(i, c)| {
+                noise(i, c) + if c < 20 { signal * labels[i] as f32 } else { 0.0 }
+            })
         };
         let fitted = |signal| fit(features(signal), &labels, 2, None, 1, Isa::best());
         let (none, strong) = (fitted(0.0), fitted(0.7));
         assert!(none.l2 > strong.l2, "{} {}", none.l2, strong.l2);
         let right = |fitted: &Fitted| {
-            let logits = fitted.held_out.as_ref().unwrap();
-            logits.rows().into_iter().zip(&labels).filter(|(row, label)| (row[1] > row[0]) == (**label == 1)).count()
+            let logits = &fitted.logits;
+            logits
+                .rows()
+                .into_iter()
+                .zip(&labels)
+                .filter(|(row, label)| (row[1] > row[0]) == (**label == 1))
+                .count()
         };
         assert!(right(&none) < 56 && right(&strong) > 72, "{} {}", right(&none), right(&strong));
         // The same seed gives the same bits.

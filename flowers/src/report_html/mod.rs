@@ -148,7 +148,10 @@ impl Seen {
             (None, Some(photos)) => Some(evaluation::answers(best, photos, "evaluating")?),
             (known, _) => known,
         };
-        let train_answers = evaluation::answers(best, train, "looking at the labels")?;
+        let train_answers = match Answers::held_out(&run.folder, train) {
+            Some(answers) => answers,
+            None => evaluation::answers(best, train, "looking at the labels")?,
+        };
         let train_split = Split { name: TRAIN, photos: train, answers: &train_answers };
         let eval_split = eval_photos.as_ref().zip(eval_answers.as_ref());
         let eval_split = eval_split.map(|(photos, answers)| Split { name: EVAL, photos, answers });

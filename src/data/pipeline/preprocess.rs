@@ -134,7 +134,11 @@ impl Preprocess {
     pub fn image_input(&self, image: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
         let (size, whole) = (self.image_size, self.before_crop(self.image_size));
         let fitted = self.fit.apply(image, (whole, whole))?;
-        if whole == size { self.normalized(&fitted) } else { self.normalized(&crop_or_pad(&fitted, size, size)?) }
+        if whole == size {
+            self.normalized(&fitted)
+        } else {
+            self.normalized(&crop_or_pad(&fitted, size, size)?)
+        }
     }
 
     fn normalized(&self, fitted: &Array3<u8>) -> Result<Array3<f32>, ImageError> {

@@ -2,8 +2,8 @@
 
 use ndarray::{Array4, arr0};
 
-use super::graph::Graph;
 use super::Layout;
+use super::graph::Graph;
 use crate::data::Preprocess;
 use crate::image::{ChannelOrder, Normalize};
 use crate::proto::onnx::DataType;
@@ -16,7 +16,13 @@ fn name(part: &str) -> String {
 }
 
 /// What `preprocess` does with the levels (`uint8`) of fitted photos of `n` values.
-pub fn write(graph: &mut Graph, preprocess: Option<&Preprocess>, layout: Layout, levels: &str, n: usize) -> String {
+pub fn write(
+    graph: &mut Graph,
+    preprocess: Option<&Preprocess>,
+    layout: Layout,
+    levels: &str,
+    n: usize,
+) -> String {
     let x = graph.append("Cast", &name("levels"), &[levels]).int("to", DataType::Float as i64).output();
     let x = match preprocess.map(|preprocess| preprocess.normalize).unwrap_or_default() {
         Normalize::PerImage => standardize(graph, &x, n),
@@ -26,7 +32,10 @@ pub fn write(graph: &mut Graph, preprocess: Option<&Preprocess>, layout: Layout,
         ChannelOrder::Rgb => x,
         ChannelOrder::Bgr => {
             let reversed = graph.ints(&name("blue_first"), &[2, 1, 0]);
-            graph.append("Gather", &name("reordered"), &[&x, &reversed]).int("axis", layout.channel_axis()).output()
+            graph
+                .append("Gather", &name("reordered"), &[&x, &reversed])
+                .int("axis", layout.channel_axis())
+                .output()
         }
     }
 }

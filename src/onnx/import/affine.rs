@@ -25,6 +25,17 @@ pub struct Rescaling {
     pub shift: Vec<f32>,
 }
 
+/// The largest factor that levels are rescaled by: they are divided by 127 or 255, and by deviations of no less than 0.2. What is
+/// rescaled by more is normalized already.
+const OF_LEVELS: f32 = 1.0 / 40.0;
+
+impl Rescaling {
+    /// Whether it takes levels, 0 to 255.
+    pub fn is_of_levels(&self) -> bool {
+        self.scale.iter().all(|scale| scale.abs() < OF_LEVELS)
+    }
+}
+
 impl<'a> Importer<'a> {
     /// `Add`, `Sub`, `Mul` or `Div` of the input `x` and the constant `constant`.
     pub(super) fn with_constant(&mut self, node: &Node<'a>, x: usize, constant: usize) -> NodeResult {

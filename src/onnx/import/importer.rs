@@ -30,6 +30,8 @@ pub struct Importer<'a> {
     pub steps: Steps,
     pub files: Files,
     pub input: Shape,
+    /// Whether the graph itself brings levels, 0 to 255, to the values that its layers take.
+    pub takes_levels: bool,
 }
 
 impl<'a> Importer<'a> {
@@ -55,7 +57,15 @@ impl<'a> Importer<'a> {
             shared: false,
         };
         values.insert(images.name, Value::Activation(images_value));
-        Ok(Self { model, values, uses: HashMap::new(), steps: Steps::new(input), files, input })
+        Ok(Self {
+            model,
+            values,
+            uses: HashMap::new(),
+            steps: Steps::new(input),
+            files,
+            input,
+            takes_levels: false,
+        })
     }
 
     /// Whether floret wrote the graph: its layers then come back as they were.

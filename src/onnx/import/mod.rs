@@ -68,6 +68,9 @@ pub struct Imported {
     /// Class names and preprocessing, if floret wrote the file and was told them. Other programs' files do not say how photos
     /// become inputs.
     pub info: Option<ModelInfo>,
+    /// Whether the graph begins with a rescaling of levels, 0 to 255, as those of Keras' EfficientNet do. It is part of the network,
+    /// whose input are then [levels as they are](crate::image::Normalize::LEVELS).
+    pub takes_levels: bool,
 }
 
 /// Reads a network from an ONNX file, and from the files beside it where it keeps its weights in such.
@@ -112,11 +115,11 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<
         )));
     }
     let importer = Importer::new(&model, Files::new(folder, bytes.len()), options)?;
-    let Layers { input, layers, test_time_flip } = importer.layers()?;
+    let Layers { input, layers, test_time_flip, takes_levels } = importer.layers()?;
     let loss = entry(&model, metadata::LOSS)?.unwrap_or_default();
     let network = build(NetworkSpec { input, layers: Vec::new(), loss, test_time_flip }, layers)?;
     let info = info(&model, &network)?;
-    Ok(Imported { network, info })
+    Ok(Imported { network, info, takes_levels })
 }
 
 fn build(mut spec: NetworkSpec, layers: Vec<(NamedLayer, Arrays)>) -> Result<Network, ImportError> {

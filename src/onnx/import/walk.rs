@@ -22,6 +22,8 @@ pub struct Layers {
     pub layers: Vec<(NamedLayer, Arrays)>,
     /// As in [`NetworkSpec`](crate::network::NetworkSpec).
     pub test_time_flip: bool,
+    /// As in [`Imported`](super::Imported).
+    pub takes_levels: bool,
 }
 
 impl<'a> Importer<'a> {
@@ -58,7 +60,12 @@ impl<'a> Importer<'a> {
         }
         let (output, mirror) = self.output()?;
         let layers = self.steps.layers(output);
-        Ok(Layers { input: self.input, layers, test_time_flip: mirror == Mirror::Mean })
+        Ok(Layers {
+            input: self.input,
+            layers,
+            test_time_flip: mirror == Mirror::Mean,
+            takes_levels: self.takes_levels,
+        })
     }
 
     /// What a node gives whose inputs are all constants, if that is computed.

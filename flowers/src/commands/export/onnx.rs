@@ -72,14 +72,14 @@ pub fn write(out: &Path, network: &Network, info: &ModelInfo, args: &Args) -> Re
     };
     say!("wrote {}", ui::path(out));
     if args.with_preprocessing {
-        say!(
-            "its input `images` takes photos fitted to {fitted}, RGB levels, uint8 {shape}"
-        );
+        say!("its input `images` takes photos fitted to {fitted}, RGB levels, uint8 {shape}");
     } else {
         say!("its input `images` takes photos fitted to {fitted} and normalized, float32 {shape}:");
         match normalize {
             Normalize::Fixed { mean, deviation } => {
-                say!("of the levels of red, green and blue {mean:?} is taken off, and they are divided by {deviation:?}");
+                say!(
+                    "of the levels of red, green and blue {mean:?} is taken off, and they are divided by {deviation:?}"
+                );
             }
             _ => say!(
                 "of each photo's values the mean is taken off, and they are divided by their deviation (no less than 1 / sqrt of their number)"

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::data::{ClassNames, Preprocess};
-use floret::image::Fit;
+use floret::image::Normalize;
 use floret::network::Network;
 use floret::nn::Shape;
+use floret::recipe::{Choices, known_preprocess};
 
+use crate::args::{Flags, OfInput};
 use crate::files::is_onnx_name;
 use crate::ui::{note, say};
 use crate::{Result, args, ui};
@@ -24,9 +26,9 @@ use crate::{Result, args, ui};
 /// PREFIX.ckpt, PREFIX.index, a folder with a file `checkpoint`, a SavedModel: a TensorFlow checkpoint, of the reference network
 /// or of the one of another model (--like).
 ///
-/// `eval`, `predict`, `train --start-from` and `export` take the model as they take a trained one. They give the network photos
-/// standardized to mean 0 and deviation 1, each photo by its own: a network that was trained on photos normalized otherwise, such
-/// as by ImageNet's mean and deviation, answers worse.
+/// `eval`, `predict`, `train --start-from` and `export` take the model as they take a trained one. How photos become its input is in
+/// the file if floret wrote it, and known of some published networks. Of others say it with --normalize, as the network's
+/// documentation does (imagenet for most of PyTorch's): with photos normalized otherwise a network answers worse.
 #[derive(clap::Args)]
 pub struct Args {
     /// The file to read; its name tells the format
@@ -41,9 +43,8 @@ pub struct Args {
     /// The side of the network's square pictures, where IN does not tell it
     #[arg(long, value_parser = args::positive, value_name = "PIXELS")]
     image_size: Option<usize>,
-    /// How a photo becomes the network's square: crop, resize or resize-crop [default: that in IN, or resize]
-    #[arg(long, value_name = "HOW")]
-    fit: Option<Fit>,
+    #[command(flatten)]
+    input: Flags<OfInput>,
     #[command(flatten)]
     tensorflow: tensorflow::Args,
 }
@@ -53,29 +54,45 @@ pub struct Imported {
     pub network: Network,
     /// What it says of classes and preprocessing, if floret wrote it.
     pub info: Option<ModelInfo>,
+    /// Whether it rescales levels itself.
+    pub takes_levels: bool,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let Imported { network, info } = match Format::of(&args.file)? {
+    let Imported { network, info, takes_levels } = match Format::of(&args.file)? {
         Format::Onnx => onnx::read(&args.file, args.image_size)?,
         Format::Tensorflow => tensorflow::read(&args.file, args.image_size, &args.tensorflow)?,
     };
-    let is_foreign = info.is_none();
-    let info = described(args, &network, info)?;
+    let known = match takes_levels {
+        true => side(args, network.input()).map(|side| Preprocess::imagenet(side, Normalize::LEVELS)).ok(),
+        false => known_preprocess(&network),
+    };
+    let is_unknown = info.is_none() && known.is_none() && args.input.choices.normalize.is_none();
+    let info = described(args, &network, info, known)?;
     save_model(&args.out, &network, &info)?;
     say!("{}", network.summary());
     say!("wrote {}: {} classes ({})", ui::path(&args.out), info.classes.len(), ui::names(&info.classes));
-    if is_foreign {
+    let Preprocess { fit, crop_share, normalize, channel_order, .. } = info.preprocess;
+    say!(
+        "photos become its input by --fit {fit} --crop-share {crop_share} --normalize {normalize} --channel-order {channel_order}"
+    );
+    if is_unknown {
         note!(
-            "note: floret standardizes each photo by its own mean and deviation; trained on photos normalized otherwise, the \
-             network answers worse"
+            "note: the file does not tell how photos were normalized when the network was trained; each is standardized by its own \
+             mean and deviation, and if that is not right the network answers worse: --normalize says it (imagenet for most of \
+             PyTorch's networks)"
         );
     }
     Ok(())
 }
 
 /// Classes and preprocessing, of the flags or, where those say nothing, of the file.
-fn described(args: &Args, network: &Network, info: Option<ModelInfo>) -> Result<ModelInfo> {
+fn described(
+    args: &Args,
+    network: &Network,
+    info: Option<ModelInfo>,
+    known: Option<Preprocess>,
+) -> Result<ModelInfo> {
     let in_file = info.as_ref().map(|info| info.classes.clone());
     let classes = match &args.labels {
         Some(labels) => ClassNames::read(labels)?.names().to_vec(),
@@ -87,13 +104,21 @@ fn described(args: &Args, network: &Network, info: Option<ModelInfo>) -> Result<
             )
         })?,
     };
-    let mut preprocess = match info {
-        Some(info) => info.preprocess,
-        None => Preprocess::new(side(args, network.input())?),
+    let Choices { fit, crop_share, normalize, channel_order, .. } = args.input.choices;
+    let preprocess = match (info, known, normalize) {
+        (Some(info), ..) => info.preprocess,
+        (None, Some(known), _) => known,
+        // What is normalized by constants is of ImageNet's kind, and cropped as there.
+        (None, None, Some(normalize @ Normalize::Fixed { .. })) => {
+            Preprocess::imagenet(side(args, network.input())?, normalize)
+        }
+        (None, None, _) => Preprocess::new(side(args, network.input())?),
     };
-    if let Some(fit) = args.fit {
-        preprocess = preprocess.fit(fit);
-    }
+    let preprocess = preprocess
+        .fit(fit.unwrap_or(preprocess.fit))
+        .crop_share(crop_share.unwrap_or(preprocess.crop_share))
+        .normalize(normalize.unwrap_or(preprocess.normalize))
+        .channel_order(channel_order.unwrap_or(preprocess.channel_order));
     Ok(ModelInfo { classes, preprocess })
 }
 

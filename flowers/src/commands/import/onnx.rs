@@ -8,6 +8,7 @@ use super::Imported;
 use crate::Result;
 
 pub fn read(file: &Path, image_size: Option<usize>) -> Result<Imported> {
-    let onnx::Imported { network, info, .. } = onnx::import(file, &ImportOptions { image_size })?;
-    Ok(Imported { network, info })
+    let onnx::Imported { network, info, takes_levels, .. } =
+        onnx::import(file, &ImportOptions { image_size })?;
+    Ok(Imported { network, info, takes_levels })
 }

@@ -32,14 +32,20 @@ impl View for LiveView {
         let line = match part {
             "features" => {
                 let left = (total - done) as f64 / images_per_second.max(1e-9);
-                format!("features {}  {images_per_second:.0} images/s  {} left", of(done, total), ui::duration(left))
+                format!(
+                    "features {}  {images_per_second:.0} images/s  {} left",
+                    of(done, total),
+                    ui::duration(left)
+                )
             }
             _ => "fitting the head to them".into(),
         };
         let lines = self.lines.get_or_insert_with(Live::new);
         lines.show(
             |columns| match part {
-                "features" => fitted(std::slice::from_ref(&line), columns, |columns| bar(done, total, columns)),
+                "features" => {
+                    fitted(std::slice::from_ref(&line), columns, |columns| bar(done, total, columns))
+                }
                 _ => line.clone(),
             },
             || line.clone(),

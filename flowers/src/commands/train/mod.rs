@@ -76,7 +76,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let choices = &args.flags.choices;
-    let training = Training::new(&args.data).choose(choices.clone()).with_report(args.saving.report()).keep_features(&args.out);
+    let training = Training::new(&args.data)
+        .choose(choices.clone())
+        .with_report(args.saving.report())
+        .keep_features(&args.out);
     args.output.apply();
     args.threads.apply()?;
     ui::outlive_reader();

@@ -84,7 +84,18 @@ fn describe(prepared: &Prepared) {
     let eval_photos = eval.as_ref().map_or(0, Loader::len);
     let (count, names) = (info.classes.len(), ui::names(&info.classes));
     say!("{photos} to train on, {eval_photos} to evaluate on, {count} classes: {names}");
-    say!("{}", network.summary());
+    match &settings.head {
+        // Of a known network, whose layers nobody chose.
+        Some(_) => {
+            let weights: usize = network.gradients().map(|(param, _)| param.len()).sum();
+            let layers = ui::count(network.spec().layers.len(), "layer");
+            say!("{layers}, {:.1} million weights", weights as f64 / 1e6);
+        }
+        None => say!("{}", network.summary()),
+    }
+    if settings.head_only {
+        return;
+    }
     let epochs = match prepared.expected_epochs() {
         Some(epochs) => format!("about {}", ui::count(epochs as usize, "epoch")),
         None => ui::count(settings.epochs, "epoch"),
