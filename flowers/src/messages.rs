@@ -11,7 +11,7 @@ use floret::data::convert::ConvertError;
 use floret::files::HoldError;
 use floret::network::NetworkError;
 use floret::onnx::{ImportError, OnnxError};
-use floret::recipe::{Clash, FolderFault, ModelFault, RecipeError};
+use floret::recipe::{Clash, Conflict, FolderFault, ModelFault, RecipeError};
 use floret::record::{ExampleError, RecordDefect, RecordError};
 use floret::train::TrainError;
 use indicatif::DecimalBytes;
@@ -90,6 +90,7 @@ pub fn recipe(error: RecipeError) -> Error {
             .into();
         }
         RecipeError::Folder { ref path, ref fault } => of_folder(path, fault),
+        RecipeError::Conflict(Conflict::HeadOnly) => Some("name such a one with --start-from".into()),
         RecipeError::TimeIsUp { .. } => Some("give it more --minutes, or leave --minutes out".into()),
         RecipeError::RunClasses { .. } => Some(
             "go on with the data it began with (--data), or begin a new run in another folder (--out, without --resume)".into(),

@@ -58,7 +58,8 @@ pub fn tell(told: Note) {
         Note::NewHead { layer, before, preprocess } => {
             let knew = match before.len() {
                 0 => "its classes are not named".to_owned(),
-                count => format!("it knows {}", ui::count(count, "class")),
+                1 => "it knows one class".to_owned(),
+                count => format!("it knows {count} classes"),
             };
             say!("a new last layer takes the place of `{}`, since {knew}", ui::escaped(&layer));
             say!(

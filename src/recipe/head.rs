@@ -25,8 +25,9 @@ pub(super) struct HeadOpening<'a> {
 /// The file of what heads say of photos that they were not fitted to.
 pub(super) const HELD_OUT: &str = "held-out";
 
-/// What it says it is at.
-const FEATURES: &str = "features";
+/// The part of [`OpeningProgress`] in which photos go through a network that gets a new head.
+pub const FEATURES: &str = "features";
+/// That in which the head is fitted.
 const HEAD: &str = "head";
 
 impl Opening for HeadOpening<'_> {

@@ -48,6 +48,7 @@ pub use census::{Census, FEW_PHOTOS};
 pub use choices::{Architecture, Augmentation, Choices, ClassWeights, Named, ParseNameError, Recipe, Rule};
 pub use error::{Clash, Conflict, FolderFault, ModelFault, RecipeError};
 pub use folder::{DataFolder, EVAL, LABELS, Shards, TFDS_LABELS, TRAIN};
+pub use head::FEATURES;
 pub use known::known_preprocess;
 pub use memory::{available_memory, require_memory};
 pub use note::Note;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::head::HeadOpening;
 use super::start::Start;
 use super::{
-    Census, Choices, DataFolder, EVAL, Note, Plan, Recipe, RecipeError, Settings, TRAIN, note, plan, rules,
+    Census, Choices, Conflict, DataFolder, EVAL, Note, Plan, Recipe, RecipeError, Settings, TRAIN, note,
+    plan, rules,
 };
 use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
 use crate::data::{Loader, LoaderOptions, Preprocess};
@@ -215,6 +216,7 @@ impl Training {
             (_, None) => new_settings(&data, &self.choices, tell).map(|(s, census)| (s, Some(census)))?,
         };
         let origin = match self.begin {
+            Begin::New if settings.head_only => return Err(Conflict::HeadOnly.into()),
             Begin::New => Origin::New,
             Begin::Model(path) => {
                 let census = match &mut census {
@@ -233,6 +235,9 @@ impl Training {
                 Origin::Saved(saved)
             }
         };
+        if let (Origin::Model(_), Some(_), Some(census)) = (&origin, &settings.head, &census) {
+            plan_head(&mut settings, &self.choices, &origin, census, tell)?;
+        }
         let deadline = match settings.minutes {
             Some(_) if origin.is_finished() => {
                 Some(Deadline { at: self.begun, epochs: origin.epochs_done() })
@@ -344,7 +349,7 @@ impl Time {
         tell: &mut dyn FnMut(Note),
     ) -> Result<Deadline, RecipeError> {
         if settings.head.is_some() {
-            return self.fit_head(settings, choices, origin, census, tell);
+            return Ok(self.after_head(settings, origin));
         }
         let mut plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
         // The script is its own network at its own size.
@@ -376,33 +381,32 @@ impl Time {
     }
 }
 
+/// Says what comes of a new head, and whether there is time to look at each photo's mirror image too.
+fn plan_head(
+    settings: &mut Settings,
+    choices: &Choices,
+    origin: &Origin,
+    census: &Census,
+    tell: &mut dyn FnMut(Note),
+) -> Result<(), RecipeError> {
+    let photos = census.photos() + census.eval;
+    let pass = plan::pass_seconds(&origin.network(settings, census)?, photos)?;
+    let seconds = settings.minutes.map(|minutes| 60.0 * minutes);
+    let flips = &mut settings.regularization.test_time_flip;
+    if choices.test_time_flip.is_none() && seconds.is_some_and(|seconds| 2.0 * pass > FEATURES * seconds) {
+        *flips = false;
+    }
+    let features_seconds = if *flips { 2.0 * pass } else { pass };
+    tell(Note::PlannedHead { photos, features_seconds, seconds, tunes: settings.trains_steps() });
+    Ok(())
+}
+
 impl Time {
     /// The end of training with a new head: how many epochs of the whole network there will be is found once that is fitted.
-    fn fit_head(
-        &self,
-        settings: &mut Settings,
-        choices: &Choices,
-        origin: &Origin,
-        census: &Census,
-        tell: &mut dyn FnMut(Note),
-    ) -> Result<Deadline, RecipeError> {
-        if !matches!(origin, Origin::Saved(_)) {
-            let photos = census.photos() + census.eval;
-            let pass = plan::pass_seconds(&origin.network(settings, census)?, photos)?;
-            let flips = &mut settings.regularization.test_time_flip;
-            if choices.test_time_flip.is_none() && 2.0 * pass > FEATURES * self.seconds {
-                *flips = false;
-            }
-            tell(Note::PlannedHead {
-                photos,
-                features_seconds: if *flips { 2.0 * pass } else { pass },
-                seconds: Some(self.seconds),
-                tunes: settings.trains_steps(),
-            });
-        }
+    fn after_head(&self, settings: &Settings, origin: &Origin) -> Deadline {
         let training = self.seconds * (1.0 - HEAD_RESERVE) - HEAD_CONCLUSION;
         let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
-        Ok(Deadline { at: self.begun + left, epochs: settings.epochs as u64 })
+        Deadline { at: self.begun + left, epochs: settings.epochs as u64 }
     }
 }
 

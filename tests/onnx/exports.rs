@@ -74,3 +74,42 @@ fn compare(files: &[PathBuf]) {
         files.iter().filter(|file| std::panic::catch_unwind(|| check(file)).is_err()).collect();
     assert!(failed.is_empty(), "{} of {} networks failed: {failed:?}", failed.len(), files.len());
 }
+
+/// The first training step on networks `NAME.onnx`, beside PyTorch's in `NAME.step.safetensors`: `input` (NHWC) and `labels`, the mean
+/// cross-entropy `loss`, and `gradient/N`, that of the Nth kernel.
+///
+/// `FLORET_FIRST_STEPS=FOLDER cargo test --test files -- --ignored --nocapture first_steps_of_a_folder`
+#[test]
+#[ignore = "needs networks that tests/interop/check_pretrained.py exports"]
+fn first_steps_of_a_folder() {
+    let folder = std::env::var("FLORET_FIRST_STEPS").expect("FLORET_FIRST_STEPS names a folder");
+    let files = networks(Path::new(&folder));
+    assert!(!files.is_empty(), "{folder} holds no networks");
+    for file in files {
+        let tensors = tensors_of(&file.with_extension("step.safetensors"));
+        let images = tensors["input"].mapv(|value| value as f32).into_dimensionality::<Ix4>().unwrap();
+        let labels: Vec<usize> = tensors["labels"].iter().map(|label| *label as usize).collect();
+        let mut network = import(&file, &ImportOptions::default()).unwrap().network;
+        let mut pass = network.forward_train(&images).unwrap();
+        let (loss, gradient) = pass.loss_and_gradient(&labels).unwrap();
+        pass.backward(gradient).unwrap();
+        let wanted = tensors["loss"].iter().next().unwrap();
+        println!("{}: loss {loss} {wanted}", file.display());
+        assert!((loss / wanted - 1.0).abs() < TOLERANCE, "{loss} {wanted}");
+        let kernels: Vec<_> =
+            network.gradients().filter(|(param, _)| param.name.ends_with("/kernel")).collect();
+        let mut compared = 0;
+        for (name, wanted) in &tensors {
+            let Some(index) = name.strip_prefix("gradient/") else { continue };
+            let (param, got) = &kernels[index.parse::<usize>().unwrap()];
+            assert_eq!(got.shape(), wanted.shape(), "{name} is not {}", param.name);
+            let largest = wanted.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+            let far = got.iter().zip(wanted).map(|(got, want)| (f64::from(*got) - want).abs());
+            let far = far.fold(0.0, f64::max) / largest;
+            println!("{name}, {}: {far:.1e}", param.name);
+            assert!(far < 10.0 * TOLERANCE, "{name}, {}: {far}", param.name);
+            compared += 1;
+        }
+        assert_eq!(compared, 3);
+    }
+}

@@ -50,6 +50,8 @@ const JSON_HELP: &str = "\
 With --json each line is an object; its `kind` tells which fields there are:
   start       floret data out classes train_photos eval_photos parameters steps_per_epoch
               epochs (with --minutes, about so many) epochs_done optimizer threads, and the settings:{settings}
+  features    done total images_per_second seconds_left: photos go through a network that gets a new head; at most one
+              a second
   step        epoch epochs batch batches step loss accuracy (of the epoch so far) learning_rate images_per_second
               epoch_seconds_left seconds_left; at most one a second
   epoch       epoch epochs step train_loss train_accuracy eval_loss eval_accuracy learning_rate best images_per_second
@@ -83,6 +85,13 @@ pub enum Event<'a> {
         threads: usize,
         #[serde(flatten)]
         settings: BTreeMap<String, Value>,
+    },
+    /// Photos go through a network trained before, which gets a new head: at most one a second.
+    Features {
+        done: usize,
+        total: usize,
+        images_per_second: f64,
+        seconds_left: f64,
     },
     /// Training under way: at most one a second.
     Step {
@@ -308,6 +317,7 @@ mod tests {
                 threads: 0,
                 settings: settings_fields(&settings),
             },
+            Event::Features { done: 0, total: 0, images_per_second: 0.0, seconds_left: 0.0 },
             Event::Step {
                 epoch: 0,
                 epochs: 0,

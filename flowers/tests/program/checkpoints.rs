@@ -125,17 +125,62 @@ fn training_begins_with_a_model() {
     }
     let info = |model: &str| load_model(folder.join(model)).unwrap().1;
     assert_eq!(info("again/model.safetensors"), info("run/model.safetensors"));
-    fails(
-        folder,
-        &start(&["--image-size", "64", "--out", "other"]),
-        &["takes images of 32x32", "--image-size 64"],
-    );
+    // Another size, where the network can take it.
+    succeeds(folder, &start(&["--image-size", "64", "--out", "larger"]));
+    assert_eq!(info("larger/model.safetensors").preprocess.image_size, 64);
     let refused = run(folder, &start(&["--resume", "--out", "again"]));
     holds(&text(&refused.stderr), &["--start-from", "cannot be used with", "--resume"]);
     fs::write(folder.join("data/labels.txt"), "background\nblue\ngreen\n").unwrap();
-    fails(
-        folder,
-        &start(&["--out", "other"]),
-        &["knows the classes blue, red, but the data has blue, green"],
+    // Of other classes the last layer alone is new, and is fitted in the one epoch.
+    let (printed, _) = prints(folder, &start(&["--out", "other", "--no-report"]));
+    holds(
+        &printed,
+        &[
+            "a new last layer takes the place of `",
+            "it knows 2 classes",
+            "--normalize photo",
+            "first 24 photos go through",
+        ],
     );
+    assert_eq!(info("other/model.safetensors").classes, ["blue", "green"]);
+    let (before, after) = (bits(folder, "run/model.safetensors"), bits(folder, "other/model.safetensors"));
+    let changed: Vec<_> =
+        before.iter().zip(&after).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
+    assert!(changed.len() == 2 && changed.iter().all(|name| name.starts_with("logits/")), "{changed:?}");
+    // The report and the answers come from it as from any other.
+    fs::remove_dir_all(folder.join("other")).unwrap();
+    let (printed, _) = prints(folder, &start(&["--out", "other", "--head-only"]));
+    holds(&printed, &["The report:"]);
+    fails(folder, &["train", "--data", "data", "--head-only", "--out", "none"], &["--start-from"]);
+}
+
+/// A graph that tells nothing of photos: its normalization is asked for, and then saved with the model.
+#[test]
+fn training_begins_with_an_onnx_graph() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    let (network, _) = load_model(folder.join("run/model.safetensors")).unwrap();
+    let (seven, _) = network.with_head(7).unwrap();
+    floret::onnx::export(folder.join("seven.onnx"), &seven, None, &Default::default()).unwrap();
+    let train = ["train", "--data", "data", "--start-from", "seven.onnx", "--head-only", "--out", "new"];
+    fails(folder, &train, &["seven.onnx", "how photos become the network's input", "--normalize"]);
+    let (printed, _) = prints(folder, &[&train[..], &["--normalize", "imagenet", "--json"]].concat());
+    let kinds: Vec<String> = printed
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().into())
+        .collect();
+    assert!(
+        ["start", "features", "epoch", "evaluation", "end"]
+            .iter()
+            .all(|kind| kinds.contains(&kind.to_string())),
+        "{kinds:?}"
+    );
+    let (_, info) = load_model(folder.join("new/model.safetensors")).unwrap();
+    assert_eq!(info.preprocess.to_owned().normalize, floret::image::Normalize::IMAGENET);
+    let (printed, _) = prints(folder, &["predict", "--model", "new/model.safetensors", "photos/red/0.jpg"]);
+    holds(&printed, &["red"]);
+    // A text is no network.
+    fs::write(folder.join("text.onnx"), "no network").unwrap();
+    fails(folder, &["train", "--data", "data", "--start-from", "text.onnx", "--out", "text"], &["text.onnx"]);
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use floret::recipe::FEATURES;
 use floret::train::{EpochRecord, OpeningProgress};
 
 use super::watch::{Epochs, Step, View};
@@ -30,7 +31,7 @@ impl View for LiveView {
     fn opening(&mut self, progress: OpeningProgress, images_per_second: f64) {
         let OpeningProgress { part, done, total, .. } = progress;
         let line = match part {
-            "features" => {
+            FEATURES => {
                 let left = (total - done) as f64 / images_per_second.max(1e-9);
                 format!(
                     "features {}  {images_per_second:.0} images/s  {} left",
@@ -43,9 +44,7 @@ impl View for LiveView {
         let lines = self.lines.get_or_insert_with(Live::new);
         lines.show(
             |columns| match part {
-                "features" => {
-                    fitted(std::slice::from_ref(&line), columns, |columns| bar(done, total, columns))
-                }
+                FEATURES => fitted(std::slice::from_ref(&line), columns, |columns| bar(done, total, columns)),
                 _ => line.clone(),
             },
             || line.clone(),

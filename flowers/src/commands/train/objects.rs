@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use floret::train::EpochRecord;
+use floret::recipe::FEATURES;
+use floret::train::{EpochRecord, OpeningProgress};
 
 use super::watch::{Epochs, Step, View};
 use crate::run_file::EpochTime;
@@ -16,12 +17,30 @@ pub struct Objects {
     pub last_step: Option<Instant>,
 }
 
+impl Objects {
+    /// Whether it is time for another one.
+    fn is_due(&mut self) -> bool {
+        let due = self.last_step.is_none_or(|last| last.elapsed() >= INTERVAL);
+        if due {
+            self.last_step = Some(Instant::now());
+        }
+        due
+    }
+}
+
 impl View for Objects {
+    fn opening(&mut self, progress: OpeningProgress, images_per_second: f64) {
+        let OpeningProgress { part, done, total, .. } = progress;
+        if part == FEATURES && self.is_due() {
+            let seconds_left = (total - done) as f64 / images_per_second.max(1e-9);
+            Event::Features { done, total, images_per_second, seconds_left }.print();
+        }
+    }
+
     fn step(&mut self, step: &Step) {
-        if self.last_step.is_some_and(|last| last.elapsed() < INTERVAL) {
+        if !self.is_due() {
             return;
         }
-        self.last_step = Some(Instant::now());
         Event::Step {
             epoch: step.epoch,
             epochs: step.epochs.number,

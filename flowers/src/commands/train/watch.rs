@@ -6,7 +6,7 @@ use std::time::Instant;
 use floret::data::Loader;
 use floret::metrics::Evaluation;
 use floret::network::StepReport;
-use floret::recipe::Prepared;
+use floret::recipe::{FEATURES, Prepared};
 use floret::train::{
     Callback, EpochRecord, Estimate, Flow, Moment, OpeningProgress, Progress, Score, TrainError, TrainOptions,
 };
@@ -176,7 +176,7 @@ impl Callback for Watch {
     }
 
     fn on_opening(&mut self, progress: OpeningProgress) -> Flow {
-        if progress.part == "features" {
+        if progress.part == FEATURES {
             self.clock.photos = progress.done as u64;
             self.clock.train_seconds = self.clock.elapsed();
         }
