@@ -289,18 +289,23 @@ impl Fold<'_, '_> {
         for (((start, end), axis), step) in starts.into_iter().zip(ends).zip(axes).zip(steps) {
             let axis = self.axis(axis, shape.len())?;
             let size = to[axis] as i64;
-            let bound = |bound: i64| {
-                if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(0, size) as usize
-            };
-            if step < 1 {
-                return Err(self
-                    .failed(format!("it goes through a constant by steps of {step}; 1 and more are read")));
+            if step == 0 {
+                return Err(self.failed("it goes through a constant by steps of 0"));
             }
+            // Backwards it ends before the first value, as PyTorch reverses the pads of a network.
+            let (least, most) = if step > 0 { (0, size) } else { (-1, size - 1) };
+            let bound =
+                |bound: i64| if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(least, most);
             let (start, end) = (bound(start), bound(end));
-            to[axis] = end.saturating_sub(start).div_ceil(step as usize);
-            first += start * strides[axis];
+            let (way, by) = if step > 0 { (end - start, step) } else { (start - end, step.saturating_neg()) };
+            to[axis] = (way.max(0) as usize).div_ceil(by as usize);
+            if to[axis] == 0 {
+                continue;
+            }
+            first += start as usize * strides[axis];
             // A longer one leads to no second value.
-            strides[axis] = strides[axis].saturating_mul(step as usize);
+            let stride = strides[axis].saturating_mul(by as usize);
+            strides[axis] = if step > 0 { stride } else { stride.wrapping_neg() };
         }
         self.spend(&shape)?;
         Ok(at_places(self.input(0)?, &places(&to, first, &strides), &to))
@@ -464,8 +469,11 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 /// The places, in row-major order, of an array of shape `to` whose first value is at `first`.
 fn places(to: &[usize], first: usize, strides: &[usize]) -> Vec<usize> {
     let mut places = vec![first];
+    // A way back is a stride under 0, wrapped around.
+    let at = |place: usize, index: usize, stride: usize| place.wrapping_add(index.wrapping_mul(stride));
     for (&size, &stride) in to.iter().zip(strides) {
-        places = places.iter().flat_map(|place| (0..size).map(move |index| place + index * stride)).collect();
+        places =
+            places.iter().flat_map(|place| (0..size).map(move |index| at(*place, index, stride))).collect();
     }
     places
 }
