@@ -236,6 +236,28 @@ fn a_leading_rescaling_goes_into_the_first_convolution_where_that_is_exact() {
     }
 }
 
+/// As Keras' EfficientNet, whose first nodes bring levels to the values that it was trained on.
+#[test]
+fn a_graph_that_takes_levels_says_so() {
+    let takes_levels = |factor: f32, pads: &[i64]| {
+        let nodes = vec![
+            node("Mul", &["x", "scale"], "s"),
+            node("Sub", &["s", "one"], "r"),
+            transpose("r", "nchw", &[0, 3, 1, 2]),
+            with_ints(node("Conv", &["nchw", "k"], "h"), "pads", pads),
+            node("GlobalAveragePool", &["h"], "pooled"),
+            node("Flatten", &["pooled"], "y"),
+        ];
+        let constants = vec![number("scale", factor), number("one", 1.0), floats("k", &[2, 3, 3, 3])];
+        imported(&model([4, 4, 3], nodes, constants)).unwrap().takes_levels
+    };
+    // The shift stays a layer where there is padding.
+    for pads in [[0; 4], [1; 4]] {
+        assert!(takes_levels(1.0 / 255.0, &pads) && takes_levels(1.0 / 127.5, &pads), "{pads:?}");
+        assert!(!takes_levels(2.0, &pads) && !takes_levels(0.5, &pads), "{pads:?}");
+    }
+}
+
 /// As Keras' ResNet: zeros around the image, in its own layout, before a convolution and behind a rectifier before a pool.
 #[test]
 fn zeros_of_a_pad_go_to_the_convolution_or_pool_behind_them() {
