@@ -41,6 +41,8 @@ if __name__ == "__main__":
     weights = load_file(model)
     with safe_open(model, "pt") as file:
         about = json.loads(file.metadata()["floret"])  # classes, preprocessing, layers
+    if others := {"crop_share", "normalize", "channel_order"} & about["preprocess"].keys():
+        raise SystemExit(f"{model}: only photos that are standardized each are prepared here, not by {', '.join(sorted(others))}")
     images = torch.stack([standardized(photo, about["preprocess"]["image_size"]) for photo in photos])
     answers = logits(weights, images)
     if about["network"].get("test_time_flip"):  # no part of the weights: the answer is the mean for a photo and its mirror image

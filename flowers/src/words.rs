@@ -57,11 +57,14 @@ pub fn tell(told: Note) {
         ),
         Note::NewHead { layer, before, preprocess } => {
             let knew = match before.len() {
-                0 => "its classes are not named".to_owned(),
-                1 => "it knows one class".to_owned(),
-                count => format!("it knows {count} classes"),
+                0 => "of whose classes nothing is known".to_owned(),
+                1 => "that knows one other class".to_owned(),
+                count => format!("that knows {count} other classes"),
             };
-            say!("a new last layer takes the place of `{}`, since {knew}", ui::escaped(&layer));
+            say!(
+                "begins with a network {knew}: a new last layer takes the place of `{}`",
+                ui::escaped(&layer)
+            );
             say!(
                 "photos come to it as {}, --crop-share {}, --normalize {}{}",
                 preprocess.fit,

@@ -116,6 +116,9 @@ pub enum ModelInfoError {
         /// Class names.
         classes: usize,
     },
+    /// Preprocessing that no photo can go through.
+    #[error("photos can't be brought to the network's input by {0}")]
+    Preprocess(String),
     /// Preprocessing to other images than the network takes.
     #[error("the network takes images of {input}, but preprocessing makes {made}")]
     Images {

@@ -29,9 +29,9 @@
 //!
 //! The metadata entry `floret` is JSON: `network` with its `layers` in order (kind and hyper-parameters of each) and, where it is
 //! so, `test_time_flip`: true (the answer to an image is the mean logits of it and its mirror image), `classes` by output, and
-//! `preprocess` (`image_size`, `fit`, `orientation`). After that, an input is standardized as a whole:
-//! `(x - mean) / max(deviation, 1 / sqrt(n))` of its n levels. `examples/python/load_in_pytorch.py` does it all for the reference
-//! network.
+//! `preprocess` (`image_size`, `fit`, `orientation`; where they are not the usual ones, `crop_share`, `normalize`, `channel_order`). After
+//! that, an input is standardized as a whole, `(x - mean) / max(deviation, 1 / sqrt(n))` of its n levels, unless `normalize` has
+//! constants: see [`Preprocess`]. `examples/python/load_in_pytorch.py` does it all for the reference network.
 //!
 //! A [`Saver`] writes both while training; a [`HeldFolder`](crate::files::HeldFolder) keeps their folder to one process. [`tensorflow`] exchanges arrays
 //! with TensorFlow.
@@ -73,6 +73,9 @@ impl ModelInfo {
     /// Fails if this does not fit `network`.
     pub(crate) fn check(&self, network: &Network) -> Result<(), ModelInfoError> {
         self.check_classes(network)?;
+        if let Some(defect) = self.preprocess.defect() {
+            return Err(ModelInfoError::Preprocess(defect));
+        }
         let (input, made) = (network.input(), self.input());
         if input == made { Ok(()) } else { Err(ModelInfoError::Images { input, made }) }
     }

@@ -1,7 +1,7 @@
 //! EXAMPLES -> IMAGES: photo files to arrays of the size a network takes.
 //!
 //! ```text
-//! bytes --decode--> Array3<u8> --fit--> Array3<u8> of one size --augment--> Array3<f32> --standardize--> batch
+//! bytes --decode--> Array3<u8> --fit--> Array3<u8> of one size --augment--> Array3<f32> --normalize--> batch
 //! ```
 //!
 //! An image is an [`ndarray::Array3`] of shape (height, width, 3), RGB, rows from the top. Decoded and fitted

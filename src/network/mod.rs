@@ -162,7 +162,7 @@ fn in_brackets(details: &[Option<String>]) -> String {
 
 /// A convolutional network: its layers, loss and weights.
 ///
-/// Images go in as NHWC arrays of standardized values, labels as classes from 0.
+/// Images go in as NHWC arrays of normalized values, labels as classes from 0.
 ///
 /// One network serves any number of threads at once: [`forward`](Self::forward), [`predict`](Self::predict) and
 /// [`evaluate`](Self::evaluate) take `&self`. Each thread has room to work in of its own, kept for the next call, and none waits

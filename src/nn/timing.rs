@@ -22,7 +22,7 @@ pub struct LayerTime {
     pub inference: Duration,
     /// Median time in the forward pass of training.
     pub forward: Duration,
-    /// Median time in the backward pass.
+    /// Median time in the backward pass; zero where none comes by, as in frozen layers before the first that trains.
     pub backward: Duration,
 }
 
@@ -112,7 +112,7 @@ impl Sequential {
                 inference_multiply_adds,
                 inference,
                 forward: forward.median(index),
-                backward: backward.median(index),
+                backward: if step.backward { backward.median(index) } else { Duration::ZERO },
             }
         };
         self.graph.training_steps().iter().enumerate().map(time).collect()

@@ -54,11 +54,9 @@
 //!
 //! # Inputs
 //!
-//! Files of other programs do not say how photos become inputs. floret standardizes each photo by its own mean and deviation
-//! ([`Preprocess`](crate::data::Preprocess)). A network that was trained on inputs normalized otherwise, by fixed numbers for
-//! each channel (ImageNet's) or by a division by 255, sees other inputs then and answers worse; no change of its weights makes
-//! up for that, as the photo's own mean is gone. [`Network::forward`](crate::network::Network::forward) takes inputs that were
-//! normalized in any way.
+//! Files of other programs do not say how photos become inputs. [`Preprocess`](crate::data::Preprocess) does, and
+//! [`recipe::foreign_preprocess`](crate::recipe::foreign_preprocess) knows it of some networks. A network that sees photos
+//! normalized otherwise than those that it was trained on answers worse.
 //!
 //! # Metadata
 //!

@@ -37,8 +37,8 @@ impl Answer {
 
 /// The least probability of a confident answer: a record whose label is contradicted by one may be labeled wrong.
 ///
-/// A contradicted training label is a strong sign, since the network learnt these labels again and again; on evaluation data it
-/// may as well be the network's own mistake.
+/// A contradicted training label is a strong sign, since the network learnt these labels again and again, or since a head that was fitted
+/// to all others contradicts it ([`Answers::held_out`]); on evaluation data it may as well be the network's own mistake.
 pub const CONFIDENT: f32 = 0.7;
 
 /// An evaluation, and the examples worth a look.
@@ -96,7 +96,12 @@ impl Answers {
         let mut evaluation = Evaluation::new(classes);
         evaluation.add(loss, logits.view(), &labels);
         let mut worth = WorthALook::new();
-        worth.add(answers(&labels, &records, logits.view()));
+        let mut of_class = vec![0; classes];
+        labels.iter().for_each(|label| of_class[*label] += 1);
+        let mut answers = answers(&labels, &records, logits.view());
+        // Of the only photo of a class, a head that was fitted without it knows nothing.
+        answers.retain(|answer| of_class[answer.label] > 1);
+        worth.add(answers);
         Some(worth.answers(evaluation))
     }
 }

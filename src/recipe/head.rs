@@ -67,7 +67,9 @@ impl Opening for HeadOpening<'_> {
             weights,
             self.settings.seed,
             network.isa(),
+            &mut || watch(OpeningProgress::new(HEAD, 0, 1)),
         );
+        let Some(fitted) = fitted else { return Ok(None) };
         self.install(network, &fitted)?;
         let evaluation = eval.map(|eval| evaluate(&fitted, eval, body.outputs(), classes)).transpose()?;
         if let Some(folder) = self.folder.as_ref().filter(|_| fitted.held_out) {

@@ -27,17 +27,32 @@ const KNOWN: [Known; 1] = [
     },
 ];
 
-/// How photos become the input of a network of another program, by its weights if it is published and known here.
-pub fn known_preprocess(network: &Network) -> Option<Preprocess> {
+/// How photos become the input of a network of another program, whose file does not tell: by `normalize`, if that was chosen; as it is
+/// known of a network with these weights; as levels, if the graph [takes such](crate::onnx::Imported::takes_levels). Of the rest it is
+/// taken that they are fitted as ImageNet's are.
+///
+/// `None` for a network that takes no square photos, or if none of the three says it.
+pub fn foreign_preprocess(
+    network: &Network,
+    takes_levels: bool,
+    normalize: Option<Normalize>,
+) -> Option<Preprocess> {
     let Shape::Image { height, width: side, channels: 3 } = network.input() else { return None };
     if height != side {
         return None;
     }
+    let of_graph = takes_levels.then_some(Normalize::LEVELS);
+    let normalize = normalize.or_else(|| known(network)).or(of_graph)?;
+    Some(Preprocess::imagenet(side, normalize))
+}
+
+/// The normalization of a published network.
+fn known(network: &Network) -> Option<Normalize> {
     let weights = network.gradients().map(|(param, _)| param.len()).sum::<usize>();
     let (_, first) = network.arrays().next()?;
     let norm = first.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
     let known = KNOWN
         .iter()
         .find(|known| known.weights == weights && (norm / known.first - 1.0).abs() < TOLERANCE)?;
-    Some(Preprocess::imagenet(side, known.normalize))
+    Some(known.normalize)
 }

@@ -49,7 +49,7 @@ pub use choices::{Architecture, Augmentation, Choices, ClassWeights, Named, Pars
 pub use error::{Clash, Conflict, FolderFault, ModelFault, RecipeError};
 pub use folder::{DataFolder, EVAL, LABELS, Shards, TFDS_LABELS, TRAIN};
 pub use head::FEATURES;
-pub use known::known_preprocess;
+pub use known::foreign_preprocess;
 pub use memory::{available_memory, require_memory};
 pub use note::Note;
 pub use plan::Plan;

@@ -41,7 +41,9 @@ impl Settings {
                 settings.minutes = Some(minutes);
             }
         }
-        if let Some(epochs) = choices.epochs.filter(|epochs| *epochs != settings.epochs) {
+        // A head alone is done with the first epoch.
+        let trains_on = !settings.head_only;
+        if let Some(epochs) = choices.epochs.filter(|epochs| trains_on && *epochs != settings.epochs) {
             if settings.recipe == Recipe::Default {
                 tell(Note::OtherEpochs { epochs, before: settings.epochs });
             }

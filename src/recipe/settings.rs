@@ -206,17 +206,19 @@ impl Settings {
         self.train_sizes = if shrinks { train_sizes(image_size) } else { vec![image_size] };
     }
 
-    /// Sets what suits a network that was trained before and has the new last layer `head`, for so many photos to train on.
-    pub(super) fn set_head(&mut self, head: &str, choices: &Choices, photos: usize) {
+    /// Sets what suits a network that was trained before and has the new last layer `head`, for these photos.
+    pub(super) fn set_head(&mut self, head: &str, choices: &Choices, census: &Census) {
+        let photos = census.photos();
         self.head = Some(head.into());
-        self.train_sizes = vec![tuning::train_size(self.image_size)];
+        self.train_sizes = vec![self.image_size];
         self.batch_size = choices.batch_size.unwrap_or(rules::batch_size(photos).min(tuning::BATCH_SIZE));
         self.drop_last = leaves_tiny_batch(photos, self.batch_size);
         self.learning_rate =
             choices.learning_rate.unwrap_or(tuning::learning_rate(self.optimizer, self.batch_size));
         self.augment = choices.augment.unwrap_or(tuning::AUGMENTATION);
         self.regularization = tuning::REGULARIZATION.for_rule(self.optimizer).with(choices);
-        self.head_only |= photos < tuning::FEWEST_PHOTOS;
+        // Without photos to evaluate on nothing would say which is the better one.
+        self.head_only |= photos < tuning::FEWEST_PHOTOS || census.eval == 0;
         self.evaluate_every = 1;
         if choices.epochs.is_none() {
             self.epochs = tuning::MOST_EPOCHS;
@@ -224,11 +226,6 @@ impl Settings {
         if self.head_only {
             self.epochs = 1;
         }
-    }
-
-    /// What the learning rate of the new last layer is multiplied by.
-    pub(super) fn head_rate(&self) -> f32 {
-        tuning::HEAD_RATE
     }
 
     /// Whether there are steps of an optimizer at all.
@@ -337,6 +334,10 @@ impl Settings {
         options.mix = self.regularization.mix;
         let largest = self.train_sizes.iter().copied().max().unwrap_or(self.image_size);
         options.source_size = self.augment.source_size(largest, self.image_size);
+        if self.head.is_some() {
+            // Images are large, and batches of them.
+            (options.cache_bytes, options.prefetch) = (tuning::CACHE_BYTES, 1);
+        }
         options
     }
 }

@@ -1,18 +1,19 @@
 //! Training that begins with a network trained before.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use super::known::known_preprocess;
+use super::known::foreign_preprocess;
 use super::resume::untrainable;
 use super::rules::{learning_rate, train_sizes};
+use super::tuning;
 use super::{
-    Architecture, Choices, Conflict, ModelFault, Named, Note, RecipeError, Settings, require_memory,
+    Architecture, Census, Choices, Conflict, ModelFault, Named, Note, RecipeError, Settings, require_memory,
 };
 use crate::checkpoint::{ModelInfo, load_model};
 use crate::data::Preprocess;
-use crate::image::Normalize;
 use crate::network::{Network, NetworkBuilder};
-use crate::nn::{Init, LayerSpec, Shape};
+use crate::nn::{Init, LayerSpec, NamedLayer, Shape};
 
 /// A network to begin with.
 #[derive(Debug)]
@@ -28,14 +29,14 @@ struct Source {
 }
 
 impl Start {
-    /// Reads the model or ONNX file, to be trained on so many photos. Its image size and preprocessing are taken where they were not
+    /// Reads the model or ONNX file, to be trained on these photos. Its image size and preprocessing are taken where they were not
     /// chosen. If its classes are not those of the data, it gets a new last layer.
     pub fn read(
         path: &Path,
         settings: &mut Settings,
         choices: &Choices,
         classes: &[String],
-        photos: usize,
+        census: &Census,
         tell: &mut dyn FnMut(Note),
     ) -> Result<Self, RecipeError> {
         if choices.network.is_some() {
@@ -48,7 +49,7 @@ impl Start {
         let Source { mut network, info, takes_levels } = read(path, choices)?;
         let (known, preprocess) = match info {
             Some(ModelInfo { classes, preprocess }) => (Some(classes), preprocess),
-            None => (None, foreign_preprocess(&network, takes_levels, choices).map_err(fault)?),
+            None => (None, foreign(&network, takes_levels, choices).map_err(fault)?),
         };
         let made = preprocess.image_size;
         let side = choices.image_size.unwrap_or(made);
@@ -67,28 +68,21 @@ impl Start {
             settings.set_network(architecture, side);
             if choices.learning_rate.is_none() {
                 let Settings { recipe, optimizer, network, batch_size, .. } = *settings;
-                settings.learning_rate = learning_rate(recipe, optimizer, network, batch_size, photos);
+                settings.learning_rate =
+                    learning_rate(recipe, optimizer, network, batch_size, census.photos());
             }
             return Ok(Self { network });
         }
         let (mut network, head) = network.with_head(classes.len())?;
         settings.image_size = side;
-        settings.set_head(&head, choices, photos);
+        settings.set_head(&head, choices, census);
         tell(Note::NewHead {
             layer: head.clone(),
             before: known.unwrap_or_default(),
             preprocess: settings.preprocess(),
         });
-        // Batches of another kind of photos, and few of them, would spoil the averages.
-        let norms: Vec<String> = network
-            .spec()
-            .layers
-            .iter()
-            .filter(|layer| matches!(layer.layer, LayerSpec::BatchNorm(_)))
-            .map(|layer| layer.name.clone())
-            .collect();
-        network.freeze(|name| norms.iter().any(|norm| norm == name))?;
-        network.scale_learning_rates(|name| if name == head { settings.head_rate() } else { 1.0 })?;
+        let frozen = frozen(&network);
+        network.freeze(|name| frozen.contains(name))?;
         Ok(Self { network })
     }
 
@@ -107,6 +101,27 @@ impl Start {
         }
         Ok(network)
     }
+}
+
+/// The layers that stay as they are: the first ones, which hold a small part of the weights, and batch norms, whose averages
+/// other photos in small batches would spoil.
+fn frozen(network: &Network) -> HashSet<String> {
+    let weights = |layer: &str| -> usize {
+        let of_layer = |name: &str| name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('/'));
+        network.gradients().filter(|(param, _)| of_layer(&param.name)).map(|(param, _)| param.len()).sum()
+    };
+    let layers = &network.spec().layers;
+    let all: usize = network.gradients().map(|(param, _)| param.len()).sum();
+    let mut held = 0;
+    let is_first = |layer: &&NamedLayer| {
+        held += weights(&layer.name);
+        held as f64 <= tuning::FROZEN * all as f64
+    };
+    let first = layers.iter().take_while(is_first).count();
+    let stays = |(index, layer): &(usize, &NamedLayer)| {
+        *index < first || matches!(layer.layer, LayerSpec::BatchNorm(_))
+    };
+    layers.iter().enumerate().filter(stays).map(|(_, layer)| layer.name.clone()).collect()
 }
 
 /// Reads a file of floret's, or an ONNX graph of any program's.
@@ -128,23 +143,13 @@ fn read(path: &Path, choices: &Choices) -> Result<Source, RecipeError> {
     }
 }
 
-/// How photos become the input of a network of another program, whose file does not tell: as was chosen, or as it is known of such a
-/// network.
-fn foreign_preprocess(
-    network: &Network,
-    takes_levels: bool,
-    choices: &Choices,
-) -> Result<Preprocess, ModelFault> {
-    let side = match network.input() {
-        Shape::Image { height, width, channels: 3 } if height == width => width,
+/// How photos become its input, or why that is not known.
+fn foreign(network: &Network, takes_levels: bool, choices: &Choices) -> Result<Preprocess, ModelFault> {
+    match network.input() {
+        Shape::Image { height, width, channels: 3 } if height == width => {}
         input => return Err(ModelFault::Input(input)),
-    };
-    match (choices.normalize, known_preprocess(network)) {
-        (_, Some(known)) => Ok(known),
-        (None, None) if takes_levels => Ok(Preprocess::imagenet(side, Normalize::LEVELS)),
-        (Some(normalize), None) => Ok(Preprocess::imagenet(side, normalize)),
-        (None, None) => Err(ModelFault::Normalization),
     }
+    foreign_preprocess(network, takes_levels, choices.normalize).ok_or(ModelFault::Normalization)
 }
 
 /// The architecture whose weights the network has. Another network is taken for the one that is trained in the way that suits

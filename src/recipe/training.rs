@@ -223,8 +223,7 @@ impl Training {
                     Some(census) => census,
                     none => none.insert(Census::of(&data, settings.loader_options(classes.len()))?),
                 };
-                let photos = census.photos();
-                let start = Start::read(&path, &mut settings, &self.choices, classes, photos, tell)?;
+                let start = Start::read(&path, &mut settings, &self.choices, classes, census, tell)?;
                 Origin::Model(Box::new(start))
             }
             Begin::Saved(saved) => {
@@ -349,7 +348,7 @@ impl Time {
         tell: &mut dyn FnMut(Note),
     ) -> Result<Deadline, RecipeError> {
         if settings.head.is_some() {
-            return Ok(self.after_head(settings, origin));
+            return self.after_head(settings, origin, census);
         }
         let mut plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
         // The script is its own network at its own size.
@@ -403,18 +402,26 @@ fn plan_head(
 
 impl Time {
     /// The end of training with a new head: how many epochs of the whole network there will be is found once that is fitted.
-    fn after_head(&self, settings: &Settings, origin: &Origin) -> Deadline {
-        let training = self.seconds * (1.0 - HEAD_RESERVE) - HEAD_CONCLUSION;
+    fn after_head(
+        &self,
+        settings: &Settings,
+        origin: &Origin,
+        census: &Census,
+    ) -> Result<Deadline, RecipeError> {
+        // The best network's evaluation; the report has the heads' answers to the training photos.
+        let pass = plan::pass_seconds(&origin.network(settings, census)?, census.eval)?;
+        let passes = if settings.regularization.test_time_flip { 2.0 } else { 1.0 };
+        let training = self.seconds * (1.0 - HEAD_RESERVE) - HEAD_CONCLUSION - passes * pass;
         let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
-        Deadline { at: self.begun + left, epochs: settings.epochs as u64 }
+        Ok(Deadline { at: self.begun + left, epochs: settings.epochs as u64 })
     }
 }
 
 /// The most that features may take of the time for mirror images to be looked at too.
 const FEATURES: f64 = 0.7;
 
-/// The share of the time, and the seconds, that the last evaluation and the report take about.
-const HEAD_RESERVE: f64 = 0.03;
+/// The share of the time, and the seconds, that are held back for the report and a machine that grows slower.
+const HEAD_RESERVE: f64 = 0.02;
 const HEAD_CONCLUSION: f64 = 1.0;
 
 /// When training is to end.

@@ -71,6 +71,9 @@ pub enum TrainOptionsError {
     /// [`Trainer::with_average`](super::Trainer::with_average) was given the weights of another network.
     #[error("the average of the weights is that of another network")]
     OtherAverage,
+    /// No epoch, where the first is an [`Opening`](super::Opening).
+    #[error("the first epoch is an opening, so there must be one")]
+    NoEpochs,
     /// Training that begins with an [`Opening`](super::Opening), without one.
     #[error("it begins with an opening: begin it by Trainer::run_after")]
     NoOpening,

@@ -120,6 +120,9 @@ impl TrainOptions {
         if let Some(stage) = self.stages.iter().find(|stage| !(0.0..=1.0).contains(&stage.from)) {
             return Err(TrainOptionsError::StageStart(stage.from));
         }
+        if self.opening && self.epochs == 0 {
+            return Err(TrainOptionsError::NoEpochs);
+        }
         match self.stages.windows(2).find(|pair| pair[0].from >= pair[1].from) {
             Some(pair) => Err(TrainOptionsError::StageOrder { before: pair[0].from, from: pair[1].from }),
             None => Ok(()),

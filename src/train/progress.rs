@@ -33,6 +33,9 @@ pub struct Progress {
     /// Whether that has come to its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     out_of_time: bool,
+    /// Whether the first epoch was an opening.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    opened: bool,
 }
 
 /// What one epoch gave.
@@ -131,6 +134,7 @@ impl Progress {
             plateau_factor: 1.0,
             pace: None,
             out_of_time: false,
+            opened: false,
         }
     }
 
@@ -150,6 +154,8 @@ impl Progress {
     pub fn share_done(&self, part: f64, epochs: u64) -> f64 {
         match &self.pace {
             Some(pace) => pace.after(part),
+            // No steps are made in an opening, which is the first epoch.
+            None if self.opened => ((self.epoch as f64 - 1.0 + part) / (epochs as f64 - 1.0)).clamp(0.0, 1.0),
             None => (self.epoch as f64 + part) / epochs as f64,
         }
     }
@@ -240,6 +246,7 @@ impl Progress {
         next: Option<Pace>,
         spent: f64,
     ) -> EpochRecord {
+        self.opened = true;
         self.close_epoch(train, evaluation, next, spent)
     }
 

@@ -177,7 +177,8 @@ impl Trainer {
     /// Training begins under a budget or without one, and stays so.
     fn begin_budget(&mut self) -> Result<(), TrainError> {
         let Self { options, progress, .. } = self;
-        if progress.is_at_beginning() {
+        // An opening that was broken off has a pace already: its time counts.
+        if progress.is_at_beginning() && progress.pace.is_none() {
             progress.pace = options.budget.map(|budget| Pace::first(budget.epochs.min(options.epochs)));
         }
         match (progress.pace.is_some(), options.budget.is_some()) {
@@ -234,7 +235,12 @@ impl Trainer {
             let flows = callbacks.iter_mut().map(|callback| callback.on_opening(progress));
             flows.fold(Flow::Continue, |flow, asked| if asked == Flow::Stop { asked } else { flow })
         })?;
-        let Some(Opened { train, evaluation, epoch_seconds }) = opened else { return Ok(Flow::Stop) };
+        let Some(Opened { train, evaluation, epoch_seconds }) = opened else {
+            if let Some(pace) = &mut self.progress.pace {
+                pace.spent = clock.spent();
+            }
+            return Ok(Flow::Stop);
+        };
         // The average begins anew, with what the opening made.
         self.average = self.options.average.map(|_| run.network.clone());
         if let Some(evaluation) = &evaluation {

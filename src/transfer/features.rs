@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use super::file::FeatureFile;
 use crate::data::{Loader, LoaderOptions};
-use crate::network::Network;
+use crate::network::{Network, NetworkError};
 use crate::train::{Flow, TrainError};
 
 /// The features of photos, with their classes and records.
@@ -69,6 +69,9 @@ pub(crate) fn extract(
     while let Some(batch) = epoch.next() {
         let batch = batch?;
         let values = body.forward(batch.images.view())?;
+        if let Some(image) = values.rows().into_iter().position(|row| row.iter().any(|v| !v.is_finite())) {
+            return Err(NetworkError::OutputNotFinite { image }.into());
+        }
         let batch = Features {
             values: values.into_raw_vec_and_offset().0,
             labels: batch.labels,

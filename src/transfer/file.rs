@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::features::Features;
-use crate::data::{Fingerprint, Loader, LoaderOptions, Preprocess};
+use crate::data::{Fingerprint, Loader, LoaderOptions, OnBadRecord, Preprocess};
 use crate::files::AtomicFile;
 use crate::network::Network;
 
@@ -36,6 +36,15 @@ struct Header {
     batch_size: usize,
     label_offset: i64,
     classes: usize,
+    /// The features of the records that are read.
+    keys: [String; 2],
+    skips_bad: bool,
+}
+
+/// What of the records is a photo, and its class.
+fn keys(photos: &Loader) -> [String; 2] {
+    let schema = &photos.options().schema;
+    [schema.encoded.clone(), schema.label.clone()]
 }
 
 impl Header {
@@ -58,6 +67,8 @@ impl Header {
             batch_size,
             label_offset,
             classes,
+            keys: keys(photos),
+            skips_bad: photos.options().on_bad_record == OnBadRecord::Skip,
         }
     }
 }
@@ -65,6 +76,7 @@ impl Header {
 /// The features of the batches that were computed so far, first to last; then room for more.
 pub(super) struct FeatureFile {
     features: usize,
+    limits: Limits,
     reader: Option<BufReader<File>>,
     /// Bytes that were read and found good.
     good: u64,
@@ -77,7 +89,8 @@ const MAX_HEADER: u64 = 1 << 24;
 impl FeatureFile {
     /// Opens the file at `path`, or makes it if it is not there or of other photos or another network.
     pub fn open(path: Option<&Path>, body: &Network, photos: &Loader) -> Self {
-        let nothing = Self { features: body.outputs(), reader: None, good: 0, writer: None };
+        let limits = Limits::of(photos);
+        let nothing = Self { features: body.outputs(), limits, reader: None, good: 0, writer: None };
         let Some(path) = path else { return nothing };
         let header = Header::of(body, photos);
         let Ok(mut line) = serde_json::to_vec(&header) else { return nothing };
@@ -96,7 +109,7 @@ impl FeatureFile {
     /// The next batch that is there, and the position behind it. After the last one there are none, and [`append`](Self::append) goes on behind it.
     pub fn next(&mut self) -> Option<(Features, usize)> {
         let reader = self.reader.as_mut()?;
-        if let Some(batch) = read_batch(reader, self.features) {
+        if let Some(batch) = read_batch(reader, self.features, &mut self.limits) {
             self.good = reader.stream_position().unwrap_or(self.good);
             return Some(batch);
         }
@@ -121,11 +134,14 @@ struct HeldOut {
     floret_held_out: u32,
     photos: Fingerprint,
     classes: usize,
+    label_offset: i64,
+    keys: [String; 2],
 }
 
 impl HeldOut {
     fn of(photos: &Loader) -> Self {
-        Self { floret_held_out: 1, photos: photos.fingerprint(), classes: photos.options().classes }
+        let LoaderOptions { classes, label_offset, .. } = *photos.options();
+        Self { floret_held_out: 1, photos: photos.fingerprint(), classes, label_offset, keys: keys(photos) }
     }
 }
 
@@ -141,9 +157,9 @@ pub(crate) fn keep_held_out(path: &Path, photos: &Loader, logits: &Features) -> 
 /// The logits that are kept of these photos, if any are.
 pub(crate) fn held_out(path: &Path, photos: &Loader) -> Option<Features> {
     let mut reader = BufReader::new(File::open(path).ok()?);
-    let header: HeldOut = read_line(&mut reader)?;
-    let known = header == HeldOut::of(photos);
-    read_batch(&mut reader, header.classes).filter(|_| known).map(|(logits, _)| logits)
+    let wanted = HeldOut::of(photos);
+    read_line(&mut reader).filter(|header: &HeldOut| *header == wanted)?;
+    read_batch(&mut reader, wanted.classes, &mut Limits::of(photos)).map(|(logits, _)| logits)
 }
 
 fn write_batch(to: &mut impl Write, batch: &Features, position: usize) -> io::Result<()> {
@@ -160,16 +176,48 @@ fn write_batch(to: &mut impl Write, batch: &Features, position: usize) -> io::Re
 fn read_line<T: DeserializeOwned>(reader: &mut BufReader<File>) -> Option<T> {
     let mut line = Vec::new();
     BufRead::read_until(&mut reader.by_ref().take(MAX_HEADER), b'\n', &mut line).ok()?;
-    serde_json::from_slice(&line).ok()
+    // A line that was cut off is none.
+    serde_json::from_slice(line.strip_suffix(b"\n")?).ok()
 }
 
-/// The next batch, if it is whole.
-fn read_batch(reader: &mut BufReader<File>, features: usize) -> Option<(Features, usize)> {
+/// What a batch can hold that was written for these photos.
+struct Limits {
+    /// The records that no batch had yet begin here.
+    next: usize,
+    records: usize,
+    classes: usize,
+}
+
+impl Limits {
+    fn of(photos: &Loader) -> Self {
+        Self { next: 0, records: photos.len(), classes: photos.options().classes }
+    }
+
+    /// Whether these are records behind those before, one after the other, each of a class.
+    fn hold(&mut self, batch: &Features) -> bool {
+        let mut ascend = true;
+        for &record in &batch.records {
+            ascend &= record >= self.next;
+            self.next = record.saturating_add(1);
+        }
+        ascend && self.next <= self.records && batch.labels.iter().all(|label| *label < self.classes)
+    }
+}
+
+/// The next batch, if it is whole and within the limits.
+fn read_batch(
+    reader: &mut BufReader<File>,
+    features: usize,
+    limits: &mut Limits,
+) -> Option<(Features, usize)> {
     let mut head = [0; 12];
     reader.read_exact(&mut head).ok()?;
     let [photos, position, crc] =
         [0, 4, 8].map(|at| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes")));
-    let len = 4 * photos as u64 * (2 + features as u64);
+    if photos as usize > limits.records {
+        return None;
+    }
+    let len = (features as u64).checked_add(2)?.checked_mul(4 * u64::from(photos))?;
     let mut bytes = Vec::new();
     reader.take(len).read_to_end(&mut bytes).ok()?;
     if bytes.len() as u64 != len || crc32c::crc32c(&bytes) != crc {
@@ -182,5 +230,5 @@ fn read_batch(reader: &mut BufReader<File>, features: usize) -> Option<(Features
         labels: whole(&words[photos..2 * photos]),
         values: words[2 * photos..].iter().map(|word| f32::from_le_bytes(*word)).collect(),
     };
-    Some((batch, position as usize))
+    limits.hold(&batch).then_some((batch, position as usize))
 }

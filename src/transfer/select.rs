@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::regression::{Linear, Standardized, mean_loss};
 use crate::math::Isa;
 use crate::optim::Lbfgs;
+use crate::train::Flow;
 
 /// A head that is fitted, and what was found out on the way.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ const ROUGH: Lbfgs = Lbfgs { history: 10, max_iterations: 60, tolerance: 3e-4 };
 const FINE: Lbfgs = Lbfgs { history: 10, max_iterations: 300, tolerance: 1e-5 };
 
 /// Fits a head to features (examples, features), where an example of each class counts as much as `class_weights` say. Of the
-/// candidates that one is taken whose heads have the lowest loss on examples that they were not fitted to.
+/// candidates that one is taken whose heads have the lowest loss on examples that they were not fitted to. `None` if `watch`, which is
+/// asked now and then, says to stop.
 pub(crate) fn fit(
     features: Array2<f32>,
     labels: &[usize],
@@ -42,20 +44,21 @@ pub(crate) fn fit(
     class_weights: Option<&[f32]>,
     seed: u64,
     isa: Isa,
-) -> Fitted {
+    watch: &mut dyn FnMut() -> Flow,
+) -> Option<Fitted> {
     let problem = Standardized::new(features, labels, classes, isa);
     let weights: Vec<f32> =
         labels.iter().map(|&label| class_weights.map_or(1.0, |weights| weights[label])).collect();
     let mut w = problem.zeros();
     if labels.len() < 2 * FOLDS {
         problem.fit(&mut w, &weights, UNTRIED, &FINE);
-        return Fitted {
+        return Some(Fitted {
             layer: problem.layer(&w),
             #[cfg(test)]
             l2: UNTRIED,
             logits: problem.logits(&w),
             held_out: false,
-        };
+        });
     }
     let folds = folds(labels, classes, seed);
     let fold_weights: Vec<Vec<f32>> = (0..FOLDS)
@@ -66,6 +69,9 @@ pub(crate) fn fit(
     for l2 in CANDIDATES {
         let mut held_out = Array2::zeros((labels.len(), classes));
         for (fold, head) in heads.iter_mut().enumerate() {
+            if watch() == Flow::Stop {
+                return None;
+            }
             // From the head that was held more strongly: it is near.
             problem.fit(head, &fold_weights[fold], l2, &ROUGH);
             let logits = problem.logits(head);
@@ -75,20 +81,20 @@ pub(crate) fn fit(
         let loss = mean_loss(held_out.view(), labels, &weights);
         match &best {
             // Held even less they learn the examples by heart.
-            Some((least, ..)) if loss > *least => break,
+            Some((least, ..)) if loss.is_nan() || loss > *least => break,
             _ => best = Some((loss, l2, held_out, mean(&heads))),
         }
     }
     let (_, l2, held_out, begin) = best.expect("there are candidates");
     w = begin;
     problem.fit(&mut w, &weights, l2, &FINE);
-    Fitted {
+    Some(Fitted {
         layer: problem.layer(&w),
         #[cfg(test)]
         l2,
         logits: held_out,
         held_out: true,
-    }
+    })
 }
 
 /// The part of each example, with as many of each class in every part as can be.
@@ -143,7 +149,8 @@ mod tests {
                 noise(i, c) + if c < 20 { signal * labels[i] as f32 } else { 0.0 }
             })
         };
-        let fitted = |signal| fit(features(signal), &labels, 2, None, 1, Isa::best());
+        let fitted =
+            |signal| fit(features(signal), &labels, 2, None, 1, Isa::best(), &mut || Flow::Continue).unwrap();
         let (none, strong) = (fitted(0.0), fitted(0.7));
         assert!(none.l2 > strong.l2, "{} {}", none.l2, strong.l2);
         let right = |fitted: &Fitted| {

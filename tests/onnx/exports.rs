@@ -103,7 +103,8 @@ fn first_steps_of_a_folder() {
             let Some(index) = name.strip_prefix("gradient/") else { continue };
             let (param, got) = &kernels[index.parse::<usize>().unwrap()];
             assert_eq!(got.shape(), wanted.shape(), "{name} is not {}", param.name);
-            let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+            let norm =
+                |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
             let off = norm(&mut got.iter().zip(wanted).map(|(got, want)| f64::from(*got) - want));
             let far = off / norm(&mut wanted.iter().copied());
             println!("{name}, {}: {far:.1e}", param.name);

@@ -71,6 +71,8 @@ struct Seen {
     train_photos: usize,
     train_classes: Vec<u64>,
     train_accuracy: f64,
+    /// Whether the answers to training photos are those of heads that were fitted without them.
+    is_held_out: bool,
     eval_classes: Option<Vec<u64>>,
     /// Whether the evaluation, the mistakes and the uncertain ones are of the photos kept for evaluation; of those to train on,
     /// where none are.
@@ -148,7 +150,9 @@ impl Seen {
             (None, Some(photos)) => Some(evaluation::answers(best, photos, "evaluating")?),
             (known, _) => known,
         };
-        let train_answers = match Answers::held_out(&run.folder, train) {
+        let held_out = Answers::held_out(&run.folder, train);
+        let is_held_out = held_out.is_some();
+        let train_answers = match held_out {
             Some(answers) => answers,
             None => evaluation::answers(best, train, "looking at the labels")?,
         };
@@ -164,6 +168,7 @@ impl Seen {
             train_photos: train.len(),
             train_classes: count_classes(&train_answers.evaluation),
             train_accuracy: train_answers.evaluation.accuracy(),
+            is_held_out,
             eval_classes: has_eval.then(|| count_classes(&answers.evaluation)),
             has_eval,
             bad,

@@ -136,8 +136,7 @@ fn training_begins_with_a_model() {
     holds(
         &printed,
         &[
-            "a new last layer takes the place of `",
-            "it knows 2 classes",
+            "begins with a network that knows 2 other classes: a new last layer takes the place of `logits`",
             "--normalize photo",
             "first 24 photos go through",
         ],

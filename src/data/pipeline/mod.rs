@@ -1,7 +1,7 @@
-//! IMAGES -> BATCHES: shards of encoded photos to standardized batches, in a seeded order, on rayon's threads.
+//! IMAGES -> BATCHES: shards of encoded photos to normalized batches, in a seeded order, on rayon's threads.
 //!
 //! ```text
-//! order of records -> payloads -> decode and fit (cached) -> augment -> standardize -> mix -> bounded queue
+//! order of records -> payloads -> decode and fit (cached) -> augment -> normalize -> mix -> bounded queue
 //! ```
 //!
 //! | question | file |

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::data::{ClassNames, Preprocess};
-use floret::image::Normalize;
 use floret::network::Network;
 use floret::nn::Shape;
-use floret::recipe::{Choices, known_preprocess};
+use floret::recipe::{Choices, foreign_preprocess};
 
 use crate::args::{Flags, OfInput};
 use crate::files::is_onnx_name;
@@ -63,11 +62,8 @@ pub fn run(args: &Args) -> Result<()> {
         Format::Onnx => onnx::read(&args.file, args.image_size)?,
         Format::Tensorflow => tensorflow::read(&args.file, args.image_size, &args.tensorflow)?,
     };
-    let known = match takes_levels {
-        true => side(args, network.input()).map(|side| Preprocess::imagenet(side, Normalize::LEVELS)).ok(),
-        false => known_preprocess(&network),
-    };
-    let is_unknown = info.is_none() && known.is_none() && args.input.choices.normalize.is_none();
+    let known = foreign_preprocess(&network, takes_levels, args.input.choices.normalize);
+    let is_unknown = info.is_none() && known.is_none();
     let info = described(args, &network, info, known)?;
     save_model(&args.out, &network, &info)?;
     say!("{}", network.summary());
@@ -105,14 +101,10 @@ fn described(
         })?,
     };
     let Choices { fit, crop_share, normalize, channel_order, .. } = args.input.choices;
-    let preprocess = match (info, known, normalize) {
-        (Some(info), ..) => info.preprocess,
-        (None, Some(known), _) => known,
-        // What is normalized by constants is of ImageNet's kind, and cropped as there.
-        (None, None, Some(normalize @ Normalize::Fixed { .. })) => {
-            Preprocess::imagenet(side(args, network.input())?, normalize)
-        }
-        (None, None, _) => Preprocess::new(side(args, network.input())?),
+    let preprocess = match (info, known) {
+        (Some(info), _) => info.preprocess,
+        (None, Some(known)) => known,
+        (None, None) => Preprocess::new(side(args, network.input())?),
     };
     let preprocess = preprocess
         .fit(fit.unwrap_or(preprocess.fit))

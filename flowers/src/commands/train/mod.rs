@@ -55,7 +55,8 @@ pub struct Args {
     data: PathBuf,
     #[command(flatten)]
     flags: Flags<Everything>,
-    /// Begin with the network of this model, such as one imported, instead of a new one
+    /// Begin with the network of this file, a model or an ONNX graph, instead of a new one. If its classes are not those of the data
+    /// it gets a new last layer, fitted to what the rest makes of the photos; what time is left trains more of it
     #[arg(long, id = "start-from", value_name = "FILE", conflicts_with = "resume", help_heading = "Network")]
     start_from: Option<PathBuf>,
     /// Where the model and the training state go

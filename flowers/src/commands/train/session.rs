@@ -30,7 +30,11 @@ pub fn train(training: Training, run: HeldFolder, saves: Saving, logging: &Loggi
     let run = Arc::new(run);
     let settings = serde_json::to_value(&prepared.settings)?;
     let mut saver = saves.apply(Saver::holding(run.clone(), prepared.info.clone(), settings));
-    let mut run_file = if prepared.progress().step > 0 { recorded(run.path()) } else { RunFile::default() };
+    let mut run_file = if prepared.progress().epoch > 0 || prepared.progress().step > 0 {
+        recorded(run.path())
+    } else {
+        RunFile::default()
+    };
     run_file.begin_session(&prepared.data.path);
     let mut shown: Vec<Box<dyn View>> = vec![Box::new(Recorder::new(run, run_file))];
     shown.extend(views::shown(prepared.eval.is_some()));
@@ -100,6 +104,8 @@ fn describe(prepared: &Prepared) {
         Some(epochs) => format!("about {}", ui::count(epochs as usize, "epoch")),
         None => ui::count(settings.epochs, "epoch"),
     };
+    // With a new head it is known once that is fitted.
+    let epochs = if settings.head.is_some() { "then epochs".to_owned() } else { epochs };
     say!(
         "{epochs} of {} of {}, {}, learning rate {}, seed {}, {}",
         ui::count(train.batches(), "step"),

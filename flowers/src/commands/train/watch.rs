@@ -90,6 +90,8 @@ struct Clock {
     begun: Instant,
     steps: u64,
     photos: u64,
+    /// Photos whose features were there when the epoch began.
+    kept: Option<u64>,
     /// From the beginning to the last step.
     train_seconds: f64,
     eval_seconds: Option<f64>,
@@ -97,7 +99,14 @@ struct Clock {
 
 impl Clock {
     fn start() -> Self {
-        Self { begun: Instant::now(), steps: 0, photos: 0, train_seconds: 0.0, eval_seconds: None }
+        Self {
+            begun: Instant::now(),
+            steps: 0,
+            photos: 0,
+            kept: None,
+            train_seconds: 0.0,
+            eval_seconds: None,
+        }
     }
 
     fn elapsed(&self) -> f64 {
@@ -177,7 +186,9 @@ impl Callback for Watch {
 
     fn on_opening(&mut self, progress: OpeningProgress) -> Flow {
         if progress.part == FEATURES {
-            self.clock.photos = progress.done as u64;
+            // Those that were kept from before took no time.
+            let kept = *self.clock.kept.get_or_insert(progress.done as u64);
+            self.clock.photos = progress.done as u64 - kept;
             self.clock.train_seconds = self.clock.elapsed();
         }
         let pace = self.clock.photos as f64 / self.clock.train_seconds.max(1e-9);
@@ -201,8 +212,11 @@ impl Callback for Watch {
     }
 
     fn on_evaluation(&mut self, _: Moment<'_>, _: &Evaluation) -> Result<(), TrainError> {
-        self.evaluation = Some(self.clock.elapsed() - self.clock.train_seconds);
-        self.clock.eval_seconds = self.evaluation;
+        // By features it takes no time.
+        if self.clock.steps > 0 {
+            self.evaluation = Some(self.clock.elapsed() - self.clock.train_seconds);
+            self.clock.eval_seconds = self.evaluation;
+        }
         Ok(())
     }
 

@@ -21,9 +21,15 @@ pub fn render(report: &Report, seen: &Seen) -> Markup {
     let list = errors.tally.list.file_name().unwrap_or_default().to_string_lossy();
     let content = html! {
         p {
-            "Photos that the best network takes for another class at " (confident) " or more: " (errors.tally.told())
-            ". It has learned from the training photos with these very labels and answers " (unbroken(seen.train_accuracy))
-            " of them as labeled: the higher that share, the more a label that it still contradicts deserves a look."
+            @if seen.is_held_out {
+                "Photos that are taken for another class at " (confident) " or more: " (errors.tally.told())
+                ". Each training photo was judged by a last layer that was fitted to the others alone (cross-validation); "
+                (unbroken(seen.train_accuracy)) " are answered as labeled."
+            } @else {
+                "Photos that the best network takes for another class at " (confident) " or more: " (errors.tally.told())
+                ". It has learned from the training photos with these very labels and answers " (unbroken(seen.train_accuracy))
+                " of them as labeled: the higher that share, the more a label that it still contradicts deserves a look."
+            }
             @if seen.has_eval {
                 " From the photos for evaluation it has not learned: there the mistake may as well be its own."
             }
