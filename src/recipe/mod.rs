@@ -17,8 +17,8 @@
 //! | what are the data? | `folder.rs`, `census.rs` |
 //! | what can be chosen? | `choices.rs`, `setting.rs`, `table.rs` |
 //! | what decides the result? | `settings.rs`, by `rules.rs` and `regularization.rs` |
-//! | what fits into the time and the memory? | `plan.rs`, `memory.rs` |
-//! | what does training begin with? | `start.rs` (a network trained before, `known.rs`), `head.rs` (its new last layer), `resume.rs` (a run) |
+//! | what fits into the time and the memory? | `plan.rs`, `deadline.rs`, `memory.rs` |
+//! | what does training begin with? | `start.rs` (a network trained before, `known.rs`), `head.rs` (its new last layer), `resume.rs` (a run); `origin.rs` |
 //! | who does it all? | `training.rs` |
 //! | what is worth knowing, what went wrong? | `note.rs`, `error.rs` |
 //! | which labels may be wrong? | `answers.rs` |
@@ -26,12 +26,14 @@
 mod answers;
 mod census;
 mod choices;
+mod deadline;
 mod error;
 mod folder;
 mod head;
 mod known;
 mod memory;
 mod note;
+mod origin;
 mod plan;
 mod regularization;
 mod resume;
@@ -46,6 +48,7 @@ mod tuning;
 pub use answers::{Answer, Answers, CONFIDENT, MOST_CONTRADICTIONS};
 pub use census::{Census, FEW_PHOTOS};
 pub use choices::{Architecture, Augmentation, Choices, ClassWeights, Named, ParseNameError, Recipe, Rule};
+pub use deadline::Deadline;
 pub use error::{Clash, Conflict, FolderFault, ModelFault, RecipeError};
 pub use folder::{DataFolder, EVAL, LABELS, Shards, TFDS_LABELS, TRAIN};
 pub use head::FEATURES;
@@ -59,4 +62,4 @@ pub use setting::{Group, Setting};
 pub use settings::{FIRST_LABEL, Keys, Settings};
 pub use start::most_like;
 pub use table::SETTINGS;
-pub use training::{Budget, Deadline, Prepared, Trained, Training, fit, fit_from};
+pub use training::{Budget, Prepared, Trained, Training, fit, fit_from};

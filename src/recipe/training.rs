@@ -1,13 +1,14 @@
 //! From a data folder to a trained network.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::deadline::{Deadline, Time, plan_head};
 use super::head::HeadOpening;
+use super::origin::Origin;
 use super::start::Start;
 use super::{
-    Census, Choices, Conflict, DataFolder, EVAL, Note, Plan, Recipe, RecipeError, Settings, TRAIN, note,
-    plan, rules,
+    Census, Choices, Conflict, DataFolder, EVAL, Note, Recipe, RecipeError, Settings, TRAIN, note, rules,
 };
 use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
 use crate::data::{Loader, LoaderOptions, Preprocess};
@@ -15,8 +16,7 @@ use crate::metrics::Evaluation;
 use crate::network::Network;
 use crate::optim::Optimizer;
 use crate::train::{
-    Best, Callback, Ended, EpochRecord, Flow, Moment, Progress, TimeBudget, TrainError, TrainOptions,
-    Trainer, evaluate,
+    Best, Callback, Ended, EpochRecord, Flow, Moment, Progress, TrainError, TrainOptions, Trainer, evaluate,
 };
 
 /// How long training may take.
@@ -291,155 +291,6 @@ fn new_settings(
         note::of_photos(&census, choices.class_weights(), &settings, classes).into_iter().for_each(tell);
     }
     Ok((settings, census))
-}
-
-/// What training begins with, read.
-enum Origin {
-    New,
-    Model(Box<Start>),
-    Saved(Box<SavedTraining>),
-}
-
-impl Origin {
-    /// A network as training will have it, to measure.
-    fn network(&self, settings: &Settings, census: &Census) -> Result<Network, RecipeError> {
-        match self {
-            Origin::New => settings.network(census.classes.len(), census.photos()),
-            Origin::Model(start) => start.network(settings, census.photos()),
-            Origin::Saved(saved) => Ok(saved.network.clone()),
-        }
-    }
-
-    /// Whether it is a run under a budget that has come to its end.
-    fn is_finished(&self) -> bool {
-        matches!(self, Origin::Saved(saved) if saved.progress.is_finished())
-    }
-
-    /// The epochs that are done.
-    fn epochs_done(&self) -> u64 {
-        if let Origin::Saved(saved) = self { saved.progress.epoch } else { 0 }
-    }
-
-    /// Seconds that the run has taken, if it has a deadline.
-    fn spent(&self) -> f64 {
-        if let Origin::Saved(saved) = self { saved.progress.seconds() } else { 0.0 }
-    }
-}
-
-/// The time there is, from `begun` to the end of everything.
-struct Time {
-    begun: Instant,
-    seconds: f64,
-    reports: bool,
-}
-
-impl Time {
-    fn elapsed(&self) -> f64 {
-        self.begun.elapsed().as_secs_f64()
-    }
-
-    /// Fits the settings to the time, and says what will be done in it.
-    fn fit(
-        &self,
-        settings: &mut Settings,
-        choices: &Choices,
-        origin: &Origin,
-        census: &Census,
-        tell: &mut dyn FnMut(Note),
-    ) -> Result<Deadline, RecipeError> {
-        if settings.head.is_some() {
-            return self.after_head(settings, origin, census);
-        }
-        let mut plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
-        // The script is its own network at its own size.
-        if let (Origin::New, None, Recipe::Default) = (origin, choices.image_size, settings.recipe) {
-            let training = self.seconds - self.elapsed() - plan.conclusion(settings, self.reports);
-            plan.choose(settings, choices.network, training);
-            plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
-        }
-        let training = self.seconds * (1.0 - plan::RESERVE) - plan.conclusion(settings, self.reports);
-        let fit = plan.epochs(settings, training - self.elapsed());
-        let epochs = fit.clamp(1.0, settings.epochs as f64);
-        if !matches!(origin, Origin::Saved(_)) {
-            let takes = self.elapsed() + plan.seconds(settings, epochs) + self.seconds - training;
-            settings.evaluate_every = plan::evaluate_every(epochs);
-            tell(Note::Planned {
-                // Where photos are few or many it is another time.
-                seconds: if fit == epochs { self.seconds } else { takes },
-                epochs: epochs as usize,
-                train_sizes: settings.train_sizes.clone(),
-                image_size: settings.image_size,
-            });
-            if fit < 1.0 {
-                tell(Note::SinglePass { seconds: self.seconds });
-            }
-        }
-        let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
-        // The last epoch is begun if it nearly fits.
-        Ok(Deadline { at: self.begun + left, epochs: (epochs + 0.1) as u64 })
-    }
-}
-
-/// Says what comes of a new head, and whether there is time to look at each photo's mirror image too.
-fn plan_head(
-    settings: &mut Settings,
-    choices: &Choices,
-    origin: &Origin,
-    census: &Census,
-    tell: &mut dyn FnMut(Note),
-) -> Result<(), RecipeError> {
-    let photos = census.photos() + census.eval;
-    let pass = plan::pass_seconds(&origin.network(settings, census)?, photos)?;
-    let seconds = settings.minutes.map(|minutes| 60.0 * minutes);
-    let flips = &mut settings.regularization.test_time_flip;
-    if choices.test_time_flip.is_none() && seconds.is_some_and(|seconds| 2.0 * pass > FEATURES * seconds) {
-        *flips = false;
-    }
-    let features_seconds = if *flips { 2.0 * pass } else { pass };
-    tell(Note::PlannedHead { photos, features_seconds, seconds, tunes: settings.trains_steps() });
-    Ok(())
-}
-
-impl Time {
-    /// The end of training with a new head: how many epochs of the whole network there will be is found once that is fitted.
-    fn after_head(
-        &self,
-        settings: &Settings,
-        origin: &Origin,
-        census: &Census,
-    ) -> Result<Deadline, RecipeError> {
-        // The best network's evaluation; the report has the heads' answers to the training photos.
-        let pass = plan::pass_seconds(&origin.network(settings, census)?, census.eval)?;
-        let passes = if settings.regularization.test_time_flip { 2.0 } else { 1.0 };
-        let training = self.seconds * (1.0 - HEAD_RESERVE) - HEAD_CONCLUSION - passes * pass;
-        let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
-        Ok(Deadline { at: self.begun + left, epochs: settings.epochs as u64 })
-    }
-}
-
-/// The most that features may take of the time for mirror images to be looked at too.
-const FEATURES: f64 = 0.7;
-
-/// The share of the time, and the seconds, that are held back for the report and a machine that grows slower.
-const HEAD_RESERVE: f64 = 0.02;
-const HEAD_CONCLUSION: f64 = 1.0;
-
-/// When training is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Deadline {
-    /// When its steps are to be done.
-    pub at: Instant,
-    /// About how many epochs the run has, from its very beginning.
-    pub epochs: u64,
-}
-
-impl Deadline {
-    /// The budget of a run that has taken `spent` seconds until now.
-    fn budget(self, spent: f64) -> TimeBudget {
-        let left = self.at.saturating_duration_since(Instant::now());
-        TimeBudget { time: Duration::from_secs_f64(spent) + left, epochs: self.epochs }
-    }
 }
 
 /// Training that is ready for its first step, or for its next.
