@@ -86,7 +86,7 @@ fn photos_of_one_pixel_and_of_one_row_fit_any_size() {
     let (_folder, shards) = shards(photos);
     for fit in [Fit::Crop, Fit::Resize, Fit::ResizeCrop] {
         for side in [1, 2, 7] {
-            let preprocess = Preprocess { fit, ..Preprocess::new(side) };
+            let preprocess = Preprocess::new(side).fit(fit);
             let loader = Loader::open(&shards, LoaderOptions::new(preprocess, 2)).unwrap();
             let batch = loader.epoch(0).next().unwrap().unwrap();
             assert_eq!(batch.images.dim(), (4, side, side, 3), "{fit:?}");

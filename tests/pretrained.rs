@@ -10,7 +10,6 @@ use floret::files::HeldFolder;
 use floret::image::{ChannelOrder, DecodeOptions, Normalize};
 use floret::network::{Network, NetworkError};
 use floret::nn::{Add, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, GlobalMaxPool, Init, Relu};
-use floret::onnx::{self, ExportOptions};
 use floret::recipe::{Answers, Choices, Note, Prepared, Training};
 use floret::record::Compression;
 use floret::train::{Callback, Ended, Flow, OpeningProgress};
@@ -345,11 +344,12 @@ fn what_heads_say_of_photos_held_out_finds_wrong_labels() {
 }
 
 /// A graph of another program, which tells neither classes nor preprocessing.
+#[cfg(feature = "onnx")]
 #[test]
 fn an_onnx_graph_is_a_start_once_its_normalization_is_known() {
     let folder = TempDir::new().unwrap();
     let (data, path) = (data(folder.path(), 60, 30, &[]), folder.path().join("seven.onnx"));
-    onnx::export(&path, &network(), None, &ExportOptions::default()).unwrap();
+    floret::onnx::export(&path, &network(), None, &Default::default()).unwrap();
     let training = |choices| Training::new(&data).start_from(&path).choose(choices).run();
     let error = training(head_only()).unwrap_err().to_string();
     assert!(error.contains("seven.onnx") && error.contains("choose `normalize`"), "{error}");

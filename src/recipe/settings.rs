@@ -335,8 +335,8 @@ impl Settings {
         let largest = self.train_sizes.iter().copied().max().unwrap_or(self.image_size);
         options.source_size = self.augment.source_size(largest, self.image_size);
         if self.head.is_some() {
-            // Images are large, and batches of them.
-            (options.cache_bytes, options.prefetch) = (tuning::CACHE_BYTES, 1);
+            // Photos of this size are decoded again each epoch, in an eighth of its time: kept, they would take more memory than all else.
+            (options.cache_bytes, options.prefetch) = (0, 1);
         }
         options
     }

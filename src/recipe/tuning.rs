@@ -15,9 +15,6 @@ pub(super) const FEWEST_PHOTOS: usize = 400;
 /// other photos, and take most of the time and memory of training: in EfficientNet-Lite0 half of the blocks, in ResNet-18 two stages of four.
 pub(super) const FROZEN: f64 = 0.08;
 
-/// The most bytes of decoded photos that are kept, to train on and to evaluate on.
-pub(super) const CACHE_BYTES: u64 = 40 << 20;
-
 /// How training photos are changed.
 pub(super) const AUGMENTATION: Augmentation = Augmentation::Standard;
 

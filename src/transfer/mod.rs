@@ -10,15 +10,17 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | what does the network make of the photos? | `features.rs`, kept by `file.rs` |
+//! | what does the network make of the photos? | `extract.rs`; `features.rs`, kept by `file.rs` |
 //! | which last layer fits them best? | `regression.rs` |
 //! | how strongly are its weights held? | `select.rs` |
 
+mod extract;
 mod features;
 mod file;
 mod regression;
 mod select;
 
-pub(crate) use features::{Features, extract, photos};
+pub(crate) use extract::{extract, photos};
+pub(crate) use features::Features;
 pub(crate) use file::{held_out, keep_held_out};
 pub(crate) use select::{Fitted, fit};

@@ -14,7 +14,7 @@ use crate::common::{Fixtures, assert_close, fixture};
 #[test]
 fn batches_of_the_fixtures_are_decoded_cropped_and_standardized() {
     let shards = [0, 1].map(|i| fixture(&format!("train-0000{i}-of-00002.tfrecord")));
-    let preprocess = Preprocess { orientation: Orientation::AsStored, ..Preprocess::new(24).fit(Fit::Crop) };
+    let preprocess = Preprocess::new(24).fit(Fit::Crop).orientation(Orientation::AsStored);
     let options =
         LoaderOptions { batch_size: 5, shuffle: Shuffle::None, ..LoaderOptions::new(preprocess, 5) };
     let loader = Loader::open(&shards, options.clone()).unwrap();

@@ -68,6 +68,12 @@ impl Preprocess {
         self
     }
 
+    /// Sets which way up a photo is that a camera held sideways stored.
+    pub fn orientation(mut self, orientation: Orientation) -> Self {
+        self.orientation = orientation;
+        self
+    }
+
     /// Sets the share of the fitted photo's side that the network sees.
     pub fn crop_share(mut self, share: f32) -> Self {
         self.crop_share = share;
