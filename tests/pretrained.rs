@@ -297,6 +297,30 @@ fn an_interrupted_run_goes_on_with_the_features_it_has() {
     }
 }
 
+/// Under a budget the time of an opening that was broken off counts.
+#[test]
+fn the_time_of_a_broken_off_opening_counts() {
+    let folder = TempDir::new().unwrap();
+    let (data, start, run) =
+        (data(folder.path(), 64, 0, &[]), model(folder.path()), folder.path().join("run"));
+    fs::create_dir(&run).unwrap();
+    let minutes = Choices { minutes: Some(1.0), ..head_only() };
+    let mut first = prepared(&data, &start, &run, minutes);
+    let (mut saver, mut stop) = (saver(&first, &run), StopAt(64));
+    assert_eq!(first.run(&mut [&mut saver, &mut stop]).unwrap(), Ended::Stopped);
+    let spent = first.progress().seconds();
+    drop(saver);
+    let saved = load_training(run.join("training.safetensors")).unwrap();
+    assert!(spent > 0.0 && saved.progress.seconds() == spent, "{spent}");
+    let mut second = Training::new(&data).resume(saved).keep_features(&run).prepare(&mut |_| {}).unwrap();
+    assert_eq!(second.run(&mut []).unwrap(), Ended::Finished);
+    assert!(second.progress().seconds() > spent && second.progress().is_finished());
+    // More epochs do not make more of a head alone.
+    let saved = load_training(run.join("training.safetensors")).unwrap();
+    let again = Training::new(&data).resume(saved).choose(Choices { epochs: None, ..Choices::default() });
+    assert_eq!(again.prepare(&mut |_| {}).unwrap().settings.epochs, 1);
+}
+
 #[test]
 fn features_of_other_photos_or_of_another_network_do_not_count() {
     let folder = TempDir::new().unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{CheckpointError, ModelInfo, ModelSnapshot, save_model, save_training};
 use crate::files::HeldFolder;
 use crate::network::StepReport;
-use crate::train::{Callback, Ended, EpochRecord, Flow, Moment, TrainError};
+use crate::train::{Callback, Ended, EpochRecord, Flow, Moment, Progress, TrainError};
 
 /// What becomes of training when its state can't be saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub struct Saver {
     decide: Decide,
     /// The best network, while it is not on the disk.
     unsaved_best: Option<ModelSnapshot>,
-    /// Steps and epochs done in the training state on the disk.
-    saved: Option<(u64, u64)>,
+    /// The position of the training state on the disk.
+    saved: Option<(u64, u64, u64)>,
 }
 
 impl Saver {
@@ -107,19 +107,18 @@ impl Saver {
 
     /// Saves a best network that is still to be saved, and then the training state.
     fn save(&mut self, moment: Moment<'_>) -> Result<(), CheckpointError> {
-        let progress = moment.progress;
         self.check_folder()?;
         if let Some(best) = &self.unsaved_best {
             best.write(&self.model_path())?;
             self.unsaved_best = None;
         }
         save_training(self.training_path(), moment, &self.info, &self.settings)?;
-        self.saved = Some((progress.step, progress.epoch));
+        self.saved = Some(position(moment.progress));
         Ok(())
     }
 
     fn save_if_new(&mut self, moment: Moment<'_>) -> Result<(), CheckpointError> {
-        match self.saved == Some((moment.progress.step, moment.progress.epoch)) {
+        match self.saved == Some(position(moment.progress)) {
             true => Ok(()),
             false => self.save(moment),
         }
@@ -186,6 +185,11 @@ impl Callback for Saver {
     fn on_end(&mut self, moment: Moment<'_>, _ended: Ended) -> Result<(), TrainError> {
         self.save_if_new(moment).map_err(failed)
     }
+}
+
+/// Steps, epochs and, bit for bit, seconds: what tells a state from another one.
+fn position(progress: &Progress) -> (u64, u64, u64) {
+    (progress.step, progress.epoch, progress.seconds().to_bits())
 }
 
 impl fmt::Debug for Saver {

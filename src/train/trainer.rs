@@ -177,9 +177,11 @@ impl Trainer {
     /// Training begins under a budget or without one, and stays so.
     fn begin_budget(&mut self) -> Result<(), TrainError> {
         let Self { options, progress, .. } = self;
-        // An opening that was broken off has a pace already: its time counts.
-        if progress.is_at_beginning() && progress.pace.is_none() {
-            progress.pace = options.budget.map(|budget| Pace::first(budget.epochs.min(options.epochs)));
+        if progress.is_at_beginning() {
+            // That of an opening which was broken off counts.
+            let spent = progress.seconds();
+            let first = |epochs: u64| Pace { spent, ..Pace::first(epochs) };
+            progress.pace = options.budget.map(|budget| first(budget.epochs.min(options.epochs)));
         }
         match (progress.pace.is_some(), options.budget.is_some()) {
             (true, false) => Err(TrainOptionsError::NoBudget.into()),

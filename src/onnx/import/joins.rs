@@ -95,11 +95,12 @@ impl<'a> Importer<'a> {
         self.step(node, vec![step], all.into(), Vec::new())
     }
 
-    /// Whether `gate` has one factor for each channel of `x`, which is more.
+    /// Whether `gate` has one factor for each channel of `x`, an image, be it of one pixel.
     fn is_gate(&self, gate: &Activation, x: &Activation) -> bool {
         let (of_gate, of_x) = (self.steps.shape(gate.step), self.steps.shape(x.step));
         if of_gate.channels() != of_x.channels()
-            || of_gate.len() >= of_x.len()
+            || of_gate.len() > of_x.len()
+            || of_gate == of_x
             || x.axes.len() < gate.axes.len()
         {
             return false;
