@@ -27,7 +27,7 @@ fn texture(class: usize, number: usize) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, SIDE as u32, SIDE as u32);
     encoder.set_color(png::ColorType::Rgb);
-    let bright = |x: usize| (x + phase) / period % 2 == 0;
+    let bright = |x: usize| ((x + phase) / period).is_multiple_of(2);
     let mut levels = Vec::new();
     for y in 0..SIDE {
         for x in 0..SIDE {
@@ -377,13 +377,10 @@ fn an_onnx_graph_is_a_start_once_its_normalization_is_known() {
     let training = |choices| Training::new(&data).start_from(&path).choose(choices).run();
     let error = training(head_only()).unwrap_err().to_string();
     assert!(error.contains("seven.onnx") && error.contains("choose `normalize`"), "{error}");
-    let normalize = Some(Normalize::Fixed { mean: [127.0; 3], deviation: [64.0; 3] });
-    let trained = training(Choices { normalize, ..head_only() }).unwrap();
+    let normalize = Normalize::Fixed { mean: [127.0; 3], deviation: [64.0; 3] };
+    let trained = training(Choices { normalize: Some(normalize), ..head_only() }).unwrap();
     assert!(trained.evaluation.unwrap().accuracy() > 0.9);
-    assert_eq!(
-        (trained.info.preprocess.normalize, trained.info.preprocess.crop_share),
-        (normalize.unwrap(), 0.875)
-    );
+    assert_eq!((trained.info.preprocess.normalize, trained.info.preprocess.crop_share), (normalize, 0.875));
     assert_eq!(trained.info.classes, ["lying", "standing", "checked"]);
 }
 
