@@ -2,8 +2,8 @@
 
 use super::{Augmentation, Regularization, Rule};
 
-/// The most epochs, the head's among them.
-pub(super) const MOST_EPOCHS: usize = 31;
+/// The most epochs, the head's among them: with 22 the network knew the training photos by heart, and answered worse than with 13.
+pub(super) const MOST_EPOCHS: usize = 14;
 
 /// Photos in a step.
 pub(super) const BATCH_SIZE: usize = 16;
