@@ -400,6 +400,22 @@ fn what_does_not_suit_is_refused() {
     save_model(&same, &network, &ModelInfo { classes, preprocess: preprocess() }).unwrap();
     let error = refused(&same, head_only());
     assert!(error.contains("a network that begins with other classes"), "{error}");
+    // Ways that part and meet at the end.
+    let forked = Network::builder((SIDE, SIDE, 3))
+        .add_named("a", Conv2d::new(2, 3))
+        .add_named("means", GlobalAvgPool)
+        .add_from("most", GlobalMaxPool, ["a"])
+        .add_from("sum", Add, ["means", "most"])
+        .build()
+        .unwrap();
+    let path = folder.path().join("forked.safetensors");
+    let two = || vec!["a".into(), "b".into()];
+    save_model(&path, &forked, &ModelInfo { classes: two(), preprocess: preprocess() }).unwrap();
+    let error = refused(&path, head_only());
+    assert!(
+        error.contains("forked.safetensors") && error.contains("its last layer can't be replaced"),
+        "{error}"
+    );
     // Weights that are for one size.
     let flat = Network::builder((SIDE, SIDE, 3))
         .add(Conv2d::new(2, 3))
@@ -408,8 +424,7 @@ fn what_does_not_suit_is_refused() {
         .build()
         .unwrap();
     let path = folder.path().join("flat.safetensors");
-    let classes = vec!["a".into(), "b".into()];
-    save_model(&path, &flat, &ModelInfo { classes, preprocess: preprocess() }).unwrap();
+    save_model(&path, &flat, &ModelInfo { classes: two(), preprocess: preprocess() }).unwrap();
     let larger = Choices { image_size: Some(48), ..head_only() };
     let error = refused(&path, larger);
     assert!(error.contains("it takes images of 32x32 alone, and 48x48 was chosen"), "{error}");

@@ -240,6 +240,11 @@ pub enum ModelFault {
     /// It is an ONNX file, and this build reads none.
     #[error("ONNX files are read with the feature `onnx` alone, which this build does not have")]
     NoOnnx,
+    /// It is no classifier that a new last layer could make one of these photos.
+    #[error(
+        "it does not end in a dense layer or a convolution that nothing else takes: its last layer can't be replaced"
+    )]
+    NoHead,
     /// It takes no square photos.
     #[error("it takes images of {0}: photos are made squares of three channels")]
     Input(crate::nn::Shape),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::checkpoint::{ModelInfo, load_model};
 use crate::data::Preprocess;
-use crate::network::{Network, NetworkBuilder};
+use crate::network::{Network, NetworkBuilder, NetworkError};
 use crate::nn::{Init, LayerSpec, NamedLayer, Shape};
 
 /// A network to begin with.
@@ -73,7 +73,10 @@ impl Start {
             }
             return Ok(Self { network });
         }
-        let (mut network, head) = network.with_head(classes.len())?;
+        let (mut network, head) = network.with_head(classes.len()).map_err(|error| match error {
+            NetworkError::NoHead => fault(ModelFault::NoHead),
+            error => error.into(),
+        })?;
         settings.image_size = side;
         settings.set_head(&head, choices, census);
         tell(Note::NewHead {
