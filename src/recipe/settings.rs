@@ -213,8 +213,8 @@ impl Settings {
         self.train_sizes = vec![self.image_size];
         self.batch_size = choices.batch_size.unwrap_or(rules::batch_size(photos).min(tuning::BATCH_SIZE));
         self.drop_last = leaves_tiny_batch(photos, self.batch_size);
-        self.learning_rate =
-            choices.learning_rate.unwrap_or(tuning::learning_rate(self.optimizer, self.batch_size));
+        let rate = tuning::learning_rate(self.recipe, self.optimizer, self.batch_size);
+        self.learning_rate = choices.learning_rate.unwrap_or(rate);
         self.augment = choices.augment.unwrap_or(tuning::AUGMENTATION);
         self.regularization = tuning::REGULARIZATION.for_rule(self.optimizer).with(choices);
         // Without photos to evaluate on nothing would say which is the better one.

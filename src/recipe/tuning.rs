@@ -1,6 +1,6 @@
 //! The numbers that suit a network trained before, whose head is new and fitted: docs/recipes.md has the experiments.
 
-use super::{Augmentation, Regularization, Rule};
+use super::{Augmentation, Recipe, Regularization, Rule};
 
 /// The most epochs, the head's among them: with 22 the network knew the training photos by heart, and answered worse than with 13.
 pub(super) const MOST_EPOCHS: usize = 14;
@@ -28,9 +28,11 @@ pub(super) const REGULARIZATION: Regularization = Regularization {
 };
 
 /// The highest learning rate.
-pub(super) fn learning_rate(rule: Rule, batch_size: usize) -> f32 {
+pub(super) fn learning_rate(recipe: Recipe, rule: Rule, batch_size: usize) -> f32 {
     match rule {
-        Rule::Sgd | Rule::Momentum => 0.003 * batch_size as f32 / BATCH_SIZE as f32,
+        Rule::Sgd | Rule::Momentum => {
+            0.003 * batch_size as f32 / BATCH_SIZE as f32 / recipe.gradient_scale(batch_size)
+        }
         Rule::Adam | Rule::Adamw => 0.0001,
     }
 }

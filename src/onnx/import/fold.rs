@@ -294,9 +294,10 @@ impl Fold<'_, '_> {
             }
             // Backwards it ends before the first value, as PyTorch reverses the pads of a network.
             let (least, most) = if step > 0 { (0, size) } else { (-1, size - 1) };
-            let bound =
-                |bound: i64| if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(least, most);
-            let (start, end) = (bound(start), bound(end));
+            let bound = |bound: i64, least: i64| {
+                if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(least, most)
+            };
+            let (start, end) = (bound(start, most.min(0)), bound(end, least));
             let (way, by) = if step > 0 { (end - start, step) } else { (start - end, step.saturating_neg()) };
             to[axis] = (way.max(0) as usize).div_ceil(by as usize);
             if to[axis] == 0 {
