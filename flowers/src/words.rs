@@ -80,9 +80,9 @@ pub fn tell(told: Note) {
             let then = match (tunes, seconds) {
                 (false, _) => String::new(),
                 (true, Some(seconds)) => {
-                    format!(", and in what is left of {} the whole network trains", ui::duration(seconds))
+                    format!("; in what is left of {} its later layers train too", ui::duration(seconds))
                 }
-                (true, None) => ", and then the whole network trains".into(),
+                (true, None) => "; then its later layers train too".into(),
             };
             say!(
                 "first {} go through the network once (about {}), and the new layer is fitted to what comes out{then}",

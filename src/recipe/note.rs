@@ -83,7 +83,7 @@ pub enum Note {
         features_seconds: f64,
         /// The time, if there is a budget.
         seconds: Option<f64>,
-        /// Whether the whole network trains then.
+        /// Whether the later layers of the network train then.
         tunes: bool,
     },
     /// There is nothing to evaluate on: the best network is that of the lowest training loss.

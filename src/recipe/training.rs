@@ -171,7 +171,7 @@ impl Training {
     ///
     /// If its classes are those of the data it trains on as a new one would. Else it gets a new last layer
     /// ([`Network::with_head`]): every photo goes once through the rest, the new layer is fitted to what comes out, in the first epoch's
-    /// place, and the whole network trains in the time that is left; the better of both is kept. [`Choices::head_only`] ends behind the
+    /// place, and the later layers train in the time that is left; the better of both is kept. [`Choices::head_only`] ends behind the
     /// new layer.
     pub fn start_from(mut self, model: impl Into<PathBuf>) -> Self {
         self.begin = Begin::Model(model.into());
