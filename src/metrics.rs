@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use ndarray::{ArrayView1, ArrayView2};
 
+use crate::loss::{Loss, LossError, SoftmaxCrossEntropy, Targets};
+
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -85,6 +87,14 @@ impl Evaluation {
             unpredicted: vec![0; classes],
             in_top_k: 0,
         }
+    }
+
+    /// Counts a batch by its logits (examples, classes). The loss is cross-entropy, whatever smoothing or weights training uses, so that
+    /// runs compare.
+    pub(crate) fn add_logits(&mut self, logits: ArrayView2<f32>, labels: &[usize]) -> Result<(), LossError> {
+        let summed = Loss::from(SoftmaxCrossEntropy::default().sum());
+        self.add(summed.evaluate(logits, Targets::from(labels), None)?, logits, labels);
+        Ok(())
     }
 
     /// Counts a batch: its summed loss, its scores (examples, classes) and its labels.

@@ -78,7 +78,18 @@ fn network() -> Network {
         .unwrap()
 }
 
-/// Of these normalizations, others than each photo's own.
+/// A network whose ways part and meet at the end, with two outputs.
+fn forked() -> Network {
+    Network::builder((SIDE, SIDE, 3))
+        .add_named("a", Conv2d::new(2, 3))
+        .add_named("means", GlobalAvgPool)
+        .add_from("most", GlobalMaxPool, ["a"])
+        .add_from("sum", Add, ["means", "most"])
+        .build()
+        .unwrap()
+}
+
+/// With a normalization other than each photo's own.
 fn preprocess() -> Preprocess {
     Preprocess::new(SIDE).normalize(Normalize::Fixed { mean: [127.0; 3], deviation: [64.0; 3] })
 }
@@ -150,14 +161,7 @@ fn a_convolution_at_the_end_gives_way_to_means_and_a_dense_layer() {
 
 #[test]
 fn a_last_layer_whose_outputs_others_take_stays() {
-    let network = Network::builder((8, 8, 3))
-        .add_named("a", Conv2d::new(4, 3))
-        .add_named("means", GlobalAvgPool)
-        .add_from("most", GlobalMaxPool, ["a"])
-        .add_from("sum", Add, ["means", "most"])
-        .build()
-        .unwrap();
-    assert!(matches!(network.with_head(2), Err(NetworkError::NoHead)));
+    assert!(matches!(forked().with_head(2), Err(NetworkError::NoHead)));
 }
 
 #[test]
@@ -400,17 +404,9 @@ fn what_does_not_suit_is_refused() {
     save_model(&same, &network, &ModelInfo { classes, preprocess: preprocess() }).unwrap();
     let error = refused(&same, head_only());
     assert!(error.contains("a network that begins with other classes"), "{error}");
-    // Ways that part and meet at the end.
-    let forked = Network::builder((SIDE, SIDE, 3))
-        .add_named("a", Conv2d::new(2, 3))
-        .add_named("means", GlobalAvgPool)
-        .add_from("most", GlobalMaxPool, ["a"])
-        .add_from("sum", Add, ["means", "most"])
-        .build()
-        .unwrap();
     let path = folder.path().join("forked.safetensors");
     let two = || vec!["a".into(), "b".into()];
-    save_model(&path, &forked, &ModelInfo { classes: two(), preprocess: preprocess() }).unwrap();
+    save_model(&path, &forked(), &ModelInfo { classes: two(), preprocess: preprocess() }).unwrap();
     let error = refused(&path, head_only());
     assert!(
         error.contains("forked.safetensors") && error.contains("its last layer can't be replaced"),

@@ -16,3 +16,4 @@ pub use error::{BatchError, ClassNamesError, LoaderOptionsError};
 pub use pipeline::{
     Batch, Epoch, Fingerprint, Loader, LoaderOptions, Mix, OnBadRecord, Preprocess, Shuffle, Skipped,
 };
+pub(crate) use pipeline::{is_default, is_whole, whole};

@@ -41,14 +41,7 @@ impl Normalize {
     pub fn apply(self, levels: &[u8], out: &mut [f32]) -> Result<(), ImageError> {
         match self {
             Normalize::PerImage => standardize(levels, out),
-            Normalize::Fixed { mean, deviation } => {
-                check_lengths(levels.len(), out.len())?;
-                let (levels, out) = (levels.as_chunks::<3>().0, out.as_chunks_mut::<3>().0);
-                for (out, &[red, green, blue]) in out.iter_mut().zip(levels) {
-                    *out = normalized([f32::from(red), f32::from(green), f32::from(blue)], mean, deviation);
-                }
-                Ok(())
-            }
+            Normalize::Fixed { mean, deviation } => fixed(levels, out, mean, deviation),
         }
     }
 
@@ -59,14 +52,7 @@ impl Normalize {
     pub fn apply_f32(self, levels: &[f32], out: &mut [f32]) -> Result<(), ImageError> {
         match self {
             Normalize::PerImage => standardize_f32(levels, out),
-            Normalize::Fixed { mean, deviation } => {
-                check_lengths(levels.len(), out.len())?;
-                let (levels, out) = (levels.as_chunks::<3>().0, out.as_chunks_mut::<3>().0);
-                for (out, level) in out.iter_mut().zip(levels) {
-                    *out = normalized(*level, mean, deviation);
-                }
-                Ok(())
-            }
+            Normalize::Fixed { mean, deviation } => fixed(levels, out, mean, deviation),
         }
     }
 
@@ -79,9 +65,25 @@ impl Normalize {
     }
 }
 
-#[inline(always)]
-fn normalized([red, green, blue]: [f32; 3], mean: [f32; 3], deviation: [f32; 3]) -> [f32; 3] {
-    [(red - mean[0]) / deviation[0], (green - mean[1]) / deviation[1], (blue - mean[2]) / deviation[2]]
+/// `(level - mean) / deviation`, pixel by pixel.
+fn fixed<L: Copy + Into<f32>>(
+    levels: &[L],
+    out: &mut [f32],
+    mean: [f32; 3],
+    deviation: [f32; 3],
+) -> Result<(), ImageError> {
+    check_lengths(levels.len(), out.len())?;
+    let (levels, out) = (levels.as_chunks::<3>().0, out.as_chunks_mut::<3>().0);
+    for (out, [red, green, blue]) in out.iter_mut().zip(levels) {
+        let [red, green, blue]: [f32; 3] = [(*red).into(), (*green).into(), (*blue).into()];
+        // Written out: a closure over three channels is not inlined.
+        *out = [
+            (red - mean[0]) / deviation[0],
+            (green - mean[1]) / deviation[1],
+            (blue - mean[2]) / deviation[2],
+        ];
+    }
+    Ok(())
 }
 
 impl fmt::Display for Normalize {

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 pub use step::{StepReport, TrainingPass};
 
 use crate::data::Batch;
-use crate::loss::{Loss, LossError, Targets, softmax};
+use crate::loss::{Loss, LossError, softmax};
 use crate::math::{EnvError, Isa, Unavailable};
 use crate::metrics::Evaluation;
 use crate::nn::{BackwardError, LayerTime, Param, Sequential, Shape, ShapeError};
@@ -278,14 +278,10 @@ impl Network {
         mut look: impl FnMut(&Batch, ArrayView2<f32>),
     ) -> Result<Evaluation, E> {
         let mut evaluation = Evaluation::new(self.outputs());
-        let summed = Loss::from(crate::loss::SoftmaxCrossEntropy::default().sum());
         for batch in batches {
             let batch = batch?;
             let outputs = self.forward(batch.images.view())?;
-            let loss = summed
-                .evaluate(outputs.view(), Targets::from(&batch.labels), None)
-                .map_err(NetworkError::from)?;
-            evaluation.add(loss, outputs.view(), &batch.labels);
+            evaluation.add_logits(outputs.view(), &batch.labels).map_err(NetworkError::from)?;
             look(&batch, outputs.view());
         }
         Ok(evaluation)

@@ -27,9 +27,6 @@ impl Time {
         census: &Census,
         tell: &mut dyn FnMut(Note),
     ) -> Result<Deadline, RecipeError> {
-        if settings.head.is_some() {
-            return self.after_head(settings, origin, census);
-        }
         let mut plan = Plan::measure(settings, origin.network(settings, census)?, census)?;
         // The script is its own network at its own size.
         if let (Origin::New, None, Recipe::Default) = (origin, choices.image_size, settings.recipe) {
@@ -58,47 +55,39 @@ impl Time {
         // The last epoch is begun if it nearly fits.
         Ok(Deadline { at: self.begun + left, epochs: (epochs + 0.1) as u64 })
     }
+
+    /// The end of training with a new head, where a pass over a photo takes `pass` seconds: how many epochs there will be is found once
+    /// the head is fitted.
+    pub fn after_head(&self, settings: &Settings, origin: &Origin, census: &Census, pass: f64) -> Deadline {
+        // The best network's evaluation; the report has the heads' answers to the training photos.
+        let conclusion = HEAD_CONCLUSION + settings.regularization.passes() * pass * census.eval as f64;
+        let training = self.seconds * (1.0 - HEAD_RESERVE) - conclusion;
+        let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
+        Deadline { at: self.begun + left, epochs: settings.epochs as u64 }
+    }
 }
 
-/// Says what comes of a new head, and whether there is time to look at each photo's mirror image too.
+/// Says what comes of a new head, where a pass over a photo takes `pass` seconds, and whether there is time to look at each photo's
+/// mirror image too.
 pub(super) fn plan_head(
     settings: &mut Settings,
     choices: &Choices,
-    origin: &Origin,
     census: &Census,
+    pass: f64,
     tell: &mut dyn FnMut(Note),
-) -> Result<(), RecipeError> {
+) {
     let photos = census.photos() + census.eval;
-    let pass = plan::pass_seconds(&origin.network(settings, census)?, photos)?;
     let seconds = settings.minutes.map(|minutes| 60.0 * minutes);
-    let flips = &mut settings.regularization.test_time_flip;
-    if choices.test_time_flip.is_none() && seconds.is_some_and(|seconds| 2.0 * pass > FEATURES * seconds) {
-        *flips = false;
+    let both = 2.0 * pass * photos as f64;
+    if choices.test_time_flip.is_none() && seconds.is_some_and(|seconds| both > MOST_FEATURES * seconds) {
+        settings.regularization.test_time_flip = false;
     }
-    let features_seconds = if *flips { 2.0 * pass } else { pass };
+    let features_seconds = settings.regularization.passes() * pass * photos as f64;
     tell(Note::PlannedHead { photos, features_seconds, seconds, tunes: settings.trains_steps() });
-    Ok(())
-}
-
-impl Time {
-    /// The end of training with a new head: how many epochs of the whole network there will be is found once that is fitted.
-    fn after_head(
-        &self,
-        settings: &Settings,
-        origin: &Origin,
-        census: &Census,
-    ) -> Result<Deadline, RecipeError> {
-        // The best network's evaluation; the report has the heads' answers to the training photos.
-        let pass = plan::pass_seconds(&origin.network(settings, census)?, census.eval)?;
-        let passes = if settings.regularization.test_time_flip { 2.0 } else { 1.0 };
-        let training = self.seconds * (1.0 - HEAD_RESERVE) - HEAD_CONCLUSION - passes * pass;
-        let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
-        Ok(Deadline { at: self.begun + left, epochs: settings.epochs as u64 })
-    }
 }
 
 /// The most that features may take of the time for mirror images to be looked at too.
-const FEATURES: f64 = 0.7;
+const MOST_FEATURES: f64 = 0.7;
 
 /// The share of the time, and the seconds, that are held back for the report and a machine that grows slower.
 const HEAD_RESERVE: f64 = 0.02;

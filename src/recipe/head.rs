@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use ndarray::Array2;
+use ndarray::ArrayView2;
 
 use super::{Census, Plan, Settings};
 use crate::data::{Loader, LoaderOptions};
-use crate::loss::{Loss, SoftmaxCrossEntropy, Targets};
-use crate::metrics::{Evaluation, predicted};
+use crate::metrics::Evaluation;
 use crate::network::{Network, NetworkError};
 use crate::train::{Flow, Opened, Opening, OpeningProgress, Score, TrainError};
 use crate::transfer::{Features, Fitted, extract, fit, keep_held_out, photos};
@@ -41,9 +40,9 @@ impl Opening for HeadOpening<'_> {
         let mut watch_from =
             |before: usize, done: usize| watch(OpeningProgress::new(FEATURES, before + done, total));
         let file = |split: &str| self.folder.as_ref().map(|folder| folder.join(format!("features-{split}")));
-        let of_train = photos(&self.train)?;
+        let train_photos = photos(&self.train)?;
         let train =
-            extract(&body, &of_train, file(super::TRAIN).as_deref(), &mut |done| watch_from(0, done))?;
+            extract(&body, &train_photos, file(super::TRAIN).as_deref(), &mut |done| watch_from(0, done))?;
         let Some(train) = train else { return Ok(None) };
         let mut eval = None;
         if let Some(loader) = &self.eval {
@@ -71,18 +70,24 @@ impl Opening for HeadOpening<'_> {
         );
         let Some(fitted) = fitted else { return Ok(None) };
         self.install(network, &fitted)?;
-        let evaluation = eval.map(|eval| evaluate(&fitted, eval, body.outputs(), classes)).transpose()?;
+        // What the whole network would say, by the features of the photos.
+        let of_eval = eval.map(|eval| {
+            let labels = eval.labels.clone();
+            let logits = eval.into_array(body.outputs()).dot(&fitted.layer.kernel) + &fitted.layer.bias;
+            evaluation(logits.view(), &labels)
+        });
         if let Some(folder) = self.folder.as_ref().filter(|_| fitted.held_out) {
             let values = fitted.logits.iter().copied().collect();
             // Without it the report asks the network about each photo again.
             let _ = keep_held_out(
                 &folder.join(HELD_OUT),
-                &of_train,
+                &train_photos,
                 &Features { values, labels: labels.clone(), records },
             );
         }
-        let score = score(&fitted.logits, &labels)?;
-        let opened = Opened::new(score, evaluation);
+        let of_train = evaluation(fitted.logits.view(), &labels)?;
+        let score = Score { loss: of_train.loss, accuracy: of_train.accuracy() };
+        let opened = Opened::new(score, of_eval.transpose()?);
         if !self.settings.trains_steps() {
             // However much time there is.
             return Ok(Some(opened.epoch_seconds(f64::INFINITY)));
@@ -103,26 +108,9 @@ impl HeadOpening<'_> {
     }
 }
 
-/// The head's evaluation by the features of the photos: what the whole network would say.
-fn evaluate(
-    fitted: &Fitted,
-    eval: Features,
-    features: usize,
-    classes: usize,
-) -> Result<Evaluation, NetworkError> {
-    let labels = eval.labels.clone();
-    let logits = eval.into_array(features).dot(&fitted.layer.kernel) + &fitted.layer.bias;
-    let mut evaluation = Evaluation::new(classes);
-    let loss = Loss::from(SoftmaxCrossEntropy::default().sum());
-    evaluation.add(loss.evaluate(logits.view(), Targets::from(&labels), None)?, logits.view(), &labels);
+/// What these logits are worth.
+fn evaluation(logits: ArrayView2<f32>, labels: &[usize]) -> Result<Evaluation, NetworkError> {
+    let mut evaluation = Evaluation::new(logits.ncols());
+    evaluation.add_logits(logits, labels)?;
     Ok(evaluation)
-}
-
-/// How good these logits are.
-fn score(logits: &Array2<f32>, labels: &[usize]) -> Result<Score, NetworkError> {
-    let loss =
-        Loss::from(SoftmaxCrossEntropy::default()).evaluate(logits.view(), Targets::from(labels), None)?;
-    let right =
-        logits.rows().into_iter().zip(labels).filter(|(row, label)| predicted(*row) == Some(**label)).count();
-    Ok(Score { loss, accuracy: right as f64 / labels.len().max(1) as f64 })
 }

@@ -141,16 +141,16 @@ impl Plan {
 
     /// Seconds to ask the network about so many photos.
     fn inference(&self, settings: &Settings, photos: usize) -> f64 {
-        let passes = if settings.regularization.test_time_flip { 2.0 } else { 1.0 };
+        let passes = settings.regularization.passes();
         let pixels = (settings.image_size * settings.image_size) as f64;
         Estimate::unmeasured_evaluation(self.step, pixels, photos as f64, passes)
     }
 }
 
-/// About how many seconds it takes to ask the network about so many photos, each once. Some are asked about, of noise.
+/// About how many seconds a pass over a photo takes, decoding included, where there are so many. Some of noise are asked about.
 ///
 /// # Errors
-/// A network that does not take images.
+/// None for a network that takes images.
 pub(super) fn pass_seconds(network: &Network, photos: usize) -> Result<f64, RecipeError> {
     let Shape::Image { height, width, channels } = network.input() else { return Ok(0.0) };
     let some = photos.clamp(1, ASKED);
@@ -164,7 +164,7 @@ pub(super) fn pass_seconds(network: &Network, photos: usize) -> Result<f64, Reci
     }
     let passes = if network.spec().test_time_flip { 2.0 } else { 1.0 };
     let decoding = DECODE / rayon::current_num_threads() as f64;
-    Ok(photos as f64 * (fastest / passes / some as f64 + decoding))
+    Ok(fastest / passes / some as f64 + decoding)
 }
 
 /// Photos that are asked about.

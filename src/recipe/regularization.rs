@@ -48,6 +48,11 @@ impl Regularization {
         }
     }
 
+    /// Passes over a photo for an answer.
+    pub(super) fn passes(&self) -> f64 {
+        if self.test_time_flip { 2.0 } else { 1.0 }
+    }
+
     /// The same with the weight decay that suits this rule.
     pub fn for_rule(self, rule: Rule) -> Self {
         let weight_decay = match rule {

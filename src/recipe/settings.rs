@@ -8,7 +8,7 @@ use super::{
     Architecture, Augmentation, Census, Choices, Conflict, Recipe, RecipeError, Regularization, Rule,
     require_memory,
 };
-use crate::data::{LoaderOptions, OnBadRecord, Preprocess};
+use crate::data::{LoaderOptions, OnBadRecord, Preprocess, is_default, is_whole, whole};
 use crate::image::{ChannelOrder, Fit, Normalize};
 use crate::loss::SoftmaxCrossEntropy;
 use crate::network::{Network, NetworkBuilder};
@@ -45,7 +45,7 @@ pub struct Settings {
     /// How a photo becomes a square.
     pub fit: Fit,
     /// The share of the fitted photo's side that the network sees.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub crop_share: f32,
     /// How levels become the network's values.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -78,18 +78,6 @@ pub struct Settings {
     /// The features of the records.
     #[serde(flatten)]
     pub keys: Keys,
-}
-
-fn one() -> f32 {
-    1.0
-}
-
-fn is_one(share: &f32) -> bool {
-    *share == 1.0
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// The features of records that others made; `None` for TensorFlow's usual ones.

@@ -8,7 +8,8 @@ use super::head::HeadOpening;
 use super::origin::Origin;
 use super::start::Start;
 use super::{
-    Census, Choices, Conflict, DataFolder, EVAL, Note, Recipe, RecipeError, Settings, TRAIN, note, rules,
+    Census, Choices, Conflict, DataFolder, EVAL, Note, Recipe, RecipeError, Settings, TRAIN, note, plan,
+    rules,
 };
 use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
 use crate::data::{Loader, LoaderOptions, Preprocess};
@@ -234,22 +235,31 @@ impl Training {
                 Origin::Saved(saved)
             }
         };
-        if let (Origin::Model(_), Some(_), Some(census)) = (&origin, &settings.head, &census) {
-            plan_head(&mut settings, &self.choices, &origin, census, tell)?;
-        }
-        let deadline = match settings.minutes {
-            Some(_) if origin.is_finished() => {
-                Some(Deadline { at: self.begun, epochs: origin.epochs_done() })
+        let time = settings.minutes.map(|minutes| Time {
+            begun: self.begun,
+            seconds: 60.0 * minutes,
+            reports: self.reports,
+        });
+        let begins_with_head = settings.head.is_some() && matches!(origin, Origin::Model(_));
+        let deadline = if time.is_some() && origin.is_finished() {
+            Some(Deadline { at: self.begun, epochs: origin.epochs_done() })
+        } else if time.is_some() || begins_with_head {
+            let census = match census {
+                Some(census) => census,
+                None => Census::of(&data, settings.loader_options(classes.len()))?,
+            };
+            if settings.head.is_some() {
+                let network = origin.network(&settings, &census)?;
+                let pass = plan::pass_seconds(&network, census.photos() + census.eval)?;
+                if begins_with_head {
+                    plan_head(&mut settings, &self.choices, &census, pass, tell);
+                }
+                time.map(|time| time.after_head(&settings, &origin, &census, pass))
+            } else {
+                time.map(|time| time.fit(&mut settings, &self.choices, &origin, &census, tell)).transpose()?
             }
-            Some(minutes) => {
-                let census = match &census {
-                    Some(census) => census.clone(),
-                    None => Census::of(&data, settings.loader_options(classes.len()))?,
-                };
-                let time = Time { begun: self.begun, seconds: 60.0 * minutes, reports: self.reports };
-                Some(time.fit(&mut settings, &self.choices, &origin, &census, tell)?)
-            }
-            None => None,
+        } else {
+            None
         };
         let mut prepared = Prepared::new(data, settings, deadline, origin, tell)?;
         prepared.features = self.features;

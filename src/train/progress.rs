@@ -238,39 +238,21 @@ impl Progress {
         self.sums.learning_rate = report.learning_rate;
     }
 
-    /// Closes the first epoch, of other steps than an optimizer's, whose scores are `train`.
-    pub(super) fn end_opening(
-        &mut self,
-        train: Score,
-        evaluation: Option<Evaluation>,
-        next: Option<Pace>,
-        spent: f64,
-    ) -> EpochRecord {
-        self.opened = true;
-        self.close_epoch(train, evaluation, next, spent)
-    }
-
     /// Closes the epoch under way, `spent` seconds after training began, and moves to the beginning of the next. Under a
     /// budget that one has the pace `next`, or the time is up.
+    ///
+    /// An [`Opening`](super::Opening) makes no steps: `opening` is its score of training.
     ///
     /// An epoch without evaluation, of training that has data to evaluate on, is never the best.
     pub(super) fn end_epoch(
         &mut self,
+        opening: Option<Score>,
         evaluation: Option<Evaluation>,
         next: Option<Pace>,
         spent: f64,
     ) -> EpochRecord {
-        let train = self.running().unwrap_or(Score { loss: f64::NAN, accuracy: 0.0 });
-        self.close_epoch(train, evaluation, next, spent)
-    }
-
-    fn close_epoch(
-        &mut self,
-        train: Score,
-        evaluation: Option<Evaluation>,
-        next: Option<Pace>,
-        spent: f64,
-    ) -> EpochRecord {
+        self.opened |= opening.is_some();
+        let train = opening.or(self.running()).unwrap_or(Score { loss: f64::NAN, accuracy: 0.0 });
         let eval = evaluation.map(|e| Score { loss: e.loss, accuracy: e.accuracy() });
         let score = eval.unwrap_or(train);
         let better = |best: &Best| match eval {
@@ -328,7 +310,7 @@ mod tests {
             progress.add_step(&report, 1, 0.0);
         }
         assert_eq!(progress.running(), Some(Score { loss: 3.0, accuracy: 0.4 }));
-        assert_eq!(progress.end_epoch(None, None, 0.0).train_loss, 3.0);
+        assert_eq!(progress.end_epoch(None, None, None, 0.0).train_loss, 3.0);
     }
 
     #[test]
@@ -346,7 +328,7 @@ mod tests {
         ] {
             let since = progress.epochs_since_best();
             assert_eq!(
-                progress.end_epoch(Some(evaluation(loss, right)), None, 0.0).best,
+                progress.end_epoch(None, Some(evaluation(loss, right)), None, 0.0).best,
                 best,
                 "{loss} {right}"
             );

@@ -216,7 +216,7 @@ impl Trainer {
             if is_last && !is_due {
                 evaluation = self.evaluate(run)?;
             }
-            let record = self.progress.end_epoch(evaluation, next, clock.spent());
+            let record = self.progress.end_epoch(None, evaluation, next, clock.spent());
             let (begun, told) =
                 (Instant::now(), self.notify(run, |callback, moment| callback.on_epoch(moment, &record))?);
             if let Some(pace) = &mut self.progress.pace {
@@ -256,7 +256,7 @@ impl Trainer {
             // The schedule begins behind it.
             Some(Pace { done: 0.0, ..next })
         });
-        let record = self.progress.end_opening(train, evaluation, next, clock.spent());
+        let record = self.progress.end_epoch(Some(train), evaluation, next, clock.spent());
         self.notify(run, |callback, moment| callback.on_epoch(moment, &record))
     }
 

@@ -14,14 +14,12 @@ use crate::train::Flow;
 #[derive(Debug)]
 pub(crate) struct Fitted {
     pub layer: Linear,
-    #[cfg(test)]
-    l2: f64,
     /// The logits of each example: by a head that was fitted without it, if there were enough examples.
     pub logits: Array2<f32>,
     pub held_out: bool,
 }
 
-/// What is tried, from the strongest: about 2 from one to the next.
+/// What is tried, from the strongest: a half or a third from one to the next.
 const CANDIDATES: [f64; 10] = [0.3, 0.1, 0.03, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4];
 
 /// Where there are too few examples to try.
@@ -49,23 +47,41 @@ pub(crate) fn fit(
     let problem = Standardized::new(features, labels, classes, isa);
     let weights: Vec<f32> =
         labels.iter().map(|&label| class_weights.map_or(1.0, |weights| weights[label])).collect();
-    let mut w = problem.zeros();
-    if labels.len() < 2 * FOLDS {
-        problem.fit(&mut w, &weights, UNTRIED, &FINE);
-        return Some(Fitted {
-            layer: problem.layer(&w),
-            #[cfg(test)]
-            l2: UNTRIED,
-            logits: problem.logits(&w),
-            held_out: false,
-        });
-    }
+    let (mut w, l2, held_out) = if labels.len() < 2 * FOLDS {
+        (problem.zeros(), UNTRIED, None)
+    } else {
+        let Chosen { l2, held_out, mean } = choose(&problem, labels, classes, &weights, seed, watch)?;
+        (mean, l2, Some(held_out))
+    };
+    problem.fit(&mut w, &weights, l2, &FINE);
+    let is_held_out = held_out.is_some();
+    let logits = held_out.unwrap_or_else(|| problem.logits(&w));
+    Some(Fitted { layer: problem.layer(&w), logits, held_out: is_held_out })
+}
+
+/// What cross-validation chose.
+struct Chosen {
+    l2: f64,
+    /// The logits of each example by a head that was fitted without it.
+    held_out: Array2<f32>,
+    /// The mean of the heads.
+    mean: Vec<f64>,
+}
+
+fn choose(
+    problem: &Standardized<'_>,
+    labels: &[usize],
+    classes: usize,
+    weights: &[f32],
+    seed: u64,
+    watch: &mut dyn FnMut() -> Flow,
+) -> Option<Chosen> {
     let folds = folds(labels, classes, seed);
     let fold_weights: Vec<Vec<f32>> = (0..FOLDS)
         .map(|fold| weights.iter().zip(&folds).map(|(a, of)| if *of == fold { 0.0 } else { *a }).collect())
         .collect();
     let mut heads = vec![problem.zeros(); FOLDS];
-    let mut best: Option<(f64, f64, Array2<f32>, Vec<f64>)> = None;
+    let mut best: Option<(f64, Chosen)> = None;
     for l2 in CANDIDATES {
         let mut held_out = Array2::zeros((labels.len(), classes));
         for (fold, head) in heads.iter_mut().enumerate() {
@@ -78,23 +94,14 @@ pub(crate) fn fit(
             let rows = held_out.axis_iter_mut(Axis(0)).zip(logits.rows()).zip(&folds);
             rows.filter(|(_, of)| **of == fold).for_each(|((mut row, logits), _)| row.assign(&logits));
         }
-        let loss = mean_loss(held_out.view(), labels, &weights);
+        let loss = mean_loss(held_out.view(), labels, weights);
         match &best {
             // Held even less they learn the examples by heart.
-            Some((least, ..)) if loss.is_nan() || loss > *least => break,
-            _ => best = Some((loss, l2, held_out, mean(&heads))),
+            Some((least, _)) if loss.is_nan() || loss > *least => break,
+            _ => best = Some((loss, Chosen { l2, held_out, mean: mean(&heads) })),
         }
     }
-    let (_, l2, held_out, begin) = best.expect("there are candidates");
-    w = begin;
-    problem.fit(&mut w, &weights, l2, &FINE);
-    Some(Fitted {
-        layer: problem.layer(&w),
-        #[cfg(test)]
-        l2,
-        logits: held_out,
-        held_out: true,
-    })
+    best.map(|(_, chosen)| chosen)
 }
 
 /// The part of each example, with as many of each class in every part as can be.
@@ -149,21 +156,19 @@ mod tests {
                 noise(i, c) + if c < 20 { signal * labels[i] as f32 } else { 0.0 }
             })
         };
-        let fitted =
-            |signal| fit(features(signal), &labels, 2, None, 1, Isa::best(), &mut || Flow::Continue).unwrap();
-        let (none, strong) = (fitted(0.0), fitted(0.7));
+        let chosen = |signal| {
+            let problem = Standardized::new(features(signal), &labels, 2, Isa::best());
+            choose(&problem, &labels, 2, &[1.0; 80], 1, &mut || Flow::Continue).unwrap()
+        };
+        let (none, strong) = (chosen(0.0), chosen(0.7));
         assert!(none.l2 > strong.l2, "{} {}", none.l2, strong.l2);
-        let right = |fitted: &Fitted| {
-            let logits = &fitted.logits;
-            logits
-                .rows()
-                .into_iter()
-                .zip(&labels)
-                .filter(|(row, label)| (row[1] > row[0]) == (**label == 1))
-                .count()
+        let right = |Chosen { held_out, .. }: &Chosen| {
+            let rows = held_out.rows().into_iter().zip(&labels);
+            rows.filter(|(row, label)| (row[1] > row[0]) == (**label == 1)).count()
         };
         assert!(right(&none) < 56 && right(&strong) > 72, "{} {}", right(&none), right(&strong));
+        let fitted = || fit(features(0.7), &labels, 2, None, 1, Isa::best(), &mut || Flow::Continue).unwrap();
         // The same seed gives the same bits.
-        assert_eq!(fitted(0.7).layer, strong.layer);
+        assert_eq!(fitted().layer, fitted().layer);
     }
 }

@@ -81,21 +81,24 @@ impl Loader {
     /// # Errors
     /// An image size of 0.
     pub fn for_evaluation(&self, preprocess: Preprocess) -> Result<Self, BatchError> {
-        let mut options = LoaderOptions { preprocess, ..self.options().clone() }.for_evaluation();
+        let options = LoaderOptions { preprocess, ..self.options().clone() }.for_evaluation();
         let (asked, ours) = (options.fitting(), self.options().fitting());
         // What is done to fitted photos makes no difference.
         let ours = ours.normalize(asked.normalize).channel_order(asked.channel_order);
         if asked == ours {
             return self.with(options, Arc::clone(&self.dataset.cache));
         }
-        options.cache_bytes = 0;
-        self.with(options, Arc::new(Cache::new(self.len(), 0)))
+        self.uncached(options)
     }
 
     /// The same examples as evaluation by `preprocess` sees them, in batches of this size. No photo is cached, since each is to come
     /// once.
     pub(crate) fn once(&self, preprocess: Preprocess, batch_size: usize) -> Result<Self, BatchError> {
-        let mut options = LoaderOptions { preprocess, batch_size, ..self.options().clone() }.for_evaluation();
+        let options = LoaderOptions { preprocess, batch_size, ..self.options().clone() };
+        self.uncached(options.for_evaluation())
+    }
+
+    fn uncached(&self, mut options: LoaderOptions) -> Result<Self, BatchError> {
         options.cache_bytes = 0;
         self.with(options, Arc::new(Cache::new(self.len(), 0)))
     }

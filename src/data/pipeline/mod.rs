@@ -37,3 +37,4 @@ pub use mix::Mix;
 pub use options::{LoaderOptions, OnBadRecord};
 pub use order::Shuffle;
 pub use preprocess::Preprocess;
+pub(crate) use preprocess::{is_default, is_whole, whole};

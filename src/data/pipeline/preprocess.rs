@@ -21,7 +21,7 @@ pub struct Preprocess {
     /// Which way up a photo is that a camera held sideways stored.
     pub orientation: Orientation,
     /// How much of the fitted photo's side the network sees, 1 for all; 0.875 is usual for ImageNet.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub crop_share: f32,
     /// From levels to the network's values.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -31,15 +31,17 @@ pub struct Preprocess {
     pub channel_order: ChannelOrder,
 }
 
-fn one() -> f32 {
+/// The crop share of a file that tells none, and whether one need not be told.
+pub(crate) fn whole() -> f32 {
     1.0
 }
 
-fn is_one(share: &f32) -> bool {
-    *share == 1.0
+pub(crate) fn is_whole(share: &f32) -> bool {
+    *share == whole()
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+/// Whether a value need not be told, since it is taken where none is.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -116,8 +118,7 @@ impl Preprocess {
     ) -> Result<Array3<u8>, ImageError> {
         let options = DecodeOptions { orientation: self.orientation, ..*options };
         let whole = self.before_crop(size);
-        let fitted = decode_fitted(encoded, self.fit, (whole, whole), &options)?;
-        if whole == size { Ok(fitted) } else { crop_or_pad(&fitted, size, size) }
+        middle(decode_fitted(encoded, self.fit, (whole, whole), &options)?, size)
     }
 
     /// Side of the fitted photo whose middle has the side `size`.
@@ -139,12 +140,7 @@ impl Preprocess {
     /// An image of another shape, or without pixels.
     pub fn image_input(&self, image: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
         let (size, whole) = (self.image_size, self.before_crop(self.image_size));
-        let fitted = self.fit.apply(image, (whole, whole))?;
-        if whole == size {
-            self.normalized(&fitted)
-        } else {
-            self.normalized(&crop_or_pad(&fitted, size, size)?)
-        }
+        self.normalized(&middle(self.fit.apply(image, (whole, whole))?, size)?)
     }
 
     fn normalized(&self, fitted: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
@@ -167,6 +163,11 @@ impl Preprocess {
         self.channel_order.apply(input);
         Ok(())
     }
+}
+
+/// The middle of a fitted photo, of side `size`.
+fn middle(fitted: Array3<u8>, size: usize) -> Result<Array3<u8>, ImageError> {
+    if fitted.dim().0 == size { Ok(fitted) } else { crop_or_pad(&fitted, size, size) }
 }
 
 /// The share of the side that ImageNet's classifiers are tested with.
