@@ -91,9 +91,14 @@ fn describe(prepared: &Prepared) {
     match &settings.head {
         // Of a known network, whose layers nobody chose.
         Some(_) => {
-            let weights: usize = network.gradients().map(|(param, _)| param.len()).sum();
+            let millions = |values: usize| values as f64 / 1e6;
+            let all = millions(network.arrays().map(|(param, _)| param.len()).sum());
+            let trained = millions(network.gradients().map(|(param, _)| param.len()).sum());
             let layers = ui::count(network.spec().layers.len(), "layer");
-            say!("{layers}, {:.1} million weights", weights as f64 / 1e6);
+            match settings.head_only {
+                true => say!("{layers}, {all:.1} million weights"),
+                false => say!("{layers}, {all:.1} million weights, of which {trained:.1} million train"),
+            }
         }
         None => say!("{}", network.summary()),
     }
