@@ -237,7 +237,7 @@ impl Layer for Conv2dLayer {
     }
 
     fn memory(&self, batch: usize) -> Memory {
-        let infer_scratch = self.plan.forward_scratch();
+        let infer_scratch = self.plan.forward_scratch(batch);
         let train_scratch = infer_scratch.max(self.plan.backward_scratch(batch));
         let saved_bytes = batch * self.plan.winners_len();
         Memory { saved_bytes, train_scratch, infer_scratch, ..Memory::default() }

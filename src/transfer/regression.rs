@@ -95,7 +95,7 @@ impl<'a> Standardized<'a> {
         let mut logits = Array2::zeros((examples, classes));
         let mut floats = vec![0.0; w.len()];
         let mut of_kernel = Array2::zeros((classes, self.z.ncols()));
-        let mut scratch = vec![0.0; self.plan.forward_scratch()];
+        let mut scratch = vec![0.0; self.plan.forward_scratch(examples)];
         let z = self.z.as_slice().expect("in standard layout");
         optimizer.minimize(w, |w, gradient| {
             floats.iter_mut().zip(w).for_each(|(to, w)| *to = *w as f32);
@@ -130,7 +130,7 @@ impl<'a> Standardized<'a> {
     pub fn logits(&self, w: &[f64]) -> Array2<f32> {
         let Linear { kernel, bias } = self.split(w);
         let mut logits = Array2::zeros((self.examples(), self.classes));
-        let mut scratch = vec![0.0; self.plan.forward_scratch()];
+        let mut scratch = vec![0.0; self.plan.forward_scratch(self.examples())];
         let [z, kernel] = [&self.z, &kernel].map(|values| values.as_slice().expect("in standard layout"));
         let (bias, to) =
             (bias.as_slice().expect("one vector"), logits.as_slice_mut().expect("in standard layout"));

@@ -10,7 +10,7 @@
 //! | data gradient | `dpatches (P x K) = dy (P x N) w^T (N x K)`, added back onto `dx` |
 //!
 //! A task takes a band of output rows; forward packs the patches of the band straight into the panels that the register tile
-//! reads.
+//! reads. Where all pixels together make no more than a band or two, forward writes all patches first, and tasks share the product.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -26,6 +26,10 @@ const KC: usize = 256;
 
 /// Output pixels in a band, at least.
 const BAND: usize = 128;
+
+/// Output pixels of all images up to which forward shares the columns of the product among tasks, not the pixels: each reads the
+/// filter, which is then most of what is read.
+const FEW: usize = 2 * BAND;
 
 /// Rows of the filter's gradient that a task computes.
 const GRADIENT_ROWS: usize = 64;
@@ -74,6 +78,12 @@ fn add_patch(shape: &ConvShape, patch: &[f32], (oy, ox): (usize, usize), image: 
     }
 }
 
+/// Floats of room that [`forward`] works in, for this many images or fewer.
+pub fn forward_scratch(shape: &ConvShape, epilogue: Epilogue, batch: usize) -> usize {
+    let pixels = shape.window.output_pixels();
+    if epilogue.side() == 1 { batch.min(FEW / pixels) * pixels * shape.patch() } else { 0 }
+}
+
 /// Forward pass over all images of `x`, with the filter [packed](super::panels). Overwrites `y` and `winners`.
 #[allow(clippy::too_many_arguments, reason = "a convolution's operands")]
 pub fn forward(
@@ -85,7 +95,21 @@ pub fn forward(
     bias: &[f32],
     y: &mut [f32],
     winners: &mut [u8],
+    scratch: &mut [f32],
 ) {
+    let (k, width) = (shape.patch(), shape.window.x.output);
+    let pixels = x.len() / shape.input_len() * shape.window.output_pixels();
+    if pixels <= FEW && finish.epilogue.side() == 1 {
+        let patches = &mut scratch[..pixels * k];
+        for_each_chunk(patches, width * k, &|row, patches| {
+            let (image, oy) = (row / shape.window.y.output, row % shape.window.y.output);
+            let x = &x[image * shape.input_len()..][..shape.input_len()];
+            for (ox, to) in patches.chunks_exact_mut(k).enumerate() {
+                patch(shape, x, (oy, ox), 0..k, to);
+            }
+        });
+        return pointwise::product(isa, finish, (k, shape.cout), patches, packed, bias, y, winners);
+    }
     let bands = Bands::new(shape, finish.epilogue, BAND);
     bands.for_each_mut(x, y, winners, &|x, rows, y, winners| {
         BAND_BUFFERS.with_borrow_mut(|(patches, outputs)| {

@@ -224,11 +224,15 @@ impl ConvPlan {
         if self.epilogue().keeps_winners() { height * width * channels } else { 0 }
     }
 
-    /// Floats of room that [`forward`](Self::forward) and [`forward_prepared`](Self::forward_prepared) work in.
-    pub fn forward_scratch(&self) -> usize {
+    /// Floats of room that [`forward`](Self::forward) and [`forward_prepared`](Self::forward_prepared) work in, for this many
+    /// images or fewer.
+    pub fn forward_scratch(&self, batch: usize) -> usize {
         match &self.method {
             Method::Winograd(winograd) => winograd.forward_scratch().max(self.prepared_len()),
-            _ => self.prepared_len(),
+            Method::Im2col => {
+                self.prepared_len() + im2col::forward_scratch(&self.shape, self.epilogue(), batch)
+            }
+            Method::Pointwise | Method::Stem => self.prepared_len(),
         }
     }
 
@@ -265,12 +269,20 @@ impl ConvPlan {
                 let few = winograd.for_few_tiles();
                 few.forward(x, Weights::Packed(prepared), bias, y, &mut [], scratch);
             }
-            _ => self.forward_packed(x, prepared, bias, y, &mut []),
+            _ => self.forward_packed(x, prepared, bias, y, &mut [], scratch),
         }
     }
 
     /// The forward pass of what is not Winograd, from what [`prepare`](Self::prepare) wrote.
-    fn forward_packed(&self, x: &[f32], packed: &[f32], bias: &[f32], y: &mut [f32], winners: &mut [u8]) {
+    fn forward_packed(
+        &self,
+        x: &[f32],
+        packed: &[f32],
+        bias: &[f32],
+        y: &mut [f32],
+        winners: &mut [u8],
+        scratch: &mut [f32],
+    ) {
         let (isa, shape, finish) = (self.isa, &self.shape, self.finish);
         match &self.method {
             Method::Stem => stem::forward(isa, shape, finish, x, packed, bias, y, winners),
@@ -279,7 +291,7 @@ impl ConvPlan {
                 pointwise::product(isa, finish, sizes, x, packed, bias, y, winners);
             }
             Method::Winograd(_) | Method::Im2col => {
-                im2col::forward(isa, shape, finish, x, packed, bias, y, winners);
+                im2col::forward(isa, shape, finish, x, packed, bias, y, winners, scratch);
             }
         }
     }
@@ -315,9 +327,9 @@ impl ConvPlan {
         if let Method::Winograd(winograd) = &self.method {
             return winograd.forward(x, winograd.plain(w), bias, y, winners, scratch);
         }
-        let packed = &mut scratch[..self.prepared_len()];
+        let (packed, scratch) = scratch.split_at_mut(self.prepared_len());
         self.prepare(w, packed);
-        self.forward_packed(x, packed, bias, y, winners);
+        self.forward_packed(x, packed, bias, y, winners, scratch);
     }
 
     /// The gradients of a forward pass over `x`, which is overwritten by dx where that is wanted. Overwrites `gradients`, those of

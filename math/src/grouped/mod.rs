@@ -166,7 +166,7 @@ impl GroupedPlan {
     pub fn forward_scratch(&self, batch: usize) -> usize {
         match &self.method {
             Method::Direct => self.packed_lens().0,
-            Method::ByGroups(plan) => self.room_len(batch) + plan.forward_scratch(),
+            Method::ByGroups(plan) => self.room_len(batch) + plan.forward_scratch(batch),
         }
     }
 

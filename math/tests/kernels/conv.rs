@@ -116,7 +116,7 @@ impl Case {
             let what = |pass: &str| format!("{isa:?} {algorithm:?} {epilogue:?} {plan:?} {pass}");
             let want = outputs.mapv(|v| epilogue.activation().map_or(v, |f| activation::value(f, v)));
             let tolerance = tolerance_after(outputs, &want, tolerance);
-            let mut scratch = vec![f32::NAN; plan.forward_scratch()];
+            let mut scratch = vec![f32::NAN; plan.forward_scratch(self.x.dim().0)];
             let mut y = before.clone();
             plan.forward(&x, &w, bias, &mut y, &mut [], &mut scratch);
             assert_close(&what("sum"), &y, &want, tolerance);
@@ -145,7 +145,7 @@ impl Case {
         let plan = ConvPlan::new(isa, self.shape, epilogue, algorithm);
         let tolerance = if algorithm == ConvAlgorithm::Im2col { TOLERANCE } else { 3.0 * TOLERANCE };
         let (batch, cout) = (self.x.dim().0, self.shape.cout);
-        let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
+        let mut scratch = vec![f32::NAN; plan.forward_scratch(batch).max(plan.backward_scratch(batch))];
         let (x, w) = (narrow(&self.x), narrow(&self.w));
         let bias: Vec<f32> = (0..cout).map(|c| c as f32 / 4.0 - 0.5).collect();
         let scale = largest(outputs);
@@ -297,7 +297,7 @@ proptest! {
         let algorithms = [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd, ConvAlgorithm::Auto];
         for (isa, algorithm) in instruction_sets().into_iter().flat_map(|isa| algorithms.map(|a| (isa, a))) {
             let plan = ConvPlan::new(isa, ConvShape { window, cin, cout }, Epilogue::Bias, algorithm);
-            let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
+            let mut scratch = vec![f32::NAN; plan.forward_scratch(batch).max(plan.backward_scratch(batch))];
             let (x, filter, mut dy) = (narrow(&x), narrow(&filter), narrow(&dy));
             let mut y = vec![f32::NAN; dy.len()];
             plan.forward(&x, &filter, &[], &mut y, &mut [], &mut scratch);
@@ -323,7 +323,7 @@ fn fused_activations_pass_nan_on() {
             let plan = ConvPlan::new(isa, shape, Epilogue::Activation(f), algorithm);
             let (x, w) = (vec![f32::NAN; shape.input_len()], vec![1.0; shape.filter_len()]);
             let (mut y, mut winners) = (vec![0.0; shape.output_len()], vec![77; plan.winners_len()]);
-            let mut scratch = vec![0.0; plan.forward_scratch()];
+            let mut scratch = vec![0.0; plan.forward_scratch(1)];
             plan.forward(&x, &w, &[], &mut y, &mut winners, &mut scratch);
             assert!(y.iter().all(|y| y.is_nan()) && winners.iter().all(|&code| code == 4), "{isa:?} {f:?}");
         }
@@ -339,7 +339,7 @@ fn fused_pools_pass_nan_on() {
         let shape = ConvShape { window, cin: channels, cout: channels };
         let plan = ConvPlan::new(isa, shape, Epilogue::ReluPool, ConvAlgorithm::Auto);
         let identity = Array2::<f32>::eye(channels);
-        let mut scratch = vec![0.0; plan.forward_scratch()];
+        let mut scratch = vec![0.0; plan.forward_scratch(1)];
         for place in 0..4 {
             let mut x = vec![1.0; 4 * channels];
             // A product of 0 and NaN is NaN: one channel reaches all.

@@ -57,7 +57,7 @@ fn check(case: Case, seed: u64) {
         if let Some(cin) = cin {
             let plan = pointwise(isa, image, (cin, between), expand.into());
             let mut y = vec![f32::NAN; batch * shape.input_len()];
-            let mut scratch = vec![f32::NAN; plan.forward_scratch()];
+            let mut scratch = vec![f32::NAN; plan.forward_scratch(batch)];
             plan.forward(&values, &w1, &biases[0], &mut y, &mut [], &mut scratch);
             values = y;
         }
@@ -67,7 +67,7 @@ fn check(case: Case, seed: u64) {
         if let Some(cout) = cout {
             let plan = pointwise(isa, out, (between, cout), project);
             let mut y = shortcut.clone();
-            let mut scratch = vec![f32::NAN; plan.forward_scratch()];
+            let mut scratch = vec![f32::NAN; plan.forward_scratch(batch)];
             plan.forward(&want, &w3, &biases[2], &mut y, &mut [], &mut scratch);
             want = y;
         }
