@@ -24,6 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 # What is measured: title, the line's key, network, side, batch, and the peers.
 TRAINING = ["pytorch eager", "pytorch channels_last", "tensorflow graph"]
+PYTORCH = TRAINING[:2]
 FORWARD = ["onnxruntime", "openvino", "pytorch channels_last", "tensorflow graph"]
 MEASURES = [
     ("train step, 64x64, batch 64", "train_ms", "reference", 64, 64, TRAINING),
@@ -31,6 +32,8 @@ MEASURES = [
     ("train step, 224x224, batch 64", "train_ms", "reference", 224, 64, TRAINING),
     ("train step, 64x64, batch 8", "train_ms", "reference", 64, 8, TRAINING),
     ("train step of 3x3 layers, 64x64, batch 64", "train_ms", "vgg", 64, 64, TRAINING),
+    ("train step of residual_small, 64x64, batch 64", "train_ms", "small", 64, 64, PYTORCH),
+    ("train step of residual_small, 96x96, batch 64", "train_ms", "small", 96, 64, PYTORCH),
     ("forward, 64x64, batch 64", "forward_ms", "reference", 64, 64, FORWARD),
     ("forward, 64x64, one photo", "forward_ms", "reference", 64, 1, FORWARD),
     ("peak memory of training, 64x64, batch 64", "peak_mb", "reference", 64, 64, TRAINING),

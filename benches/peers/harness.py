@@ -12,7 +12,7 @@ LEARNING_RATE = 5e-4
 
 def arguments(description, modes=()):
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--network", choices=["reference", "vgg"], default="reference")
+    parser.add_argument("--network", choices=["reference", "vgg", "small"], default="reference")
     parser.add_argument("--size", type=int, default=64, help="side of the image")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=8, help="steps to time, after two to warm up")

@@ -5,8 +5,34 @@ from torch import nn
 import harness
 
 
+class Residual(nn.Module):
+    """`x + body(x)`."""
+
+    def __init__(self, *body):
+        super().__init__()
+        self.body = nn.Sequential(*body)
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+def residual(widths, classes):
+    """floret's `models::residual`."""
+    layers, channels = [], 3
+    for stage, width in enumerate(widths):
+        kernel = 3 if stage else 5
+        layers += [nn.Conv2d(channels, width, kernel, padding="same"), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True), nn.BatchNorm2d(width)]
+        if stage:
+            convs = [[nn.Conv2d(width, width, 3, padding="same"), nn.ReLU(), nn.BatchNorm2d(width)] for _ in range(2)]
+            layers.append(Residual(*convs[0], *convs[1]))
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
 def build(network, size, classes, dropout=0.0):
-    """`dropout` is that before the second dense layer; 0 leaves it out."""
+    """`dropout` is that before the second dense layer of the reference network; 0 leaves it out."""
+    if network == "small":
+        return residual((32, 64, 128, 256), classes)
     groups, hidden = harness.blocks(network)
     layers, channels = [], 3
     for kernel, filters in groups:
