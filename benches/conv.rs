@@ -35,7 +35,7 @@ fn conv(criterion: &mut Criterion) {
             let (height, width, channels) = plan.output();
             let mut y = vec![0.0; BATCH * height * width * channels];
             let mut winners = vec![0; BATCH * plan.winners_len()];
-            let mut scratch = vec![0.0; plan.forward_scratch().max(plan.backward_scratch(BATCH))];
+            let mut scratch = vec![0.0; plan.forward_scratch(BATCH).max(plan.backward_scratch(BATCH))];
             group.bench_function(BenchmarkId::new("forward", format!("{algorithm:?}")), |bencher| {
                 bencher.iter(|| plan.forward(&x, &w, &bias, &mut y, &mut winners, &mut scratch));
             });

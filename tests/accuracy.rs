@@ -48,7 +48,7 @@ fn check(batch: usize, side: usize, cin: usize, cout: usize, kernel: usize) {
     let algorithms = [ConvAlgorithm::Im2col, ConvAlgorithm::Winograd];
     for (isa, algorithm) in instruction_sets().into_iter().flat_map(|isa| algorithms.map(|a| (isa, a))) {
         let plan = ConvPlan::new(isa, ConvShape { window, cin, cout }, Epilogue::Bias, algorithm);
-        let mut scratch = vec![f32::NAN; plan.forward_scratch().max(plan.backward_scratch(batch))];
+        let mut scratch = vec![f32::NAN; plan.forward_scratch(batch).max(plan.backward_scratch(batch))];
         let (mut y, mut dw, mut dx) = (vec![0.0; dy.len()], vec![0.0; w.len()], vec![0.0; x.len()]);
         plan.forward(&x, &w, &[], &mut y, &mut [], &mut scratch);
         plan.filter_gradient(&x, &dy, &[], &mut dw, &mut scratch);

@@ -8,7 +8,8 @@ use std::path::Path;
 use crate::common::photos::jpeg;
 use floret::data::ClassNames;
 use floret::data::convert::{
-    ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertPlan, ListedPhoto, Part, PhotoFault,
+    ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertPlan, ListedPhoto, Part, PassedOver,
+    PhotoFault,
 };
 use floret::record::{ImageExample, ImageSchema, RecordReader};
 use tempfile::{TempDir, tempdir};
@@ -133,13 +134,115 @@ fn parts_must_have_the_same_classes() {
 /// Vehicles for a test: two classes whose names are those of parts.
 #[test]
 fn classes_may_be_called_train_and_test() {
-    for files in [["train/1.jpg", "test/2.jpg"], ["train/1.jpg", "test/deep/2.jpg"]] {
+    for files in [["train/1.jpg", "bus/2.jpg"], ["train/a/1.jpg", "bus/b/2.jpg"]] {
         let photos = folder_of(files);
-        let plan = plan(photos.path(), ClassFolders::Outermost).unwrap();
-        assert_eq!(plan.classes().names(), ["test", "train"]);
+        assert_eq!(plan(photos.path(), ClassFolders::Outermost).unwrap().classes().names(), ["bus", "train"]);
     }
-    let photos = folder_of(["train/a/1.jpg", "bus/b/2.jpg"]);
-    assert_eq!(plan(photos.path(), ClassFolders::Outermost).unwrap().classes().names(), ["bus", "train"]);
+    // But these are no classes.
+    let nested: &[&str] = &["train/a/1.jpg", "train/b/2.jpg", "bus/3.jpg"];
+    for files in [&["train/1.jpg", "test/2.jpg"][..], &["training_set/1.jpg", "val/deep/2.jpg"], nested] {
+        let photos = folder_of(files);
+        let error = plan(photos.path(), ClassFolders::Outermost).unwrap_err();
+        assert!(matches!(error, ConvertError::PartAsClass { .. }), "{error}");
+        assert!(error.to_string().contains("its photos need a folder for each class"), "{error}");
+    }
+}
+
+/// The classes, the number of photos of each part, and what is passed over, of a folder with these files.
+#[track_caller]
+fn found(files: &[&str]) -> (Vec<String>, [usize; 3], Vec<String>) {
+    let photos = folder_of(files);
+    let conversion =
+        Conversion::new(photos.path(), photos.path().with_extension("data"), ConvertOptions::default());
+    let plan = conversion.unwrap().check(on).unwrap();
+    let passed =
+        |passed: &PassedOver| passed.path.strip_prefix(photos.path()).unwrap().to_str().unwrap().to_owned();
+    let parts = [Part::Train, Part::Eval, Part::Test].map(|part| plan.part(part).len());
+    (plan.classes().names().to_vec(), parts, plan.passed_over().iter().map(passed).collect())
+}
+
+#[test]
+fn parts_are_found_by_the_names_that_people_give_them() {
+    for (train, eval) in [
+        ("training_set", "test_set"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("Train", "Validation"),
+        ("flowers_train", "flowers_dev"),
+        ("train_images", "TESTING"),
+        ("data/train", "data/val"),
+        ("set/set/Training/photos", "set/set/Testing/photos"),
+    ] {
+        let files = [
+            ("a/1.jpg", train),
+            ("a/2.jpg", train),
+            ("b/3.jpg", train),
+            ("a/4.jpg", eval),
+            ("b/5.jpg", eval),
+        ];
+        let files = files.map(|(file, part)| format!("{part}/{file}"));
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        assert_eq!(found(&files), (vec!["a".into(), "b".into()], [3, 2, 0], vec![]), "{train} {eval}");
+    }
+}
+
+#[test]
+fn photos_without_classes_beside_those_with_are_passed_over() {
+    let classes = || vec!["a".to_owned(), "b".to_owned()];
+    let train = ["train/a/1.jpg", "train/a/2.jpg", "train/b/3.jpg", "train/b/4.jpg"];
+    let with = |more: &[&'static str]| [&train[..], more].concat();
+    // Split here, where no other part has classes.
+    assert_eq!(found(&with(&["test/5.jpg"])), (classes(), [2, 2, 0], vec!["test".into()]));
+    assert_eq!(found(&with(&["test/unknown/5.jpg"])), (classes(), [2, 2, 0], vec!["test".into()]));
+    let parts = ["val/a/5.jpg", "val/b/6.jpg", "test/7.jpg", "seg_pred/seg_pred/8.jpg"];
+    let passed = vec!["seg_pred".into(), "test".into()];
+    assert_eq!(found(&with(&parts)), (classes(), [4, 2, 0], passed));
+}
+
+#[test]
+fn folders_and_files_of_other_programs_are_no_photos() {
+    let files = [
+        "a/1.jpg",
+        "a/2.jpg",
+        "b/3.jpg",
+        "b/4.jpg",
+        "@eaDir/a/1.jpg",
+        "__MACOSX/1.jpg",
+        "$RECYCLE.BIN/x/1.jpg",
+        "a/@eaDir/1.jpg",
+        "lost+found/1.jpg",
+        ".thumbnails/1.jpg",
+        "a/.ipynb_checkpoints/1.jpg",
+        "Thumbs.db",
+        "a/desktop.ini",
+        "a/1.jpg.xmp",
+        "a/1.jpg.Zone.Identifier",
+        "b/THUMBS.DB",
+    ];
+    let passed = ["$RECYCLE.BIN", "@eaDir", "__MACOSX", "lost+found", "a/@eaDir"].map(str::to_owned).to_vec();
+    assert_eq!(found(&files), (vec!["a".into(), "b".into()], [2, 2, 0], passed));
+}
+
+#[test]
+fn a_photo_beside_the_parts_or_the_classes_changes_nothing_but_is_listed() {
+    let photos =
+        folder_of(["1.jpg", "train/2.jpg", "train/a/3.jpg", "train/b/4.jpg", "val/a/5.jpg", "val/b/6.jpg"]);
+    let plan = plan(photos.path(), ClassFolders::Outermost).unwrap();
+    assert_eq!(plan.classes().names(), ["a", "b"]);
+    assert_eq!((plan.train().len(), plan.eval().len()), (2, 2));
+    let bad: Vec<_> = plan.bad().iter().map(|bad| bad.path.strip_prefix(photos.path()).unwrap()).collect();
+    assert_eq!(bad, [Path::new("1.jpg"), Path::new("train/2.jpg")]);
+}
+
+#[test]
+fn a_folder_that_holds_a_copy_of_itself_is_refused() {
+    let photos =
+        folder_of(["x/a/1.jpg", "x/b/2.jpg", "x/c/3.jpg", "x/x/a/1.jpg", "x/x/b/2.jpg", "x/x/c/3.jpg"]);
+    let error = plan(&photos.path().join("x"), ClassFolders::Outermost).unwrap_err();
+    assert!(matches!(error, ConvertError::NestedCopy { .. }), "{error}");
+    assert!(
+        error.to_string().contains("x/x holds folders of the classes beside it (`a`, `b`, `c`)"),
+        "{error}"
+    );
 }
 
 #[cfg(unix)]

@@ -137,10 +137,10 @@ proptest! {
             .flat_map(|(class, &n)| (0..n).map(move |i| (class, format!("class {class}/{}.jpg", i * 37 % 101))))
             .collect();
         let photos = tempdir().unwrap();
-        for (_, name) in &files {
+        for (number, (_, name)) in files.iter().enumerate() {
             let path = photos.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, jpeg(1, 8, 8)).unwrap();
+            fs::write(path, jpeg(number as u64, 8, 8)).unwrap();
         }
         let first = plan(photos.path(), options.clone()).unwrap();
         let (train, eval) = parts(&first);
@@ -164,11 +164,11 @@ proptest! {
             files.reverse();
         }
         let copy = tempdir().unwrap();
-        for (class, name) in &files {
+        for (number, (class, name)) in files.iter().enumerate() {
             let path = copy.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(copy.path().join(format!("class {class}/0 bad")), "no photo").unwrap();
-            fs::write(path, jpeg(2, 9, 9)).unwrap();
+            fs::write(path, jpeg(100 + number as u64, 9, 9)).unwrap();
         }
         let second = plan(&copy.path().join("."), options.clone()).unwrap();
         let in_order = |plan: &ConvertPlan| -> Vec<String> {

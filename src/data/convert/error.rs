@@ -103,6 +103,30 @@ pub enum ConvertError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A folder with a part's name where its class should be.
+    #[error(
+        "{0} is called like a part of a data set, so it is taken for no class: its photos need a folder for each class, in it and in \
+         each other part, with no other folder beside the parts; or a list that tells the class of each",
+        folder.display()
+    )]
+    PartAsClass {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A folder that would be a class, and holds folders of the names of all the others.
+    #[error(
+        "{} holds folders of the classes beside it ({}), as a copy of {} would: move it away, or take each of the innermost \
+         folders for a class of its own",
+        folder.display(), named(classes), photos.display()
+    )]
+    NestedCopy {
+        /// The folder.
+        folder: PathBuf,
+        /// The folder of photos.
+        photos: PathBuf,
+        /// The other classes.
+        classes: Vec<String>,
+    },
     /// Parts of different classes.
     #[error(
         "{} must have the class folders that {} has{}{}: rename, add or remove class folders",

@@ -6,30 +6,21 @@
 //! PHOTOS/dogs/3.jpg           PHOTOS/val/dogs/3.jpg            classes cats/siamese and dogs,
 //! classes cats and dogs       the same, split as it is         with ClassFolders::Innermost
 //! ```
+//!
+//! `layout.rs` tells which it is.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{BadPhoto, ConvertError, PhotoFault};
+use super::layout::{ClassFolders, Entry, Layout, Listing, PassedOver};
 use super::part::Part;
 use super::photos::FoundFile;
 use crate::data::classes;
 use crate::files::FileError;
 use crate::image::{PhotoError, is_photo};
-
-/// Which folders are classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum ClassFolders {
-    /// Those that lie in the folder of photos; what lies in folders in them is theirs.
-    #[default]
-    Outermost,
-    /// Each that photos lie in, however deep; its name is the path to it, with `/` between folders.
-    Innermost,
-}
 
 /// What a folder of class folders holds.
 #[derive(Debug, Default)]
@@ -40,6 +31,10 @@ pub(super) struct FoundFiles {
     pub files: Vec<FoundFile>,
     /// Files and folders that can't be.
     pub bad: Vec<BadPhoto>,
+    /// The folders whose folders are the classes, or the one whose innermost folders are.
+    pub roots: Vec<PathBuf>,
+    /// Folders that are no part of the data set.
+    pub passed: Vec<PassedOver>,
 }
 
 impl FoundFiles {
@@ -49,65 +44,20 @@ impl FoundFiles {
         let failed = |error| FileError::new(photos, "list the folder", error);
         let real = fs::canonicalize(photos).map_err(failed)?;
         let mut search = Search::beginning_at(&real, class_folders);
-        let Some(parts) = part_folders(photos)? else {
-            search.add_classes(photos, None)?;
-            return search.finish(&[]);
-        };
-        search.add_strays(photos)?;
-        for (part, folder) in &parts {
+        let layout = Layout::of(photos, class_folders)?;
+        search.found.passed = layout.passed;
+        for folder in &layout.above {
+            search.add_strays(&search.list(folder)?);
+        }
+        for (part, folder) in &layout.roots {
             // Gone through here, so that no link leads to it again.
             let real = fs::canonicalize(folder).map_err(|error| FileError::new(folder, "open", error))?;
             search.seen.insert(real);
-            search.add_classes(folder, Some(*part))?;
+            search.add_classes(folder, *part)?;
+            search.found.roots.push(folder.clone());
         }
-        search.finish(&parts)
+        search.finish(&layout.roots)
     }
-}
-
-/// The names of folders of parts.
-const PART_NAMES: [(Part, &[&str]); 3] = [
-    (Part::Train, &["train", "training"]),
-    (Part::Eval, &["val", "valid", "validation", "eval", "evaluation"]),
-    (Part::Test, &["test", "testing"]),
-];
-
-/// The folders `train` and `val`, `test` or both, if that is how the photos are laid out: folders that hold folders and no photo
-/// themselves. Without one for evaluation that for the test is.
-fn part_folders(photos: &Path) -> Result<Option<Vec<(Part, PathBuf)>>, ConvertError> {
-    let (mut parts, mut others) = (Vec::<(Part, PathBuf)>::new(), Vec::new());
-    for Entry { os_name, path } in
-        entries(photos).map_err(|error| FileError::new(photos, "list the folder", error))?
-    {
-        if !path.is_dir() {
-            continue;
-        }
-        let name = os_name.to_str().map(str::to_lowercase).unwrap_or_default();
-        let part = PART_NAMES.iter().find(|(_, names)| names.contains(&name.as_str()));
-        match part {
-            Some((part, _)) if holds_only_folders(&path) => parts.push((*part, path)),
-            _ => others.push(path),
-        }
-    }
-    parts.sort_unstable();
-    if parts.len() < 2 || parts[0].0 != Part::Train {
-        return Ok(None);
-    }
-    if let Some(same) = parts.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(ConvertError::SamePart(same[0].1.clone(), same[1].1.clone()));
-    }
-    if let Some(folder) = others.into_iter().next() {
-        return Err(ConvertError::BesideParts { folder });
-    }
-    if let [_, (part, _)] = &mut parts[..] {
-        *part = Part::Eval;
-    }
-    Ok(Some(parts))
-}
-
-/// Whether folders lie in it, and no photos.
-fn holds_only_folders(folder: &Path) -> bool {
-    let inside = entries(folder).unwrap_or_default();
-    inside.iter().any(|entry| entry.path.is_dir()) && !inside.iter().any(|entry| is_photo(&entry.path))
 }
 
 /// A folder to look through.
@@ -150,10 +100,16 @@ impl Search {
         }
     }
 
+    /// What a folder of class folders, or of parts, holds. What is passed over in it the layout knows.
+    fn list(&self, folder: &Path) -> Result<Vec<Entry>, ConvertError> {
+        Ok(Listing::of(folder).map_err(|error| FileError::new(folder, "list the folder", error))?.entries)
+    }
+
     /// Adds the folders in `photos`.
     fn add_classes(&mut self, photos: &Path, part: Option<Part>) -> Result<(), ConvertError> {
-        let failed = |error| FileError::new(photos, "list the folder", error);
-        for Entry { os_name, path } in entries(photos).map_err(failed)? {
+        let inside = self.list(photos)?;
+        self.add_strays(&inside);
+        for Entry { os_name, path } in inside {
             if path.is_dir() {
                 let folder = match self.class_folders {
                     ClassFolders::Outermost => {
@@ -168,15 +124,15 @@ impl Search {
                 self.add(folder);
             }
         }
-        self.add_strays(photos)
+        Ok(())
     }
 
     /// Sets aside the photos that lie beside class folders. Other files there, such as a license, are nobody's photo.
-    fn add_strays(&mut self, photos: &Path) -> Result<(), ConvertError> {
-        let inside = entries(photos).map_err(|error| FileError::new(photos, "list the folder", error))?;
-        let strays = inside.into_iter().filter(|entry| is_photo(&entry.path));
-        self.found.bad.extend(strays.map(|Entry { path, .. }| BadPhoto { path, fault: PhotoFault::NoClass }));
-        Ok(())
+    fn add_strays(&mut self, inside: &[Entry]) {
+        let strays = inside.iter().filter(|entry| is_photo(&entry.path));
+        self.found
+            .bad
+            .extend(strays.map(|entry| BadPhoto { path: entry.path.clone(), fault: PhotoFault::NoClass }));
     }
 
     /// The number of a class, for the time being: the place of its first folder.
@@ -198,7 +154,7 @@ impl Search {
         list.push_back(folder);
     }
 
-    fn finish(mut self, parts: &[(Part, PathBuf)]) -> Result<FoundFiles, ConvertError> {
+    fn finish(mut self, parts: &[(Option<Part>, PathBuf)]) -> Result<FoundFiles, ConvertError> {
         while let Some(folder) = self.folders.pop_front().or_else(|| self.links.pop_front()) {
             self.look_through(folder)?;
         }
@@ -219,10 +175,13 @@ impl Search {
             if !self.seen.insert(real) {
                 return Ok(None);
             }
-            entries(&folder.path).map(Some)
+            Listing::of(&folder.path).map(Some)
         });
         let inside = match listed {
-            Ok(Some(inside)) => inside,
+            Ok(Some(Listing { entries, sidecars })) => {
+                self.found.passed.extend(sidecars.into_iter().map(PassedOver::sidecar));
+                entries
+            }
             Ok(None) => {
                 self.found.bad.push(BadPhoto { path: folder.path, fault: PhotoFault::SeenFolder });
                 return Ok(());
@@ -264,11 +223,11 @@ impl Search {
     }
 
     /// Fails unless all parts have the same classes.
-    fn require_same_classes(&self, parts: &[(Part, PathBuf)]) -> Result<(), ConvertError> {
+    fn require_same_classes(&self, parts: &[(Option<Part>, PathBuf)]) -> Result<(), ConvertError> {
         let Some(((first, other), rest)) = parts.split_first() else { return Ok(()) };
-        let only_in = |part: Part, other: Part| -> Vec<String> {
-            let own = self.of_part.iter().filter(|(of, _)| *of == Some(part));
-            let only = own.filter(|(_, class)| !self.of_part.contains(&(Some(other), *class)));
+        let only_in = |part: Option<Part>, other: Option<Part>| -> Vec<String> {
+            let own = self.of_part.iter().filter(|(of, _)| *of == part);
+            let only = own.filter(|(_, class)| !self.of_part.contains(&(other, *class)));
             let mut names: Vec<String> = only.map(|(_, class)| self.found.classes[*class].clone()).collect();
             names.sort_unstable();
             names
@@ -286,23 +245,4 @@ impl Search {
 
 fn unreadable(path: PathBuf, error: io::Error) -> BadPhoto {
     BadPhoto { path, fault: PhotoError::from(error).into() }
-}
-
-struct Entry {
-    os_name: OsString,
-    path: PathBuf,
-}
-
-/// What a folder holds, sorted by name, without what is hidden.
-fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let os_name = entry.file_name();
-        if !os_name.as_encoded_bytes().starts_with(b".") {
-            entries.push(Entry { os_name, path: entry.path() });
-        }
-    }
-    entries.sort_unstable_by(|a, b| a.os_name.cmp(&b.os_name));
-    Ok(entries)
 }

@@ -12,9 +12,12 @@
 //! Every file is read and decoded before the first byte is written, and what can't be used is set aside: so the split
 //! is made of sound photos alone, and is the same whether the others are there or not.
 
+mod copies;
 mod error;
 mod folders;
+mod layout;
 mod list;
+mod look;
 mod part;
 mod photos;
 mod split;
@@ -24,9 +27,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use copies::{Copies, Copy};
 pub use error::{BadPhoto, ConvertError, ConvertOptionsError, PhotoFault};
-pub use folders::ClassFolders;
 use folders::FoundFiles;
+pub use layout::{ClassFolders, PassedOver, WhyPassedOver};
 pub use list::ListedPhoto;
 use rayon::prelude::*;
 
@@ -112,6 +116,7 @@ pub struct ConvertPlan {
     classes: ClassNames,
     split: Split,
     bad: Vec<BadPhoto>,
+    passed_over: Vec<PassedOver>,
 }
 
 /// A photo of a [`ConvertPlan`].
@@ -142,6 +147,12 @@ pub struct ConvertReport {
     pub shards: Vec<PathBuf>,
     /// Files left out, sorted by path.
     pub bad: Vec<BadPhoto>,
+    /// Folders that were taken for no part of the data set.
+    pub passed_over: Vec<PassedOver>,
+    /// As [`ConvertPlan::copies`] tells.
+    pub copies: Vec<Copies>,
+    /// Photos all of whose pixels are of one color, such as 16-bit samples under 256 become: nothing is to be learned from them.
+    pub uniform: Vec<PathBuf>,
 }
 
 impl Conversion {
@@ -150,15 +161,18 @@ impl Conversion {
     /// Each folder in `photos` is a class, named after it, or as [`ConvertOptions::class_folders`] says; classes are sorted by
     /// name. Files are looked for in the folders in it too.
     ///
-    /// `photos` may hold the parts of a split instead: a folder `train` (or `training`), and one for evaluation (`val`, `valid`,
-    /// `validation`, `eval`, `evaluation`), for a test (`test`, `testing`) or both. These hold folders and no photos themselves.
-    /// The folders in them are then the classes, and the split is taken as it is.
+    /// `photos` may hold the parts of a split instead: a folder `train` (or `training_set`, `seg_train` and the like), and one for
+    /// evaluation (`val`, `validation`, `eval`, ...), for a test (`test`, `testing`, ...) or both. These hold folders and few photos
+    /// themselves. The folders in them are then the classes, and the split is taken as it is. Where `train` alone holds
+    /// folders and the others photos without a class, those are passed over. A folder that holds nothing but one folder of class folders
+    /// is opened. [`class_roots`](Self::class_roots) tells where classes were found.
     ///
     /// Links are followed, but no folder is gone through twice, nor one that `photos` lies in. Hidden files and folders are
     /// passed over. Nothing is written or decoded yet.
     ///
     /// # Errors
-    /// Options that make no sense; fewer than two class folders, or one without any file; parts of different classes; a `data`
+    /// Options that make no sense; fewer than two class folders, or one without any file; parts of different classes; a folder called like a part, or with a copy of the others in it, where a class
+    /// should be; a `data`
     /// that lies in `photos` or, without [`overwrite`](ConvertOptions::overwrite), holds a data set already: shards named `train-`, `eval-` or `test-`,
     /// or `labels.txt`. Any name of shards counts, since two numbers of shards would be two sets of one prefix.
     pub fn new(
@@ -209,6 +223,16 @@ impl Conversion {
         Err(self.empty(empty, bad))
     }
 
+    /// The folders whose folders are the classes: several where the photos are split already, none for a list.
+    pub fn class_roots(&self) -> &[PathBuf] {
+        &self.found.roots
+    }
+
+    /// The classes, in the order of their labels.
+    pub fn classes(&self) -> &[String] {
+        &self.found.classes
+    }
+
     /// Files to check.
     pub fn files(&self) -> usize {
         self.found.files.len()
@@ -217,7 +241,8 @@ impl Conversion {
     /// Reads and decodes every file in parallel, and decides which photos are for evaluation.
     ///
     /// Of each class the same share, drawn from the seed and the photos' own names: the order of folders and the files that
-    /// can't be used make no difference, and a photo added later moves one other at most from part to part. Records are
+    /// can't be used make no difference, and a photo added later moves one other at most from part to part. Photos that show the
+    /// same, as far as their small pictures tell, are all in one part. Records are
     /// shuffled over the classes in the same way, so that shards read in order are not sorted by class.
     ///
     /// `progress` is told how many files are done, from several threads, and may break off.
@@ -253,9 +278,18 @@ impl Conversion {
         if !empty.is_empty() {
             return Err(self.empty(empty, bad));
         }
-        let Self { target, options, found: FoundFiles { classes, .. }, .. } = self;
+        let Self { target, options, found: FoundFiles { classes, passed, .. }, .. } = self;
+        let groups = copies::groups(&photos);
+        photos.iter_mut().zip(groups).for_each(|(photo, group)| photo.group = group);
         let split = Split::draw(photos, &classes, options.eval_fraction, options.seed);
-        Ok(ConvertPlan { target, options, classes: ClassNames::new(classes), split, bad })
+        Ok(ConvertPlan {
+            target,
+            options,
+            classes: ClassNames::new(classes),
+            split,
+            bad,
+            passed_over: passed,
+        })
     }
 
     /// The classes of which no file is there to train on.
@@ -271,11 +305,9 @@ impl Conversion {
         if self.is_list {
             return ConvertError::EmptyListedClasses { list: photos, classes, bad };
         }
-        // In the class folder, or in that of a part.
         let of_class = |path: &Path| {
-            let mut within = path.strip_prefix(&photos).unwrap_or(path).components();
-            let starts = |path: &Path| classes.iter().any(|class| path.starts_with(class));
-            starts(within.as_path()) || (within.next().is_some() && starts(within.as_path()))
+            let mut within = self.found.roots.iter().filter_map(|root| path.strip_prefix(root).ok());
+            within.any(|path| classes.iter().any(|class| path.starts_with(class)))
         };
         bad.retain(|bad| of_class(&bad.path));
         ConvertError::EmptyClasses { photos, classes, bad }
@@ -318,6 +350,21 @@ impl ConvertPlan {
         &self.bad
     }
 
+    /// Folders that were taken for no part of the data set.
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
+    }
+
+    /// Photos that are there more than once, sorted by path: the same file, or at another size or quality. They count as any; of
+    /// photos that were not split before, copies are all in one part.
+    pub fn copies(&self) -> Vec<Copies> {
+        copies::found(self.parts())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (Part, &[Photo])> {
+        Part::ALL.into_iter().map(|part| (part, self.split.part(part)))
+    }
+
     /// Writes the shards and `labels.txt`; creates their folder where it is missing.
     ///
     /// Records hold every feature of [`ImageSchema`]: the file's bytes as they are, labels from 1. All shards are on the
@@ -356,9 +403,14 @@ impl ConvertPlan {
         }
         held.check()?;
         let shards = self.target.replace(parts, &self.classes)?;
-        let Self { classes, split, bad, .. } = self;
+        let copies = self.copies();
+        let photos = self.parts().flat_map(|(_, photos)| photos);
+        let mut uniform: Vec<PathBuf> =
+            photos.filter(|photo| photo.look.uniform).map(|photo| photo.file.path.clone()).collect();
+        uniform.sort_unstable();
+        let Self { classes, split, bad, passed_over, .. } = self;
         let [train, eval, test] = Part::ALL.map(|part| of_each(split.part(part), &classes));
-        Ok(ConvertReport { classes, train, eval, test, shards, bad })
+        Ok(ConvertReport { classes, train, eval, test, shards, bad, passed_over, copies, uniform })
     }
 
     /// Writes photos in order; they are read in parallel, a chunk at a time.

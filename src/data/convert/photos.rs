@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::{BadPhoto, ConvertError};
+use super::look::Look;
 use super::part::Part;
 use crate::files::FileError;
 use crate::image::{DecodeOptions, Format, PhotoError, decode, read_header, read_photo};
@@ -26,6 +27,9 @@ pub(super) struct FoundFile {
 pub(super) struct Photo {
     pub file: FoundFile,
     pub bytes: u64,
+    pub look: Look,
+    /// The same number as that of each photo that shows the same.
+    pub group: usize,
     crc: u32,
     format: Format,
     height: usize,
@@ -37,13 +41,13 @@ impl Photo {
     pub fn check(file: FoundFile, options: &DecodeOptions) -> Result<Self, BadPhoto> {
         let checked = read_photo(&file.path).and_then(|encoded| {
             let header = read_header(&encoded)?;
-            decode(&encoded, &DecodeOptions { shrink_to: None, ..*options })?;
-            Ok((encoded.len() as u64, masked_crc32c(&encoded), header))
+            let image = decode(&encoded, &DecodeOptions { shrink_to: None, ..*options })?;
+            Ok((encoded.len() as u64, Look::of(&encoded, &image), masked_crc32c(&encoded), header))
         });
         match checked {
-            Ok((bytes, crc, header)) => {
+            Ok((bytes, look, crc, header)) => {
                 let (format, height, width) = (header.format, header.height, header.width);
-                Ok(Photo { file, bytes, crc, format, height, width })
+                Ok(Photo { file, bytes, look, group: 0, crc, format, height, width })
             }
             Err(error) => Err(BadPhoto { path: file.path, fault: error.into() }),
         }

@@ -1,5 +1,7 @@
 //! Which photos are for evaluation, and in which order records stand.
 
+use std::collections::HashMap;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -20,7 +22,8 @@ impl Split {
     /// Each photo draws two numbers from the seed and its own name alone. Of each class those with the smallest first
     /// number are for evaluation; by the second the records of each part are sorted. So neither the folders' order
     /// nor the number of threads matters, and a photo that comes or goes moves one other at most from part to part:
-    /// a set converted again after a few changes keeps its evaluation photos.
+    /// a set converted again after a few changes keeps its evaluation photos. Of photos that show the same the smallest first
+    /// number counts for all: they go to evaluation together, or none does, where that left nothing of a class to train on.
     pub fn draw(photos: Vec<Photo>, classes: &[String], eval_fraction: f64, seed: u64) -> Self {
         let mut of_class = vec![0; classes.len()];
         let drawn = photos.iter().filter(|photo| photo.file.part.is_none());
@@ -29,17 +32,20 @@ impl Split {
 
         let mut drawn: Vec<Drawn> =
             photos.into_iter().map(|photo| Drawn::new(photo, classes, seed)).collect();
+        take_least_of_copies(&mut drawn);
         sort(&mut drawn, |drawn| drawn.cut);
         let mut parts: [Vec<Drawn>; Part::ALL.len()] = Default::default();
-        for drawn in drawn {
-            let part = drawn.photo.file.part.unwrap_or_else(|| match &mut wanted[drawn.photo.file.class] {
-                0 => Part::Train,
-                wanted => {
-                    *wanted -= 1;
-                    Part::Eval
-                }
-            });
-            parts[part as usize].push(drawn);
+        let mut drawn = drawn.into_iter().peekable();
+        while let Some(first) = drawn.next() {
+            let mut copies = vec![first];
+            while let Some(copy) = drawn.next_if(|next| next.photo.group == copies[0].photo.group) {
+                copies.push(copy);
+            }
+            let part =
+                if goes_to_eval(&copies, &mut wanted, &mut of_class) { Part::Eval } else { Part::Train };
+            for drawn in copies {
+                parts[drawn.photo.file.part.unwrap_or(part) as usize].push(drawn);
+            }
         }
         Split { parts: parts.map(in_order) }
     }
@@ -49,14 +55,47 @@ impl Split {
     }
 }
 
+/// Gives each photo the smallest first number of those that show the same.
+fn take_least_of_copies(drawn: &mut [Drawn]) {
+    let mut least = HashMap::new();
+    for Drawn { photo, cut, .. } in &*drawn {
+        least.entry(photo.group).and_modify(|least: &mut u64| *least = (*least).min(*cut)).or_insert(*cut);
+    }
+    drawn.iter_mut().for_each(|drawn| drawn.cut = least[&drawn.photo.group]);
+}
+
+/// Whether photos that show the same go to evaluation: where the first one's class wants more, and every class keeps some to train on.
+/// Counts them then: `wanted` down, and so `left`, those that may yet be trained on.
+fn goes_to_eval(copies: &[Drawn], wanted: &mut [usize], left: &mut [usize]) -> bool {
+    let of_class = |class: usize| {
+        copies
+            .iter()
+            .filter(|drawn| drawn.photo.file.class == class && drawn.photo.file.part.is_none())
+            .count()
+    };
+    let mut classes: Vec<usize> = copies.iter().map(|drawn| drawn.photo.file.class).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let goes =
+        wanted[copies[0].photo.file.class] > 0 && classes.iter().all(|class| of_class(*class) < left[*class]);
+    if goes {
+        for class in classes {
+            wanted[class] = wanted[class].saturating_sub(of_class(class));
+            left[class] -= of_class(class);
+        }
+    }
+    goes
+}
+
 fn in_order(mut part: Vec<Drawn>) -> Vec<Photo> {
     sort(&mut part, |drawn| drawn.place);
     part.into_iter().map(|drawn| drawn.photo).collect()
 }
 
-/// By one of their numbers; photos of the same by their paths.
+/// By one of their numbers; photos of the same by their groups, then by their paths.
 fn sort(drawn: &mut [Drawn], number: fn(&Drawn) -> u64) {
-    drawn.sort_by(|a, b| (number(a), &a.photo.file.path).cmp(&(number(b), &b.photo.file.path)));
+    let key = |drawn: &Drawn| (number(drawn), drawn.photo.group);
+    drawn.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.photo.file.path.cmp(&b.photo.file.path)));
 }
 
 /// A photo with its two numbers.

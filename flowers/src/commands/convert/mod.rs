@@ -1,23 +1,24 @@
 //! `convert`: photos, in folders or a list, to TFRecord shards.
 
-use std::collections::HashMap;
+mod report;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use floret::data::convert::{ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertReport, Part};
-use unicode_normalization::UnicodeNormalization;
 
 use crate::args::{self, Threads};
 use crate::interrupt::Interrupt;
 use crate::photo_list::PhotoList;
-use crate::ui::{self, Progress, Unit, note, say};
+use crate::ui::{self, Progress, Unit, say};
 use crate::{Error, Result};
 
 /// Turn a folder of photos, one sub-folder a class, or a CSV list of photos into TFRecord shards.
 ///
 /// A folder with sub-folders train and val (also: valid, validation, eval, test), which hold the class folders, stays split as
-/// it is. A list has the path of a photo (from the list's folder) and its class in each line, with or without a line of
-/// headings, and may have its part, train, val or test, in a third column.
+/// it is. A list is a table with the path of a photo (from the list's folder) and its class in each line, with or without a line of
+/// headings, and perhaps its part, train, val or test: CSV, tabs, blanks, JSON lines, or a column of 0 and 1 for each class. Which
+/// columns were taken is said.
 ///
 /// Writes DATA_DIR/train-00000-of-00002.tfrecord and so on, eval-... likewise, and labels.txt with the names of the classes. Every
 /// photo is decoded first; files that are no JPEG or PNG are listed at the end and left out. A shard appears under its name
@@ -68,6 +69,7 @@ impl Shares {
 
 pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
+    ui::outlive_reader();
     let nested = if args.nested_classes { ClassFolders::Innermost } else { ClassFolders::Outermost };
     let options = ConvertOptions {
         strict: args.strict,
@@ -83,16 +85,25 @@ pub fn run(args: &Args) -> Result<()> {
 /// Converts, and says what came of it.
 pub fn convert(photos: &Path, data: &Path, options: ConvertOptions, interrupt: &Interrupt) -> Result<()> {
     let conversion = if photos.is_file() {
-        let PhotoList { classes, photos: listed } = PhotoList::read(photos)?;
+        let PhotoList { classes, photos: listed, columns } = PhotoList::read(photos)?;
+        say!("{}: {columns}", ui::path(photos));
         Conversion::of_list(photos, classes, listed, data, options)
     } else {
-        Conversion::new(photos, data, options)
+        Conversion::new(photos, data, options).inspect(say_where)
     };
     let converted = conversion.and_then(|conversion| write(conversion, interrupt));
     let report = converted.map_err(|error| told(error, interrupt, data))?;
-    print_report(&report);
-    note_lookalikes(report.classes.names());
+    report::print(&report);
+    report::note_doubts(&report);
     Ok(())
+}
+
+/// Says where the classes of a folder were found.
+fn say_where(conversion: &Conversion) {
+    let roots: Vec<String> = conversion.class_roots().iter().map(|root| ui::path(root)).collect();
+    let split = if roots.len() > 1 { ", split as they are" } else { "" };
+    let (classes, files) = (conversion.classes().len(), ui::count(conversion.files(), "file"));
+    say!("{classes} classes, the folders in {}{split}: {files}", roots.join(", "));
 }
 
 fn write(conversion: Conversion, interrupt: &Interrupt) -> std::result::Result<ConvertReport, ConvertError> {
@@ -127,57 +138,5 @@ fn told(error: ConvertError, interrupt: &Interrupt, data: &Path) -> Error {
             interrupt.error(format!("nothing was written to {data}; the same command begins again"))
         }
         error => error.into(),
-    }
-}
-
-fn print_report(report: &ConvertReport) {
-    let names = report.classes.names();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-    let mut parts = vec![("train", &report.train), ("eval", &report.eval)];
-    if report.test.iter().any(|photos| *photos > 0) {
-        parts.push(("test", &report.test));
-    }
-    let row = |name: &str, cells: &mut dyn Iterator<Item = String>| {
-        let fill = " ".repeat(width - name.chars().count());
-        say!("{name}{fill}{}", cells.map(|cell| format!("  {cell:>5}")).collect::<String>());
-    };
-    row("class", &mut parts.iter().map(|(part, _)| part.to_string()));
-    for (class, name) in names.iter().enumerate() {
-        row(name, &mut parts.iter().map(|(_, photos)| photos[class].to_string()));
-    }
-    row("total", &mut parts.iter().map(|(_, photos)| photos.iter().sum::<usize>().to_string()));
-    let eval: usize = report.eval.iter().sum();
-    say!();
-    for shard in &report.shards {
-        say!("wrote {}", shard.display());
-    }
-    if !report.bad.is_empty() {
-        let files = ui::count(report.bad.len(), "file");
-        let lines: String = report.bad.iter().map(|bad| format!("\n  {bad}")).collect();
-        say!("\nleft out {files} that can't be used:{lines}");
-    }
-    if eval == 0 {
-        say!(
-            "\nno photo is kept for evaluation, so `flowers train` will go by the training loss, and `flowers eval` has"
-        );
-        say!(
-            "nothing to evaluate on: for a share of each class's photos, see --eval-fraction; it takes two of a class"
-        );
-    }
-}
-
-/// Names the classes that may be meant to be one: which differ in upper and lower case alone, or in how a letter with an accent
-/// is composed, as on a disk of macOS.
-fn note_lookalikes(classes: &[String]) {
-    let mut seen: HashMap<String, &String> = HashMap::new();
-    for class in classes {
-        let key = class.to_lowercase().nfc().collect();
-        if let Some(other) = seen.insert(key, class) {
-            let (one, two) = (ui::escaped(other), ui::escaped(class));
-            note!(
-                "note: the classes `{one}` and `{two}` are two, though they look the same but for case or the composition of \
-                 letters: if they are meant to be one, put their photos into one folder and convert again"
-            );
-        }
     }
 }
