@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use floret::data::{Loader, LoaderOptions};
-use floret::recipe::{DataFolder, Note};
+use floret::recipe::{DataFolder, FIRST_LABEL, Note};
 
 use crate::{Result, messages, words};
 
-/// Opens a data folder.
-pub fn open(path: &Path) -> Result<DataFolder> {
-    DataFolder::open(path).map_err(messages::recipe)
+/// Opens a data folder whose labels count from `first_label`; `None` is the default.
+pub fn open(path: &Path, first_label: Option<i64>) -> Result<DataFolder> {
+    DataFolder::open_counting_from(path, first_label.unwrap_or(FIRST_LABEL)).map_err(messages::recipe)
 }
 
 /// The examples of a split, in batches.

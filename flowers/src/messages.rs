@@ -9,6 +9,7 @@ use floret::checkpoint::CheckpointError;
 use floret::data::BatchError;
 use floret::data::convert::ConvertError;
 use floret::files::HoldError;
+use floret::image::ImageError;
 use floret::network::NetworkError;
 use floret::onnx::{ImportError, OnnxError};
 use floret::recipe::{Clash, Conflict, FolderFault, ModelFault, RecipeError};
@@ -37,12 +38,18 @@ fn advice(error: &(dyn StdError + 'static)) -> Option<String> {
                     .into(),
             ),
             // The keys that every record must have, so it is the data that is of another kind.
-            RecordError::Example { at, error } if is_missing(error) => Some(format!(
+            RecordError::Example { at, error } if is_of_another_kind(error) => Some(format!(
                 "for the flags that such records are read with, see `flowers inspect {}`",
                 ui::shell(&at.file)
             )),
             _ => None,
         };
+    }
+    if let Some(BatchError::Image { at, error: ImageError::NotAnImage { .. } }) = batch_error(error) {
+        return Some(format!(
+            "pixels as they are, for tf.io.decode_raw, are not read: `flowers inspect {}` tells if these are some",
+            ui::shell(&at.file)
+        ));
     }
     if let Some(error @ BatchError::Label { .. }) = batch_error(error) {
         return Some(match error.fitting_label_offset() {
@@ -120,6 +127,9 @@ fn of_folder(path: &Path, fault: &FolderFault) -> Option<String> {
         FolderFault::Unlabeled => {
             "`flowers inspect FILE` shows what the records say, `flowers convert PHOTOS_DIR DATA_DIR` makes new data".into()
         }
+        FolderFault::Contradicted { .. } => {
+            "`flowers inspect` shows the name of each label".into()
+        }
         FolderFault::Ambiguous { .. } => "move all but one away".into(),
         _ => return None,
     })
@@ -139,7 +149,7 @@ pub fn suggest_skipping(error: Error) -> Error {
     let skippable = match batch_error(error.as_ref()) {
         Some(BatchError::Image { .. }) => true,
         Some(error @ BatchError::Label { .. }) => error.fitting_label_offset() != Some(0),
-        Some(BatchError::Record(RecordError::Example { error, .. })) => !is_missing(error),
+        Some(BatchError::Record(RecordError::Example { error, .. })) => !is_of_another_kind(error),
         // A shard that was written anew while it was read has no defect.
         Some(BatchError::Record(RecordError::Damaged { defect, .. })) => !is_changed(defect),
         _ => false,
@@ -169,8 +179,10 @@ fn is_changed(defect: &RecordDefect) -> bool {
     matches!(defect, RecordDefect::Changed { .. })
 }
 
-fn is_missing(error: &ExampleError) -> bool {
-    matches!(error, ExampleError::Missing { .. })
+/// Whether the records are of another kind than is read: likely all of them.
+fn is_of_another_kind(error: &ExampleError) -> bool {
+    let of_all = matches!(error, ExampleError::Missing { .. } | ExampleError::TextLabel { .. });
+    of_all || matches!(error, ExampleError::Mistyped { .. } | ExampleError::Count { .. })
 }
 
 /// An error of saving, with what to do about it.

@@ -28,6 +28,8 @@ struct Found {
     image_bytes: u64,
     /// Records with one other byte string there.
     texts: u64,
+    /// Of those, such as are as long as an image of the record's height, width and channels.
+    raw: u64,
     /// Records with one integer there.
     integers: u64,
     /// The least and the greatest of those.
@@ -49,7 +51,10 @@ pub struct Reading {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lacking {
     Records,
-    Image,
+    Image {
+        /// A feature of raw pixels.
+        raw: Option<String>,
+    },
     Label {
         /// A feature of text that seems to name the class.
         text: Option<String>,
@@ -64,10 +69,12 @@ impl Survey {
     pub fn add(&mut self, payload: &[u8]) -> Result<(), ExampleError> {
         visit_features(payload, |_| ())?;
         self.records += 1;
-        visit_features(payload, |feature| self.look_at(feature))
+        let mut sides = Sides::default();
+        visit_features(payload, |feature| sides.look_at(&feature))?;
+        visit_features(payload, |feature| self.look_at(feature, &sides))
     }
 
-    fn look_at(&mut self, FeatureView { key, single, .. }: FeatureView<'_>) {
+    fn look_at(&mut self, FeatureView { key, single, .. }: FeatureView<'_>, sides: &Sides) {
         let Some(value) = single else { return };
         if key.len() > MAX_KEY_BYTES || (self.keys.len() >= MAX_KEYS && !self.keys.contains_key(key)) {
             return;
@@ -78,8 +85,11 @@ impl Survey {
                 found.images += 1;
                 found.image_bytes += bytes.len() as u64;
             }
-            FeatureValue::Bytes(_) => found.texts += 1,
-            FeatureValue::Int64(value) => {
+            FeatureValue::Bytes(bytes) => {
+                found.texts += 1;
+                found.raw += u64::from(sides.fit(bytes.len()));
+            }
+            FeatureValue::Int64(value) | FeatureValue::Label(value) => {
                 found.integers += 1;
                 found.range = join(found.range, Some((value, value)));
             }
@@ -95,6 +105,7 @@ impl Survey {
             found.images += other.images;
             found.image_bytes += other.image_bytes;
             found.texts += other.texts;
+            found.raw += other.raw;
             found.integers += other.integers;
             found.range = join(found.range, other.range);
         }
@@ -113,7 +124,10 @@ impl Survey {
             let unusual = **key != usual.encoded && **key != ImageSchema::tfds().encoded;
             (unusual, std::cmp::Reverse(found.image_bytes))
         });
-        let (image, _) = image.ok_or(Lacking::Image)?;
+        let Some((image, _)) = image else {
+            let raw = self.keys.iter().find(|(_, found)| found.raw >= enough);
+            return Err(Lacking::Image { raw: raw.map(|(key, _)| key.clone()) });
+        };
         let numbers = self.keys.iter().filter(|(_, found)| found.integers >= enough);
         let ranked = numbers.filter_map(|(key, found)| Some((label_rank(key, &usual)?, key, found.range?)));
         let Some((_, label, labels)) = ranked.min() else {
@@ -122,6 +136,37 @@ impl Survey {
             return Err(Lacking::Label { text: text.map(|(_, key)| key) });
         };
         Ok(Reading { image: image.clone(), label: label.clone(), labels })
+    }
+}
+
+/// The size of a record's image, by its features.
+#[derive(Default)]
+struct Sides {
+    height: Option<i64>,
+    width: Option<i64>,
+    channels: Option<i64>,
+}
+
+impl Sides {
+    fn look_at(&mut self, feature: &FeatureView<'_>) {
+        let Some(FeatureValue::Int64(value)) = feature.single else { return };
+        match feature.key.rsplit('/').next().unwrap_or_default() {
+            "height" | "rows" => self.height = Some(value),
+            "width" | "cols" | "columns" => self.width = Some(value),
+            "depth" | "channels" => self.channels = Some(value),
+            _ => {}
+        }
+    }
+
+    /// Whether so many bytes are the pixels: a byte or a float each, of the channels said or else of 1 or 3.
+    fn fit(&self, len: usize) -> bool {
+        let (Some(height), Some(width)) = (self.height, self.width) else { return false };
+        let channels = self.channels.map_or(vec![1, 3], |channels| vec![channels]);
+        let product =
+            |channels: i64, bytes: i64| height.checked_mul(width)?.checked_mul(channels)?.checked_mul(bytes);
+        let mut sizes =
+            channels.into_iter().flat_map(|channels| [1, 4].map(|bytes| product(channels, bytes)));
+        len > 0 && sizes.any(|size| size == i64::try_from(len).ok())
     }
 }
 
@@ -247,7 +292,13 @@ mod tests {
         assert_eq!(texts.reading(), Err(Lacking::Label { text: Some("class_name".into()) }));
         let mut none = Survey::default();
         none.add(&example(b"text", 1).encode(&schema)).unwrap();
-        assert_eq!(none.reading(), Err(Lacking::Image));
+        assert_eq!(none.reading(), Err(Lacking::Image { raw: None }));
+        // As many bytes as pixels.
+        let mut raw = Survey::default();
+        let sized = ImageSchema { height: "height".into(), width: "image/width".into(), ..schema.clone() };
+        let pixels = ImageExample { height: Some(4), width: Some(5), ..example(&[7; 60], 1) };
+        raw.add(&pixels.encode(&sized)).unwrap();
+        assert_eq!(raw.reading(), Err(Lacking::Image { raw: Some("picture".into()) }));
         assert!(none.add(b"\xff\xff").is_err());
         assert_eq!(none.records, 1);
     }

@@ -30,13 +30,23 @@ impl ClassNames {
         Self { names }
     }
 
-    /// Reads `labels.txt`: a name a line, the first `background` where labels count from 1 (it is not a class).
-    /// Space around names and empty lines do not count.
+    /// Reads `labels.txt` for labels that count from 1: a name a line, the first perhaps `background`, which is no class.
+    ///
+    /// # Errors
+    /// As [`read_counting_from`](Self::read_counting_from).
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, BatchError> {
+        Self::read_counting_from(path, 1)
+    }
+
+    /// Reads `labels.txt`: a name a line, in the order of the labels, of which the first is `first_label`. Where that is not 0, a first
+    /// name `background` is that of label 0, which is no class. Space around names and empty lines do not count.
+    ///
+    /// Lines may have their labels in front, `0:daisy` or `0 daisy`; they are then in the order of those.
     ///
     /// # Errors
     /// A file that can't be read, is not UTF-8, holds control characters, names no class, one twice, or more than
-    /// [`MAX_CLASSES`].
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, BatchError> {
+    /// [`MAX_CLASSES`]; labels in front that count from another number than `first_label`.
+    pub fn read_counting_from(path: impl AsRef<Path>, first_label: i64) -> Result<Self, BatchError> {
         let path = path.as_ref();
         let fault = |reason| BatchError::ClassNames { path: path.into(), reason };
         let mut bytes = Vec::new();
@@ -57,8 +67,16 @@ impl ClassNames {
             }
             names.extend(Some(line.trim()).filter(|name| !name.is_empty()).map(String::from));
         }
-        if names.first().is_some_and(|name| name == BACKGROUND) {
+        let mut first = None;
+        if let Some((number, numbered)) = numbered(&names) {
+            (first, names) = (Some(number), numbered);
+        }
+        if first_label != 0 && first != Some(1) && names.first().is_some_and(|name| name == BACKGROUND) {
             names.remove(0);
+            first = first.map(|first| first + 1);
+        }
+        if let Some(first) = first.filter(|first| *first != first_label) {
+            return Err(fault(ClassNamesError::Numbered { first, wanted: first_label }));
         }
         check(&names).map_err(fault)?;
         Ok(Self { names })
@@ -69,9 +87,18 @@ impl ClassNames {
     /// # Errors
     /// A file that can't be written; names that [`read`](Self::read) would not give back.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), BatchError> {
+        self.write_counting_from(path, 1)
+    }
+
+    /// Writes `labels.txt` for labels of which the first is `first_label`: without `background` where that is 0.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_counting_from(&self, path: impl AsRef<Path>, first_label: i64) -> Result<(), BatchError> {
         let path = path.as_ref();
         check(&self.names).map_err(|reason| BatchError::ClassNames { path: path.into(), reason })?;
-        let text = format!("{BACKGROUND}\n{}\n", self.names.join("\n"));
+        let background = if first_label == 0 { String::new() } else { format!("{BACKGROUND}\n") };
+        let text = format!("{background}{}\n", self.names.join("\n"));
         Ok(write_atomically(path, |file| file.write_all(text.as_bytes()))?)
     }
 
@@ -95,6 +122,22 @@ impl From<ClassNames> for Vec<String> {
     fn from(classes: ClassNames) -> Self {
         classes.names
     }
+}
+
+/// The first number and the names of lines that all begin with a number, from 0 or 1 on without a gap, in the order of those.
+fn numbered(lines: &[String]) -> Option<(i64, Vec<String>)> {
+    let number = |line: &String| -> Option<(i64, String)> {
+        let digits = line.find(|c: char| !c.is_ascii_digit())?;
+        let (number, name) = line.split_at(digits);
+        let name = name.strip_prefix([':', ',', ' ', '\t'])?.trim_start();
+        Some((number.parse().ok()?, name.to_owned()))
+    };
+    let mut names: Vec<_> = lines.iter().map(number).collect::<Option<_>>()?;
+    names.sort_unstable();
+    let first = names.first()?.0;
+    let without_gap = names.iter().zip(first..).all(|((number, _), wanted)| *number == wanted);
+    let is_list = names.len() > 1 && without_gap && (0..=1).contains(&first);
+    is_list.then(|| (first, names.into_iter().map(|(_, name)| name).collect()))
 }
 
 /// Fails if a file of these names would not give them back.
@@ -170,11 +213,26 @@ mod tests {
         };
         assert_eq!(read(b"\xef\xbb\xbfbackground\r\na\r\n\r\n b \r\n").unwrap(), ["a", "b"]);
         assert_eq!(read(b"a\nbackground").unwrap(), ["a", "background"]);
+        // By the numbers in front, if there is one in front of each.
+        assert_eq!(read(b"2:b\n1: a\n3:c\n").unwrap(), ["a", "b", "c"]);
+        assert_eq!(read(b"0 background\n2 two words\n1 a\n").unwrap(), ["a", "two words"]);
+        assert_eq!(read(b"101 dalmatians\n7 dwarfs\n").unwrap(), ["101 dalmatians", "7 dwarfs"]);
+        assert_eq!(read(b"1 fish\nred fish\n").unwrap(), ["1 fish", "red fish"]);
+        let from_0 = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            ClassNames::read_counting_from(&path, 0).map(Vec::from).map_err(|error| error.to_string())
+        };
+        assert_eq!(from_0(b"background\na\n").unwrap(), ["background", "a"]);
+        assert_eq!(from_0(b"1:a\n0:background\n").unwrap(), ["background", "a"]);
+        assert!(
+            from_0(b"1:a\n2:b\n").unwrap_err().contains("numbers its lines from 1, but labels count from 0")
+        );
         let many = |names: usize| (0..names).map(|name| format!("{name}\n")).collect::<String>();
         assert_eq!(read(many(MAX_CLASSES).as_bytes()).unwrap().len(), MAX_CLASSES);
         for (bytes, reason) in [
             (&b"background\n\n"[..], "names no class"),
             (b"a\nb\na\n", "the class `a` twice"),
+            (b"0:a\n1:b\n", "numbers its lines from 0, but labels count from 1"),
             (many(MAX_CLASSES + 1).as_bytes(), "65537 classes, over the limit of 65536"),
             (b"caf\xe9\n", "not UTF-8"),
             (b"a\n\nb\x1b[31m\n", r"line 3 holds the control character \u{1b}"),

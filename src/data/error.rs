@@ -186,6 +186,16 @@ pub enum ClassNamesError {
         /// The first such character in it.
         character: char,
     },
+    /// Lines with numbers in front that are not the labels.
+    #[error(
+        "it numbers its lines from {first}, but labels count from {wanted}: give the label offset {first}, or remove the numbers"
+    )]
+    Numbered {
+        /// The least number.
+        first: i64,
+        /// The first label.
+        wanted: i64,
+    },
     /// No class at all.
     #[error("it names no class; write one name a line, in the order of the labels")]
     Empty,

@@ -31,11 +31,19 @@ impl Census {
     /// them.
     ///
     /// # Errors
-    /// Shards that can't be read.
+    /// Shards that can't be read; [`FolderFault::Contradicted`](super::FolderFault::Contradicted).
     pub fn of(data: &DataFolder, options: LoaderOptions) -> Result<Self, RecipeError> {
         let eval = data.eval(options.clone())?;
         let train = data.train(options)?;
-        let classes = train.class_counts();
+        let mut classes = vec![0; train.options().classes];
+        let records: Vec<usize> = (0..train.len()).collect();
+        for (&record, example) in records.iter().zip(train.each_example(&records)) {
+            let Ok(example) = example else { continue };
+            if let Some(class) = train.class(record, example.label) {
+                classes[class] += 1;
+                data.check_name(&train, record, class, &example)?;
+            }
+        }
         let has_others = classes.iter().sum::<u64>() < train.len() as u64;
         Ok(Self { classes, eval: eval.as_ref().map_or(0, Loader::len), has_others })
     }

@@ -151,6 +151,24 @@ pub enum FolderFault {
         "labels.txt is missing: write the names of the classes into it, one a line in the order of their labels"
     )]
     Unlabeled,
+    /// The class names are not those that the records have.
+    #[error(
+        "line {line} names label {label} `{}`, but the record of that label at {record} is called `{}`: bring the lines into the order \
+         of the labels, or give the label offset that fits",
+        name.escape_debug(), text.escape_debug()
+    )]
+    Contradicted {
+        /// The record's label.
+        label: i64,
+        /// Its name in the file.
+        name: String,
+        /// The line of it.
+        line: usize,
+        /// The name in the record, which is another class's in the file.
+        text: String,
+        /// Where the record is.
+        record: String,
+    },
     /// Several sets of shards could be those of a split.
     #[error("there are no shards named {split}-*, and more than one set that could be meant: {}, {}", sets[0], sets[1])]
     Ambiguous {

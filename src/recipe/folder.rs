@@ -1,13 +1,14 @@
 //! A data folder: shards of one or more splits, and the names of the classes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{FolderFault, RecipeError};
+use super::{FIRST_LABEL, FolderFault, RecipeError};
 use crate::data::convert::is_unfinished;
 use crate::data::{ClassNames, Loader, LoaderOptions};
 use crate::files::FileError;
-use crate::record::{ShardError, ShardName, find_shards};
+use crate::record::{ImageExample, ShardError, ShardName, find_shards};
 
 /// The split to train on: shards named `train-*`.
 pub const TRAIN: &str = "train";
@@ -31,11 +32,19 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Reads the names of the classes.
+    /// Reads the names of the classes, whose labels count from 1.
     ///
     /// # Errors
     /// [`RecipeError::Folder`]; a file of class names that makes no sense.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RecipeError> {
+        Self::open_counting_from(path, FIRST_LABEL)
+    }
+
+    /// Reads the names of the classes, whose labels count from `first_label`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_counting_from(path: impl AsRef<Path>, first_label: i64) -> Result<Self, RecipeError> {
         let path = path.as_ref();
         let exists = |path: &Path| path.try_exists().map_err(|error| FileError::new(path, "open", error));
         let fault = |fault| Err(RecipeError::Folder { path: path.into(), fault });
@@ -45,17 +54,56 @@ impl DataFolder {
         if !path.is_dir() {
             return fault(FolderFault::NotAFolder);
         }
-        let mut labels = path.join(LABELS);
         if is_unfinished(path) {
-            return fault(FolderFault::Unfinished { labeled: exists(&labels)? });
+            return fault(FolderFault::Unfinished { labeled: exists(&path.join(LABELS))? });
         }
-        if !exists(&labels)? && exists(&path.join(TFDS_LABELS))? {
-            labels = path.join(TFDS_LABELS);
-        }
+        let labels = labels_file(path);
         if !exists(&labels)? {
             return fault(FolderFault::Unlabeled);
         }
-        Ok(Self { path: path.into(), classes: ClassNames::read(labels)? })
+        Ok(Self { path: path.into(), classes: ClassNames::read_counting_from(labels, first_label)? })
+    }
+
+    /// Fails where one of the first thousand examples names its class as another than its label's.
+    ///
+    /// # Errors
+    /// [`FolderFault::Contradicted`].
+    pub fn check_names(&self, photos: &Loader) -> Result<(), RecipeError> {
+        let first: Vec<usize> = (0..photos.len().min(1000)).collect();
+        for (&record, example) in first.iter().zip(photos.each_example(&first)) {
+            let Ok(example) = example else { continue };
+            if let Some(class) = photos.class(record, example.label) {
+                self.check_name(photos, record, class, &example)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails where an example of this class names another of the classes as its own.
+    pub(super) fn check_name(
+        &self,
+        photos: &Loader,
+        record: usize,
+        class: usize,
+        example: &ImageExample,
+    ) -> Result<(), RecipeError> {
+        let names = self.classes.names();
+        let Some(text) = example.class_text.as_deref().map(str::trim) else { return Ok(()) };
+        // What is in no list may be said otherwise there.
+        if text == names[class] || !names.iter().any(|name| name == text) {
+            return Ok(());
+        }
+        let path = labels_file(&self.path);
+        let file = fs::read_to_string(&path).unwrap_or_default();
+        let line = file.lines().position(|line| line.trim().ends_with(&names[class]));
+        let fault = FolderFault::Contradicted {
+            label: example.label,
+            name: names[class].clone(),
+            line: line.map_or(0, |line| line + 1),
+            text: text.to_owned(),
+            record: photos.location(record).map(|at| at.to_string()).unwrap_or_default(),
+        };
+        Err(RecipeError::Folder { path, fault })
     }
 
     /// The examples to train on, in batches.
@@ -99,8 +147,8 @@ impl DataFolder {
     }
 
     /// The shards of a split: those that [`find_shards`] finds by this name or, without any, the set whose name has such a
-    /// word (`tf_flowers-train.tfrecord-00000-of-00002`, `flowers_validation_00000-of-00005.tfrecord`); `None` if there are
-    /// none.
+    /// word (`tf_flowers-train.tfrecord-00000-of-00002`, `flowers_validation_00000-of-00005.tfrecord`, `train.tfrecords`,
+    /// `val/00-192x192-12.tfrec`); `None` if there are none.
     ///
     /// # Errors
     /// A set that is not whole; several that the name could mean.
@@ -108,7 +156,8 @@ impl DataFolder {
         let folder = &self.path;
         match find_shards(&[folder.join(split)]) {
             Ok(files) => return Ok(Some(Shards { files, set: None })),
-            Err(ShardError::NoMatch { .. }) => {}
+            // A folder of this name is looked into below.
+            Err(ShardError::NoMatch { .. } | ShardError::Folder { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         for word in words_for(split) {
@@ -125,6 +174,12 @@ impl DataFolder {
     }
 }
 
+/// The file of class names in a data folder.
+fn labels_file(folder: &Path) -> PathBuf {
+    let names = [LABELS, TFDS_LABELS].map(|name| folder.join(name));
+    names.iter().find(|path| path.exists()).unwrap_or(&names[0]).clone()
+}
+
 /// The shards of a split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shards {
@@ -135,13 +190,16 @@ pub struct Shards {
 }
 
 /// The words that say which part of the data a file holds, the first choice first.
-fn words_for(split: &str) -> &[&str] {
+fn words_for(split: &str) -> Vec<&str> {
     match split {
-        TRAIN => &["train", "training"],
-        EVAL => &["eval", "validation", "val", "valid", "test"],
-        _ => &[],
+        TRAIN => vec!["train", "training"],
+        EVAL => vec!["eval", "validation", "val", "valid", "test"],
+        other => vec![other],
     }
 }
+
+/// Extensions of record files, in front of a `.gz`.
+const EXTENSIONS: [&str; 5] = ["tfrecord", "tfrecords", "tfrec", "tfrecs", "record"];
 
 /// Files of a name with the shard's number left out.
 struct Set {
@@ -167,24 +225,53 @@ impl Set {
     }
 }
 
-/// The sets of shards in a folder whose name has this word, by name.
+/// The sets of shards in a folder whose name has this word, by name: numbered shards, other record files (those whose names differ in
+/// digits alone make one set), and folders of either.
 fn sets(folder: &Path, word: &str) -> Result<Vec<Set>, FileError> {
-    let failed = |error| FileError::new(folder, "list the folder", error);
-    let mut files: Vec<(String, u32, u32, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let os_name = entry.map_err(failed)?.file_name();
-        let Some((name, shard, count)) = os_name.to_str().and_then(numbered) else { continue };
-        if name.split(|c: char| !c.is_alphanumeric()).any(|part| part == word) {
-            files.push((name, count, shard, folder.join(os_name)));
+    let has_word =
+        |name: &str| name.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
+    let mut sets: BTreeMap<(String, u32), Vec<(u32, PathBuf)>> = BTreeMap::new();
+    for name in names_in(folder)? {
+        let path = folder.join(&name);
+        if let Some((set, shard, count)) = numbered(&name).filter(|(set, ..)| has_word(set)) {
+            sets.entry((set, count)).or_default().push((shard, path));
+        } else if has_word(&name) && path.is_dir() {
+            let inside = names_in(&path)?.into_iter();
+            let files = inside.filter(|name| is_record_file(name) || numbered(name).is_some());
+            let shards: Vec<_> = (0..).zip(files.map(|file| path.join(file))).collect();
+            if !shards.is_empty() {
+                sets.insert((format!("{name}/*"), shards.len() as u32), shards);
+            }
+        } else if has_word(&name) && is_record_file(&name) && numbered(&name).is_none() {
+            let parts: Vec<&str> = name.split(|c: char| c.is_ascii_digit()).collect();
+            let set = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("*");
+            let shards = sets.entry((set, 0)).or_default();
+            shards.push((shards.len() as u32, path));
         }
     }
-    files.sort_unstable();
-    let set = |files: &[(String, u32, u32, PathBuf)]| Set {
-        name: files[0].0.clone(),
-        count: files[0].1,
-        shards: files.iter().map(|(_, _, shard, file)| (*shard, file.clone())).collect(),
-    };
-    Ok(files.chunk_by(|a, b| a.0 == b.0).map(set).collect())
+    let sets = sets.into_iter().map(|((name, count), mut shards)| {
+        shards.sort_unstable();
+        let count = if count == 0 { shards.len() as u32 } else { count };
+        Set { name, count, shards }
+    });
+    Ok(sets.collect())
+}
+
+/// The names of the files and folders in a folder, sorted; those that are no text are nobody's shards.
+fn names_in(folder: &Path) -> Result<Vec<String>, FileError> {
+    let failed = |error| FileError::new(folder, "list the folder", error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        names.extend(entry.map_err(failed)?.file_name().into_string());
+    }
+    names.retain(|name| !name.starts_with('.'));
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn is_record_file(name: &str) -> bool {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    name.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
 }
 
 /// A shard's name with `*` for its number, the number, and how many shards there are.
@@ -217,10 +304,25 @@ mod tests {
             (&["a-train-00000-of-00001", "b-train-00000-of-00001"], TRAIN, Err("more than one set")),
             (&["train-00000-of-00001", "b-train-00000-of-00001"], TRAIN, Ok(Some(1))),
             (&["trains-00000-of-00001", "train.txt", "train_-1-of-00001"], TRAIN, Ok(None)),
-            (&["a-test-00000-of-00001"], "test", Ok(None)),
+            (&["a-test-00000-of-00001"], "test", Ok(Some(1))),
+            (&["train.tfrecords", "val.tfrecords", "trains.tfrecords", "train.csv"], TRAIN, Ok(Some(1))),
+            (&["train.tfrecord", "Validation.tfrecord.gz"], EVAL, Ok(Some(1))),
+            (&["train_1.tfrecord", "train_2.tfrecord", "train_10.tfrecord"], TRAIN, Ok(Some(3))),
+            (&["a_train.tfrecord", "b_train.tfrecord"], TRAIN, Err("more than one set")),
+            (
+                &["train/00-192x192-12.tfrec", "train/01-192x192-9.tfrec", "train/notes.txt"],
+                TRAIN,
+                Ok(Some(2)),
+            ),
+            (&["train/00.tfrec", "train.tfrecords"], TRAIN, Err("more than one set")),
+            (&["train/notes.txt"], TRAIN, Ok(None)),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            files.iter().for_each(|file| fs::write(folder.path().join(file), "").unwrap());
+            for file in files {
+                let path = folder.path().join(file);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
             match (shards(folder.path(), split), found) {
                 (Ok(shards), Ok(wanted)) => {
                     assert_eq!(shards.map(|shards| shards.len()), wanted, "{files:?}")

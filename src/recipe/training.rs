@@ -8,8 +8,8 @@ use super::head::HeadOpening;
 use super::origin::Origin;
 use super::start::Start;
 use super::{
-    Census, Choices, Conflict, DataFolder, EVAL, Note, Recipe, RecipeError, Settings, TRAIN, note, plan,
-    rules,
+    Census, Choices, Conflict, DataFolder, EVAL, FIRST_LABEL, Note, Recipe, RecipeError, Settings, TRAIN,
+    note, plan, rules,
 };
 use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
 use crate::data::{Loader, LoaderOptions, Preprocess};
@@ -198,13 +198,24 @@ impl Training {
         self
     }
 
+    /// The first label, as far as it is known before the settings are.
+    fn first_label(&self) -> i64 {
+        match (&self.settings, &self.begin) {
+            (Some(settings), _) => settings.label_offset,
+            (None, Begin::Saved(saved)) => {
+                Settings::of(saved).map_or(FIRST_LABEL, |saved| saved.label_offset)
+            }
+            (None, _) => self.choices.label_offset.unwrap_or(FIRST_LABEL),
+        }
+    }
+
     /// Counts the photos, chooses the settings, plans the time, and makes the network; `tell` hears what is worth knowing, as
     /// it is found.
     ///
     /// # Errors
     /// Choices that can't be had; data, a model or a saved run that can't be read or don't fit each other; too little memory.
     pub fn prepare(self, tell: &mut dyn FnMut(Note)) -> Result<Prepared, RecipeError> {
-        let data = DataFolder::open(&self.data)?;
+        let data = DataFolder::open_counting_from(&self.data, self.first_label())?;
         for split in [TRAIN, EVAL] {
             if let Some(set) = data.shards(split)?.and_then(|shards| shards.set) {
                 tell(Note::OtherShards { split: split.into(), set });

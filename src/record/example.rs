@@ -17,7 +17,7 @@ pub struct ImageSchema {
     /// bytes, `image/encoded`: the JPEG or PNG file.
     pub encoded: String,
     /// int64, `image/class/label`: the class's number; in TensorFlow's data sets from 1, 0 being the
-    /// background.
+    /// background. Read, too: a whole number as float or text, and one-hot lists, whose classes count from 0.
     pub label: String,
     /// bytes, `image/class/text`: the class's name.
     pub class_text: String,
@@ -104,7 +104,7 @@ impl ImageExample {
     ///
     /// # Errors
     /// When the payload is no `tf.train.Example`; when `encoded` or `label` is missing; when a feature the
-    /// schema names has another type or not exactly one value. [`ExampleError::at`] adds the record's place.
+    /// schema names has another type or not exactly one value; a label that is no number. [`ExampleError::at`] adds the record's place.
     pub fn parse(payload: &[u8], schema: &ImageSchema) -> Result<Self, ExampleError> {
         let keys = schema.keys();
         let features = FeatureMap::of(payload, |key| keys.contains(&key))?;
@@ -116,7 +116,7 @@ impl ImageExample {
         }
         Ok(ImageExample {
             encoded: features.bytes(&schema.encoded)?.unwrap_or_default().to_vec(),
-            label: features.int64(&schema.label)?.unwrap_or_default(),
+            label: features.label(&schema.label)?.unwrap_or_default(),
             class_text: features.text(&schema.class_text)?,
             filename: features.text(&schema.filename)?,
             height: features.int64(&schema.height)?,

@@ -30,6 +30,14 @@ pub enum ExampleError {
         /// The type found.
         got: FeatureKind,
     },
+    /// A label that is a text, and no number.
+    #[error("feature {key:?} is the text {text:?}: the number of its class is wanted")]
+    TextLabel {
+        /// The feature's key.
+        key: String,
+        /// The text's beginning.
+        text: String,
+    },
     /// A feature has no value, or several.
     #[error("feature {key:?} has {got} values: 1 is wanted")]
     Count {

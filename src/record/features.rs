@@ -40,6 +40,29 @@ impl<'a> FeatureMap<'a> {
         Ok(self.single(key, FeatureKind::Int64)?.map(|feature| feature.last_int64))
     }
 
+    /// The label that feature `key` tells: by a whole number, as an integer, a float or in text; or by the one 1 of a list that holds 0
+    /// otherwise, whose place from 0 it is. `None` if there is no such feature.
+    pub fn label(&self, key: &str) -> Result<Option<i64>, ExampleError> {
+        let Some(feature) = self.0.get(key) else { return Ok(None) };
+        match (feature.kind, feature.values) {
+            (Some(FeatureKind::Bytes), 1) => {
+                let text = String::from_utf8_lossy(feature.last_bytes);
+                let number = text.trim().parse();
+                number
+                    .map(Some)
+                    .map_err(|_| ExampleError::TextLabel { key: key.into(), text: shortened(&text) })
+            }
+            (Some(FeatureKind::Float), 1) if feature.last_float.fract() == 0.0 => {
+                Ok(Some(feature.last_float as i64))
+            }
+            (Some(FeatureKind::Int64 | FeatureKind::Float), 2..) => match feature.hot {
+                Hot { one: Some(place), others: false } => Ok(Some(place as i64)),
+                _ => Err(ExampleError::Count { key: key.into(), got: feature.values }),
+            },
+            _ => self.int64(key),
+        }
+    }
+
     fn single(&self, key: &str, wanted: FeatureKind) -> Result<Option<&Feature<'a>>, ExampleError> {
         let Some(feature) = self.0.get(key) else { return Ok(None) };
         let key = || key.to_string();
@@ -48,6 +71,33 @@ impl<'a> FeatureMap<'a> {
             Some(got) if got != wanted => Err(ExampleError::Mistyped { key: key(), wanted, got }),
             Some(_) if feature.values != 1 => Err(ExampleError::Count { key: key(), got: feature.values }),
             Some(_) => Ok(Some(feature)),
+        }
+    }
+}
+
+/// The beginning of a text, for a message.
+fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).collect()
+}
+
+/// How much of a text an error shows.
+const SHOWN_CHARS: usize = 40;
+
+/// What numbers there are in a list that may be one-hot.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hot {
+    /// The place of the first 1.
+    one: Option<usize>,
+    /// Whether there are more, or any that are neither 0 nor 1.
+    others: bool,
+}
+
+impl Hot {
+    fn add(&mut self, place: usize, number: f64) {
+        if number == 1.0 && self.one.is_none() {
+            self.one = Some(place);
+        } else {
+            self.others |= number != 0.0;
         }
     }
 }
@@ -64,6 +114,9 @@ pub(super) struct Feature<'a> {
     /// The last value, if it is of this type.
     last_bytes: &'a [u8],
     last_int64: i64,
+    last_float: f32,
+    /// Of numbers.
+    hot: Hot,
 }
 
 impl<'a> Feature<'a> {
@@ -98,10 +151,12 @@ impl<'a> Feature<'a> {
                 self.last_bytes = value.bytes;
                 self.count(1, value.bytes.len());
             }
-            (FeatureKind::Float, Value::Fixed32(_)) => self.count(1, 4),
+            (FeatureKind::Float, Value::Fixed32(bits)) => self.add_float(f32::from_le_bytes(bits)),
             (FeatureKind::Float, Value::Bytes(packed)) => {
-                let values = packed.fixed32s()?;
-                self.count(values, 4 * values);
+                packed.fixed32s()?;
+                for bits in packed.bytes.chunks_exact(4) {
+                    self.add_float(f32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]));
+                }
             }
             (FeatureKind::Int64, Value::Varint(value)) => self.add_int64(value),
             (FeatureKind::Int64, Value::Bytes(packed)) => {
@@ -116,7 +171,14 @@ impl<'a> Feature<'a> {
 
     fn add_int64(&mut self, value: u64) {
         self.last_int64 = value.cast_signed();
+        self.hot.add(self.values, self.last_int64 as f64);
         self.count(1, 8);
+    }
+
+    fn add_float(&mut self, value: f32) {
+        self.last_float = value;
+        self.hot.add(self.values, f64::from(value));
+        self.count(1, 4);
     }
 
     fn count(&mut self, values: usize, bytes: usize) {
@@ -203,7 +265,7 @@ pub struct FeatureView<'a> {
     pub values: usize,
     /// The values' size in bytes, as in [`FeatureSummary`].
     pub bytes: usize,
-    /// The value, if it is the only one.
+    /// The value, if it is the only one, or what a list stands for as a label.
     pub single: Option<FeatureValue<'a>>,
 }
 
@@ -215,6 +277,8 @@ pub enum FeatureValue<'a> {
     Bytes(&'a [u8]),
     /// A 64-bit integer.
     Int64(i64),
+    /// A number that stands for a label otherwise: a whole float, or the place from 0 of the one 1 in a list of 0.
+    Label(i64),
 }
 
 /// Shows `each` every feature of a record's payload, whatever they are, in the order of the record. Where several have one
@@ -229,10 +293,16 @@ pub fn visit_features<'a>(
     mut each: impl FnMut(FeatureView<'a>),
 ) -> Result<(), ExampleError> {
     for_each_feature(payload, &mut |key, feature| {
-        let Feature { kind, values, bytes, last_bytes, last_int64 } = feature;
+        let Feature { kind, values, bytes, last_bytes, last_int64, last_float, hot } = feature;
         let single = match kind {
             Some(FeatureKind::Bytes) if values == 1 => Some(FeatureValue::Bytes(last_bytes)),
             Some(FeatureKind::Int64) if values == 1 => Some(FeatureValue::Int64(last_int64)),
+            Some(FeatureKind::Float) if values == 1 && last_float.fract() == 0.0 => {
+                Some(FeatureValue::Label(last_float as i64))
+            }
+            Some(FeatureKind::Int64 | FeatureKind::Float) if values > 1 && !hot.others => {
+                hot.one.map(|place| FeatureValue::Label(place as i64))
+            }
             _ => None,
         };
         each(FeatureView { key, kind, values, bytes, single });

@@ -15,6 +15,10 @@ fn int64(values: &[i64]) -> Option<Kind> {
     Some(Kind::Int64List(Int64List { value: values.to_vec() }))
 }
 
+fn floats(values: &[f32]) -> Option<Kind> {
+    Some(Kind::FloatList(FloatList { value: values.to_vec() }))
+}
+
 /// A payload of these features.
 fn payload(features: &[(&str, Option<Kind>)]) -> Vec<u8> {
     let feature =
@@ -58,7 +62,7 @@ fn the_list_of_keys_present_is_bounded() {
 
 #[test]
 fn a_mistyped_feature_is_named_with_both_types() {
-    let floats = Some(Kind::FloatList(FloatList { value: vec![3.0] }));
+    let floats = floats(&[3.5]);
     let error =
         parse(&[("image/encoded", bytes(&[b"jpeg"])), ("image/class/label", floats.clone())]).unwrap_err();
     assert_eq!(error.to_string(), r#"feature "image/class/label" has float values: int64 is wanted"#);
@@ -68,6 +72,38 @@ fn a_mistyped_feature_is_named_with_both_types() {
     let image = [("image/encoded", bytes(&[b"jpeg"])), ("image/class/label", int64(&[3]))];
     let error = parse(&[&image[..], &[("image/height", floats)]].concat()).unwrap_err();
     assert_eq!(error.to_string(), r#"feature "image/height" has float values: int64 is wanted"#);
+}
+
+/// As `tf.io.FixedLenFeature([], tf.float32)`, `tf.one_hot` and text write them.
+#[test]
+fn labels_are_read_from_all_that_stands_for_a_number() {
+    let label = |label| {
+        let example = parse(&[("image/encoded", bytes(&[b"jpeg"])), ("image/class/label", label)]);
+        example.map(|example| example.label).map_err(|error| error.to_string())
+    };
+    for (kind, wanted) in [
+        (int64(&[7]), 7),
+        (floats(&[7.0]), 7),
+        (floats(&[-1.0]), -1),
+        (int64(&[0, 0, 1]), 2),
+        (int64(&[1, 0]), 0),
+        (floats(&[0.0, 1.0, 0.0, 0.0]), 1),
+        (bytes(&[b"12"]), 12),
+        (bytes(&[b" 3\n"]), 3),
+    ] {
+        assert_eq!(label(kind.clone()), Ok(wanted), "{kind:?}");
+    }
+    for (kind, part) in [
+        (floats(&[0.5]), "float values"),
+        (floats(&[f32::NAN]), "float values"),
+        (int64(&[1, 0, 1]), "3 values"),
+        (int64(&[0, 0]), "2 values"),
+        (floats(&[0.4, 0.6]), "2 values"),
+        (bytes(&[b"cat"]), r#"is the text "cat": the number of its class is wanted"#),
+    ] {
+        let error = label(kind.clone()).unwrap_err();
+        assert!(error.contains(part), "{kind:?}: {error}");
+    }
 }
 
 #[test]

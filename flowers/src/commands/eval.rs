@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<()> {
     args.output.apply();
     args.threads.apply()?;
     let (network, info) = load_model(&args.model)?;
-    let data = data::open(&args.data)?;
+    let data = data::open(&args.data, args.records.choices.label_offset)?;
     if data.classes.names() != info.classes {
         let (model, classes) = (ui::names(&info.classes), ui::names(data.classes.names()));
         let labels = args.data.join(LABELS);
@@ -53,6 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
         let Some(loader) = loader else {
             return Err(nothing_to_evaluate_on(args).into());
         };
+        data.check_names(&loader).map_err(messages::recipe)?;
         let evaluation = evaluate(&network, &loader)?;
         note_skipped(&args.split, &loader, 0);
         Ok(evaluation)

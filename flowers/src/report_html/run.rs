@@ -89,7 +89,7 @@ impl Run {
     }
 
     fn open(&self, path: &Path) -> Result<RunData> {
-        let folder = data::open(path)?;
+        let folder = data::open(path, Some(self.settings.label_offset))?;
         if folder.classes.names() != self.info.classes {
             let [run, data] = [&self.info.classes[..], folder.classes.names()].map(ui::names);
             return Err(format!("the run knows the classes {run}, but the data has {data}").into());

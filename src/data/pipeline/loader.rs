@@ -178,12 +178,17 @@ impl Loader {
         let records: Vec<usize> = (0..self.len()).collect();
         let mut counts = vec![0; self.dataset.options.classes];
         for (&record, example) in records.iter().zip(self.each_example(&records)) {
-            let class = example.ok().and_then(|example| self.dataset.class(record, example.label).ok());
+            let class = example.ok().and_then(|example| self.class(record, example.label));
             if let Some(class) = class {
                 counts[class] += 1;
             }
         }
         counts
+    }
+
+    /// The class of a record with this label, from 0; `None` for a label of no class.
+    pub fn class(&self, record: usize, label: i64) -> Option<usize> {
+        self.dataset.class(record, label).ok()
     }
 
     /// The file of a record of [`Batch::records`](super::Batch::records), and its place there; `None` beyond the last.

@@ -89,7 +89,7 @@ const PEER: &str = concat!("floret ", env!("CARGO_PKG_VERSION"));
 pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
     match &args.data {
-        Some(folder) => pipeline(args, &data::open(folder)?),
+        Some(folder) => pipeline(args, &data::open(folder, args.records.choices.label_offset)?),
         None => step(args),
     }
 }

@@ -91,7 +91,7 @@ fn described(
 ) -> Result<ModelInfo> {
     let in_file = info.as_ref().map(|info| info.classes.clone());
     let classes = match &args.labels {
-        Some(labels) => ClassNames::read(labels)?.names().to_vec(),
+        Some(labels) => class_names(labels, network.outputs())?,
         None => in_file.ok_or_else(|| {
             format!(
                 "{} names no classes: give the file of their names with --labels, one a line, in the order of the network's {}",
@@ -112,6 +112,14 @@ fn described(
         .normalize(normalize.unwrap_or(preprocess.normalize))
         .channel_order(channel_order.unwrap_or(preprocess.channel_order));
     Ok(ModelInfo { classes, preprocess })
+}
+
+/// Names of so many classes; `background` is one of them where the network has an output for it.
+fn class_names(labels: &Path, outputs: usize) -> Result<Vec<String>> {
+    match ClassNames::read_counting_from(labels, 0) {
+        Ok(names) if names.len() == outputs => Ok(names.into()),
+        _ => Ok(ClassNames::read(labels)?.into()),
+    }
 }
 
 /// The side of the network's images, which must be squares of three channels.

@@ -23,8 +23,8 @@ use crate::{Result, messages};
 
 /// Verify TFRecord files record by record, and show what they hold.
 ///
-/// Checks both CRCs of every record, every example and the header of every image. Each defect is named as it is found, with
-/// file, record and byte offset; then come counts, sizes and a histogram of the classes. The exit code is 1 if there was
+/// Checks both CRCs of every record, every example and the header of every image. Defects, of each file the first 20, are named as they
+/// are found, with file, record and byte offset; then come counts, sizes and a histogram of the classes. The exit code is 1 if there was
 /// any defect.
 ///
 /// Which features hold the photos and their labels is found out by what is in them, and the flags that `train`, `eval` and
@@ -86,6 +86,8 @@ struct Report {
     schema: Option<ImageSchema>,
 }
 
+/// How many defects of a file are named.
+const SHOWN_DEFECTS: usize = 20;
 /// How many features of the first record are shown.
 const SHOWN_FEATURES: usize = 50;
 /// How much of each one's name.
@@ -128,7 +130,22 @@ impl Report {
     /// Reads a file, and prints its defects as they are found.
     fn of(file: &Path, schema: Option<ImageSchema>, progress: &Progress) -> Self {
         let mut report = Report { schema, ..Report::default() };
-        let mut tell = |defect: String| progress.above(|| say!("defect: {}", ui::escaped(&defect)));
+        let mut told = 0;
+        let mut tell = |defect: String| {
+            told += 1;
+            match told {
+                ..=SHOWN_DEFECTS => progress.above(|| say!("defect: {}", ui::escaped(&defect))),
+                _ if told == SHOWN_DEFECTS + 1 => {
+                    progress.above(|| {
+                        say!(
+                            "{}: the defects beyond the first {SHOWN_DEFECTS} are counted below",
+                            ui::path(file)
+                        )
+                    });
+                }
+                _ => {}
+            }
+        };
         if let Err(error) = report.read(file, progress, &mut tell) {
             report.defects += 1;
             tell(messages::message(&error));

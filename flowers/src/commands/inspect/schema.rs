@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use floret::data::{ClassNames, MAX_CLASSES};
+use floret::data::{BatchError, ClassNames, MAX_CLASSES};
 use floret::recipe::{FIRST_LABEL, LABELS, TFDS_LABELS};
 use floret::record::ImageSchema;
 
@@ -43,14 +43,19 @@ impl Schema<'_> {
             };
         };
         let labels = self.labels();
-        let named = labels.as_ref().and_then(|path| match ClassNames::read(path) {
-            Ok(names) => Some(names.len()),
-            Err(error) => {
-                say!("{}", ui::escaped(&error.to_string()));
-                None
+        let names = labels.as_ref().map(|path| Names::read(path, &reading));
+        let (first, certain, named) = match names {
+            None => {
+                let (first, certain) = reading.first_label(None);
+                (first, certain, None)
             }
-        });
-        let (first, certain) = reading.first_label(named);
+            Some(Ok(Names { first, certain, count })) => (first, certain, Some(count)),
+            Some(Err(error)) => {
+                say!("{}", ui::escaped(&error.to_string()));
+                let (first, certain) = reading.first_label(None);
+                (first, certain, None)
+            }
+        };
         print_reading(&reading, first, certain, named);
         match (labels, self.folder) {
             (Some(path), _) if write_labels => {
@@ -66,6 +71,35 @@ impl Schema<'_> {
     fn labels(&self) -> Option<PathBuf> {
         let folder = self.folder?;
         [LABELS, TFDS_LABELS].map(|name| folder.join(name)).into_iter().find(|path| path.exists())
+    }
+}
+
+/// What a file of class names and the labels say together.
+struct Names {
+    /// The first label, and whether that is more than a guess.
+    first: i64,
+    certain: bool,
+    /// How many classes are named.
+    count: usize,
+}
+
+impl Names {
+    fn read(path: &Path, reading: &Reading) -> std::result::Result<Self, BatchError> {
+        let from = |first| ClassNames::read_counting_from(path, first).map(|names| names.len());
+        match (from(0), from(1)) {
+            // Lines with numbers in front say it themselves.
+            (Ok(count), Err(_)) => Ok(Self { first: 0, certain: true, count }),
+            (Err(_), Ok(count)) => Ok(Self { first: 1, certain: true, count }),
+            // A background that some records have is a class.
+            (Ok(all), Ok(others)) if all != others && reading.labels.0 == 0 => {
+                Ok(Self { first: 0, certain: true, count: all })
+            }
+            (_, count) => {
+                let count = count?;
+                let (first, certain) = reading.first_label(Some(count));
+                Ok(Self { first, certain, count })
+            }
+        }
     }
 }
 
@@ -108,7 +142,7 @@ fn name_classes(path: &Path, classes: &Classes, first: i64, write: bool) -> Resu
         }
     };
     if write {
-        names.write(path)?;
+        names.write_counting_from(path, first)?;
         say!("wrote {}, {}", ui::path(path), ui::count(names.len(), "class name"));
     } else {
         say!("{} is missing: --write-labels writes it as the records name their classes", ui::path(path));
@@ -129,8 +163,15 @@ fn no_labels(reason: &str) -> crate::Error {
 fn words(lacking: &Lacking) -> Option<String> {
     Some(match lacking {
         Lacking::Records => return None,
-        Lacking::Image => {
-            "no feature holds a JPEG or PNG image in each record: these are no records of photos".into()
+        Lacking::Image { raw: Some(key) } => format!(
+            "{:?} holds raw pixels (as for tf.io.decode_raw), which are not read: write them as PNG (tf.io.encode_png), or as files \
+             into folders for `flowers convert`",
+            ui::escaped(key)
+        ),
+        Lacking::Image { raw: None } => {
+            "no feature holds a JPEG or PNG image in each record: these are no records of photos, or hold raw pixels, which are not \
+             read"
+                .into()
         }
         Lacking::Label { text: Some(key) } => format!(
             "the class of a photo is told by text alone, in {:?}: records need an int64 feature with its number; write such \

@@ -84,7 +84,10 @@ pub fn run(args: &Args) -> Result<()> {
     args.output.apply();
     args.threads.apply()?;
     ui::outlive_reader();
-    crate::data::open(&args.data)?;
+    // Before there is a folder for the run; one that goes on knows where its labels begin.
+    if !args.resume {
+        crate::data::open(&args.data, choices.label_offset)?;
+    }
     let (run, saved) = folder::open(&args.out, args.resume)?;
     // What the settings saved are, if they are no program's settings at all, is for training to say.
     let skipped = saved.as_ref().is_some_and(|saved| Settings::of(saved).is_ok_and(|saved| saved.skip_bad));
