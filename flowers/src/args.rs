@@ -19,10 +19,24 @@ pub struct Threads {
     threads: Option<usize>,
 }
 
+/// Threads for each core, at most, and what may be asked for whatever the number of cores.
+const THREADS_PER_CORE: usize = 4;
+const LEAST_LIMIT: usize = 64;
+
 impl Threads {
     /// Sets the number of threads of everything that follows; without the flag it is rayon's choice, one a core.
     pub fn apply(&self) -> Result<()> {
         if let Some(threads) = self.threads {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let most = (THREADS_PER_CORE * cores).max(LEAST_LIMIT);
+            if threads > most {
+                return Err(format!(
+                    "--threads {threads} is too many for {}, {} at most; one a core, the default, is fastest",
+                    crate::ui::count(cores, "core"),
+                    most
+                )
+                .into());
+            }
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
         }
         Ok(())

@@ -42,6 +42,7 @@ pub(crate) use file::is_photo;
 pub use file::{MAX_PHOTO_BYTES, PhotoError, read_photo};
 pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_side_then_crop};
 pub use format::Format;
+pub(crate) use header::lacks_its_end;
 pub use header::{ColorModel, ImageHeader, read_header};
 pub use normalize::{ChannelOrder, Normalize, ParseChannelOrderError, ParseNormalizeError};
 pub use resize::{Filter, resize};

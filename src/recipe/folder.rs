@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{FIRST_LABEL, FolderFault, RecipeError};
+use super::{FolderFault, RecipeError};
 use crate::data::convert::is_unfinished;
 use crate::data::{ClassNames, Loader, LoaderOptions};
 use crate::files::FileError;
@@ -14,6 +14,11 @@ use crate::record::{ImageExample, ShardError, ShardName, find_shards};
 pub const TRAIN: &str = "train";
 /// The split to evaluate on: shards named `eval-*`.
 pub const EVAL: &str = "eval";
+/// The label of the first class, where no other is chosen. Labels count from 1 in TensorFlow's image data sets and in those that
+/// [`Conversion`](crate::data::convert::Conversion) writes. A wrong one is an error.
+///
+/// It is not guessed from `labels.txt`: not every program writes a line `background` for the label 0 there.
+pub const FIRST_LABEL: i64 = 1;
 /// The file of class names, as [`Conversion`](crate::data::convert::Conversion) writes it.
 pub const LABELS: &str = "labels.txt";
 /// The file of class names beside the shards of TensorFlow Datasets.

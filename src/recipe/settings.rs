@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::rules::{self, BATCH_SIZE, IMAGE_SIZE, MINUTES, MOST_EPOCHS, leaves_tiny_batch, train_sizes};
 use super::tuning;
 use super::{
-    Architecture, Augmentation, Census, Choices, Conflict, Recipe, RecipeError, Regularization, Rule,
-    require_memory,
+    Architecture, Augmentation, Census, Choices, Conflict, FIRST_LABEL, Recipe, RecipeError, Regularization,
+    Rule, require_memory,
 };
 use crate::data::{LoaderOptions, OnBadRecord, Preprocess, is_default, is_whole, whole};
 use crate::image::{ChannelOrder, Fit, Normalize};
@@ -106,12 +106,6 @@ impl Keys {
         schema
     }
 }
-
-/// The label of the first class, where no other is chosen. Labels count from 1 in TensorFlow's image data sets and in those that
-/// [`Conversion`](crate::data::convert::Conversion) writes. A wrong one is an error.
-///
-/// It is not guessed from `labels.txt`: not every program writes a line `background` for the label 0 there.
-pub const FIRST_LABEL: i64 = 1;
 
 impl Choices {
     /// Sets how `options` read records.

@@ -267,3 +267,108 @@ fn classes_that_look_alike_are_named() {
     let (_, notes) = prints(folder, &["convert", "photos", "data"]);
     holds(&notes, &["note: the classes `cafe\u{301}` and `caf\u{e9}` are two"]);
 }
+
+#[test]
+fn a_labels_file_that_contradicts_the_records_is_an_error() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    records(folder, |number, example| example.class_text = Some(["blue", "red"][number % 2].into()));
+    succeeds(folder, &[TRAIN, &["--epochs", "1", "--out", "run"]].concat());
+    fs::write(folder.join("data/labels.txt"), "background\nred\nblue\n").unwrap();
+    fails(
+        folder,
+        &[TRAIN, &["--epochs", "1", "--out", "other"]].concat(),
+        &["labels.txt: line 2 names label 1 `red`", "record 0 at byte 0 is called `blue`", "flowers inspect"],
+    );
+    // Names that are in no list may be another language's.
+    fs::write(folder.join("data/labels.txt"), "rot\nblau\n").unwrap();
+    succeeds(folder, &[TRAIN, &["--epochs", "1", "--out", "other"]].concat());
+}
+
+#[test]
+fn background_is_a_class_where_labels_count_from_0() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    records(folder, |_, example| example.label -= 1);
+    fs::write(folder.join("data/labels.txt"), "background\nred\n").unwrap();
+    holds(&succeeds(folder, &["inspect", "data/train"]), &["flags:  --label-offset 0"]);
+    let from_0 = ["--label-offset", "0", "--epochs", "4", "--out", "run"];
+    succeeds(folder, &[TRAIN, &from_0].concat());
+    let predicted = succeeds(folder, &[&["predict", "photos/blue/0.jpg"], &MODEL[..]].concat());
+    holds(&predicted, &["background"]);
+    // Numbers in front of the names say which labels they are.
+    fs::write(folder.join("data/labels.txt"), "1: red\n0: background\n").unwrap();
+    succeeds(folder, &[TRAIN, &from_0[..4], &["--out", "numbered"]].concat());
+    fs::write(folder.join("data/labels.txt"), "0 blue\n1 red\n").unwrap();
+    let from_1 = [TRAIN, &["--epochs", "1", "--out", "other"]].concat();
+    fails(folder, &from_1, &["numbers its lines from 0, but labels count from 1", "label offset 0"]);
+}
+
+#[test]
+fn record_files_are_found_by_the_names_that_people_give_them() {
+    for (train, eval) in
+        [("train.tfrecords", "val.tfrecords"), ("train/00-12.tfrec", "validation/00-12.tfrec")]
+    {
+        let temporary = TempDir::new().unwrap();
+        let folder = temporary.path();
+        photos(folder);
+        records(folder, |_, _| {});
+        let shard = folder.join("data/train-00000-of-00001.tfrecord");
+        for name in [eval, train] {
+            let target = folder.join("data").join(name);
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(&shard, target).unwrap();
+        }
+        fs::remove_file(&shard).unwrap();
+        let trained = succeeds(folder, &[TRAIN, &["--epochs", "1", "--out", "run"]].concat());
+        holds(&trained, &["24 photos to train on, 24 to"]);
+    }
+}
+
+#[test]
+fn archives_and_arrays_are_named_as_what_they_are() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    for (name, bytes, what) in [
+        ("photos.zip", &b"PK\x03\x04"[..], "a ZIP archive"),
+        ("photos.tar.gz", b"\x1f\x8b\x08", "a gzip archive"),
+        ("train-images-idx3-ubyte", b"\0\0\x08\x03", "an IDX file of images"),
+        ("set.parquet", b"PAR1", "a Parquet table"),
+        ("x.npz", b"PK\x03\x04", "unpack it, and give the folder"),
+        ("coco.json", b"{\"images\": [\n", "a JSON document"),
+    ] {
+        fs::write(folder.join(name), bytes).unwrap();
+        fails(folder, &["convert", name, "data"], &[name, what]);
+    }
+}
+
+#[test]
+fn too_many_threads_are_refused() {
+    let temporary = TempDir::new().unwrap();
+    let many = ["train", "--data", "data", "--epochs", "1", "--threads", "100000"];
+    fails(temporary.path(), &many, &["--threads 100000 is too many for"]);
+}
+
+#[test]
+fn copies_and_photos_without_their_end_are_told() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    fs::copy(photos.join("red/1.jpg"), photos.join("red/1 (copy).jpg")).unwrap();
+    fs::copy(photos.join("red/2.jpg"), photos.join("blue/red 2.jpg")).unwrap();
+    let whole = fs::read(photos.join("red/3.jpg")).unwrap();
+    fs::write(photos.join("red/3.jpg"), &whole[..whole.len() - 2]).unwrap();
+    let (said, notes) = prints(folder, &["convert", "photos", "data"]);
+    holds(&said, &["2 classes, the folders in photos: 26 files"]);
+    holds(
+        &notes,
+        &[
+            "note: 2 photos are copies of others (the same photo, byte for byte); none is trained on here and evaluated on there",
+            "1 photo in several classes",
+            "photos/blue/red 2.jpg (blue), photos/red/2.jpg (red)",
+            "1 JPEG file lacks its end marker and nothing else",
+        ],
+    );
+}

@@ -153,6 +153,8 @@ pub struct ConvertReport {
     pub copies: Vec<Copies>,
     /// Photos all of whose pixels are of one color, such as 16-bit samples under 256 become: nothing is to be learned from them.
     pub uniform: Vec<PathBuf>,
+    /// JPEG files that lack their end marker, and nothing else. They are used.
+    pub without_end: Vec<PathBuf>,
 }
 
 impl Conversion {
@@ -361,6 +363,15 @@ impl ConvertPlan {
         copies::found(self.parts())
     }
 
+    /// The photos of which this is true, sorted.
+    fn paths_of(&self, is: fn(&Photo) -> bool) -> Vec<PathBuf> {
+        let photos = self.parts().flat_map(|(_, photos)| photos);
+        let mut paths: Vec<_> =
+            photos.filter(|photo| is(photo)).map(|photo| photo.file.path.clone()).collect();
+        paths.sort_unstable();
+        paths
+    }
+
     fn parts(&self) -> impl Iterator<Item = (Part, &[Photo])> {
         Part::ALL.into_iter().map(|part| (part, self.split.part(part)))
     }
@@ -404,13 +415,23 @@ impl ConvertPlan {
         held.check()?;
         let shards = self.target.replace(parts, &self.classes)?;
         let copies = self.copies();
-        let photos = self.parts().flat_map(|(_, photos)| photos);
-        let mut uniform: Vec<PathBuf> =
-            photos.filter(|photo| photo.look.uniform).map(|photo| photo.file.path.clone()).collect();
-        uniform.sort_unstable();
+        let [uniform, without_end] =
+            [|photo: &Photo| photo.look.uniform, |photo: &Photo| photo.lacks_its_end]
+                .map(|is| self.paths_of(is));
         let Self { classes, split, bad, passed_over, .. } = self;
         let [train, eval, test] = Part::ALL.map(|part| of_each(split.part(part), &classes));
-        Ok(ConvertReport { classes, train, eval, test, shards, bad, passed_over, copies, uniform })
+        Ok(ConvertReport {
+            classes,
+            train,
+            eval,
+            test,
+            shards,
+            bad,
+            passed_over,
+            copies,
+            uniform,
+            without_end,
+        })
     }
 
     /// Writes photos in order; they are read in parallel, a chunk at a time.

@@ -6,7 +6,7 @@ use super::error::{BadPhoto, ConvertError};
 use super::look::Look;
 use super::part::Part;
 use crate::files::FileError;
-use crate::image::{DecodeOptions, Format, PhotoError, decode, read_header, read_photo};
+use crate::image::{DecodeOptions, Format, PhotoError, decode, lacks_its_end, read_header, read_photo};
 use crate::record::ImageExample;
 use crate::record::crc::masked_crc32c;
 
@@ -30,6 +30,8 @@ pub(super) struct Photo {
     pub look: Look,
     /// The same number as that of each photo that shows the same.
     pub group: usize,
+    /// Whether it lacks its end marker, and nothing else.
+    pub lacks_its_end: bool,
     crc: u32,
     format: Format,
     height: usize,
@@ -42,12 +44,13 @@ impl Photo {
         let checked = read_photo(&file.path).and_then(|encoded| {
             let header = read_header(&encoded)?;
             let image = decode(&encoded, &DecodeOptions { shrink_to: None, ..*options })?;
-            Ok((encoded.len() as u64, Look::of(&encoded, &image), masked_crc32c(&encoded), header))
+            let ends = (Look::of(&encoded, &image), lacks_its_end(&encoded));
+            Ok((encoded.len() as u64, ends, masked_crc32c(&encoded), header))
         });
         match checked {
-            Ok((bytes, look, crc, header)) => {
+            Ok((bytes, (look, lacks_its_end), crc, header)) => {
                 let (format, height, width) = (header.format, header.height, header.width);
-                Ok(Photo { file, bytes, look, group: 0, crc, format, height, width })
+                Ok(Photo { file, bytes, look, group: 0, lacks_its_end, crc, format, height, width })
             }
             Err(error) => Err(BadPhoto { path: file.path, fault: error.into() }),
         }

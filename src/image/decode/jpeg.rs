@@ -26,7 +26,9 @@ pub(super) fn decode(
     let (whole, eighths) = match (header.cut_off_at(bytes), truncated) {
         (None, _) => (Cow::Borrowed(bytes), eighths),
         (Some(offset), Truncated::Error) => {
-            return Err(ImageError::Truncated { format: Format::Jpeg, offset });
+            let len = whole_without_end(&bytes[..offset], header);
+            let len = len.ok_or(ImageError::Truncated { format: Format::Jpeg, offset })?;
+            (Cow::Owned([&bytes[..len], &END].concat()), eighths)
         }
         (Some(offset), Truncated::Recover) => (Cow::Owned([&bytes[..offset], &END].concat()), 8),
     };
@@ -45,6 +47,27 @@ pub(super) fn decode(
     };
     Ok((image?, 8))
 }
+
+/// The length of a file up to where its end marker should be, if that is all it lacks, as in the files of some cameras.
+///
+/// Nothing else is missing where it makes no difference what follows: what is read behind the last block is no part of the image. Of a
+/// progressive file a whole scan may be missing, which nothing tells.
+fn whole_without_end(bytes: &[u8], header: &JpegHeader) -> Option<usize> {
+    if header.image.progressive || !header.interleaved {
+        return None;
+    }
+    // Half a marker, and what fills up the place of what is missing: that would be decoded as blocks, too.
+    let len = bytes.iter().rposition(|byte| !matches!(byte, 0x00 | 0xFF))? + 1;
+    let followed_by = |filler: u8| {
+        let whole = [&bytes[..len], &[filler; FILLERS], &END].concat();
+        decode_with_jpeg_decoder(&whole, header, 8).ok()
+    };
+    let image = followed_by(0x00)?;
+    [0x5a, 0xa5, 0xee].into_iter().all(|filler| followed_by(filler).as_ref() == Some(&image)).then_some(len)
+}
+
+/// Bytes of what follows: more than the bits of a block that a decoder may have read ahead.
+const FILLERS: usize = 64;
 
 /// Whether zune-jpeg decodes the file right. It mixes up the planes of a sequential file whose scans do not
 /// hold all components, and takes CMYK to be inverted always; unusual subsampling is left to jpeg-decoder

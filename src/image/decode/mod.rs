@@ -85,7 +85,7 @@ pub enum Orientation {
 /// Everything of [`read_header`](super::read_header); [`ImageError::TooLarge`], [`ImageError::Truncated`],
 /// [`ImageError::Corrupt`]. No input makes it panic.
 ///
-/// As in TensorFlow, a JPEG whose data stops early but which has an end-of-image marker all the same is
+/// A sequential JPEG that lacks its end-of-image marker alone is decoded. As in TensorFlow, a JPEG whose data stops early but which has an end-of-image marker all the same is
 /// decoded, its missing part gray.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Array3<u8>, ImageError> {
     Ok(decode_at_scale(bytes, options)?.image)

@@ -94,6 +94,11 @@ impl ImageHeader {
     }
 }
 
+/// Whether this is a JPEG file that lacks its end-of-image marker.
+pub(crate) fn lacks_its_end(bytes: &[u8]) -> bool {
+    matches!(parse(bytes), Ok(Parsed::Jpeg(header)) if header.cut_off_at(bytes).is_some())
+}
+
 /// Reads the header of a JPEG or PNG file: no pixel is decoded and nothing of the image's size is allocated.
 ///
 /// `bytes` should be the whole file; the part up to the image data is enough.

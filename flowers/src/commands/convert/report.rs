@@ -54,6 +54,11 @@ pub fn note_doubts(report: &ConvertReport) {
     note_lookalikes(report.classes.names());
     note_copies(report);
     note_uniform(report);
+    match report.without_end.len() {
+        0 => {}
+        1 => note!("note: 1 JPEG file lacks its end marker and nothing else; it is used"),
+        files => note!("note: {files} JPEG files lack their end markers and nothing else; they are used"),
+    }
 }
 
 /// Names the classes that may be meant to be one: which differ in upper and lower case alone, or in how a letter with an accent

@@ -23,7 +23,7 @@ use crate::{Result, messages};
 
 /// Verify TFRecord files record by record, and show what they hold.
 ///
-/// Checks both CRCs of every record, every example and the header of every image. Defects, of each file the first 20, are named as they
+/// Checks both CRCs of every record, every example and the header of every image. Defects, of each file the first 50, are named as they
 /// are found, with file, record and byte offset; then come counts, sizes and a histogram of the classes. The exit code is 1 if there was
 /// any defect.
 ///
@@ -87,7 +87,7 @@ struct Report {
 }
 
 /// How many defects of a file are named.
-const SHOWN_DEFECTS: usize = 20;
+const SHOWN_DEFECTS: usize = 50;
 /// How many features of the first record are shown.
 const SHOWN_FEATURES: usize = 50;
 /// How much of each one's name.
