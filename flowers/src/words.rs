@@ -32,6 +32,17 @@ pub fn tell(told: Note) {
                 ui::escaped(&most.1),
             );
         }
+        Note::MirrorClasses { pairs } => {
+            let pairs: Vec<String> = pairs
+                .iter()
+                .map(|[one, other]| format!("`{}` and `{}`", ui::escaped(one), ui::escaped(other)))
+                .collect();
+            note!(
+                "note: the photos of {} are each other's mirror images, so none is mirrored, in training and in answers; \
+                 --mirror true does it all the same",
+                pairs.join(", of ")
+            );
+        }
         Note::FewPhotos { photos, fewest } => note!(
             "note: there are few photos to train on, {photos} in all and {fewest} of the smallest class: the network is kept \
              from learning them by heart by stronger regularization, but will often be wrong about new ones. {FEW_PHOTOS} \

@@ -59,6 +59,8 @@ pub struct Choices {
     pub average: Option<f32>,
     /// Whether answers are the means of a photo's and its mirror image's.
     pub test_time_flip: Option<bool>,
+    /// Whether a mirror image shows the same class, so that photos are mirrored in training and answers may be such means.
+    pub mirror: Option<bool>,
     /// The label of the first class in the records.
     pub label_offset: Option<i64>,
     /// The feature that holds a record's photo.

@@ -14,7 +14,7 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | what are the data? | `folder.rs`, `census.rs` |
+//! | what are the data? | `folder.rs`, `census.rs`, `mirror.rs` |
 //! | what can be chosen? | `choices.rs`, `setting.rs`, `table.rs` |
 //! | what decides the result? | `settings.rs`, by `rules.rs` and `regularization.rs` |
 //! | what fits into the time and the memory? | `plan.rs`, `deadline.rs`, `memory.rs` |
@@ -32,6 +32,7 @@ mod folder;
 mod head;
 mod known;
 mod memory;
+mod mirror;
 mod note;
 mod origin;
 mod plan;

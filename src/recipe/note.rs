@@ -36,6 +36,11 @@ pub enum Note {
         /// Whether all classes count alike now: no weight is at its limit.
         alike: bool,
     },
+    /// Classes whose photos are each other's mirror images: nothing is mirrored.
+    MirrorClasses {
+        /// The names of each two.
+        pairs: Vec<[String; 2]>,
+    },
     /// There are few photos to train on.
     FewPhotos {
         /// In all.

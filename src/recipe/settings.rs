@@ -61,6 +61,9 @@ pub struct Settings {
     pub head_only: bool,
     /// Random changes of training photos.
     pub augment: Augmentation,
+    /// Whether photos are mirrored, in what changes them and in answers.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub mirror: bool,
     /// What keeps the network from learning its photos by heart.
     #[serde(flatten)]
     pub regularization: Regularization,
@@ -78,6 +81,14 @@ pub struct Settings {
     /// The features of the records.
     #[serde(flatten)]
     pub keys: Keys,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(mirror: &bool) -> bool {
+    *mirror
 }
 
 /// The features of records that others made; `None` for TensorFlow's usual ones.
@@ -164,6 +175,7 @@ impl Settings {
             } else {
                 Augmentation::Strong
             }),
+            mirror: choices.mirror.unwrap_or(true),
             regularization: match recipe {
                 Recipe::Script => Regularization::SCRIPT,
                 Recipe::Default => Regularization::for_photos(census.is_small()),
@@ -178,7 +190,22 @@ impl Settings {
             keys: Keys { image_key: choices.image_key.clone(), label_key: choices.label_key.clone() },
         };
         settings.set_network(network, image_size);
+        settings.flip_as_trained(choices);
         Ok(settings)
+    }
+
+    /// Leaves mirror images out of answers where they were left out of training, unless that was chosen.
+    fn flip_as_trained(&mut self, choices: &Choices) {
+        let trained = self.mirror && choices.augment != Some(Augmentation::None);
+        if choices.test_time_flip.is_none() {
+            self.regularization.test_time_flip &= trained;
+        }
+    }
+
+    /// Leaves mirror images out of training and of answers.
+    pub(super) fn set_no_mirror(&mut self, choices: &Choices) {
+        self.mirror = false;
+        self.flip_as_trained(choices);
     }
 
     /// Sets the network and the side of the images that it is evaluated with, and with it those it trains on.
@@ -199,6 +226,7 @@ impl Settings {
         self.learning_rate = choices.learning_rate.unwrap_or(rate);
         self.augment = choices.augment.unwrap_or(tuning::AUGMENTATION);
         self.regularization = tuning::REGULARIZATION.for_rule(self.optimizer).with(choices);
+        self.flip_as_trained(choices);
         // Without photos to evaluate on nothing would say which is the better one.
         self.head_only |= photos < tuning::FEWEST_PHOTOS || census.eval == 0;
         self.evaluate_every = 1;
@@ -312,7 +340,8 @@ impl Settings {
         let mut options = LoaderOptions::new(self.preprocess(), classes);
         (options.batch_size, options.drop_last, options.seed) = (self.batch_size, self.drop_last, self.seed);
         read_records(&mut options, &self.keys, self.label_offset, self.skip_bad);
-        options.augment = self.augment.changes();
+        let changes = self.augment.changes();
+        options.augment = if self.mirror { changes } else { changes.map(|changes| changes.flip(0.0)) };
         options.mix = self.regularization.mix;
         let largest = self.train_sizes.iter().copied().max().unwrap_or(self.image_size);
         options.source_size = self.augment.source_size(largest, self.image_size);
@@ -364,6 +393,7 @@ mod tests {
             Settings {
                 minutes: Some(2.5),
                 class_weights: Some(vec![0.5, 2.0]),
+                mirror: true,
                 regularization: Regularization::SCRIPT,
                 ..Settings::sample()
             },

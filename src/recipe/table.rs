@@ -345,10 +345,21 @@ pub const SETTINGS: &[Setting] = &[
         ..ANY
     },
     Setting {
+        name: "mirror",
+        value: "true|false",
+        group: Group::Regularization,
+        help: "Whether a mirror image shows the same class: if not, photos are mirrored neither in training nor in answers [default: \
+               true, unless the photos tell that classes are each other's mirror images]",
+        choose: |choices, text| choose(&mut choices.mirror, parsed(text, "true or false")),
+        chosen: |choices| words(&choices.mirror),
+        saved: |settings| Some(settings.mirror.to_string()),
+        ..ANY
+    },
+    Setting {
         name: "test-time-flip",
         value: "true|false",
         group: Group::Regularization,
-        help: "Whether answers are the means of a photo's and its mirror image's [default: true; with `recipe` script false]",
+        help: "Whether answers are the means of a photo's and its mirror image's [default: as photos are mirrored in training; with `recipe` script false]",
         choose: |choices, text| choose(&mut choices.test_time_flip, parsed(text, "true or false")),
         chosen: |choices| words(&choices.test_time_flip),
         saved: |settings| Some(settings.regularization.test_time_flip.to_string()),
@@ -368,7 +379,7 @@ mod tests {
             "skip-bad" | "head-only" => "true",
             "normalize" => "imagenet",
             "channel-order" => "bgr",
-            "test-time-flip" => "false",
+            "test-time-flip" | "mirror" => "false",
             "fit" => "crop",
             "class-weights" => "balanced",
             "network" => "reference",

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::deadline::{Deadline, Time, plan_head};
 use super::head::HeadOpening;
+use super::mirror::mirrored_classes;
 use super::origin::Origin;
 use super::start::Start;
 use super::{
@@ -306,8 +307,16 @@ fn new_settings(
     let classes = data.classes.names();
     let mut options = LoaderOptions::new(Preprocess::new(1), classes.len());
     choices.read_records(&mut options);
-    let census = Census::of(data, options)?;
-    let settings = Settings::new(choices, &census)?;
+    let census = Census::of(data, options.clone())?;
+    let mut settings = Settings::new(choices, &census)?;
+    if settings.recipe == Recipe::Default && choices.mirror.is_none() {
+        let pairs = mirrored_classes(&data.train(options)?);
+        if !pairs.is_empty() {
+            settings.set_no_mirror(choices);
+            let named = pairs.into_iter().map(|pair| pair.map(|class| classes[class].clone()));
+            tell(Note::MirrorClasses { pairs: named.collect() });
+        }
+    }
     if settings.recipe == Recipe::Default {
         note::of_photos(&census, choices.class_weights(), &settings, classes).into_iter().for_each(tell);
     }

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use floret::checkpoint::load_training;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
 use crate::support::*;
@@ -373,4 +376,47 @@ fn the_help_of_training_has_headings() {
     headings.sort_unstable();
     headings.dedup();
     assert_eq!(count, headings.len(), "each heading once: {found:?}");
+}
+
+/// Photos with a dark left or right half, or a dark upper or lower one, with noise.
+fn halves(folder: &Path, classes: [(&str, fn(usize, usize) -> bool); 2]) {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for (class, is_dark) in classes {
+        let target = folder.join("photos").join(class);
+        fs::create_dir_all(&target).unwrap();
+        for number in 0..12 {
+            let mut pixels = Vec::new();
+            for (y, x) in (0..40).flat_map(|y| (0..40).map(move |x| (y, x))) {
+                let level: u8 = if is_dark(y, x) { 50 } else { 180 };
+                pixels.extend([level; 3].map(|level| level.saturating_add_signed(rng.random_range(-40..40))));
+            }
+            let encoder = jpeg_encoder::Encoder::new_file(target.join(format!("{number}.jpg")), 90).unwrap();
+            encoder.encode(&pixels, 40, 40, jpeg_encoder::ColorType::Rgb).unwrap();
+        }
+    }
+}
+
+#[test]
+fn classes_that_are_mirror_images_turn_mirroring_off() {
+    let epoch = [TRAIN, &["--epochs", "1", "--out", "run"]].concat();
+    let said = "the photos of `left` and `right` are each other's mirror images";
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    halves(folder, [("left", |_, x| x < 20), ("right", |_, x| x >= 20)]);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let (_, notes) = prints(folder, &epoch);
+    holds(&notes, &[said, "--mirror true"]);
+    let state = load_training(folder.join("run/training.safetensors")).unwrap();
+    assert_eq!(state.settings["mirror"], false);
+    assert_eq!(state.settings["test_time_flip"], false);
+    let (_, notes) =
+        prints(folder, &[TRAIN, &["--epochs", "1", "--mirror", "true", "--out", "other"]].concat());
+    assert!(!notes.contains(said), "{notes}");
+
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    halves(folder, [("left", |y, _| y < 20), ("right", |y, _| y >= 20)]);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let (_, notes) = prints(folder, &epoch);
+    assert!(!notes.contains(said), "{notes}");
 }
