@@ -84,9 +84,10 @@ pub fn run(args: &Args) -> Result<()> {
     args.output.apply();
     args.threads.apply()?;
     ui::outlive_reader();
-    // Before there is a folder for the run; one that goes on knows where its labels begin.
-    if !args.resume {
-        crate::data::open(&args.data, choices.label_offset)?;
+    // Before there is a folder for the run. One that goes on knows where its labels begin.
+    match crate::data::open(&args.data, choices.label_offset) {
+        Err(error) if !args.resume || crate::data::open(&args.data, Some(0)).is_err() => return Err(error),
+        _ => {}
     }
     let (run, saved) = folder::open(&args.out, args.resume)?;
     // What the settings saved are, if they are no program's settings at all, is for training to say.
