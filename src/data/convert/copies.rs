@@ -43,6 +43,9 @@ impl Copies {
     }
 }
 
+/// Photos of one part of a hash up to which each is compared with each.
+const MOST_ASKED: usize = 2000;
+
 /// For each photo the number of its group: the place of the first photo that shows the same, mostly its own.
 pub(super) fn groups(photos: &[Photo]) -> Vec<usize> {
     let mut groups = Groups { parents: (0..photos.len()).collect() };
@@ -63,10 +66,14 @@ pub(super) fn groups(photos: &[Photo]) -> Vec<usize> {
             }
         }
         for bucket in buckets.values() {
-            for (at, &one) in bucket.iter().enumerate() {
-                let like = |other: &&usize| Look::is_like(&photos[one].look, &photos[**other].look);
-                for &other in bucket[at + 1..].iter().filter(like) {
-                    groups.join(one, other);
+            let like = |one: usize, other: usize| photos[one].look.is_like(&photos[other].look);
+            // Of many, such as the frames of a camera that stands still, those that are like one before are asked no more.
+            let mut asked = Vec::new();
+            for &index in bucket {
+                let before: Vec<usize> = asked.iter().copied().filter(|&other| like(other, index)).collect();
+                before.iter().for_each(|&other| groups.join(other, index));
+                if before.is_empty() || bucket.len() <= MOST_ASKED {
+                    asked.push(index);
                 }
             }
         }

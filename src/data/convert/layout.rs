@@ -276,7 +276,7 @@ fn is_flat(folder: &Path) -> bool {
         [] => is_photo_among(&inside),
         [only] => {
             let is_no_class = only.path.file_name() == folder.file_name() || is_unlabeled(&only.os_name);
-            is_no_class && !is_photo_among(&inside) && is_flat(&only.path)
+            is_no_class && !only.path.is_symlink() && !is_photo_among(&inside) && is_flat(&only.path)
         }
         _ => false,
     }

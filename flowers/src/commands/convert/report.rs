@@ -109,7 +109,7 @@ fn note_copies(report: &ConvertReport) {
     if !torn.is_empty() {
         let count = ui::count(torn.len(), "photo");
         warning!(
-            "{count} in several classes, of which one is wrong; remove what is:{}",
+            "{count} in several classes, of which one at most is right; remove the others:{}",
             listed(&torn, report)
         );
     }
