@@ -264,8 +264,9 @@ fn only_folder(folder: &Path) -> Option<PathBuf> {
 fn holds_class_folders(folder: &Path, least: usize) -> bool {
     let inside = Listing::of(folder).unwrap_or_default().entries;
     let folders = inside.iter().filter(|entry| entry.path.is_dir()).count();
-    let strays = inside.iter().filter(|entry| is_photo(&entry.path)).count();
-    folders >= least && strays <= MOST_STRAYS
+    // No more files are opened than decide it.
+    let strays = || inside.iter().filter(|entry| is_photo(&entry.path)).take(MOST_STRAYS + 1).count();
+    folders >= least && strays() <= MOST_STRAYS
 }
 
 /// Whether it holds photos and no folders, or nothing but one such folder, of its own name or one without a class.
