@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::look::{BITS, Look};
+use super::look::BITS;
 use super::part::Part;
 use super::photos::Photo;
 
