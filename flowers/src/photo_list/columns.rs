@@ -98,8 +98,7 @@ impl Columns {
                 .iter()
                 .find_map(|name| (0..names.len()).find(|column| names[*column] == *name && fits(*column)))
         };
-        let there = |column: usize| rows.count(column, |field| places.find(field).is_some());
-        let seen: Vec<usize> = (0..rows.columns().max(first.len())).map(there).collect();
+        let seen = rows.photos(rows.columns().max(first.len()), places);
         let most = seen.iter().copied().max().unwrap_or(0);
         let by_files = seen.iter().position(|&count| count == most && count > 0);
         let by_heading = headed(PATHS, &|column| seen[column] == most).or_else(|| headed(PATHS, &|_| true));
@@ -107,7 +106,7 @@ impl Columns {
         // A first row of headings names no photo.
         let known = headed(CLASSES, &|_| true).is_some();
         let place = by_files.or(by_heading).unwrap_or(0);
-        let is_photo = |field: &str| places.find(field).is_some() || has_extension(field);
+        let is_photo = |field: &str| places.find_here(field).is_some() || has_extension(field);
         let is_headings = certain
             || match first.get(place) {
                 _ if by_heading.is_some() && known => true,
@@ -139,9 +138,9 @@ impl Columns {
 
     fn without_headings(rows: &Sample<'_>, places: &Places) -> Self {
         let columns = rows.columns();
-        let there = |column: &usize| rows.count(*column, |field| places.find(field).is_some());
+        let seen = rows.photos(columns, places);
         // Of equals the first, which `max_by_key` would give last.
-        let path = (0..columns).rev().max_by_key(there).unwrap_or(0);
+        let path = (0..columns).rev().max_by_key(|column| seen[*column]).unwrap_or(0);
         let others = || (0..columns).filter(|column| *column != path);
         let as_third = || rows.0.first().and_then(|row| row.get(2)).and_then(part).map(|_| 2);
         let part = others().find(|column| columns > 2 && rows.all_parts(*column)).or_else(as_third);
@@ -182,6 +181,15 @@ impl Sample<'_> {
 
     fn count(&self, column: usize, is: impl Fn(&str) -> bool) -> usize {
         self.fields(column).filter(|field| is(field)).count()
+    }
+
+    /// How many fields of each column are photos that are there. The folders below are looked through only where nothing else tells.
+    fn photos(&self, columns: usize, places: &Places) -> Vec<usize> {
+        let seen = |find: &dyn Fn(&str) -> bool| -> Vec<usize> {
+            (0..columns).map(|column| self.count(column, find)).collect()
+        };
+        let here = seen(&|field| places.find_here(field).is_some());
+        if here.iter().any(|count| *count > 0) { here } else { seen(&|field| places.find(field).is_some()) }
     }
 
     fn any_part(&self, column: usize) -> bool {

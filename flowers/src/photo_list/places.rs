@@ -30,6 +30,17 @@ impl Places {
     /// from the root of some disk, the longest end that is there. A bare name is looked for in the folders below, too: it must be
     /// the only one.
     pub fn find(&self, name: &str) -> Option<PathBuf> {
+        self.find_here(name).or_else(|| {
+            let name = name
+                .rsplit(['/', '\\'])
+                .next()
+                .filter(|_| is_from_a_root(name) || !name.contains(['/', '\\']))?;
+            self.below().get(name).cloned().flatten()
+        })
+    }
+
+    /// The same without the folders below, which takes no time.
+    pub fn find_here(&self, name: &str) -> Option<PathBuf> {
         if name.is_empty() {
             return None;
         }
@@ -41,9 +52,9 @@ impl Places {
             return Some(path);
         }
         let slashes = name.replace('\\', "/");
-        let is_from_a_root = slashes.starts_with('/') || slashes.contains(':');
         let path = slashes.trim_start_matches("./");
-        let mut rest = if is_from_a_root { path.trim_start_matches('/') } else { path };
+        let from_a_root = is_from_a_root(&slashes);
+        let mut rest = if from_a_root { path.trim_start_matches('/') } else { path };
         loop {
             let found = EXTENSIONS.iter().find_map(|extension| match *extension {
                 "" => there(rest),
@@ -51,9 +62,8 @@ impl Places {
             });
             match rest.split_once('/') {
                 _ if found.is_some() => return found,
-                Some((_, after)) if is_from_a_root => rest = after,
-                Some(_) => return None,
-                None => return self.below().get(rest).cloned().flatten(),
+                Some((_, after)) if from_a_root => rest = after,
+                _ => return None,
             }
         }
     }
@@ -94,6 +104,11 @@ impl Places {
             files
         })
     }
+}
+
+/// Whether a path begins at the root of a disk, a bucket or the like.
+fn is_from_a_root(path: &str) -> bool {
+    path.starts_with(['/', '\\']) || path.contains(':')
 }
 
 #[cfg(test)]
