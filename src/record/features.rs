@@ -44,6 +44,9 @@ impl<'a> FeatureMap<'a> {
     /// otherwise, whose place from 0 it is. `None` if there is no such feature.
     pub fn label(&self, key: &str) -> Result<Option<i64>, ExampleError> {
         let Some(feature) = self.0.get(key) else { return Ok(None) };
+        if let Some(label) = feature.label() {
+            return Ok(Some(label));
+        }
         match (feature.kind, feature.values) {
             (Some(FeatureKind::Bytes), 1) => {
                 let text = String::from_utf8_lossy(feature.last_bytes);
@@ -52,13 +55,9 @@ impl<'a> FeatureMap<'a> {
                     .map(Some)
                     .map_err(|_| ExampleError::TextLabel { key: key.into(), text: shortened(&text) })
             }
-            (Some(FeatureKind::Float), 1) if feature.last_float.fract() == 0.0 => {
-                Ok(Some(feature.last_float as i64))
+            (Some(FeatureKind::Float), 2..) => {
+                Err(ExampleError::Count { key: key.into(), got: feature.values })
             }
-            (Some(FeatureKind::Int64 | FeatureKind::Float), 2..) => match feature.hot {
-                Hot { one: Some(place), others: false } => Ok(Some(place as i64)),
-                _ => Err(ExampleError::Count { key: key.into(), got: feature.values }),
-            },
             _ => self.int64(key),
         }
     }
@@ -120,6 +119,17 @@ pub(super) struct Feature<'a> {
 }
 
 impl<'a> Feature<'a> {
+    /// The label that a whole float or a list of one 1 and zeros stands for.
+    fn label(&self) -> Option<i64> {
+        match (self.kind?, self.values) {
+            (FeatureKind::Float, 1) => (self.last_float.fract() == 0.0).then_some(self.last_float as i64),
+            (FeatureKind::Int64 | FeatureKind::Float, 2..) if !self.hot.others => {
+                self.hot.one.map(|place| place as i64)
+            }
+            _ => None,
+        }
+    }
+
     /// Adds what the message `feature` says. Where a message has several lists, the last one's type is the feature's; lists of
     /// one type are one list.
     fn merge(&mut self, feature: Span<'a>) -> Result<(), WireError> {
@@ -293,17 +303,12 @@ pub fn visit_features<'a>(
     mut each: impl FnMut(FeatureView<'a>),
 ) -> Result<(), ExampleError> {
     for_each_feature(payload, &mut |key, feature| {
-        let Feature { kind, values, bytes, last_bytes, last_int64, last_float, hot } = feature;
-        let single = match kind {
-            Some(FeatureKind::Bytes) if values == 1 => Some(FeatureValue::Bytes(last_bytes)),
-            Some(FeatureKind::Int64) if values == 1 => Some(FeatureValue::Int64(last_int64)),
-            Some(FeatureKind::Float) if values == 1 && last_float.fract() == 0.0 => {
-                Some(FeatureValue::Label(last_float as i64))
-            }
-            Some(FeatureKind::Int64 | FeatureKind::Float) if values > 1 && !hot.others => {
-                hot.one.map(|place| FeatureValue::Label(place as i64))
-            }
-            _ => None,
+        let label = feature.label().map(FeatureValue::Label);
+        let Feature { kind, values, bytes, last_bytes, last_int64, .. } = feature;
+        let single = match (kind, values) {
+            (Some(FeatureKind::Bytes), 1) => Some(FeatureValue::Bytes(last_bytes)),
+            (Some(FeatureKind::Int64), 1) => Some(FeatureValue::Int64(last_int64)),
+            _ => label,
         };
         each(FeatureView { key, kind, values, bytes, single });
     })?;

@@ -45,6 +45,9 @@ fn example() -> impl Strategy<Value = Vec<u8>> {
         2 => message(2),
         1 => Just(field(1, b"bytes")),
         1 => any::<u64>().prop_map(|value| [&[8][..], &varint(value)].concat()),
+        1 => (0u8..4).prop_map(|number| field(1, &f32::from(number).to_le_bytes())),
+        1 => prop::collection::vec(0u8..2, 1..4).prop_map(|numbers| field(1, &numbers)),
+        1 => Just(field(1, b"3")),
         1 => prop::collection::vec(any::<u64>(), 0..3)
             .prop_map(|values| field(1, &values.into_iter().flat_map(varint).collect::<Vec<_>>())),
     ];
@@ -81,14 +84,39 @@ fn summaries(payload: &[u8]) -> Option<Vec<FeatureSummary>> {
 fn labeled(payload: &[u8]) -> Option<(Vec<u8>, i64)> {
     let mut features = Example::decode(payload).ok()?.features?.feature;
     let Some(Kind::BytesList(encoded)) = features.remove("image/encoded")?.kind else { return None };
-    let Some(Kind::Int64List(label)) = features.remove("image/class/label")?.kind else { return None };
+    let label = match features.remove("image/class/label")?.kind? {
+        Kind::BytesList(list) if list.value.len() == 1 => {
+            str::from_utf8(&list.value[0]).ok()?.trim().parse().ok()?
+        }
+        Kind::Int64List(list) if list.value.len() == 1 => list.value[0],
+        other => label(&other)?,
+    };
     match features.remove("image/height").and_then(|height| height.kind) {
         None => {}
         Some(Kind::Int64List(height)) if height.value.len() == 1 => {}
         Some(_) => return None,
     }
-    let ([encoded], [label]) = (&encoded.value[..], &label.value[..]) else { return None };
-    Some((encoded.clone(), *label))
+    let [encoded] = &encoded.value[..] else { return None };
+    Some((encoded.clone(), label))
+}
+
+/// The label that numbers stand for: a whole float, or the place of the one 1 among zeros.
+fn label(kind: &Kind) -> Option<i64> {
+    let numbers: Vec<f64> = match kind {
+        Kind::BytesList(_) => return None,
+        Kind::FloatList(list) => list.value.iter().map(|&number| number.into()).collect(),
+        Kind::Int64List(list) => list.value.iter().map(|&number| number as f64).collect(),
+    };
+    match (kind, &numbers[..]) {
+        (Kind::FloatList(_), [number]) => {
+            (number.trunc() == *number && number.is_finite()).then_some(*number as i64)
+        }
+        (_, [_] | []) => None,
+        (_, list) => {
+            let place = list.iter().position(|&number| number == 1.0)?;
+            list.iter().enumerate().all(|(at, &number)| at == place || number == 0.0).then_some(place as i64)
+        }
+    }
 }
 
 /// The single values that [`visit_features`] shows, by key.
@@ -108,7 +136,7 @@ fn single_values(features: &BTreeMap<String, Feature>) -> BTreeMap<String, Featu
         let value = match feature.kind.as_ref()? {
             Kind::BytesList(list) if list.value.len() == 1 => FeatureValue::Bytes(&list.value[0]),
             Kind::Int64List(list) if list.value.len() == 1 => FeatureValue::Int64(list.value[0]),
-            _ => return None,
+            other => FeatureValue::Label(label(other)?),
         };
         Some((key.clone(), value))
     });
