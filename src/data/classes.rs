@@ -96,7 +96,13 @@ impl ClassNames {
     /// As [`write`](Self::write).
     pub fn write_counting_from(&self, path: impl AsRef<Path>, first_label: i64) -> Result<(), BatchError> {
         let path = path.as_ref();
-        check(&self.names).map_err(|reason| BatchError::ClassNames { path: path.into(), reason })?;
+        let refuse = |reason| BatchError::ClassNames { path: path.into(), reason };
+        check(&self.names).map_err(refuse)?;
+        // A background before them makes names with numbers in front no list of numbers.
+        if let Some(name) = self.names.first().filter(|_| first_label == 0 && numbered(&self.names).is_some())
+        {
+            return Err(refuse(ClassNamesError::Name(name.clone())));
+        }
         let background = if first_label == 0 { String::new() } else { format!("{BACKGROUND}\n") };
         let text = format!("{background}{}\n", self.names.join("\n"));
         Ok(write_atomically(path, |file| file.write_all(text.as_bytes()))?)
@@ -135,9 +141,11 @@ fn numbered(lines: &[String]) -> Option<(i64, Vec<String>)> {
     let mut names: Vec<_> = lines.iter().map(number).collect::<Option<_>>()?;
     names.sort_unstable();
     let first = names.first()?.0;
+    if names.len() < 2 || !(0..=1).contains(&first) {
+        return None;
+    }
     let without_gap = names.iter().zip(first..).all(|((number, _), wanted)| *number == wanted);
-    let is_list = names.len() > 1 && without_gap && (0..=1).contains(&first);
-    is_list.then(|| (first, names.into_iter().map(|(_, name)| name).collect()))
+    without_gap.then(|| (first, names.into_iter().map(|(_, name)| name).collect()))
 }
 
 /// Fails if a file of these names would not give them back.
@@ -217,6 +225,13 @@ mod tests {
         assert_eq!(read(b"2:b\n1: a\n3:c\n").unwrap(), ["a", "b", "c"]);
         assert_eq!(read(b"0 background\n2 two words\n1 a\n").unwrap(), ["a", "two words"]);
         assert_eq!(read(b"101 dalmatians\n7 dwarfs\n").unwrap(), ["101 dalmatians", "7 dwarfs"]);
+        assert_eq!(read(b"9223372036854775807 a\n9223372036854775806 b\n").unwrap().len(), 2);
+        let names = |names: [&str; 2]| ClassNames::new(names.map(String::from).to_vec());
+        assert!(names(["0 a", "1 b"]).write_counting_from(&path, 0).is_err());
+        names(["0 a", "1 b"]).write(&path).unwrap();
+        assert_eq!(ClassNames::read(&path).unwrap(), names(["0 a", "1 b"]));
+        names(["background", "b"]).write_counting_from(&path, 0).unwrap();
+        assert_eq!(ClassNames::read_counting_from(&path, 0).unwrap(), names(["background", "b"]));
         assert_eq!(read(b"1 fish\nred fish\n").unwrap(), ["1 fish", "red fish"]);
         let from_0 = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();

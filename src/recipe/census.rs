@@ -35,13 +35,14 @@ impl Census {
     pub fn of(data: &DataFolder, options: LoaderOptions) -> Result<Self, RecipeError> {
         let eval = data.eval(options.clone())?;
         let train = data.train(options)?;
+        let names = data.names();
         let mut classes = vec![0; train.options().classes];
         let records: Vec<usize> = (0..train.len()).collect();
         for (&record, example) in records.iter().zip(train.each_example(&records)) {
             let Ok(example) = example else { continue };
             if let Some(class) = train.class(record, example.label) {
                 classes[class] += 1;
-                data.check_name(&train, record, class, &example)?;
+                data.check_name(&names, &train, record, class, &example)?;
             }
         }
         let has_others = classes.iter().sum::<u64>() < train.len() as u64;

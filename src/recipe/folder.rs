@@ -1,6 +1,6 @@
 //! A data folder: shards of one or more splits, and the names of the classes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -75,35 +75,48 @@ impl DataFolder {
     /// [`FolderFault::Contradicted`].
     pub fn check_names(&self, photos: &Loader) -> Result<(), RecipeError> {
         let first: Vec<usize> = (0..photos.len().min(1000)).collect();
+        let names = self.names();
         for (&record, example) in first.iter().zip(photos.each_example(&first)) {
             let Ok(example) = example else { continue };
             if let Some(class) = photos.class(record, example.label) {
-                self.check_name(photos, record, class, &example)?;
+                self.check_name(&names, photos, record, class, &example)?;
             }
         }
         Ok(())
     }
 
+    /// The names of the classes, to look them up.
+    pub(super) fn names(&self) -> HashSet<&str> {
+        self.classes.names().iter().map(String::as_str).collect()
+    }
+
     /// Fails where an example of this class names another of the classes as its own.
     pub(super) fn check_name(
         &self,
+        names: &HashSet<&str>,
         photos: &Loader,
         record: usize,
         class: usize,
         example: &ImageExample,
     ) -> Result<(), RecipeError> {
-        let names = self.classes.names();
+        let name = &self.classes.names()[class];
         let Some(text) = example.class_text.as_deref().map(str::trim) else { return Ok(()) };
         // What is in no list may be said otherwise there.
-        if text == names[class] || !names.iter().any(|name| name == text) {
+        if text == name || !names.contains(text) {
             return Ok(());
         }
         let path = labels_file(&self.path);
         let file = fs::read_to_string(&path).unwrap_or_default();
-        let line = file.lines().position(|line| line.trim().ends_with(&names[class]));
+        let of_line = |line: &str| {
+            line.trim()
+                .trim_start_matches(|c: char| c.is_ascii_digit())
+                .trim_start_matches([':', ',', ' ', '\t'])
+                .to_owned()
+        };
+        let line = file.lines().position(|line| line.trim() == name || of_line(line) == *name);
         let fault = FolderFault::Contradicted {
             label: example.label,
-            name: names[class].clone(),
+            name: name.clone(),
             line: line.map_or(0, |line| line + 1),
             text: text.to_owned(),
             record: photos.location(record).map(|at| at.to_string()).unwrap_or_default(),

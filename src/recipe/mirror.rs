@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::data::{Loader, Preprocess};
@@ -23,11 +25,15 @@ const CHUNK: usize = 64;
 /// The pairs of classes of which the photos themselves tell that each is the other's mirror image.
 ///
 /// A photo's nearest neighbor is of its own class, and that of its mirror image is of the other class, in most photos of both. Where
-/// nearest neighbors of small pictures tell nothing, none is found.
+/// nearest neighbors of small pictures tell nothing, none is found; nor where there are more than about a hundred classes, so that
+/// fewer than [`LEAST`] photos of each are looked at.
 pub(super) fn mirrored_classes(train: &Loader) -> Vec<[usize; 2]> {
     let wanted = (OF_A_CLASS * train.options().classes).clamp(IN_ALL.0, IN_ALL.1);
     let step = train.len().div_ceil(wanted).max(1);
-    let records: Vec<usize> = (0..train.len()).step_by(step).collect();
+    // One of each so many, wherever it stands among them: records may alternate by class.
+    let mut rng = ChaCha8Rng::seed_from_u64(train.len() as u64);
+    let one_of = |first: usize| (first + rng.random_range(0..step)).min(train.len() - 1);
+    let records: Vec<usize> = (0..train.len()).step_by(step).map(one_of).collect();
     let photos: Vec<Small> = records.chunks(CHUNK).flat_map(|records| small(train, records)).collect();
     let mut photos_of: HashMap<usize, u32> = HashMap::new();
     photos.iter().for_each(|photo| *photos_of.entry(photo.class).or_default() += 1);

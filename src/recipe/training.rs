@@ -9,8 +9,8 @@ use super::mirror::mirrored_classes;
 use super::origin::Origin;
 use super::start::Start;
 use super::{
-    Census, Choices, Conflict, DataFolder, EVAL, FIRST_LABEL, Note, Recipe, RecipeError, Settings, TRAIN,
-    note, plan, rules,
+    Augmentation, Census, Choices, Conflict, DataFolder, EVAL, FIRST_LABEL, Note, Recipe, RecipeError,
+    Settings, TRAIN, note, plan, rules,
 };
 use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
 use crate::data::{Loader, LoaderOptions, Preprocess};
@@ -309,7 +309,8 @@ fn new_settings(
     choices.read_records(&mut options);
     let census = Census::of(data, options.clone())?;
     let mut settings = Settings::new(choices, &census)?;
-    if settings.recipe == Recipe::Default && choices.mirror.is_none() {
+    let mirrors = settings.augment != Augmentation::None || settings.regularization.test_time_flip;
+    if settings.recipe == Recipe::Default && mirrors && choices.mirror.is_none() {
         let pairs = mirrored_classes(&data.train(options)?);
         if !pairs.is_empty() {
             settings.set_no_mirror(choices);

@@ -58,6 +58,9 @@ const PARTS: &[&str] = &["split", "part", "set", "subset", "partition", "data_se
 /// Headings of the numbers that programs write before each row.
 const NUMBERS: &[&str] = &["", "index", "unnamed_0"];
 
+/// Whatever folders paths have in common: they are not known yet.
+const ANY: usize = usize::MAX;
+
 /// How many lines of an unclear table are shown.
 const SHOWN: usize = 3;
 
@@ -80,6 +83,22 @@ pub enum ClassColumns {
     OneHot(Vec<usize>),
 }
 
+impl ClassColumns {
+    /// The column of names, if there is one.
+    pub fn named(&self) -> Option<usize> {
+        match self {
+            ClassColumns::Named(column) => Some(*column),
+            ClassColumns::OneHot(_) => None,
+        }
+    }
+}
+
+/// Whether a heading may be that of paths, classes or parts.
+pub fn is_known(heading: &str) -> bool {
+    let name = normalized(heading);
+    [PATHS, CLASSES, PARTS].iter().any(|known| known.contains(&&*name))
+}
+
 impl Columns {
     /// Tells the columns by their headings and by what stands in them: in the column of photos are files of `places`.
     ///
@@ -98,7 +117,7 @@ impl Columns {
                 .iter()
                 .find_map(|name| (0..names.len()).find(|column| names[*column] == *name && fits(*column)))
         };
-        let seen = rows.photos(rows.columns().max(first.len()), places);
+        let (seen, deep) = rows.photos(rows.columns().max(first.len()), places);
         let most = seen.iter().copied().max().unwrap_or(0);
         let by_files = seen.iter().position(|&count| count == most && count > 0);
         let by_heading = headed(PATHS, &|column| seen[column] == most).or_else(|| headed(PATHS, &|_| true));
@@ -106,7 +125,11 @@ impl Columns {
         // A first row of headings names no photo.
         let known = headed(CLASSES, &|_| true).is_some();
         let place = by_files.or(by_heading).unwrap_or(0);
-        let is_photo = |field: &str| places.find_here(field).is_some() || has_extension(field);
+        let is_photo = |field: &str| {
+            has_extension(field)
+                || places.find_here(field, ANY).is_some()
+                || (deep && places.find(field, ANY).is_some())
+        };
         let is_headings = certain
             || match first.get(place) {
                 _ if by_heading.is_some() && known => true,
@@ -138,7 +161,7 @@ impl Columns {
 
     fn without_headings(rows: &Sample<'_>, places: &Places) -> Self {
         let columns = rows.columns();
-        let seen = rows.photos(columns, places);
+        let (seen, _) = rows.photos(columns, places);
         // Of equals the first, which `max_by_key` would give last.
         let path = (0..columns).rev().max_by_key(|column| seen[*column]).unwrap_or(0);
         let others = || (0..columns).filter(|column| *column != path);
@@ -183,13 +206,17 @@ impl Sample<'_> {
         self.fields(column).filter(|field| is(field)).count()
     }
 
-    /// How many fields of each column are photos that are there. The folders below are looked through only where nothing else tells.
-    fn photos(&self, columns: usize, places: &Places) -> Vec<usize> {
+    /// How many fields of each column are photos that are there, and whether only in folders below: those are looked through where
+    /// nothing else tells.
+    fn photos(&self, columns: usize, places: &Places) -> (Vec<usize>, bool) {
         let seen = |find: &dyn Fn(&str) -> bool| -> Vec<usize> {
             (0..columns).map(|column| self.count(column, find)).collect()
         };
-        let here = seen(&|field| places.find_here(field).is_some());
-        if here.iter().any(|count| *count > 0) { here } else { seen(&|field| places.find(field).is_some()) }
+        let here = seen(&|field| places.find_here(field, ANY).is_some());
+        if here.iter().any(|count| *count > 0) {
+            return (here, false);
+        }
+        (seen(&|field| places.find(field, ANY).is_some()), true)
     }
 
     fn any_part(&self, column: usize) -> bool {

@@ -11,13 +11,13 @@ mod places;
 mod rows;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use columns::{ClassColumns, Columns, hot};
 use csv::StringRecord;
 use floret::data::convert::{ListedPhoto, Part};
 use floret::data::{ClassNames, MAX_CLASSES};
-use places::Places;
+use places::{Places, common_folders};
 use rows::Rows;
 
 use crate::ui;
@@ -60,16 +60,19 @@ impl PhotoList {
         let columns = Columns::tell(headings, &sample, certain, &places)
             .map_err(|what| Error::from(format!("{shown}: {what}")))?;
         let skipped = usize::from(columns.headings.is_some());
-        let mut lines = Lines { columns, places, classes: BTreeMap::new(), photos: Vec::new(), there: 0 };
+        let mut lines = Lines { columns, classes: BTreeMap::new(), photos: Vec::new() };
         for (line, row) in first.drain(skipped..) {
             lines.add(&row).map_err(|what| at_line(path, line, &what))?;
         }
         while let Some((line, row)) = rows.next(path)? {
             lines.add(&row).map_err(|what| at_line(path, line, &what))?;
         }
+        if lines.photos.is_empty() {
+            return Err(nothing(path));
+        }
+        let there = lines.find(&places);
         match lines.photos.first() {
-            None => Err(nothing(path)),
-            Some(photo) if lines.there == 0 => Err(format!(
+            Some(photo) if there == 0 => Err(format!(
                 "{shown}: none of the {} in {} is there: `{}` is looked for as {}; paths are from the list's folder on",
                 ui::count(lines.photos.len(), "photo"),
                 lines.columns.name(lines.columns.path),
@@ -77,7 +80,7 @@ impl PhotoList {
                 ui::path(&photo.path)
             )
             .into()),
-            Some(_) => Ok(lines.finish()),
+            _ => Ok(lines.finish()),
         }
     }
 }
@@ -97,20 +100,21 @@ fn nothing(path: &Path) -> Error {
 /// The rows read so far.
 struct Lines {
     columns: Columns,
-    places: Places,
     /// Classes, with their numbers in the order of their coming.
     classes: BTreeMap<String, usize>,
+    /// With paths only once they were [looked for](Self::find).
     photos: Vec<ListedPhoto>,
-    /// Photos of which there is a file.
-    there: usize,
 }
 
 impl Lines {
     fn add(&mut self, row: &StringRecord) -> std::result::Result<(), String> {
-        if row.iter().any(|field| field.starts_with('"')) {
-            return Err("there is a space before a quote, which then means nothing: remove it".into());
-        }
         let columns = &self.columns;
+        let read = [Some(columns.path), columns.part, columns.class.named()].into_iter().flatten();
+        if read.filter_map(|column| row.get(column)).any(|field| field.starts_with('"')) {
+            return Err(
+                "a path, class or part begins with a quote: remove the quote, or a space before it".into()
+            );
+        }
         let field = |column: usize| row.get(column).filter(|field| !field.is_empty());
         let class = match &columns.class {
             ClassColumns::Named(column) => field(*column).map(str::to_owned),
@@ -130,12 +134,9 @@ impl Lines {
         if self.photos.len() >= MAX_PHOTOS {
             return Err(format!("the list has more than {MAX_PHOTOS} photos"));
         }
-        let found = self.places.find(name);
-        self.there += usize::from(found.is_some());
-        let path = found.unwrap_or_else(|| self.places.wanted(name));
         let name = name.to_owned();
         let class = self.class(class)?;
-        self.photos.push(ListedPhoto { path, name, class, part });
+        self.photos.push(ListedPhoto { path: PathBuf::new(), name, class, part });
         Ok(())
     }
 
@@ -178,6 +179,18 @@ impl Lines {
         Ok(number)
     }
 
+    /// Finds the files that the photos' names mean; how many there are.
+    fn find(&mut self, places: &Places) -> usize {
+        let foreign = common_folders(self.photos.iter().map(|photo| photo.name.as_str()));
+        let mut there = 0;
+        for photo in &mut self.photos {
+            let found = places.find(&photo.name, foreign);
+            there += usize::from(found.is_some());
+            photo.path = found.unwrap_or_else(|| places.wanted(&photo.name));
+        }
+        there
+    }
+
     /// With the classes in their order.
     fn finish(self) -> PhotoList {
         let Self { columns, classes, mut photos, .. } = self;
@@ -216,7 +229,18 @@ mod tests {
         let path = folder.path().join("list.csv");
         std::fs::write(&path, text).unwrap();
         std::fs::create_dir(folder.path().join("a")).unwrap();
-        for photo in ["a/1.jpg", "b 2.png", "a,1.jpg", "蒲.jpg", "a.jpg", "b.jpg", "c.jpg"] {
+        for photo in [
+            "a/below 1.jpg",
+            "a/below 2.jpg",
+            "a/below 3.jpg",
+            "a/1.jpg",
+            "b 2.png",
+            "a,1.jpg",
+            "蒲.jpg",
+            "a.jpg",
+            "b.jpg",
+            "c.jpg",
+        ] {
             std::fs::write(folder.path().join(photo), "").unwrap();
         }
         let PhotoList { classes, photos, .. } = PhotoList::read(&path).map_err(|error| error.to_string())?;
@@ -270,6 +294,10 @@ mod tests {
             // AutoML, Caffe
             "TRAIN,gs://bucket/a.jpg,cats\nTRAIN,gs://bucket/b.jpg,dogs\nTRAIN,gs://bucket/c.jpg,cats\n",
             "a.jpg cats\nb.jpg  dogs\n\nc.jpg\tcats\n",
+            // Another column may hold anything.
+            "path,label,caption\na.jpg,cats,\"\"\"Hi\"\" he said\"\nb.jpg,dogs,\nc.jpg,cats,x\n",
+            // Names that lie in folders below, without headings.
+            "below 1,cats\nbelow 2,dogs\nbelow 3,cats\n",
             // One-hot, JSON lines
             "filename, cats, dogs\na.jpg, 1, 0\nb.jpg, 0, 1\nc.jpg, 1, 0\n",
             "cats,dogs,name\n1.0,0.0,a\n0.0,1.0,b\n1.0,0.0,c\n",
@@ -278,7 +306,9 @@ mod tests {
             let rows = read(text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error}"));
             let got: Vec<_> = rows.iter().map(|(_, class, _)| class.as_str()).collect();
             assert_eq!(got, wanted.iter().map(|(_, class)| *class).collect::<Vec<_>>(), "{text:?}");
-            for ((name, ..), (file, _)) in rows.iter().zip(&wanted) {
+            for ((name, ..), (file, _)) in
+                rows.iter().zip(&wanted).filter(|((name, ..), _)| !name.starts_with("below"))
+            {
                 assert!(name.ends_with(&file[..1]) || name.ends_with(file.as_str()), "{name} {file}");
             }
         }
@@ -302,7 +332,8 @@ mod tests {
             (b"path,label\n", "lists no photo"),
             (b"a.jpg,x\nb.jpg\n", "line 2: a path and a class are wanted"),
             (b"a.jpg,x\n,y\n", "line 2: a path and a class are wanted"),
-            (b"a.jpg,x\nb.jpg, \"y, z\"\n", "line 2: there is a space before a quote"),
+            (b"a.jpg,x\nb.jpg, \"y, z\"\n", "line 2: a path, class or part begins with a quote"),
+            (b"{\"path\": \"a.jpg\", \"label\": \"x\"}\n{\"path\": \"b.jpg\", \"label\": \"y\", \"split\": \"test\"}\n", "line 2: it has `split`, which the first line lacks"),
             (b"x.jpg,x\ny.jpg,y\n", "none of the 2 photos in column 1 is there: `x.jpg` is looked for as"),
             (b"image,color,kind\na.jpg,red,x\nb.jpg,blue,y\n", "image, color, kind\n  a.jpg, red, x"),
             (b"image,x,y\na.jpg,1,0\nb.jpg,1,1\n", "line 3: `x` and `y` are both 1"),

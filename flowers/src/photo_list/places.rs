@@ -27,23 +27,18 @@ impl Places {
     /// The file that a list calls so; `None` if there is none.
     ///
     /// That is, from the list's folder on: the path as it stands; with `/` for Windows' `\`; with an extension behind it; of a path
-    /// from the root of some disk, the longest end that is there. A bare name is looked for in the folders below, too: it must be
-    /// the only one.
-    pub fn find(&self, name: &str) -> Option<PathBuf> {
-        self.find_here(name).or_else(|| {
-            let name = name
-                .rsplit(['/', '\\'])
-                .next()
-                .filter(|_| is_from_a_root(name) || !name.contains(['/', '\\']))?;
-            self.below().get(name).cloned().flatten()
+    /// from the root of some disk, the longest end that is there, without so many of its `foreign` folders at most (another machine's,
+    /// which the paths of the list have in common). A bare name is looked for in the folders below, too: it must be the only one.
+    pub fn find(&self, name: &str, foreign: usize) -> Option<PathBuf> {
+        self.find_here(name, foreign).or_else(|| {
+            let slashes = name.replace('\\', "/");
+            let least = ends(&slashes, foreign).last()?;
+            self.below().get(least).filter(|_| !least.contains('/')).cloned().flatten()
         })
     }
 
     /// The same without the folders below, which takes no time.
-    pub fn find_here(&self, name: &str) -> Option<PathBuf> {
-        if name.is_empty() {
-            return None;
-        }
+    pub fn find_here(&self, name: &str, foreign: usize) -> Option<PathBuf> {
         let there = |path: &str| {
             let path = self.folder.join(path);
             path.is_file().then_some(path)
@@ -52,20 +47,12 @@ impl Places {
             return Some(path);
         }
         let slashes = name.replace('\\', "/");
-        let path = slashes.trim_start_matches("./");
-        let from_a_root = is_from_a_root(&slashes);
-        let mut rest = if from_a_root { path.trim_start_matches('/') } else { path };
-        loop {
-            let found = EXTENSIONS.iter().find_map(|extension| match *extension {
-                "" => there(rest),
-                extension => there(&format!("{rest}.{extension}")),
-            });
-            match rest.split_once('/') {
-                _ if found.is_some() => return found,
-                Some((_, after)) if from_a_root => rest = after,
-                _ => return None,
-            }
-        }
+        ends(&slashes, foreign).find_map(|end| {
+            EXTENSIONS.iter().find_map(|extension| match *extension {
+                "" => there(end),
+                extension => there(&format!("{end}.{extension}")),
+            })
+        })
     }
 
     /// Where a photo is looked for that is not there.
@@ -90,9 +77,12 @@ impl Places {
                     }
                     count += 1;
                     if count > MOST_FILES {
-                        return files;
+                        // Which names are the only ones is not known then.
+                        return HashMap::new();
                     }
-                    let stem = name.rsplit_once('.').map(|(stem, _)| stem.to_owned());
+                    let is_photo = |extension: &str| EXTENSIONS.contains(&extension);
+                    let stem = name.rsplit_once('.').filter(|(_, extension)| is_photo(extension));
+                    let stem = stem.map(|(stem, _)| stem.to_owned());
                     for key in [Some(name), stem].into_iter().flatten() {
                         files
                             .entry(key)
@@ -106,9 +96,36 @@ impl Places {
     }
 }
 
+/// What a path may mean from another folder on, the longest first: itself, or without up to `foreign` folders if it begins at a root.
+fn ends(path: &str, foreign: usize) -> impl Iterator<Item = &str> {
+    let foreign = if is_from_a_root(path) { foreign } else { 0 };
+    let path = path.trim_start_matches("./").trim_start_matches('/');
+    fn after<'a>(end: &&'a str) -> Option<&'a str> {
+        end.split_once('/').map(|(_, after)| after.trim_start_matches('/'))
+    }
+    let all = std::iter::successors(Some(path), after);
+    all.take(foreign.saturating_add(1)).filter(|end| !end.is_empty())
+}
+
 /// Whether a path begins at the root of a disk, a bucket or the like.
 fn is_from_a_root(path: &str) -> bool {
     path.starts_with(['/', '\\']) || path.contains(':')
+}
+
+/// How many folders the paths that begin at a root have in common.
+pub fn common_folders<'a>(paths: impl Iterator<Item = &'a str>) -> usize {
+    let folders = |path: &str| -> Vec<String> {
+        let slashes = path.replace('\\', "/");
+        let parts: Vec<String> =
+            slashes.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        parts[..parts.len().saturating_sub(1)].to_vec()
+    };
+    let rooted = paths.filter(|path| is_from_a_root(path)).map(folders);
+    let common = rooted.reduce(|mut common, path| {
+        common.truncate(common.iter().zip(&path).take_while(|(a, b)| a == b).count());
+        common
+    });
+    common.map_or(0, |common| common.len())
 }
 
 #[cfg(test)]
@@ -119,12 +136,17 @@ mod tests {
     fn names_lead_to_files_as_people_write_them() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path();
-        for file in ["train/a.jpg", "train/more/b.PNG", "c.d.jpeg", "x/twin.jpg", "y/twin.jpg"] {
+        for file in
+            ["train/a.jpg", "train/more/b.PNG", "train/more/b.xml", "c.d.jpeg", "x/twin.jpg", "y/twin.jpg"]
+        {
             let path = folder.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
         let places = Places::around(folder);
+        let foreign =
+            common_folders(["/kaggle/input/set/train/a.jpg", "/kaggle/input/set/test/a.jpg"].into_iter());
+        assert_eq!(foreign, 3);
         for (name, wanted) in [
             ("train/a.jpg", Some("train/a.jpg")),
             (".\\train\\a.jpg", Some("train/a.jpg")),
@@ -140,8 +162,9 @@ mod tests {
             ("twin", None),
             ("", None),
             ("nothing", None),
+            ("/kaggle/input/set/test/a.jpg", None),
         ] {
-            assert_eq!(places.find(name), wanted.map(|wanted| folder.join(wanted)), "{name}");
+            assert_eq!(places.find(name, foreign), wanted.map(|wanted| folder.join(wanted)), "{name}");
         }
     }
 }

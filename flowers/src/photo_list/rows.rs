@@ -9,11 +9,14 @@ use floret::files::FileError;
 use serde_json::{Map, Value};
 
 use super::at_line;
+use super::columns::is_known;
 use crate::ui;
 use crate::{Error, Result};
 
 /// The longest list.
 const MAX_BYTES: u64 = 256 << 20;
+/// Bytes of its beginning that tell what it is.
+const START: usize = 1 << 20;
 /// What may stand between fields; blanks if none does in the first line.
 const DELIMITERS: [u8; 3] = *b",;\t";
 
@@ -66,7 +69,8 @@ impl Rows {
         let failed = |error| FileError::new(path, "read", error);
         let file = File::open(path).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
-        let mut file = BufReader::new(file);
+        // Room for a long first line.
+        let mut file = BufReader::with_capacity(START, file);
         let start = file.fill_buf().map_err(failed)?;
         if let Some(what) = other(start) {
             return Err(no_table(path, what));
@@ -137,6 +141,13 @@ impl Rows {
                 let Some(object) = object(text.as_bytes()) else {
                     return Err(at_line(path, line, "it is no JSON object, as the first line is"));
                 };
+                if let Some(name) = object.keys().find(|name| is_known(name) && !names.contains(name)) {
+                    let what = format!(
+                        "it has `{}`, which the first line lacks: give it there too",
+                        ui::escaped(name)
+                    );
+                    return Err(at_line(path, line, &what));
+                }
                 let text = |name: &String| match object.get(name) {
                     Some(Value::String(text)) => text.trim().to_owned(),
                     None | Some(Value::Null) => String::new(),

@@ -1,6 +1,6 @@
 //! Photos that are there more than once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use super::look::BITS;
@@ -43,8 +43,9 @@ impl Copies {
     }
 }
 
-/// Photos of one part of a hash up to which each is compared with each.
-const MOST_ASKED: usize = 2000;
+/// Photos with which one is compared, at most, once it is like one of them: of the frames of a camera that stands still not each is
+/// compared with each.
+const MOST_ALIKE: usize = 2000;
 
 /// For each photo the number of its group: the place of the first photo that shows the same, mostly its own.
 pub(super) fn groups(photos: &[Photo]) -> Vec<usize> {
@@ -54,27 +55,31 @@ pub(super) fn groups(photos: &[Photo]) -> Vec<usize> {
         let first = *files.entry((photo.bytes, photo.look.file)).or_insert(index);
         groups.join(first, index);
     }
+    // Of the same files one is compared, and what is like it is like all.
+    let mut candidates: Vec<usize> =
+        files.into_values().filter(|&index| photos[index].look.has_contrast()).collect();
+    candidates.sort_unstable_by_key(|&index| (photos[index].look.brightness(), index));
     // Of two hashes that differ in few bits one part at least is equal: those of one part are compared.
     const PARTS: u32 = BITS + 1;
     for part in 0..PARTS {
         let mask = (0..u64::BITS).filter(|bit| bit % PARTS == part).fold(0, |mask, bit| mask | 1u64 << bit);
-        let mut buckets: HashMap<u64, Vec<usize>> = HashMap::new();
-        for (index, photo) in photos.iter().enumerate() {
-            // Of the same files one is compared.
-            if groups.parents[index] == index && photo.look.has_contrast() {
-                buckets.entry(photo.look.differences & mask).or_default().push(index);
+        // For each value of the part those before, from the darkest that is bright enough.
+        let mut before: HashMap<u64, VecDeque<usize>> = HashMap::new();
+        for &index in &candidates {
+            let look = &photos[index].look;
+            let before = before.entry(look.differences & mask).or_default();
+            while before.front().is_some_and(|&other| !photos[other].look.may_be_as_bright(look)) {
+                before.pop_front();
             }
-        }
-        for bucket in buckets.values() {
-            let like = |one: usize, other: usize| photos[one].look.is_like(&photos[other].look);
-            // Of many, such as the frames of a camera that stands still, those that are like one before are asked no more.
-            let mut asked = Vec::new();
-            for &index in bucket {
-                let before: Vec<usize> = asked.iter().copied().filter(|&other| like(other, index)).collect();
-                before.iter().for_each(|&other| groups.join(other, index));
-                if before.is_empty() || bucket.len() <= MOST_ASKED {
-                    asked.push(index);
+            let mut is_like_one = false;
+            for &other in &*before {
+                if photos[other].look.is_like(look) {
+                    groups.join(other, index);
+                    is_like_one = true;
                 }
+            }
+            if !is_like_one || before.len() < MOST_ALIKE {
+                before.push_back(index);
             }
         }
     }

@@ -47,7 +47,8 @@ impl FoundFiles {
         let layout = Layout::of(photos, class_folders)?;
         search.found.passed = layout.passed;
         for folder in &layout.above {
-            search.add_strays(&search.list(folder)?);
+            let inside = search.list(folder)?;
+            search.add_strays(&inside);
         }
         for (part, folder) in &layout.roots {
             // Gone through here, so that no link leads to it again.
@@ -100,9 +101,16 @@ impl Search {
         }
     }
 
-    /// What a folder of class folders, or of parts, holds. What is passed over in it the layout knows.
-    fn list(&self, folder: &Path) -> Result<Vec<Entry>, ConvertError> {
-        Ok(Listing::of(folder).map_err(|error| FileError::new(folder, "list the folder", error))?.entries)
+    /// What a folder of class folders, or of parts, holds. What is passed over in it the layout may know already.
+    fn list(&mut self, folder: &Path) -> Result<Vec<Entry>, ConvertError> {
+        let listing =
+            Listing::of(folder).map_err(|error| FileError::new(folder, "list the folder", error))?;
+        for passed in listing.sidecars.into_iter().map(PassedOver::sidecar) {
+            if !self.found.passed.contains(&passed) {
+                self.found.passed.push(passed);
+            }
+        }
+        Ok(listing.entries)
     }
 
     /// Adds the folders in `photos`.

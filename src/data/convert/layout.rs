@@ -1,5 +1,6 @@
 //! How a folder of photos is laid out: where its class folders lie, and what beside them is no class.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -201,10 +202,21 @@ impl NameOfPart {
     }
 }
 
+/// The words of a name in lower case: `trainData` is two, and digits are none.
 fn words(name: &OsString) -> Vec<String> {
-    let name = name.to_string_lossy().to_lowercase();
-    let words = name.split(|c: char| !c.is_alphanumeric());
-    words.filter(|word| word.chars().any(char::is_alphabetic)).map(str::to_owned).collect()
+    let name = name.to_string_lossy();
+    let (mut words, mut last_is_lower) = (vec![String::new()], false);
+    for c in name.chars() {
+        if !c.is_alphabetic() || (last_is_lower && c.is_uppercase()) {
+            words.push(String::new());
+        }
+        if c.is_alphabetic() {
+            words.last_mut().expect("there is one").extend(c.to_lowercase());
+        }
+        last_is_lower = c.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 fn is_unlabeled(name: &OsString) -> bool {
@@ -219,19 +231,21 @@ fn require_classes(
 ) -> Result<(), ConvertError> {
     let is_part = |entry: &Entry| NameOfPart::of(&entry.os_name).is_some_and(|name| name.others.is_empty());
     let only_parts = folders.len() > 1 && folders.iter().all(is_part);
+    let names: HashSet<&OsString> = folders.iter().map(|entry| &entry.os_name).collect();
     for entry in folders {
         if only_parts || is_part(entry) && holds_class_folders(&entry.path, 2) {
             return Err(ConvertError::PartAsClass { folder: entry.path.clone() });
         }
-        if class_folders != ClassFolders::Outermost {
+        if class_folders != ClassFolders::Outermost || folders.len() < 3 {
             continue;
         }
         let inside = Listing::of(&entry.path).unwrap_or_default().entries;
-        let has =
-            |name: &OsString| inside.iter().any(|inside| inside.os_name == *name && inside.path.is_dir());
-        let others: Vec<_> = folders.iter().filter(|other| other.os_name != entry.os_name).collect();
-        if others.len() > 1 && others.iter().all(|other| has(&other.os_name)) {
-            let classes = others.iter().map(|other| other.os_name.to_string_lossy().into_owned()).collect();
+        let is_another = |inside: &&Entry| {
+            inside.os_name != entry.os_name && names.contains(&inside.os_name) && inside.path.is_dir()
+        };
+        let classes: Vec<_> = inside.iter().filter(is_another).collect();
+        if classes.len() == folders.len() - 1 {
+            let classes = classes.iter().map(|class| class.os_name.to_string_lossy().into_owned()).collect();
             let (folder, photos) = (entry.path.clone(), photos.to_path_buf());
             return Err(ConvertError::NestedCopy { folder, photos, classes });
         }
@@ -344,6 +358,10 @@ mod tests {
             ("test-images 2", Some(Part::Test), ""),
             ("flowers_train", Some(Part::Train), "flowers"),
             ("test_tube", Some(Part::Test), "tube"),
+            ("trainData", Some(Part::Train), ""),
+            ("test1", Some(Part::Test), ""),
+            ("flowersVal2", Some(Part::Eval), "flowers"),
+            ("TRAIN", Some(Part::Train), ""),
             ("train_test", None, ""),
             ("trainer", None, ""),
             ("protest", None, ""),

@@ -16,6 +16,9 @@ pub(super) const BITS: u32 = 8;
 const MEAN_LEVELS: u32 = 3;
 const MOST_LEVELS: u8 = 24;
 
+/// How many means there are.
+const VALUES: u32 = 3 * (SIDE * SIDE) as u32;
+
 /// Levels by which a channel's means must differ at least, lest all photos of nearly one color be alike.
 const LEAST_CONTRAST: u8 = 16;
 
@@ -66,6 +69,16 @@ impl Look {
         })
     }
 
+    /// The sum of the means.
+    pub fn brightness(&self) -> u32 {
+        self.means.iter().flatten().map(|level| u32::from(*level)).sum()
+    }
+
+    /// Whether one that is as bright or brighter is not too bright to be [like](Self::is_like) it.
+    pub fn may_be_as_bright(&self, brighter: &Look) -> bool {
+        brighter.brightness() <= self.brightness() + MEAN_LEVELS * VALUES
+    }
+
     /// Whether the other shows the same at another size or quality.
     pub fn is_like(&self, other: &Look) -> bool {
         if (self.differences ^ other.differences).count_ones() > BITS {
@@ -76,7 +89,7 @@ impl Look {
             pairs.map(|(a, b)| a.abs_diff(*b))
         };
         apart().all(|levels| levels <= MOST_LEVELS)
-            && apart().map(u32::from).sum::<u32>() <= MEAN_LEVELS * (3 * SIDE * SIDE) as u32
+            && apart().map(u32::from).sum::<u32>() <= MEAN_LEVELS * VALUES
     }
 }
 

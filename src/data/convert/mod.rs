@@ -53,7 +53,7 @@ pub struct ConvertOptions {
     /// Shards of the training photos, and as many of the evaluation photos; default 2.
     pub shards: u32,
     /// Share of each class's photos that is for evaluation, in [0, 1); default 0.2. A class of two photos or more has at
-    /// least one on each side; 0 writes no evaluation shards. Photos that are split already stay so.
+    /// least one on each side, unless they are copies of each other; 0 writes no evaluation shards. Photos that are split already stay so.
     pub eval_fraction: f64,
     /// The source of the split and of the records' order.
     pub seed: u64,
@@ -243,7 +243,7 @@ impl Conversion {
     /// Reads and decodes every file in parallel, and decides which photos are for evaluation.
     ///
     /// Of each class the same share, drawn from the seed and the photos' own names: the order of folders and the files that
-    /// can't be used make no difference, and a photo added later moves one other at most from part to part. Photos that show the
+    /// can't be used make no difference, and a photo added later moves one other at most, with its copies, from part to part. Photos that show the
     /// same, as far as their small pictures tell, are all in one part. Records are
     /// shuffled over the classes in the same way, so that shards read in order are not sorted by class.
     ///

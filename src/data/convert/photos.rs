@@ -6,7 +6,9 @@ use super::error::{BadPhoto, ConvertError};
 use super::look::Look;
 use super::part::Part;
 use crate::files::FileError;
-use crate::image::{DecodeOptions, Format, PhotoError, decode, lacks_its_end, read_header, read_photo};
+use crate::image::{
+    DecodeOptions, Format, PhotoError, Truncated, decode, lacks_its_end, read_header, read_photo,
+};
 use crate::record::ImageExample;
 use crate::record::crc::masked_crc32c;
 
@@ -44,7 +46,10 @@ impl Photo {
         let checked = read_photo(&file.path).and_then(|encoded| {
             let header = read_header(&encoded)?;
             let image = decode(&encoded, &DecodeOptions { shrink_to: None, ..*options })?;
-            let ends = (Look::of(&encoded, &image), lacks_its_end(&encoded));
+            let ends = (
+                Look::of(&encoded, &image),
+                options.truncated == Truncated::Error && lacks_its_end(&encoded),
+            );
             Ok((encoded.len() as u64, ends, masked_crc32c(&encoded), header))
         });
         match checked {

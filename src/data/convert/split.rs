@@ -1,6 +1,6 @@
 //! Which photos are for evaluation, and in which order records stand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -22,8 +22,8 @@ impl Split {
     /// Each photo draws two numbers from the seed and its own name alone. Of each class those with the smallest first
     /// number are for evaluation; by the second the records of each part are sorted. So neither the folders' order
     /// nor the number of threads matters, and a photo that comes or goes moves one other at most from part to part:
-    /// a set converted again after a few changes keeps its evaluation photos. Of photos that show the same the smallest first
-    /// number counts for all: they go to evaluation together, or none does, where that left nothing of a class to train on.
+    /// a set converted again after a few changes keeps its evaluation photos. Photos that show the same
+    /// have one first number: they go to evaluation together, or none does where they are many more than are wanted, or all of a class.
     pub fn draw(photos: Vec<Photo>, classes: &[String], eval_fraction: f64, seed: u64) -> Self {
         let mut of_class = vec![0; classes.len()];
         let drawn = photos.iter().filter(|photo| photo.file.part.is_none());
@@ -32,7 +32,7 @@ impl Split {
 
         let mut drawn: Vec<Drawn> =
             photos.into_iter().map(|photo| Drawn::new(photo, classes, seed)).collect();
-        take_least_of_copies(&mut drawn);
+        draw_copies_together(&mut drawn);
         sort(&mut drawn, |drawn| drawn.cut);
         let mut parts: [Vec<Drawn>; Part::ALL.len()] = Default::default();
         let mut drawn = drawn.into_iter().peekable();
@@ -55,37 +55,43 @@ impl Split {
     }
 }
 
-/// Gives each photo the smallest first number of those that show the same.
-fn take_least_of_copies(drawn: &mut [Drawn]) {
-    let mut least = HashMap::new();
+/// Gives photos that show the same one first number: that of the first of them.
+fn draw_copies_together(drawn: &mut [Drawn]) {
+    let mut of_group = HashMap::new();
     for Drawn { photo, cut, .. } in &*drawn {
-        least.entry(photo.group).and_modify(|least: &mut u64| *least = (*least).min(*cut)).or_insert(*cut);
+        of_group.entry(photo.group).or_insert(*cut);
     }
-    drawn.iter_mut().for_each(|drawn| drawn.cut = least[&drawn.photo.group]);
+    drawn.iter_mut().for_each(|drawn| drawn.cut = of_group[&drawn.photo.group]);
 }
 
-/// Whether photos that show the same go to evaluation: where the first one's class wants more, and every class keeps some to train on.
-/// Counts them then: `wanted` down, and so `left`, those that may yet be trained on.
+/// Whether photos that show the same go to evaluation: where each of their classes wants as many, or nearly, and keeps some to train
+/// on. Counts them then: `wanted` down, and so `left`, those that may yet be trained on.
 fn goes_to_eval(copies: &[Drawn], wanted: &mut [usize], left: &mut [usize]) -> bool {
-    let of_class = |class: usize| {
-        copies
-            .iter()
-            .filter(|drawn| drawn.photo.file.class == class && drawn.photo.file.part.is_none())
-            .count()
+    let mut of_class: BTreeMap<usize, usize> = BTreeMap::new();
+    for drawn in copies {
+        match drawn.photo.file.part {
+            // What is trained on is not evaluated on.
+            Some(Part::Train) => return false,
+            Some(_) => {}
+            None => *of_class.entry(drawn.photo.file.class).or_default() += 1,
+        }
+    }
+    let fits = |(&class, &count): (&usize, &usize)| {
+        let most = (3 * wanted[class] / 2).max(FEW_COPIES);
+        wanted[class] > 0 && count <= most && count < left[class]
     };
-    let mut classes: Vec<usize> = copies.iter().map(|drawn| drawn.photo.file.class).collect();
-    classes.sort_unstable();
-    classes.dedup();
-    let goes =
-        wanted[copies[0].photo.file.class] > 0 && classes.iter().all(|class| of_class(*class) < left[*class]);
+    let goes = of_class.iter().all(fits);
     if goes {
-        for class in classes {
-            wanted[class] = wanted[class].saturating_sub(of_class(class));
-            left[class] -= of_class(class);
+        for (class, count) in of_class {
+            wanted[class] = wanted[class].saturating_sub(count);
+            left[class] -= count;
         }
     }
     goes
 }
+
+/// Copies of a photo that may go to evaluation together however few are wanted.
+const FEW_COPIES: usize = 3;
 
 fn in_order(mut part: Vec<Drawn>) -> Vec<Photo> {
     sort(&mut part, |drawn| drawn.place);

@@ -58,6 +58,8 @@ fn whole_without_end(bytes: &[u8], header: &JpegHeader) -> Option<usize> {
     }
     // Half a marker, and what fills up the place of what is missing: that would be decoded as blocks, too.
     let len = bytes.iter().rposition(|byte| !matches!(byte, 0x00 | 0xFF))? + 1;
+    // But the data's own last byte may be FF, which 00 follows.
+    let len = if bytes[len..] == [0xFF, 0x00] { bytes.len() } else { len };
     let followed_by = |filler: u8| {
         let whole = [&bytes[..len], &[filler; FILLERS], &END].concat();
         decode_with_jpeg_decoder(&whole, header, 8).ok()

@@ -46,6 +46,15 @@ pub fn print(report: &ConvertReport) {
         say!(
             "nothing to evaluate on: for a share of each class's photos, see --eval-fraction; it takes two of a class"
         );
+        return;
+    }
+    let without = |(class, _): &(usize, &String)| report.eval[*class] == 0 && report.train[*class] > 1;
+    let names: Vec<String> = names.iter().enumerate().filter(without).map(|(_, name)| name.clone()).collect();
+    if !names.is_empty() {
+        say!(
+            "\nno photo is kept for evaluation of {}: all are copies of each other, or too many are",
+            ui::names(&names)
+        );
     }
 }
 
