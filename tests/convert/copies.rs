@@ -68,6 +68,21 @@ fn a_class_of_copies_alone_keeps_them_to_train_on() {
 }
 
 #[test]
+fn many_copies_of_one_photo_do_not_take_the_evaluation_over() {
+    let copies = (0..10).map(|copy| (format!("a/copy {copy}.jpg"), noise(50, 40, 90)));
+    let others = (0..10).map(|photo| (format!("a/{photo}.jpg"), noise(photo, 40, 90)));
+    let of_b = (20..22).map(|photo| (format!("b/{photo}.jpg"), noise(photo, 40, 90)));
+    let files: Vec<_> = copies.chain(others).chain(of_b).collect();
+    let files: Vec<_> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+    let photos = folder_of(&files);
+    for seed in 0..20 {
+        let plan = plan(photos.path(), ConvertOptions { seed, ..ConvertOptions::default() }).unwrap();
+        assert_eq!((plan.train().len(), plan.eval().len()), (17, 5));
+        assert!(plan.eval().all(|photo| !photo.path.to_str().unwrap().contains("copy")));
+    }
+}
+
+#[test]
 fn copies_in_two_classes_or_two_parts_are_told() {
     let files = [
         ("train/a/1.jpg", noise(1, 40, 90)),
