@@ -112,7 +112,7 @@ impl Classifier {
         &self.preprocess
     }
 
-    /// Classifies a photo, the bytes of a JPEG or PNG file.
+    /// Classifies a photo, the bytes of an image file (JPEG, PNG, WebP, ...).
     ///
     /// # Errors
     /// Bytes that are no image, damaged, or over the [limits](Self::decode_options); outputs that are not finite.

@@ -60,7 +60,8 @@
 //! # Features
 //!
 //! All are on by default; a program that only needs a [`Classifier`] can do without them (`default-features = false`).
-//! Without all three no dependency is left that compiles protocol buffers.
+//! Without `onnx`, `tensorboard` and `tensorflow` no dependency is left that compiles protocol buffers; photos in WebP, GIF and TIFF are
+//! read with the features of these names.
 //!
 //! | feature | what |
 //! | --- | --- |

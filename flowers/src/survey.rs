@@ -22,7 +22,7 @@ pub struct Survey {
 /// What was found under a key.
 #[derive(Debug, Clone, Default)]
 struct Found {
-    /// Records with one JPEG or PNG file there.
+    /// Records with one image file there.
     images: u64,
     /// The bytes of those.
     image_bytes: u64,

@@ -7,8 +7,8 @@ use crate::files::FileKind;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// The bytes are neither JPEG nor PNG.
-    #[error("not a JPEG or PNG image but {found}; {}", advice(*found))]
+    /// The bytes are in no format that is read.
+    #[error("not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but {found}; {}", advice(*found))]
     NotAnImage {
         /// What they look like.
         found: FileKind,
@@ -45,6 +45,13 @@ pub enum ImageError {
         feature: String,
     },
 
+    /// This format is read with a feature of floret that this program was built without.
+    #[error("{format} is not read here: the program was built without floret's feature `{}`; convert the file to JPEG or PNG", format.to_string().to_lowercase())]
+    NotBuilt {
+        /// The file's format.
+        format: Format,
+    },
+
     /// The image has more pixels than [`DecodeOptions::max_pixels`](super::DecodeOptions::max_pixels) allows. Found before
     /// anything is allocated.
     #[error("image of {width}x{height} pixels is over the limit of {max_pixels} pixels; shrink it")]
@@ -72,15 +79,12 @@ pub enum ImageError {
 /// What the owner of a file that is no photo can do about it.
 fn advice(kind: FileKind) -> &'static str {
     match kind {
-        FileKind::Gif
-        | FileKind::WebP
-        | FileKind::Bmp
-        | FileKind::Heif
-        | FileKind::Avif
-        | FileKind::Tiff
-        | FileKind::JpegXl
-        | FileKind::Jpeg2000
-        | FileKind::Svg => "convert it to JPEG or PNG, or remove the file",
+        FileKind::Heif => {
+            "convert it to JPEG or PNG, or remove the file (iPhones write JPEG with Settings > Camera > Formats > Most Compatible)"
+        }
+        FileKind::Avif | FileKind::JpegXl | FileKind::Jpeg2000 | FileKind::Svg => {
+            "convert it to JPEG or PNG, or remove the file"
+        }
         FileKind::Pdf | FileKind::Zip | FileKind::Gzip | FileKind::Tar => {
             "take the photos out of it, or remove the file"
         }

@@ -42,7 +42,7 @@ impl From<io::Error> for PhotoError {
     }
 }
 
-/// The bytes of a file that begins as a JPEG or PNG does, to be [decoded](super::decode()).
+/// The bytes of a file that begins as a photo does, to be [decoded](super::decode()).
 ///
 /// Of another file no more than the beginning is read, however long it is.
 ///
@@ -96,7 +96,7 @@ mod tests {
         let photo = file("photo", &start, 5000);
         assert_eq!(read_photo(&photo).unwrap(), fs::read(&photo).unwrap());
         let message = |path: &Path| read_photo(path).unwrap_err().to_string();
-        assert!(message(&file("video", b"RIFF", 1 << 43)).starts_with("not a JPEG or PNG image"));
+        assert!(message(&file("video", b"RIFF", 1 << 43)).starts_with("not a photo (JPEG, "));
         assert!(message(&file("huge", &start, 1 << 43)).contains("over the limit of"));
         assert!(message(&file("empty", b"", 0)).contains("an empty file"));
         assert_eq!(message(folder.path()), "not a regular file");

@@ -165,7 +165,7 @@ fn resize_covering(
     Ok(resample(image.view(), &taps(rows, height), &taps(columns, width), round_level))
 }
 
-/// Decodes a JPEG or PNG file and fits the image to `size` = (height, width): [`decode`](super::decode()) and
+/// Decodes an image file and fits the image to `size` = (height, width): [`decode`](super::decode()) and
 /// [`Fit::apply`] in one, but faster for a large JPEG, which is decoded at reduced size.
 ///
 /// The reduced image is about the mean over squares of 4x4 or 8x8 pixels, and the resize knows where the

@@ -10,14 +10,26 @@ pub enum Format {
     Jpeg,
     /// PNG: every color type and bit depth.
     Png,
+    /// WebP, lossy or lossless; of an animation the first picture. With the feature `webp`.
+    WebP,
+    /// GIF; of an animation the first picture. With the feature `gif`.
+    Gif,
+    /// Windows bitmap.
+    Bmp,
+    /// TIFF: the first picture. With the feature `tiff`.
+    Tiff,
 }
 
 impl fmt::Display for Format {
-    /// `JPEG` or `PNG`, which is also what the records' `image/format` holds.
+    /// `JPEG`, `PNG`, ..., which is also what the records' `image/format` holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::Jpeg => "JPEG",
             Format::Png => "PNG",
+            Format::WebP => "WebP",
+            Format::Gif => "GIF",
+            Format::Bmp => "BMP",
+            Format::Tiff => "TIFF",
         })
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! | What | Where | TensorFlow's name |
 //! |---|---|---|
-//! | JPEG or PNG file to RGB | [`decode`] | `tf.io.decode_jpeg`, `tf.io.decode_png` |
+//! | JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB | [`decode`] | `tf.io.decode_image` |
 //! | RGB to PNG file | [`encode_png`] | `tf.io.encode_png` |
 //! | a photo's file, no further than it can be one | [`read_photo`] | `tf.io.read_file` |
 //! | size and colors of a file, without decoding | [`read_header`] | |
@@ -25,13 +25,17 @@ pub mod color;
 mod decode;
 mod encode;
 mod error;
+mod exif;
 mod file;
 mod fit;
 mod format;
 pub mod geometry;
 mod header;
+mod info;
 mod normalize;
+mod others;
 mod resize;
+mod rgb;
 mod standardize;
 
 pub use augment::{Augment, RandomCrop};
@@ -43,7 +47,8 @@ pub use file::{MAX_PHOTO_BYTES, PhotoError, read_photo};
 pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_side_then_crop};
 pub use format::Format;
 pub(crate) use header::lacks_its_end;
-pub use header::{ColorModel, ImageHeader, read_header};
+pub use header::read_header;
+pub use info::{ColorModel, ImageHeader};
 pub use normalize::{ChannelOrder, Normalize, ParseChannelOrderError, ParseNormalizeError};
 pub use resize::{Filter, resize};
 pub use standardize::{standardize, standardize_f32};

@@ -14,7 +14,7 @@ const LISTED_CHARS: usize = 100;
 /// `encoded` and `label` must be present in every record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSchema {
-    /// bytes, `image/encoded`: the JPEG or PNG file.
+    /// bytes, `image/encoded`: the image file.
     pub encoded: String,
     /// int64, `image/class/label`: the class's number; in TensorFlow's data sets from 1, 0 being the
     /// background. Read, too: a whole number as float or text, and one-hot lists, whose classes count from 0.
@@ -77,7 +77,7 @@ impl ImageSchema {
 /// encoded image may differ.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImageExample {
-    /// The JPEG or PNG file.
+    /// The image file.
     pub encoded: Vec<u8>,
     /// The class's number.
     pub label: i64,

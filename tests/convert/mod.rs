@@ -73,7 +73,7 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     damaged[middle] ^= 0xff;
     let cut = jpeg(9, 40, 40);
     vec![
-        ("a/Movie.db", vec![0xD0, 0xCF, 0x11, 0xE0], "not a JPEG or PNG image"),
+        ("a/Movie.db", vec![0xD0, 0xCF, 0x11, 0xE0], "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF)"),
         ("a/cut.jpg", cut[..cut.len() / 2].to_vec(), "cut off"),
         ("a/damaged.png", damaged, "PNG is damaged"),
         ("a/empty.jpg", Vec::new(), "an empty file"),

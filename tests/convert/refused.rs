@@ -124,7 +124,7 @@ fn folders_that_are_no_data_set_are_refused_with_the_reason() {
         message(&[("a/1.jpg", photo()), ("b/.x", vec![]), ("c/d/.y", vec![])]),
         format!("P: there is no usable photo of `b`, `c`: {advice}")
     );
-    let bad = "not a JPEG or PNG image but a text file; fetch the photo again, or remove the file";
+    let bad = "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but a text file; fetch the photo again, or remove the file";
     assert_eq!(
         message(&[("a/1.jpg", photo()), ("a/2.jpg", b"text".into()), ("b/3.jpg", b"text".into())]),
         format!("P: there is no usable photo of `b`: {advice}:\n  P/b/3.jpg: {bad}")

@@ -148,22 +148,26 @@ fn a_size_over_the_limit_is_refused_before_anything_is_allocated() {
 #[test]
 fn other_kinds_of_file_are_named() {
     for (bytes, message) in [
-        (&b""[..], "not a JPEG or PNG image but an empty file; fetch the photo again, or remove the file"),
         (
-            b"<!doctype html><html>404",
-            "not a JPEG or PNG image but an HTML page, as a failed download leaves it; fetch the photo again, or remove the file",
+            &b""[..],
+            "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but an empty file; fetch the photo again, or remove the file",
         ),
         (
-            b"GIF89a\x10\0\x10\0",
-            "not a JPEG or PNG image but a GIF image; convert it to JPEG or PNG, or remove the file",
+            b"<!doctype html><html>404",
+            "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but an HTML page, as a failed download leaves it; fetch the photo again, or remove the file",
+        ),
+        (
+            b"\0\0\0\x1cftypavif",
+            "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but an AVIF image; convert it to JPEG or PNG, or remove the file",
         ),
         (
             b"\0\0\0\x18ftypheic",
-            "not a JPEG or PNG image but a HEIC/HEIF image; convert it to JPEG or PNG, or remove the file",
+            "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but a HEIC/HEIF image; convert it to JPEG or PNG, or remove the file \
+             (iPhones write JPEG with Settings > Camera > Formats > Most Compatible)",
         ),
         (
             &[0, 1, 2, 3, 4],
-            "not a JPEG or PNG image but an unknown kind of file (first bytes 00 01 02 03); \
+            "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but an unknown kind of file (first bytes 00 01 02 03); \
              fetch the photo again, or remove the file",
         ),
     ] {

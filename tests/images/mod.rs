@@ -3,5 +3,6 @@ mod augment;
 mod damage;
 mod decode;
 mod fit;
+mod formats;
 mod standardize;
 mod support;

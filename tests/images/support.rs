@@ -19,6 +19,11 @@ impl Fixtures {
         Fixtures::open("image_formats.safetensors")
     }
 
+    /// more_image_formats.safetensors, by make_more_image_fixtures.py.
+    pub fn more_formats() -> Fixtures {
+        Fixtures::open("more_image_formats.safetensors")
+    }
+
     fn open(name: &str) -> Fixtures {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
         Fixtures(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))

@@ -28,7 +28,10 @@ fn with_bad_records() -> (TempDir, Vec<PathBuf>, Vec<(&'static str, &'static str
     bytes[end - 5] ^= 1;
     fs::write(&shards[0], bytes).unwrap();
     let wanted = vec![
-        ("train-00000-of-00002.tfrecord: record 2 at byte", "not a JPEG or PNG image but a GIF image"),
+        (
+            "train-00000-of-00002.tfrecord: record 2 at byte",
+            "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but a GIF image",
+        ),
         ("train-00000-of-00002.tfrecord: record 3 at byte", "the record's data is damaged"),
         ("train-00000-of-00002.tfrecord: record 4 at byte", "label 0 is out of range"),
         ("train-00001-of-00002.tfrecord: record 0 at byte 0", "JPEG is cut off"),

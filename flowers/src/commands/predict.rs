@@ -58,9 +58,11 @@ pub fn run(args: &Args) -> Result<()> {
     }
     match (predictor.bad, files.len() - predictor.passed_over) {
         (0, 0) => {
-            return Err(
-                format!("none of the {} is a JPEG or PNG image", ui::count(files.len(), "file")).into()
-            );
+            return Err(format!(
+                "none of the {} is a photo (JPEG, PNG, WebP, GIF, BMP, TIFF)",
+                ui::count(files.len(), "file")
+            )
+            .into());
         }
         (0, _) => {}
         (bad, photos) => {

@@ -94,7 +94,7 @@ mod tests {
         fs::write(photos.join("b/1.jpg"), &jpeg[..40]).unwrap();
         assert!(message(&classes).contains("b/1.jpg is not as"));
         fs::write(photos.join("b/1.jpg"), "<html>").unwrap();
-        assert!(message(&classes).contains("not a JPEG or PNG image"));
+        assert!(message(&classes).contains("not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF)"));
         let stopped = check(photos, &classes, || Err("stopped".into())).unwrap_err();
         assert_eq!(stopped.to_string(), "stopped");
     }

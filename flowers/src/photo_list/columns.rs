@@ -3,7 +3,7 @@
 use csv::StringRecord;
 
 use super::part;
-use super::places::Places;
+use super::places::{Places, is_photo_name};
 use crate::ui;
 
 /// Headings of each column, those that are taken first before others. In lower case, `_` for whatever is no letter or digit.
@@ -126,7 +126,7 @@ impl Columns {
         let known = headed(CLASSES, &|_| true).is_some();
         let place = by_files.or(by_heading).unwrap_or(0);
         let is_photo = |field: &str| {
-            has_extension(field)
+            is_photo_name(field)
                 || places.find_here(field, ANY).is_some()
                 || (deep && places.find(field, ANY).is_some())
         };
@@ -251,13 +251,6 @@ fn normalized(heading: &str) -> String {
     let words: Vec<&str> =
         plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     words.join("_")
-}
-
-fn has_extension(field: &str) -> bool {
-    let extension = field.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
-    extension.is_some_and(|extension| {
-        ["jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "tif", "tiff"].contains(&&*extension)
-    })
 }
 
 fn unclear(first: &[&str], rows: &Sample<'_>) -> String {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a list may leave out behind a name.
-const EXTENSIONS: [&str; 8] = ["", "jpg", "jpeg", "png", "JPG", "JPEG", "PNG", "jpe"];
+/// The extensions of photos.
+const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "jpe", "gif", "bmp", "tif", "tiff"];
 
 /// The most files that are looked through for one of a name.
 const MOST_FILES: usize = 2_000_000;
@@ -47,12 +47,12 @@ impl Places {
             return Some(path);
         }
         let slashes = name.replace('\\', "/");
-        ends(&slashes, foreign).find_map(|end| {
-            EXTENSIONS.iter().find_map(|extension| match *extension {
-                "" => there(end),
-                extension => there(&format!("{end}.{extension}")),
-            })
-        })
+        // A list may leave the extension out.
+        let with_extension = |end: &str| {
+            let both = |extension: &&str| [extension.to_string(), extension.to_uppercase()];
+            EXTENSIONS.iter().flat_map(both).find_map(|extension| there(&format!("{end}.{extension}")))
+        };
+        ends(&slashes, foreign).find_map(|end| there(end).or_else(|| with_extension(end)))
     }
 
     /// Where a photo is looked for that is not there.
@@ -80,8 +80,7 @@ impl Places {
                         // Which names are the only ones is not known then.
                         return HashMap::new();
                     }
-                    let is_photo = |extension: &str| EXTENSIONS.contains(&extension);
-                    let stem = name.rsplit_once('.').filter(|(_, extension)| is_photo(extension));
+                    let stem = name.rsplit_once('.').filter(|_| is_photo_name(&name));
                     let stem = stem.map(|(stem, _)| stem.to_owned());
                     for key in [Some(name), stem].into_iter().flatten() {
                         files
@@ -94,6 +93,12 @@ impl Places {
             files
         })
     }
+}
+
+/// Whether this name has the extension of a photo.
+pub fn is_photo_name(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
 }
 
 /// What a path may mean from another folder on, the longest first: itself, or without up to `foreign` folders if it begins at a root.

@@ -29,7 +29,7 @@ fn predict_passes_over_what_is_no_photo_and_reads_nothing_huge() {
         &notes,
         &["passed over mixed/notes.txt", "a text file", "passed over mixed/movie.mp4", "mixed/more"],
     );
-    fails(folder, &predict("mixed/movie.mp4"), &["movie.mp4: not a JPEG or PNG", "1 of 1 photo"]);
+    fails(folder, &predict("mixed/movie.mp4"), &["movie.mp4: not a photo (JPEG, PNG, ", "1 of 1 photo"]);
     fails(folder, &predict("photos"), &["holds no photos itself", "photos/blue, photos/red"]);
     fails(folder, &predict("mixed/more"), &["mixed/more holds no photos"]);
 
@@ -108,6 +108,6 @@ fn explain_draws_one_photo_and_its_map_side_by_side() {
 
     fails(folder, &explain("two.png", &["photos/red"]), &["--explain draws one picture", "12 photos"]);
     fails(folder, &explain("none/why.png", &["photos/red/1.jpg"]), &["none/why.png"]);
-    fails(folder, &explain("none.png", &["data/labels.txt"]), &["labels.txt: not a JPEG or PNG"]);
+    fails(folder, &explain("none.png", &["data/labels.txt"]), &["labels.txt: not a photo (JPEG, PNG, "]);
     assert!(!folder.join("two.png").exists() && !folder.join("none.png").exists());
 }

@@ -149,7 +149,7 @@ fn strangers_get_an_error_in_json_and_the_server_goes_on() {
     }
     for (body, wanted, part) in [
         (&b""[..], 415, "an empty file"),
-        (b"<html>", 415, "not a JPEG or PNG"),
+        (b"<html>", 415, "not a photo (JPEG, PNG, "),
         (&photo[..photo.len() / 2], 422, "cut off"),
         (&wide, 413, "over the limit"),
     ] {

@@ -8,11 +8,12 @@ use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 
-use super::{Truncated, rgb_array};
+use super::Truncated;
 use crate::image::error::ImageError;
 use crate::image::format::Format;
-use crate::image::header::ColorModel;
 use crate::image::header::jpeg::{END, JpegHeader, scaled};
+use crate::image::info::ColorModel;
+use crate::image::rgb::rgb_array;
 
 /// Decodes at a scale of `eighths`: 8 is full size, 1 and 2 are what jpeg-decoder does well. Also returns the
 /// scale, which is 8 where jpeg-decoder can't help: it insists on every restart marker and on its number, so files

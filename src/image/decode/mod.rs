@@ -1,4 +1,4 @@
-//! JPEG and PNG files to RGB.
+//! Image files to RGB.
 mod jpeg;
 mod orient;
 mod png;
@@ -7,8 +7,9 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::error::ImageError;
-use super::format::Format;
-use super::header::{self, ImageHeader, Parsed};
+use super::header::{self, Parsed};
+use super::info::ImageHeader;
+use super::others;
 use super::resize::Source;
 
 /// How [`decode`] treats a file. The default is TensorFlow's way.
@@ -69,7 +70,8 @@ pub enum Orientation {
     Upright,
 }
 
-/// Decodes a JPEG or PNG file to RGB, shape (height, width, 3).
+/// Decodes an image file to RGB, shape (height, width, 3): JPEG, PNG and BMP, and with floret's features of these names WebP, GIF
+/// and TIFF. The file's bytes tell the format.
 ///
 /// JPEG: baseline, extended and progressive, gray, YCbCr with any subsampling, RGB, CMYK and YCCK (converted
 /// as TensorFlow does: each of R, G, B is its ink's lack times black's lack). Values are those of
@@ -80,6 +82,10 @@ pub enum Orientation {
 ///
 /// PNG: every color type and depth; 16-bit samples keep their high byte, opacity is dropped, not blended
 /// (both as in TensorFlow), gamma and color profiles are not applied. Of an animation, the default image.
+///
+/// WebP, lossy (libwebp's values) and lossless, and GIF: the first picture, as in TensorFlow; of WebP opacity is dropped, of GIF
+/// what is transparent is black. BMP: 1 to 32 bits a pixel, also run-length-coded. TIFF: the first picture, gray, RGB or CMYK
+/// of 1 to 16 bits, plain or compressed (LZW, deflate, JPEG, packed bits), in strips or tiles; 16-bit samples keep their high byte.
 ///
 /// # Errors
 /// Everything of [`read_header`](super::read_header); [`ImageError::TooLarge`], [`ImageError::Truncated`],
@@ -113,6 +119,10 @@ pub(super) fn decode_at_scale(bytes: &[u8], options: &DecodeOptions) -> Result<D
             header.check_size(options.max_pixels)?;
             (png::decode(bytes, &header)?, header, 8)
         }
+        Parsed::Other(header) => {
+            header.check_size(options.max_pixels)?;
+            (others::decode(bytes, &header)?, header, 8)
+        }
     };
     let source =
         |pixels: usize, full: usize| Source { pixels, begin: 0.0, length: (full * eighths) as f64 / 8.0 };
@@ -130,12 +140,4 @@ fn shrink_to_as_stored(header: &ImageHeader, options: &DecodeOptions) -> Option<
     let (height, width) = options.shrink_to?;
     let swapped = options.orientation == Orientation::Upright && header.is_sideways();
     Some(if swapped { (width, height) } else { (height, width) })
-}
-
-/// The array of RGB bytes in rows, if there are as many as the size says.
-fn rgb_array(format: Format, height: usize, width: usize, rgb: Vec<u8>) -> Result<Array3<u8>, ImageError> {
-    let got = rgb.len();
-    Array3::from_shape_vec((height, width, 3), rgb).map_err(|_| {
-        ImageError::corrupt(format, format!("{got} bytes were decoded for {width}x{height} pixels"))
-    })
 }

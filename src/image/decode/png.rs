@@ -4,10 +4,10 @@ use std::io::{Cursor, ErrorKind};
 use ndarray::Array3;
 use png::{ColorType, DecodingError, Transformations};
 
-use super::rgb_array;
 use crate::image::error::ImageError;
 use crate::image::format::Format;
-use crate::image::header::ImageHeader;
+use crate::image::info::ImageHeader;
+use crate::image::rgb::{from_gray, rgb_array, without_opacity};
 
 pub(super) fn decode(bytes: &[u8], header: &ImageHeader) -> Result<Array3<u8>, ImageError> {
     let error = |error| decoding_error(error, bytes.len());
@@ -28,24 +28,6 @@ pub(super) fn decode(bytes: &[u8], header: &ImageHeader) -> Result<Array3<u8>, I
         ColorType::Indexed => return Err(corrupt("its palette is missing")),
     };
     rgb_array(Format::Png, header.height, header.width, rgb)
-}
-
-/// RGB of pixels of `N` samples, the first of which is gray.
-fn from_gray<const N: usize>(samples: &[u8]) -> Vec<u8> {
-    let pixels = samples.as_chunks::<N>().0;
-    let mut rgb = vec![0; 3 * pixels.len()];
-    rgb.as_chunks_mut().0.iter_mut().zip(pixels).for_each(|(rgb, pixel)| *rgb = [pixel[0]; 3]);
-    rgb
-}
-
-/// RGB of RGBA, in its place: large images are held once.
-fn without_opacity(mut samples: Vec<u8>) -> Vec<u8> {
-    let pixels = samples.len() / 4;
-    for pixel in 0..pixels {
-        samples.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel);
-    }
-    samples.truncate(3 * pixels);
-    samples
 }
 
 fn decoding_error(error: DecodingError, length: usize) -> ImageError {

@@ -1,7 +1,8 @@
 //! JPEG header: the marker segments up to the first scan (ITU-T T.81, annex B).
-use super::{ColorModel, ImageHeader, exif};
 use crate::image::error::ImageError;
+use crate::image::exif;
 use crate::image::format::Format;
+use crate::image::info::{ColorModel, ImageHeader};
 
 /// Start-of-image marker, and the byte that begins the next marker.
 pub(super) const START: [u8; 2] = [0xFF, SOI];

@@ -1,107 +1,21 @@
-//! Size and colors of an image file, from its header alone.
-mod exif;
+//! Reads the headers of image files.
 pub(super) mod jpeg;
 mod png;
 
-use std::fmt;
-
 use super::error::ImageError;
-use super::format::Format;
+use super::info::ImageHeader;
+use super::others;
 use crate::files::{FileKind, PNG};
 use jpeg::JpegHeader;
-
-/// How a file stores colors. Decoding makes RGB of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ColorModel {
-    /// Gray levels.
-    Gray,
-    /// Gray levels and opacity (PNG).
-    GrayAlpha,
-    /// Red, green, blue.
-    Rgb,
-    /// Red, green, blue and opacity (PNG).
-    Rgba,
-    /// Indices into a table of colors (PNG).
-    Palette,
-    /// Luma and two chroma planes: the usual JPEG.
-    YCbCr,
-    /// Printing inks (JPEG).
-    Cmyk,
-    /// Inks, the first three stored as luma and chroma (JPEG).
-    Ycck,
-}
-
-impl ColorModel {
-    /// Samples stored for each pixel.
-    pub fn channels(self) -> usize {
-        match self {
-            ColorModel::Gray | ColorModel::Palette => 1,
-            ColorModel::GrayAlpha => 2,
-            ColorModel::Rgb | ColorModel::YCbCr => 3,
-            ColorModel::Rgba | ColorModel::Cmyk | ColorModel::Ycck => 4,
-        }
-    }
-}
-
-impl fmt::Display for ColorModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ColorModel::Gray => "gray",
-            ColorModel::GrayAlpha => "gray+alpha",
-            ColorModel::Rgb => "RGB",
-            ColorModel::Rgba => "RGB+alpha",
-            ColorModel::Palette => "palette",
-            ColorModel::YCbCr => "YCbCr",
-            ColorModel::Cmyk => "CMYK",
-            ColorModel::Ycck => "YCCK",
-        })
-    }
-}
-
-/// What a file's header says of its image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ImageHeader {
-    /// The file's format.
-    pub format: Format,
-    /// Width in pixels, as stored; at least 1.
-    pub width: usize,
-    /// Height in pixels, as stored; at least 1.
-    pub height: usize,
-    /// How colors are stored.
-    pub color: ColorModel,
-    /// Bits of each stored sample (8 for every JPEG read here; 1, 2, 4, 8 or 16 for PNG).
-    pub bit_depth: u8,
-    /// Whether the image builds up in passes: a progressive JPEG or an interlaced PNG.
-    pub progressive: bool,
-    /// EXIF orientation, 1 to 8; 1 (as stored) where the file has none.
-    pub exif_orientation: u8,
-}
-
-impl ImageHeader {
-    /// Whether turning the image upright swaps width and height.
-    pub fn is_sideways(&self) -> bool {
-        self.exif_orientation >= 5
-    }
-
-    pub(super) fn check_size(&self, max_pixels: u64) -> Result<(), ImageError> {
-        let (width, height) = (self.width, self.height);
-        match (width as u64).checked_mul(height as u64) {
-            Some(pixels) if pixels <= max_pixels => Ok(()),
-            _ => Err(ImageError::TooLarge { width, height, max_pixels }),
-        }
-    }
-}
 
 /// Whether this is a JPEG file that lacks its end-of-image marker.
 pub(crate) fn lacks_its_end(bytes: &[u8]) -> bool {
     matches!(parse(bytes), Ok(Parsed::Jpeg(header)) if header.cut_off_at(bytes).is_some())
 }
 
-/// Reads the header of a JPEG or PNG file: no pixel is decoded and nothing of the image's size is allocated.
+/// Reads the header of an image file: no pixel is decoded and nothing of the image's size is allocated.
 ///
-/// `bytes` should be the whole file; the part up to the image data is enough.
+/// `bytes` should be the whole file; of JPEG, PNG and BMP the part up to the image data is enough.
 ///
 /// # Errors
 /// [`ImageError::NotAnImage`], [`ImageError::Truncated`] within the header, [`ImageError::Corrupt`], and
@@ -109,7 +23,7 @@ pub(crate) fn lacks_its_end(bytes: &[u8]) -> bool {
 pub fn read_header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
     Ok(match parse(bytes)? {
         Parsed::Jpeg(header) => header.image,
-        Parsed::Png(header) => header,
+        Parsed::Png(header) | Parsed::Other(header) => header,
     })
 }
 
@@ -117,6 +31,7 @@ pub fn read_header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
 pub(super) enum Parsed {
     Jpeg(JpegHeader),
     Png(ImageHeader),
+    Other(ImageHeader),
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ImageError> {
@@ -125,6 +40,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ImageError> {
     } else if bytes.starts_with(&PNG) {
         png::parse(bytes).map(Parsed::Png)
     } else {
-        Err(ImageError::NotAnImage { found: FileKind::of(bytes) })
+        let kind = FileKind::of(bytes);
+        match others::format(kind) {
+            Some(format) => others::header(format, bytes).map(Parsed::Other),
+            None => Err(ImageError::NotAnImage { found: kind }),
+        }
     }
 }

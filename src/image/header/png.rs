@@ -1,8 +1,9 @@
 //! PNG header: the chunks before the image data, of which IHDR, PLTE and eXIf matter.
-use super::{ColorModel, ImageHeader, exif};
 use crate::files::PNG;
 use crate::image::error::ImageError;
+use crate::image::exif;
 use crate::image::format::Format;
+use crate::image::info::{ColorModel, ImageHeader};
 
 /// Longest a chunk may be, and widest and highest an image: 2^31 - 1 (PNG specification, 5.3 and 11.2.2).
 const LIMIT: u32 = i32::MAX as u32;

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// columns were taken is said.
 ///
 /// Writes DATA_DIR/train-00000-of-00002.tfrecord and so on, eval-... likewise, and labels.txt with the names of the classes. Every
-/// photo is decoded first; files that are no JPEG or PNG are listed at the end and left out. A shard appears under its name
+/// photo is decoded first; files that are no photos (JPEG, PNG, WebP, GIF, BMP, TIFF) are listed at the end and left out. A shard appears under its name
 /// only when it is complete.
 #[derive(clap::Args)]
 pub struct Args {

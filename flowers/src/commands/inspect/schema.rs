@@ -169,7 +169,7 @@ fn words(lacking: &Lacking) -> Option<String> {
             ui::escaped(key)
         ),
         Lacking::Image { raw: None } => {
-            "no feature holds a JPEG or PNG image in each record: these are no records of photos, or hold raw pixels, which are not \
+            "no feature holds an image file (JPEG, PNG, WebP, GIF, BMP, TIFF) in each record: these are no records of photos, or hold raw pixels, which are not \
              read"
                 .into()
         }
