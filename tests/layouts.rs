@@ -126,7 +126,7 @@ fn parts_must_have_the_same_classes() {
     // A class of which nothing is there to train on.
     let empty = message(&["train/a/1.jpg", "train/b/1.txt", "val/a/1.jpg", "val/b/1.jpg"]);
     assert!(
-        empty.contains("no usable photo of `b`") && empty.contains("P/train/b/1.txt: not a JPEG"),
+        empty.contains("no usable photo of `b`") && empty.contains("P/train/b/1.txt: not a photo"),
         "{empty}"
     );
 }
@@ -340,7 +340,7 @@ fn the_photos_of_a_list_are_taken_from_wherever_they_are() {
     let bad: Vec<String> = plan.bad().iter().map(|bad| bad.to_string()).collect();
     assert_eq!(bad.len(), 3, "{bad:?}");
     for reason in
-        ["1.jpg: is listed more than once", "none.jpg: cannot be read: No such file", "notes.txt: not a JPEG"]
+        ["1.jpg: is listed more than once", "none.jpg: cannot be read: No such file", "notes.txt: not a photo"]
     {
         assert!(bad.iter().any(|bad| bad.contains(reason)), "{reason}: {bad:?}");
     }

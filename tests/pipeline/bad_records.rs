@@ -16,7 +16,7 @@ fn with_bad_records() -> (TempDir, Vec<PathBuf>, Vec<(&'static str, &'static str
     let mut records = payloads(12, CLASSES);
     let cut = jpeg(5, 30, 30);
     records[1] = payload(cut[..cut.len() / 2].to_vec(), 1); // shard 1, record 0
-    records[4] = payload(b"GIF89a".to_vec(), 1); // shard 0, record 2
+    records[4] = payload(b"%PDF-1.4".to_vec(), 1); // shard 0, record 2
     records[5] = payload(jpeg(5, 12, 12), 5); // shard 1, record 2
     records[7] = b"\xff\xff".to_vec(); // shard 1, record 3
     records[8] = payload(jpeg(8, 12, 12), 0); // shard 0, record 4
@@ -30,7 +30,7 @@ fn with_bad_records() -> (TempDir, Vec<PathBuf>, Vec<(&'static str, &'static str
     let wanted = vec![
         (
             "train-00000-of-00002.tfrecord: record 2 at byte",
-            "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but a GIF image",
+            "not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF) but a PDF document",
         ),
         ("train-00000-of-00002.tfrecord: record 3 at byte", "the record's data is damaged"),
         ("train-00000-of-00002.tfrecord: record 4 at byte", "label 0 is out of range"),
