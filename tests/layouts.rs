@@ -339,9 +339,11 @@ fn the_photos_of_a_list_are_taken_from_wherever_they_are() {
     assert_eq!(part(&plan, Part::Test), pairs(&[("a", "3.jpg")]));
     let bad: Vec<String> = plan.bad().iter().map(|bad| bad.to_string()).collect();
     assert_eq!(bad.len(), 3, "{bad:?}");
-    for reason in
-        ["1.jpg: is listed more than once", "none.jpg: cannot be read: No such file", "notes.txt: not a photo"]
-    {
+    for reason in [
+        "1.jpg: is listed more than once",
+        "none.jpg: cannot be read: No such file",
+        "notes.txt: not a photo",
+    ] {
         assert!(bad.iter().any(|bad| bad.contains(reason)), "{reason}: {bad:?}");
     }
     let report = plan.write(on).unwrap();

@@ -3,12 +3,17 @@
 //! ```sh
 //! cargo run --release --example serve -- --model run/model.safetensors
 //! curl --data-binary @photo.jpg localhost:8000
+//! curl -F photo=@one.jpg -F photo=@two.jpg localhost:8000
+//! curl --data-binary @photo.jpg localhost:8000/explain > map.png
 //! ```
 //!
-//! What a server must see to (slow clients, long bodies, many at once) is in `http.rs`; what this one does is [`answer`].
+//! A browser gets a page that does the same. What a server must see to (slow clients, long bodies, many at once) is in `http`; what this
+//! one does is [`answer`].
 
+mod form;
 mod gate;
 mod http;
+mod words;
 
 use std::error::Error;
 use std::net::TcpListener;
@@ -20,12 +25,13 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
-use floret::image::{DecodeOptions, ImageError, PhotoError};
-use floret::{Classifier, ClassifyError, Prediction};
+use floret::image::DecodeOptions;
+use floret::{Classifier, Prediction};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use form::File;
 use gate::Gate;
 use http::{Request, Response};
 
@@ -46,36 +52,92 @@ struct Args {
 /// Pixels that a photo may have. While it is decoded each takes up to ten bytes, in as many photos at once as there are cores.
 const MAX_PIXELS: u64 = 32_000_000;
 
-/// The answer to a photo.
+/// What is said of a photo.
 #[derive(Serialize)]
-struct Answer<'a> {
-    class: &'a str,
+struct Answer {
+    class: String,
     probability: f32,
-    probabilities: &'a Prediction,
+    probabilities: Prediction,
+}
+
+impl Answer {
+    fn of(probabilities: Prediction) -> Self {
+        let (class, probability) = probabilities.best();
+        Self { class: class.into(), probability, probabilities }
+    }
+}
+
+/// What is said of one of several photos.
+#[derive(Serialize)]
+struct Named {
+    name: String,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Answer(Answer),
+    Error { error: String },
 }
 
 fn answer(classifier: &Classifier, request: &Request) -> Response {
     match (request.method.as_str(), request.path.as_str()) {
-        ("POST", "/") => match classifier.classify(&request.body) {
-            Ok(prediction) => {
-                let (class, probability) = prediction.best();
-                Response::json(200, &Answer { class, probability, probabilities: &prediction })
-            }
-            Err(error) => Response::error(status(&error), &error.to_string()),
-        },
-        ("GET", "/") => Response::html(include_str!("page.html")),
-        (_, "/") => Response::error(405, "send a photo by POST, or GET this page"),
-        _ => Response::error(404, "there is only /"),
+        ("POST", "/") => with_photos(request, |photos| classify(classifier, photos)),
+        ("POST", "/explain") => with_photos(request, |photos| explain(classifier, photos)),
+        ("GET" | "HEAD", "/") => Response::new(200, "text/html; charset=utf-8", include_str!("page.html")),
+        ("OPTIONS", _) => Response::new(204, "", ""),
+        (_, "/" | "/explain") => Response::error(405, "send a photo by POST, or GET the page at /"),
+        _ => {
+            Response::error(404, "POST a photo to / for its class or to /explain for a map; the page is at /")
+        }
     }
 }
 
-/// Whose fault it is.
-fn status(error: &ClassifyError) -> u16 {
-    match error {
-        ClassifyError::Photo(PhotoError::Image(ImageError::NotAnImage { .. })) => 415,
-        ClassifyError::Photo(PhotoError::Image(ImageError::TooLarge { .. })) => 413,
-        ClassifyError::Photo(_) => 422,
-        _ => 500,
+/// Answers for the photos of a request: its body, or the files of a form.
+fn with_photos(request: &Request, answer: impl FnOnce(&[File<'_>]) -> Response) -> Response {
+    match form::files(&request.content_type, &request.body) {
+        None if request.body.is_empty() => {
+            Response::error(400, "the body is empty: send a photo's bytes, or a form with files")
+        }
+        None => answer(&[File { name: String::new(), bytes: &request.body }]),
+        Some(Ok(files)) if files.is_empty() => Response::error(400, "the form has no file"),
+        Some(Ok(files)) => answer(&files),
+        Some(Err(message)) => Response::error(400, message),
+    }
+}
+
+/// Of one photo an object, of several a list of them.
+fn classify(classifier: &Classifier, photos: &[File<'_>]) -> Response {
+    let files: Vec<&[u8]> = photos.iter().map(|photo| photo.bytes).collect();
+    let mut answers = classifier.classify_all(&files).into_iter();
+    if let [_] = photos {
+        return match answers.next().expect("an answer for each photo") {
+            Ok(prediction) => Response::json(200, &Answer::of(prediction)),
+            Err(error) => words::refusal(&error),
+        };
+    }
+    let named = photos.iter().zip(answers).map(|(photo, answer)| Named {
+        name: photo.name.clone(),
+        outcome: match answer {
+            Ok(prediction) => Outcome::Answer(Answer::of(prediction)),
+            Err(error) => Outcome::Error { error: words::of(&error).1 },
+        },
+    });
+    Response::json(200, &named.collect::<Vec<_>>())
+}
+
+/// The photo, and beside it what the answer for it rests on, as a PNG file.
+fn explain(classifier: &Classifier, photos: &[File<'_>]) -> Response {
+    let [photo] = photos else { return Response::error(400, "one photo is explained at a time") };
+    let explanation = match classifier.explain(photo.bytes) {
+        Ok(explanation) => explanation,
+        Err(error) => return words::refusal(&error),
+    };
+    match flowers::heat_map(photo.bytes, classifier.preprocess(), &explanation.map) {
+        Ok(png) => Response::new(200, "image/png", png),
+        Err(error) => Response::error(500, &error.to_string()),
     }
 }
 

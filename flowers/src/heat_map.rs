@@ -1,11 +1,7 @@
 //! A photo, and beside it what its answer rests on, as a picture.
 
-use std::io;
-use std::path::Path;
-
 use floret::data::Preprocess;
-use floret::files::write_atomically;
-use floret::image::{DecodeOptions, Fit};
+use floret::image::{DecodeOptions, Fit, encode_png};
 use ndarray::{Array2, Array3, Axis, concatenate};
 
 use crate::Result;
@@ -13,26 +9,15 @@ use crate::Result;
 /// Side of each half in pixels, unless the network's images are larger.
 const SIDE: usize = 256;
 
-/// Writes the PNG file: the photo on the left; on the right the same in gray, under `map`'s positive values, red where they are
-/// half of the greatest or less, then yellow to white.
-pub fn write(path: &Path, encoded: &[u8], preprocess: &Preprocess, map: &Array2<f32>) -> Result<()> {
+/// A PNG file: the photo on the left; on the right the same in gray, under `map`'s positive values, red where they are half of the
+/// greatest or less, then yellow to white.
+///
+/// # Errors
+/// When the photo can't be decoded.
+pub fn heat_map(encoded: &[u8], preprocess: &Preprocess, map: &Array2<f32>) -> Result<Vec<u8>> {
     let photo = shown(encoded, preprocess)?;
-    let picture =
-        concatenate(Axis(1), &[photo.view(), heated(&photo, &enlarged(map, photo.dim().0)).view()])?;
-    let (height, width, _) = picture.dim();
-    let levels = picture.as_standard_layout();
-    write_atomically(path, |file| {
-        let mut encoder = png::Encoder::new(file, u32_of(width), u32_of(height));
-        encoder.set_color(png::ColorType::Rgb);
-        let mut writer = encoder.write_header().map_err(io::Error::other)?;
-        writer.write_image_data(levels.as_slice().expect("in standard layout")).map_err(io::Error::other)?;
-        writer.finish().map_err(io::Error::other)
-    })?;
-    Ok(())
-}
-
-fn u32_of(side: usize) -> u32 {
-    u32::try_from(side).expect("images have at most 65535 pixels a side")
+    let heated = heated(&photo, &enlarged(map, photo.dim().0));
+    Ok(encode_png(concatenate(Axis(1), &[photo.view(), heated.view()])?.view())?)
 }
 
 /// What the network saw, at a size to look at. A crop is of the network's own pixels: more of them would be more of the photo.

@@ -24,6 +24,8 @@ mod words;
 
 use std::process::ExitCode;
 
+pub use heat_map::heat_map;
+
 use clap::{Parser, Subcommand};
 
 /// Any error: its message is whole, and `main` prints it.

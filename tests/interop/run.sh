@@ -21,7 +21,7 @@ if [ -z "$python" ]; then
 fi
 
 cd "$root"
-cargo build --release --example flowers
+cargo build --release --example flowers --example serve
 flowers=$root/target/release/examples/flowers
 if [ -n "${CARGO_TARGET_DIR:-}" ]; then flowers=$CARGO_TARGET_DIR/release/examples/flowers; fi
 

@@ -1,14 +1,17 @@
 //! `predict`: what a trained network sees in photos.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use floret::files::write_atomically;
 use floret::image::{ImageError, PhotoError, read_photo};
 use floret::{Classifier, ClassifyError, Prediction};
 use serde::Serialize;
 
 use crate::folder::Folder;
+use crate::heat_map::heat_map;
 use crate::ui::{self, Progress, Unit, note, say};
-use crate::{Result, args, heat_map};
+use crate::{Result, args};
 
 /// Classify photos: the most probable classes of each, with probabilities.
 ///
@@ -81,7 +84,8 @@ pub fn run(args: &Args) -> Result<()> {
 fn explain(classifier: &Classifier, photo: &Path, picture: &Path) -> Result<()> {
     let encoded = read_photo(photo)?;
     let explanation = classifier.explain(&encoded)?;
-    heat_map::write(picture, &encoded, classifier.preprocess(), &explanation.map)?;
+    let file = heat_map(&encoded, classifier.preprocess(), &explanation.map)?;
+    write_atomically(picture, |to| to.write_all(&file))?;
     let class = ui::escaped(explanation.prediction.best().0).into_owned();
     note!("wrote {}: where the photo speaks for {class}", ui::path(picture));
     Ok(())

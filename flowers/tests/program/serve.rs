@@ -61,6 +61,17 @@ impl Server {
         answer(stream)
     }
 
+    /// Head and body of the answer to these bytes.
+    fn exchange(&self, bytes: &[u8]) -> (String, Vec<u8>) {
+        let mut stream = self.connect();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        let body = answer.split_off(end);
+        (String::from_utf8(answer).unwrap(), body)
+    }
+
     fn post(&self, body: &[u8]) -> (u16, String) {
         let head = format!("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: {}\r\n\r\n", body.len());
         self.send(&[head.as_bytes(), body].concat())
@@ -118,6 +129,68 @@ fn photos_from_several_threads_get_what_the_classifier_says() {
 }
 
 #[test]
+fn photos_come_as_clients_send_them() {
+    let server = Server::start("60");
+    let photos = [jpeg(1, 60, 50), png(2, 40, 30)];
+    let wanted = photos.each_ref().map(|photo| server.post(photo).1);
+    let file = |name: &str, bytes: &[u8]| {
+        let head = format!("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{name}\"\r\n\r\n");
+        [head.as_bytes(), bytes, b"\r\n"].concat()
+    };
+    let form = |files: &[Vec<u8>]| {
+        let body = [&files.concat(), &b"--b--\r\n"[..]].concat();
+        let head = format!(
+            "POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        server.send(&[head.as_bytes(), &body].concat())
+    };
+    // Curl -F, and a browser's form.
+    assert_eq!(form(&[file("a.jpg", &photos[0])]), (200, wanted[0].clone()));
+    let (status, several) =
+        form(&[file("a.jpg", &photos[0]), file("b.png", &photos[1]), file("c", b"<html>")]);
+    let several: Value = serde_json::from_str(&several).unwrap();
+    assert_eq!((status, several.as_array().unwrap().len()), (200, 3));
+    for (at, name) in ["a.jpg", "b.png"].into_iter().enumerate() {
+        let alone: Value = serde_json::from_str(&wanted[at]).unwrap();
+        assert_eq!((&several[at]["name"], &several[at]["class"]), (&name.into(), &alone["class"]));
+        assert!(
+            (several[at]["probability"].as_f64().unwrap() - alone["probability"].as_f64().unwrap()).abs()
+                < 1e-5
+        );
+    }
+    assert!(
+        several[2]["error"].as_str().unwrap().starts_with("this is no photo")
+            && several[2]["class"].is_null()
+    );
+    let (status, body) = form(&[]);
+    assert!(status == 400 && body.contains("the form has no file"), "{body}");
+    // In chunks, with extensions and trailers.
+    let (first, second) = photos[0].split_at(100);
+    let chunk = |bytes: &[u8]| [format!("{:X};x=y\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+    let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n";
+    let chunked = [&head[..], &chunk(first), &chunk(second), b"0\r\nX: y\r\n\r\n"].concat();
+    assert_eq!(server.send(&chunked), (200, wanted[0].clone()));
+    // With the whole address, and to a proxy's taste.
+    let head =
+        format!("POST http://{}?a HTTP/1.1\r\nContent-Length: {}\r\n\r\n", server.address, photos[0].len());
+    assert_eq!(server.send(&[head.as_bytes(), &photos[0]].concat()), (200, wanted[0].clone()));
+    // A map.
+    let head = format!("POST /explain HTTP/1.1\r\nContent-Length: {}\r\n\r\n", photos[0].len());
+    let (head, map) = server.exchange(&[head.as_bytes(), &photos[0]].concat());
+    assert!(head.contains(" 200 ") && head.contains("Content-Type: image/png\r\n"), "{head}");
+    assert_eq!(floret::image::read_header(&map).unwrap().width, 512);
+    // HEAD is GET without its body; OPTIONS is asked before another site's page sends a photo.
+    let (get, page) = server.exchange(b"GET / HTTP/1.1\r\n\r\n");
+    let (head, none) = server.exchange(b"HEAD / HTTP/1.1\r\n\r\n");
+    assert!(head == get && none.is_empty() && !page.is_empty());
+    let (options, none) = server.exchange(b"OPTIONS / HTTP/1.1\r\nOrigin: http://x\r\n\r\n");
+    assert!(
+        options.contains(" 204 ") && options.contains("Access-Control-Allow-Origin: *") && none.is_empty()
+    );
+}
+
+#[test]
 fn strangers_get_an_error_in_json_and_the_server_goes_on() {
     let server = Server::start("1");
     let photo = jpeg(1, 60, 60);
@@ -135,7 +208,16 @@ fn strangers_get_an_error_in_json_and_the_server_goes_on() {
         (b"GET /etc/passwd HTTP/1.1\r\n\r\n".to_vec(), 404),
         (b"PUT / HTTP/1.1\r\n\r\n".to_vec(), 405),
         (post("Host: x"), 411),
-        (post("Transfer-Encoding: chunked"), 411),
+        (post("Transfer-Encoding: gzip"), 501),
+        (post("Transfer-Encoding: chunked"), 400),
+        (post("Transfer-Encoding: chunked\r\nContent-Length: 5"), 400),
+        ([post("Transfer-Encoding: chunked"), b"xyz\r\n".to_vec()].concat(), 400),
+        ([post("Transfer-Encoding: chunked"), b"+5\r\n".to_vec()].concat(), 400),
+        ([post("Transfer-Encoding: chunked"), b"2\r\nabc\r\n".to_vec()].concat(), 400),
+        ([post("Transfer-Encoding: chunked"), b"2\r\nab\r\n0\r\n".to_vec()].concat(), 400),
+        ([post("Transfer-Encoding: chunked"), b"FFFFFFFFFFFFFFFFF\r\n".to_vec()].concat(), 413),
+        (b"GET / HTTP/2.0\r\n\r\n".to_vec(), 505),
+        (b"GET http://here/nothing HTTP/1.1\r\n\r\n".to_vec(), 404),
         (post("Content-Length: -1"), 400),
         (post("Content-Length: +5"), 400),
         (post("Content-Length: 99999999999999999999"), 400),
@@ -148,8 +230,8 @@ fn strangers_get_an_error_in_json_and_the_server_goes_on() {
         assert!(status == wanted && error["error"].is_string(), "{status} for {wanted}: {body}");
     }
     for (body, wanted, part) in [
-        (&b""[..], 415, "an empty file"),
-        (b"<html>", 415, "not a photo (JPEG, PNG, "),
+        (&b""[..], 400, "the body is empty"),
+        (b"<html>", 415, "this is no photo (JPEG, PNG, "),
         (&photo[..photo.len() / 2], 422, "cut off"),
         (&wide, 413, "over the limit"),
     ] {
@@ -167,13 +249,33 @@ fn strangers_get_an_error_in_json_and_the_server_goes_on() {
     assert_eq!(server.post(&photo).0, 200);
 }
 
+/// However many say nothing, one who asks is answered.
 #[test]
-fn too_many_at_once_are_told_to_come_again() {
+fn idle_clients_make_room() {
     let server = Server::start("60");
-    let many: Vec<_> = (0..64).map(|_| server.connect()).collect();
-    let (status, body) = answer(server.connect());
-    assert!(status == 503 && body.contains("try again"), "{status} {body}");
-    drop(many);
+    let _idle: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    let photo = jpeg(1, 60, 60);
+    // Those that have just come are given time.
+    thread::sleep(std::time::Duration::from_millis(400));
+    for _ in 0..5 {
+        assert_eq!(server.post(&photo).0, 200);
+    }
+}
+
+#[test]
+fn of_a_hundred_at_once_each_gets_its_answer_or_is_told_to_wait() {
+    let server = Server::start("60");
+    let photo = jpeg(1, 200, 200);
+    let answers: Vec<(u16, String)> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..100).map(|_| scope.spawn(|| server.post(&photo))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    let served = answers.iter().filter(|(status, _)| *status == 200).count();
+    println!("{served} of 100 were served at once");
+    assert!(served >= 64);
+    for (status, body) in answers.iter().filter(|(status, _)| *status != 200) {
+        assert!(*status == 503 && body.contains("try again"), "{status} {body}");
+    }
 }
 
 #[test]
