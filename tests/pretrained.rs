@@ -10,7 +10,7 @@ use floret::files::HeldFolder;
 use floret::image::{ChannelOrder, DecodeOptions, Normalize};
 use floret::network::{Network, NetworkError};
 use floret::nn::{Add, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, GlobalMaxPool, Init, Relu};
-use floret::recipe::{Answers, Choices, Note, Prepared, Training};
+use floret::recipe::{Answers, Choices, Normalization, Note, Prepared, Training};
 use floret::record::Compression;
 use floret::train::{Callback, Ended, Flow, OpeningProgress};
 use ndarray::Array4;
@@ -337,7 +337,7 @@ fn features_of_other_photos_or_of_another_network_do_not_count() {
         first.0.unwrap()
     };
     assert_eq!([begin(head_only()), begin(head_only())], [0, 64]);
-    let imagenet = Choices { normalize: Some(Normalize::IMAGENET), ..head_only() };
+    let imagenet = Choices { normalize: Some(Normalization::Given(Normalize::IMAGENET)), ..head_only() };
     assert_eq!([begin(imagenet.clone()), begin(imagenet)], [0, 64]);
     let blue_first = Choices { channel_order: Some(ChannelOrder::Bgr), ..head_only() };
     assert_eq!(begin(blue_first), 0);
@@ -382,7 +382,8 @@ fn an_onnx_graph_is_a_start_once_its_normalization_is_known() {
     let error = training(head_only()).unwrap_err().to_string();
     assert!(error.contains("seven.onnx") && error.contains("choose `normalize`"), "{error}");
     let normalize = Normalize::Fixed { mean: [127.0; 3], deviation: [64.0; 3] };
-    let trained = training(Choices { normalize: Some(normalize), ..head_only() }).unwrap();
+    let trained =
+        training(Choices { normalize: Some(Normalization::Given(normalize)), ..head_only() }).unwrap();
     assert!(trained.evaluation.unwrap().accuracy() > 0.9);
     assert_eq!((trained.info.preprocess.normalize, trained.info.preprocess.crop_share), (normalize, 0.875));
     assert_eq!(trained.info.classes, ["lying", "standing", "checked"]);

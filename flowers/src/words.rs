@@ -43,6 +43,12 @@ pub fn tell(told: Note) {
                 pairs.join(", of ")
             );
         }
+        Note::BrightnessTells { classes: [one, other], normalize } => note!(
+            "note: photos of `{}` and `{}` differ in brightness or contrast, so all are normalized by the same numbers, --normalize \
+             {normalize}; --normalize photo standardizes each by itself",
+            ui::escaped(&one),
+            ui::escaped(&other)
+        ),
         Note::FewPhotos { photos, fewest } => note!(
             "note: there are few photos to train on, {photos} in all and {fewest} of the smallest class: the network is kept \
              from learning them by heart by stronger regularization, but will often be wrong about new ones. {FEW_PHOTOS} \

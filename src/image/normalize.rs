@@ -34,6 +34,9 @@ impl Normalize {
     /// The levels as they are, for networks that rescale them themselves, as those of Keras' EfficientNet do.
     pub const LEVELS: Self = Normalize::Fixed { mean: [0.0; 3], deviation: [1.0; 3] };
 
+    /// The levels divided by 255, for networks that normalize what lies between 0 and 1.
+    pub const SHARES: Self = Normalize::Fixed { mean: [0.0; 3], deviation: [255.0; 3] };
+
     /// Writes the normalized values of whole levels, RGB pixel after pixel.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub struct Choices {
     /// The share of the fitted photo's side that the network sees.
     pub crop_share: Option<f32>,
     /// How levels become the network's values.
-    pub normalize: Option<Normalize>,
+    pub normalize: Option<Normalization>,
     /// The order of a pixel's values.
     pub channel_order: Option<ChannelOrder>,
     /// Whether a pretrained network gets a new head and no more.
@@ -335,6 +335,51 @@ impl Rule {
     /// Whether it applies weight decay.
     pub fn decays(self) -> bool {
         matches!(self, Rule::Momentum | Rule::Adamw)
+    }
+}
+
+/// How levels become the network's values: `data`, or as a [`Normalize`] is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Normalization {
+    /// In this way.
+    Given(Normalize),
+    /// Each channel by its mean and deviation over the training photos.
+    Data,
+}
+
+impl fmt::Display for Normalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Normalization::Given(normalize) => normalize.fmt(f),
+            Normalization::Data => f.pad("data"),
+        }
+    }
+}
+
+impl FromStr for Normalization {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "data" => Ok(Normalization::Data),
+            _ => text.parse().map(Normalization::Given).map_err(|_| {
+                format!(
+                    "{text:?} is no normalization: wanted photo, data, imagenet, or MEAN/DEVIATION in levels of 0 to 255, each one \
+                     number or three with commas between them, as in 127/128"
+                )
+            }),
+        }
+    }
+}
+
+impl Choices {
+    /// How levels are normalized, if that was chosen and depends on no photos.
+    pub fn given_normalize(&self) -> Option<Normalize> {
+        match self.normalize {
+            Some(Normalization::Given(normalize)) => Some(normalize),
+            Some(Normalization::Data) | None => None,
+        }
     }
 }
 

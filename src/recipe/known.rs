@@ -27,22 +27,21 @@ const KNOWN: [Known; 1] = [
     },
 ];
 
-/// How photos become the input of a network of another program, whose file does not tell: by `normalize`, if that was chosen; as it is
-/// known of a network with these weights; as levels, if the graph [takes such](crate::onnx::Imported::takes_levels). Of the rest it is
-/// taken that they are fitted as ImageNet's are.
+/// How photos become the input of a network of another program, whose file does not tell: by `chosen`, if there is such; as it is
+/// known of a network with these weights; as its own graph [takes levels](crate::onnx::Imported::takes). Of the rest it is taken that
+/// they are fitted as ImageNet's are.
 ///
 /// `None` for a network that takes no square photos, or if none of the three says it.
 pub fn foreign_preprocess(
     network: &Network,
-    takes_levels: bool,
-    normalize: Option<Normalize>,
+    takes: Option<Normalize>,
+    chosen: Option<Normalize>,
 ) -> Option<Preprocess> {
     let Shape::Image { height, width: side, channels: 3 } = network.input() else { return None };
     if height != side {
         return None;
     }
-    let of_graph = takes_levels.then_some(Normalize::LEVELS);
-    let normalize = normalize.or_else(|| known(network)).or(of_graph)?;
+    let normalize = chosen.or_else(|| known(network)).or(takes)?;
     Some(Preprocess::imagenet(side, normalize))
 }
 

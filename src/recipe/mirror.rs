@@ -3,38 +3,19 @@
 
 use std::collections::HashMap;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::data::{Loader, Preprocess};
-use crate::image::Fit;
+use super::samples::{LEAST, Sample};
 
-/// Photos of each class that are looked at on average, and photos in all. Of flowers 400 take 0.4 s, 1000 take 1 s on two cores.
-const OF_A_CLASS: usize = 12;
-const IN_ALL: (usize, usize) = (400, 1000);
-/// Photos of a class that must be among them.
-const LEAST: u32 = 8;
-/// Side of the small pictures that are compared.
-const SIDE: usize = 16;
 /// Share of a class's photos whose nearest neighbor must be of the class itself, and of the mirrored ones', of the other class.
 const SHARE: f64 = 0.7;
-/// Photos in memory at a time.
-const CHUNK: usize = 64;
-
 /// The pairs of classes of which the photos themselves tell that each is the other's mirror image.
 ///
 /// A photo's nearest neighbor is of its own class, and that of its mirror image is of the other class, in most photos of both. Where
 /// nearest neighbors of small pictures tell nothing, none is found; nor where there are more than about a hundred classes, so that
 /// fewer than [`LEAST`] photos of each are looked at.
-pub(super) fn mirrored_classes(train: &Loader) -> Vec<[usize; 2]> {
-    let wanted = (OF_A_CLASS * train.options().classes).clamp(IN_ALL.0, IN_ALL.1);
-    let step = train.len().div_ceil(wanted).max(1);
-    // One of each so many, wherever it stands among them: records may alternate by class.
-    let mut rng = ChaCha8Rng::seed_from_u64(train.len() as u64);
-    let one_of = |first: usize| (first + rng.random_range(0..step)).min(train.len() - 1);
-    let records: Vec<usize> = (0..train.len()).step_by(step).map(one_of).collect();
-    let photos: Vec<Small> = records.chunks(CHUNK).flat_map(|records| small(train, records)).collect();
+pub(super) fn mirrored_classes(samples: &[Sample]) -> Vec<[usize; 2]> {
+    let photos: Vec<Small> = samples.par_iter().filter_map(Small::of).collect();
     let mut photos_of: HashMap<usize, u32> = HashMap::new();
     photos.iter().for_each(|photo| *photos_of.entry(photo.class).or_default() += 1);
     // Class of a photo, and of the neighbor of its mirror image, or of itself.
@@ -70,20 +51,15 @@ struct Small {
     mirrored: Vec<f32>,
 }
 
-/// The small pictures of records. What can't be read is left out: training reports it.
-fn small(train: &Loader, records: &[usize]) -> Vec<Small> {
-    let examples: Vec<_> = records.iter().copied().zip(train.each_example(records)).collect();
-    let fitting = Preprocess::new(SIDE).fit(Fit::Resize);
-    let pictures = examples.into_par_iter().filter_map(|(record, example)| {
-        let example = example.ok()?;
-        let class = train.class(record, example.label)?;
-        let image = fitting.fit_encoded(&example.encoded, SIDE, &train.options().decode).ok()?;
-        let upright: Vec<f32> = image.iter().map(|level| f32::from(*level)).collect();
-        let mirrored =
-            image.slice(ndarray::s![.., ..;-1, ..]).iter().map(|level| f32::from(*level)).collect();
-        Some(Small { class, upright: normalized(upright)?, mirrored: normalized(mirrored)? })
-    });
-    pictures.collect()
+impl Small {
+    fn of(sample: &Sample) -> Option<Self> {
+        let upright = normalized(sample.small.iter().copied().collect())?;
+        Some(Small {
+            class: sample.class,
+            upright,
+            mirrored: normalized(sample.mirrored().iter().copied().collect())?,
+        })
+    }
 }
 
 /// `None` of a picture of a single color.

@@ -14,7 +14,7 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | what are the data? | `folder.rs`, `census.rs`, `mirror.rs` |
+//! | what are the data? | `folder.rs`, `census.rs`, `samples.rs` (`mirror.rs`, `brightness.rs`) |
 //! | what can be chosen? | `choices.rs`, `setting.rs`, `table.rs` |
 //! | what decides the result? | `settings.rs`, by `rules.rs` and `regularization.rs` |
 //! | what fits into the time and the memory? | `plan.rs`, `deadline.rs`, `memory.rs` |
@@ -24,6 +24,7 @@
 //! | which labels may be wrong? | `answers.rs` |
 
 mod answers;
+mod brightness;
 mod census;
 mod choices;
 mod deadline;
@@ -39,6 +40,7 @@ mod plan;
 mod regularization;
 mod resume;
 mod rules;
+mod samples;
 mod setting;
 mod settings;
 mod start;
@@ -48,7 +50,9 @@ mod tuning;
 
 pub use answers::{Answer, Answers, CONFIDENT, MOST_CONTRADICTIONS};
 pub use census::{Census, FEW_PHOTOS};
-pub use choices::{Architecture, Augmentation, Choices, ClassWeights, Named, ParseNameError, Recipe, Rule};
+pub use choices::{
+    Architecture, Augmentation, Choices, ClassWeights, Named, Normalization, ParseNameError, Recipe, Rule,
+};
 pub use deadline::Deadline;
 pub use error::{Clash, Conflict, FolderFault, ModelFault, RecipeError};
 pub use folder::{DataFolder, EVAL, FIRST_LABEL, LABELS, Shards, TFDS_LABELS, TRAIN};

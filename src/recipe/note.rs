@@ -6,6 +6,7 @@ use super::census::MOST_WEIGHT;
 use super::{Census, ClassWeights, Settings};
 use crate::checkpoint::Arithmetic;
 use crate::data::Preprocess;
+use crate::image::Normalize;
 
 /// Something worth knowing that was found or decided before training began.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,13 @@ pub enum Note {
     MirrorClasses {
         /// The names of each two.
         pairs: Vec<[String; 2]>,
+    },
+    /// Brightness or contrast tells these two classes apart, which standardizing each photo by itself would take away.
+    BrightnessTells {
+        /// The names of the two that it tells best.
+        classes: [String; 2],
+        /// How levels are normalized instead.
+        normalize: Normalize,
     },
     /// There are few photos to train on.
     FewPhotos {

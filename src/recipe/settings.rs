@@ -166,7 +166,7 @@ impl Settings {
             learning_rate: choices.learning_rate.unwrap_or(learning_rate),
             fit: choices.fit.unwrap_or(if script { Fit::Crop } else { Fit::Resize }),
             crop_share: choices.crop_share.unwrap_or(1.0),
-            normalize: choices.normalize.unwrap_or_default(),
+            normalize: choices.given_normalize().unwrap_or_default(),
             channel_order: choices.channel_order.unwrap_or_default(),
             head: None,
             head_only: choices.head_only,
@@ -331,7 +331,10 @@ impl Settings {
     pub(super) fn set_preprocess(&mut self, choices: &Choices, of_model: Preprocess) {
         self.fit = choices.fit.unwrap_or(of_model.fit);
         self.crop_share = choices.crop_share.unwrap_or(of_model.crop_share);
-        self.normalize = choices.normalize.unwrap_or(of_model.normalize);
+        // By the photos it is chosen already.
+        if choices.normalize.is_none() {
+            self.normalize = of_model.normalize;
+        }
         self.channel_order = choices.channel_order.unwrap_or(of_model.channel_order);
     }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::checkpoint::{ModelInfo, load_model};
 use crate::data::Preprocess;
+use crate::image::Normalize;
 use crate::network::{Network, NetworkBuilder, NetworkError};
 use crate::nn::{Init, LayerSpec, NamedLayer, Shape};
 
@@ -25,7 +26,7 @@ pub(super) struct Start {
 struct Source {
     network: Network,
     info: Option<ModelInfo>,
-    takes_levels: bool,
+    takes: Option<Normalize>,
 }
 
 impl Start {
@@ -46,10 +47,10 @@ impl Start {
             return Err(Conflict::StartFrom("dropout").into());
         }
         let fault = |reason| RecipeError::Model { path: path.into(), reason };
-        let Source { mut network, info, takes_levels } = read(path, choices)?;
+        let Source { mut network, info, takes } = read(path, choices)?;
         let (known, preprocess) = match info {
             Some(ModelInfo { classes, preprocess }) => (Some(classes), preprocess),
-            None => (None, foreign(&network, takes_levels, choices).map_err(fault)?),
+            None => (None, foreign(&network, takes, settings, choices).map_err(fault)?),
         };
         let made = preprocess.image_size;
         let side = choices.image_size.unwrap_or(made);
@@ -131,13 +132,13 @@ fn frozen(network: &Network) -> HashSet<String> {
 fn read(path: &Path, choices: &Choices) -> Result<Source, RecipeError> {
     if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
         let (network, info) = load_model(path)?;
-        return Ok(Source { network, info: Some(info), takes_levels: false });
+        return Ok(Source { network, info: Some(info), takes: None });
     }
     #[cfg(feature = "onnx")]
     {
         let options = crate::onnx::ImportOptions { image_size: choices.image_size };
-        let crate::onnx::Imported { network, info, takes_levels } = crate::onnx::import(path, &options)?;
-        Ok(Source { network, info, takes_levels })
+        let crate::onnx::Imported { network, info, takes } = crate::onnx::import(path, &options)?;
+        Ok(Source { network, info, takes })
     }
     #[cfg(not(feature = "onnx"))]
     {
@@ -147,12 +148,18 @@ fn read(path: &Path, choices: &Choices) -> Result<Source, RecipeError> {
 }
 
 /// How photos become its input, or why that is not known.
-fn foreign(network: &Network, takes_levels: bool, choices: &Choices) -> Result<Preprocess, ModelFault> {
+fn foreign(
+    network: &Network,
+    takes: Option<Normalize>,
+    settings: &Settings,
+    choices: &Choices,
+) -> Result<Preprocess, ModelFault> {
     match network.input() {
         Shape::Image { height, width, channels: 3 } if height == width => {}
         input => return Err(ModelFault::Input(input)),
     }
-    foreign_preprocess(network, takes_levels, choices.normalize).ok_or(ModelFault::Normalization)
+    foreign_preprocess(network, takes, choices.normalize.map(|_| settings.normalize))
+        .ok_or(ModelFault::Normalization)
 }
 
 /// The architecture whose weights the network has. Another network is taken for the one that is trained in the way that suits

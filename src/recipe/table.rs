@@ -9,7 +9,7 @@ use super::setting::{
     positive, share, words,
 };
 use super::{Architecture, Augmentation, Choices, ClassWeights, Group, Recipe, RecipeError, Rule, Setting};
-use crate::image::{ChannelOrder, Fit, Normalize};
+use crate::image::{ChannelOrder, Fit};
 
 impl Setting {
     /// The setting of this name.
@@ -119,14 +119,13 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "normalize",
-        value: "photo|imagenet|MEAN/DEVIATION",
+        value: "photo|data|imagenet|MEAN/DEVIATION",
         group: Group::Data,
-        help: "How levels from 0 to 255 become the network's values: each photo by its own mean and deviation (photo), by those of \
-               ImageNet (imagenet), or by numbers, one or three with commas, such as 127/128 [default: photo, or as the model that \
-               training starts from]",
-        choose: |choices, text| {
-            choose(&mut choices.normalize, text.parse::<Normalize>().map_err(|e| e.to_string()))
-        },
+        help: "How levels from 0 to 255 become the network's values: each photo by its own mean and deviation, which leaves nothing of \
+               how bright it is (photo), by those of the training photos (data) or of ImageNet (imagenet), or by numbers, one or three \
+               with commas, such as 127/128, or 0/255 to scale alone [default: photo, or data where classes differ in brightness; as \
+               the model that training starts from]",
+        choose: |choices, text| choose(&mut choices.normalize, text.parse()),
         chosen: |choices| words(&choices.normalize),
         saved: |settings| Some(settings.normalize.to_string()),
         ..ANY

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::brightness::{normalization, told_by_brightness};
 use super::deadline::{Deadline, Time, plan_head};
 use super::head::HeadOpening;
 use super::mirror::mirrored_classes;
 use super::origin::Origin;
+use super::samples::samples;
 use super::start::Start;
 use super::{
-    Augmentation, Census, Choices, Conflict, DataFolder, EVAL, FIRST_LABEL, Note, Recipe, RecipeError,
-    Settings, TRAIN, note, plan, rules,
+    Augmentation, Census, Choices, Conflict, DataFolder, EVAL, FIRST_LABEL, Normalization, Note, Recipe,
+    RecipeError, Settings, TRAIN, note, plan, rules,
 };
 use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
 use crate::data::{Loader, LoaderOptions, Preprocess};
@@ -226,7 +228,11 @@ impl Training {
         let (mut settings, mut census) = match (&self.begin, self.settings) {
             (_, Some(settings)) => (settings, None),
             (Begin::Saved(saved), None) => (Settings::resumed(saved, &self.choices, tell)?, None),
-            (_, None) => new_settings(&data, &self.choices, tell).map(|(s, census)| (s, Some(census)))?,
+            (begin, None) => {
+                let is_new = matches!(begin, Begin::New);
+                let (settings, census) = new_settings(&data, &self.choices, is_new, tell)?;
+                (settings, Some(census))
+            }
         };
         let origin = match self.begin {
             Begin::New if settings.head_only => return Err(Conflict::HeadOnly.into()),
@@ -297,10 +303,11 @@ impl Training {
     }
 }
 
-/// The settings of a new run, by what was chosen and its photos, which are counted.
+/// The settings of a new run, by what was chosen and its photos, which are counted; whether of a new network, too.
 fn new_settings(
     data: &DataFolder,
     choices: &Choices,
+    is_new: bool,
     tell: &mut dyn FnMut(Note),
 ) -> Result<(Settings, Census), RecipeError> {
     choices.check()?;
@@ -309,13 +316,25 @@ fn new_settings(
     choices.read_records(&mut options);
     let census = Census::of(data, options.clone())?;
     let mut settings = Settings::new(choices, &census)?;
+    let by_data = choices.normalize == Some(Normalization::Data);
+    let is_default = settings.recipe == Recipe::Default;
     let mirrors = settings.augment != Augmentation::None || settings.regularization.test_time_flip;
-    if settings.recipe == Recipe::Default && mirrors && choices.mirror.is_none() {
-        let pairs = mirrored_classes(&data.train(options)?);
+    let asks_mirrors = is_default && mirrors && choices.mirror.is_none();
+    let asks_brightness = is_default && is_new && choices.normalize.is_none();
+    if by_data || asks_mirrors || asks_brightness {
+        let samples = samples(&data.train(options)?);
+        let named = |pair: [usize; 2]| pair.map(|class| classes[class].clone());
+        let pairs = if asks_mirrors { mirrored_classes(&samples) } else { Vec::new() };
         if !pairs.is_empty() {
             settings.set_no_mirror(choices);
-            let named = pairs.into_iter().map(|pair| pair.map(|class| classes[class].clone()));
-            tell(Note::MirrorClasses { pairs: named.collect() });
+            tell(Note::MirrorClasses { pairs: pairs.into_iter().map(named).collect() });
+        }
+        let told = if asks_brightness { told_by_brightness(&samples, classes.len()) } else { None };
+        if let Some(normalize) = normalization(&samples).filter(|_| by_data || told.is_some()) {
+            settings.normalize = normalize;
+        }
+        if let Some(pair) = told {
+            tell(Note::BrightnessTells { classes: named(pair), normalize: settings.normalize });
         }
     }
     if settings.recipe == Recipe::Default {

@@ -1,6 +1,7 @@
 //! The same layers in other forms: activations and norms taken apart, as Keras' exports have them, constants computed.
 
 use crate::common::proto::onnx::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use floret::image::Normalize;
 use floret::network::Network;
 use floret::nn::{Gelu, HardSigmoid, HardSwish, LayerSpec, Padding, Relu6, Silu};
 use ndarray::Array4;
@@ -238,8 +239,8 @@ fn a_leading_rescaling_goes_into_the_first_convolution_where_that_is_exact() {
 
 /// As Keras' EfficientNet, whose first nodes bring levels to the values that it was trained on.
 #[test]
-fn a_graph_that_takes_levels_says_so() {
-    let takes_levels = |factor: f32, pads: &[i64]| {
+fn a_graph_that_rescales_levels_says_so() {
+    let takes = |factor: f32, pads: &[i64]| {
         let nodes = vec![
             node("Mul", &["x", "scale"], "s"),
             node("Sub", &["s", "one"], "r"),
@@ -249,12 +250,33 @@ fn a_graph_that_takes_levels_says_so() {
             node("Flatten", &["pooled"], "y"),
         ];
         let constants = vec![number("scale", factor), number("one", 1.0), floats("k", &[2, 3, 3, 3])];
-        imported(&model([4, 4, 3], nodes, constants)).unwrap().takes_levels
+        imported(&model([4, 4, 3], nodes, constants)).unwrap().takes
     };
     // The shift stays a layer where there is padding.
     for pads in [[0; 4], [1; 4]] {
-        assert!(takes_levels(1.0 / 255.0, &pads) && takes_levels(1.0 / 127.5, &pads), "{pads:?}");
-        assert!(!takes_levels(2.0, &pads) && !takes_levels(0.5, &pads), "{pads:?}");
+        assert_eq!(
+            [1.0 / 255.0, 1.0 / 127.5].map(|factor| takes(factor, &pads)),
+            [Some(Normalize::LEVELS); 2]
+        );
+        assert_eq!([2.0, 4.0].map(|factor| takes(factor, &pads)), [Some(Normalize::SHARES); 2], "{pads:?}");
+        assert_eq!([1.0, 0.5, 20.0].map(|factor| takes(factor, &pads)), [None; 3], "{pads:?}");
+    }
+}
+
+/// As Keras' tutorials begin: a rescaling that no convolution takes up, of one factor or one for each channel.
+#[test]
+fn a_rescaling_on_its_own_says_so_too() {
+    let one = || number("scale", 1.0 / 255.0);
+    let each = TensorProto { dims: vec![1, 3, 1, 1], raw_data: one().raw_data.repeat(3), ..one() };
+    for scale in [one(), each] {
+        let nodes = vec![
+            transpose("x", "nchw", &[0, 3, 1, 2]),
+            node("Mul", &["nchw", "scale"], "s"),
+            node("GlobalAveragePool", &["s"], "pooled"),
+            node("Flatten", &["pooled"], "y"),
+        ];
+        let imported = imported(&model([4, 4, 3], nodes, vec![scale])).unwrap();
+        assert_eq!(imported.takes, Some(Normalize::LEVELS));
     }
 }
 

@@ -420,3 +420,42 @@ fn classes_that_are_mirror_images_turn_mirroring_off() {
     let (_, notes) = prints(folder, &epoch);
     assert!(!notes.contains(said), "{notes}");
 }
+
+#[test]
+fn classes_that_differ_in_brightness_keep_it() {
+    let said = "photos of `left` and `right` differ in brightness or contrast";
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    halves(folder, [("left", |_, _| true), ("right", |_, _| false)]);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let (_, notes) = prints(folder, &[TRAIN, &["--epochs", "12", "--out", "run"]].concat());
+    holds(&notes, &[said, "--normalize photo"]);
+    let state = load_training(folder.join("run/training.safetensors")).unwrap();
+    assert!(
+        state.settings["normalize"]["fixed"]["mean"][0]
+            .as_f64()
+            .is_some_and(|mean| (100.0..130.0).contains(&mean))
+    );
+    // The same photo darker gets another answer.
+    let lines = succeeds(
+        folder,
+        &["predict", "--json", "--model", "run/model.safetensors", "photos/left/1.jpg", "photos/right/1.jpg"],
+    );
+    let left: Vec<f64> = lines
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["probabilities"]["left"]
+                .as_f64()
+                .unwrap()
+        })
+        .collect();
+    assert!(left[0] > left[1] + 0.1, "{left:?}");
+    let (_, notes) =
+        prints(folder, &[TRAIN, &["--epochs", "1", "--normalize", "photo", "--out", "other"]].concat());
+    assert!(!notes.contains(said), "{notes}");
+    let (_, notes) =
+        prints(folder, &[TRAIN, &["--epochs", "1", "--normalize", "data", "--out", "third"]].concat());
+    assert!(!notes.contains(said), "{notes}");
+    let third = load_training(folder.join("third/training.safetensors")).unwrap();
+    assert_eq!(third.settings["normalize"], state.settings["normalize"]);
+}

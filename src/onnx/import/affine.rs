@@ -1,11 +1,14 @@
 //! Constants that are added and multiplied: biases, layer scales, and norms that an exporter took apart.
 
+use std::ops::RangeInclusive;
+
 use ndarray::{ArrayD, IxDyn};
 
 use super::importer::{Importer, NodeResult, axes_in_words};
 use super::model::Node;
-use super::steps::{Draft, Steps};
+use super::steps::{Draft, StepId, Steps};
 use super::value::{Activation, Order};
+use crate::image::Normalize;
 use crate::nn::{BatchNorm, Conv2d, Dense, Init, LayerScale, LayerSpec};
 use crate::onnx::ImportError;
 
@@ -28,11 +31,22 @@ pub struct Rescaling {
 /// The largest factor that levels are rescaled by: they are divided by 127 or 255, and by deviations of no less than 0.2. What is
 /// rescaled by more is normalized already.
 const OF_LEVELS: f32 = 1.0 / 40.0;
+/// Factors and means of values from 0 to 1: they are divided by deviations of 0.1 to 0.5, after what lies in their middle.
+const OF_SHARES: RangeInclusive<f32> = 1.9..=10.0;
+const MEANS: RangeInclusive<f32> = 0.2..=0.8;
 
 impl Rescaling {
-    /// Whether it takes levels, 0 to 255.
-    pub fn is_of_levels(&self) -> bool {
-        self.scale.iter().all(|scale| scale.abs() < OF_LEVELS)
+    /// How levels become what it takes, where its numbers tell: as they are, or divided by 255.
+    pub fn takes(&self) -> Option<Normalize> {
+        let is_share =
+            |(scale, shift): (&f32, &f32)| OF_SHARES.contains(scale) && MEANS.contains(&(-shift / scale));
+        if self.scale.iter().all(|scale| scale.abs() < OF_LEVELS) {
+            Some(Normalize::LEVELS)
+        } else if self.scale.len() == 3 && self.scale.iter().zip(&self.shift).all(is_share) {
+            Some(Normalize::SHARES)
+        } else {
+            None
+        }
     }
 }
 
@@ -127,8 +141,13 @@ impl<'a> Importer<'a> {
 
     /// The rescaling of the network's input that alone makes `x`, and nothing else takes.
     pub(super) fn rescaling(&self, x: &Activation) -> Option<Rescaling> {
-        let draft = self.steps.draft(x.step).filter(|draft| draft.open && !x.shared)?;
-        if self.steps.inputs(x.step) != [Steps::INPUT] {
+        if x.shared { None } else { self.rescaling_at(x.step) }
+    }
+
+    /// The same, whatever takes it.
+    pub(super) fn rescaling_at(&self, step: StepId) -> Option<Rescaling> {
+        let draft = self.steps.draft(step).filter(|draft| draft.open)?;
+        if self.steps.inputs(step) != [Steps::INPUT] {
             return None;
         }
         let array = |wanted: &str| {

@@ -44,7 +44,7 @@ impl<'a> Importer<'a> {
             None => None,
         };
         if let Some(rescaling) = self.rescaling(&x) {
-            self.takes_levels |= rescaling.is_of_levels();
+            self.takes = self.takes.or(rescaling.takes());
             if filters.is_multiple_of(groups) && (!pads || rescaling.shift.iter().all(|shift| *shift == 0.0))
             {
                 x.step = self.steps.inputs(x.step)[0];

@@ -34,6 +34,7 @@ use serde::de::DeserializeOwned;
 use super::{ImportError, OnnxError, metadata};
 use crate::checkpoint::ModelInfo;
 use crate::files::{FileError, FileKind, folder_of, open_regular};
+use crate::image::Normalize;
 use crate::network::{Network, NetworkBuilder, NetworkSpec};
 use crate::nn::NamedLayer;
 use files::Files;
@@ -68,9 +69,10 @@ pub struct Imported {
     /// Class names and preprocessing, if floret wrote the file and was told them. Other programs' files do not say how photos
     /// become inputs.
     pub info: Option<ModelInfo>,
-    /// Whether the graph begins with a rescaling of levels, 0 to 255, as those of Keras' EfficientNet do. It is part of the network,
-    /// whose input are then [levels as they are](crate::image::Normalize::LEVELS).
-    pub takes_levels: bool,
+    /// How levels, 0 to 255, become its input, where the graph begins with a rescaling that tells: as they are
+    /// ([`Normalize::LEVELS`]), as Keras' EfficientNet takes them, or divided by 255 ([`Normalize::SHARES`]). The rescaling is part of
+    /// the network.
+    pub takes: Option<Normalize>,
 }
 
 /// Reads a network from an ONNX file, and from the files beside it where it keeps its weights in such.
@@ -115,11 +117,11 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<
         )));
     }
     let importer = Importer::new(&model, Files::new(folder, bytes.len()), options)?;
-    let Layers { input, layers, test_time_flip, takes_levels } = importer.layers()?;
+    let Layers { input, layers, test_time_flip, takes } = importer.layers()?;
     let loss = entry(&model, metadata::LOSS)?.unwrap_or_default();
     let network = build(NetworkSpec { input, layers: Vec::new(), loss, test_time_flip }, layers)?;
     let info = info(&model, &network)?;
-    Ok(Imported { network, info, takes_levels })
+    Ok(Imported { network, info, takes })
 }
 
 fn build(mut spec: NetworkSpec, layers: Vec<(NamedLayer, Arrays)>) -> Result<Network, ImportError> {

@@ -49,6 +49,11 @@ impl Steps {
         self.0[step].shape
     }
 
+    /// Every layer's value.
+    pub fn all(&self) -> impl Iterator<Item = StepId> + use<> {
+        Self::INPUT + 1..self.0.len()
+    }
+
     /// Appends a layer whose output has the shape `shape`.
     pub fn layer(&mut self, inputs: Vec<StepId>, draft: Draft, shape: Shape) -> StepId {
         self.0.push(Step { inputs, draft: Some(draft), shape });

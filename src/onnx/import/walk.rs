@@ -12,6 +12,7 @@ use super::order::Order as ReadingOrder;
 use super::producers::{needed, producers};
 use super::steps::{Arrays, StepId};
 use super::value::{Axis, Constant, Mirror, Order, Value};
+use crate::image::Normalize;
 use crate::nn::{NamedLayer, Shape};
 use crate::onnx::ImportError;
 
@@ -23,7 +24,7 @@ pub struct Layers {
     /// As in [`NetworkSpec`](crate::network::NetworkSpec).
     pub test_time_flip: bool,
     /// As in [`Imported`](super::Imported).
-    pub takes_levels: bool,
+    pub takes: Option<Normalize>,
 }
 
 impl<'a> Importer<'a> {
@@ -59,13 +60,11 @@ impl<'a> Importer<'a> {
             }
         }
         let (output, mirror) = self.output()?;
+        // What no convolution took into itself.
+        let first = self.steps.all().find_map(|step| self.rescaling_at(step));
+        let takes = self.takes.or(first.and_then(|first| first.takes()));
         let layers = self.steps.layers(output);
-        Ok(Layers {
-            input: self.input,
-            layers,
-            test_time_flip: mirror == Mirror::Mean,
-            takes_levels: self.takes_levels,
-        })
+        Ok(Layers { input: self.input, layers, test_time_flip: mirror == Mirror::Mean, takes })
     }
 
     /// What a node gives whose inputs are all constants, if that is computed.

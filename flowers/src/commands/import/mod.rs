@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::data::{ClassNames, Preprocess};
+use floret::image::Normalize;
 use floret::network::Network;
 use floret::nn::Shape;
-use floret::recipe::{Choices, foreign_preprocess};
+use floret::recipe::{Choices, Normalization, foreign_preprocess};
 
 use crate::args::{Flags, OfInput};
 use crate::files::is_onnx_name;
@@ -53,16 +54,21 @@ pub struct Imported {
     pub network: Network,
     /// What it says of classes and preprocessing, if floret wrote it.
     pub info: Option<ModelInfo>,
-    /// Whether it rescales levels itself.
-    pub takes_levels: bool,
+    /// How levels become its input, if its graph tells.
+    pub takes: Option<Normalize>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let Imported { network, info, takes_levels } = match Format::of(&args.file)? {
+    if args.input.choices.normalize == Some(Normalization::Data) {
+        return Err(
+            "--normalize data is of photos that a network is trained on: give the numbers of those".into()
+        );
+    }
+    let Imported { network, info, takes } = match Format::of(&args.file)? {
         Format::Onnx => onnx::read(&args.file, args.image_size)?,
         Format::Tensorflow => tensorflow::read(&args.file, args.image_size, &args.tensorflow)?,
     };
-    let known = foreign_preprocess(&network, takes_levels, args.input.choices.normalize);
+    let known = foreign_preprocess(&network, takes, args.input.choices.given_normalize());
     let is_unknown = info.is_none() && known.is_none();
     let info = described(args, &network, info, known)?;
     save_model(&args.out, &network, &info)?;
@@ -100,7 +106,7 @@ fn described(
             )
         })?,
     };
-    let Choices { fit, crop_share, normalize, channel_order, .. } = args.input.choices;
+    let Choices { fit, crop_share, channel_order, .. } = args.input.choices;
     let preprocess = match (info, known) {
         (Some(info), _) => info.preprocess,
         (None, Some(known)) => known,
@@ -109,7 +115,7 @@ fn described(
     let preprocess = preprocess
         .fit(fit.unwrap_or(preprocess.fit))
         .crop_share(crop_share.unwrap_or(preprocess.crop_share))
-        .normalize(normalize.unwrap_or(preprocess.normalize))
+        .normalize(args.input.choices.given_normalize().unwrap_or(preprocess.normalize))
         .channel_order(channel_order.unwrap_or(preprocess.channel_order));
     Ok(ModelInfo { classes, preprocess })
 }

@@ -8,7 +8,6 @@ use super::Imported;
 use crate::Result;
 
 pub fn read(file: &Path, image_size: Option<usize>) -> Result<Imported> {
-    let onnx::Imported { network, info, takes_levels, .. } =
-        onnx::import(file, &ImportOptions { image_size })?;
-    Ok(Imported { network, info, takes_levels })
+    let onnx::Imported { network, info, takes, .. } = onnx::import(file, &ImportOptions { image_size })?;
+    Ok(Imported { network, info, takes })
 }

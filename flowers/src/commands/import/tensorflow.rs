@@ -65,7 +65,7 @@ pub fn read(path: &Path, image_size: Option<usize>, args: &Args) -> Result<Impor
         }
     };
     load_network(&mut network, &checkpoint, &names)?;
-    Ok(Imported { network, info, takes_levels: false })
+    Ok(Imported { network, info, takes: None })
 }
 
 /// The dropout of the reference network.
