@@ -158,7 +158,7 @@ mod tests {
             BatchError::Shards(ShardError::File(file())).into(),
             BatchError::Record(damaged(RecordDefect::Io(io_error()))).into(),
             BatchError::File(file()).into(),
-            BatchError::Image { at: at(), error: image() }.into(),
+            BatchError::Image { at: Box::new(crate::data::Place::Record(*at())), error: image() }.into(),
             BatchError::Options(LoaderOptionsError::BatchSize).into(),
             BatchError::ClassNames { path: path(), reason: names() }.into(),
             ConvertError::File(file()).into(),

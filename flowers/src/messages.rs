@@ -48,7 +48,7 @@ fn advice(error: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(BatchError::Image { at, error: ImageError::NotAnImage { .. } }) = batch_error(error) {
         return Some(format!(
             "pixels as they are, for tf.io.decode_raw, are not read: `flowers inspect {}` tells if these are some",
-            ui::shell(&at.file)
+            ui::shell(at.file())
         ));
     }
     if let Some(error @ BatchError::Label { .. }) = batch_error(error) {
@@ -250,12 +250,25 @@ mod tests {
     #[test]
     fn a_label_just_outside_of_the_classes_is_answered_by_an_offset_and_no_other() {
         let told = |label, first, last| {
-            let error = BatchError::Label { at: at(), label, classes: 3, first, last };
+            let error = BatchError::Label {
+                at: Box::new(floret::data::Place::Record(*at())),
+                label,
+                classes: 3,
+                first,
+                last,
+            };
             suggest_skipping(TrainError::Batch(error).into()).to_string()
         };
         // suggest_skipping leaves an error as it is where skipping does not help.
-        let whole =
-            |label, first, last| message(&BatchError::Label { at: at(), label, classes: 3, first, last });
+        let whole = |label, first, last| {
+            message(&BatchError::Label {
+                at: Box::new(floret::data::Place::Record(*at())),
+                label,
+                classes: 3,
+                first,
+                last,
+            })
+        };
         assert!(whole(0, 1, 3).ends_with("say --label-offset 0"), "{}", whole(0, 1, 3));
         assert!(whole(3, 0, 2).ends_with("say --label-offset 1"), "{}", whole(3, 0, 2));
         assert!(whole(7, 1, 3).ends_with("labels.txt names the classes"), "{}", whole(7, 1, 3));

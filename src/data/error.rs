@@ -1,11 +1,13 @@
 //! What can keep records from becoming batches.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::str::Utf8Error;
 
+use super::Place;
 use crate::files::FileError;
 use crate::image::ImageError;
-use crate::record::{RecordError, RecordLocation, ShardError};
+use crate::record::{RecordError, ShardError};
 
 /// An error of this module.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +25,8 @@ pub enum BatchError {
     /// A photo that can't be decoded.
     #[error("{at}: {error}")]
     Image {
-        /// The record it is in.
-        at: Box<RecordLocation>,
+        /// Where it is.
+        at: Box<Place>,
         /// What is wrong with it.
         error: ImageError,
     },
@@ -35,8 +37,8 @@ pub enum BatchError {
         hint(fitting_offset(*label, *first, *last))
     )]
     Label {
-        /// The record it is in.
-        at: Box<RecordLocation>,
+        /// Where it is.
+        at: Box<Place>,
         /// The label as it stands in the record.
         label: i64,
         /// Number of classes.
@@ -46,6 +48,25 @@ pub enum BatchError {
         /// The last class's label.
         last: i64,
     },
+    /// An example that its data set can't give.
+    #[error("{at}: {error}")]
+    Example {
+        /// Where it is.
+        at: Box<Place>,
+        /// What the data set says.
+        error: Box<dyn Error + Send + Sync>,
+    },
+    /// A number of no example.
+    #[error("there is no example {index}: there are {examples}, from 0")]
+    NoSuchExample {
+        /// The number.
+        index: usize,
+        /// How many examples there are.
+        examples: usize,
+    },
+    /// A data set without an example.
+    #[error("the data set has no example")]
+    NoExample,
     /// Shards without a single record.
     #[error("the shards hold no record: {}", .0.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "))]
     Empty(Vec<PathBuf>),
@@ -79,7 +100,7 @@ impl BatchError {
     pub(super) fn is_about_a_record(&self) -> bool {
         match self {
             BatchError::Record(error) => error.is_recoverable(),
-            BatchError::Image { .. } | BatchError::Label { .. } => true,
+            BatchError::Image { .. } | BatchError::Label { .. } | BatchError::Example { .. } => true,
             _ => false,
         }
     }
@@ -113,6 +134,14 @@ pub enum LoaderOptionsError {
     /// [`LoaderOptions::classes`](super::LoaderOptions::classes) of 0.
     #[error("there must be at least 1 class, got 0")]
     Classes,
+    /// Another number of classes than the data set has.
+    #[error("the data set has {set} classes, and the options say {options}")]
+    OtherClasses {
+        /// Classes of the data set.
+        set: usize,
+        /// [`LoaderOptions::classes`](super::LoaderOptions::classes).
+        options: usize,
+    },
     /// A [`Preprocess::image_size`](super::Preprocess::image_size) of 0.
     #[error("the image size must be at least 1, got 0")]
     ImageSize,

@@ -1,17 +1,20 @@
-//! Data sets: a folder of photos to shards, and shards to batches.
+//! Data sets: a folder of photos to shards, and shards, arrays or one's own examples to batches.
 //!
 //! | question | room |
 //! | --- | --- |
 //! | how do photos become shards? | [`convert`] |
-//! | how do shards become batches? | `pipeline` ([`Loader`]) |
+//! | what is a data set? | `dataset` ([`Dataset`], [`Arrays`], [`Photos`], [`Records`]) |
+//! | how does it become batches? | `pipeline` ([`Loader`]) |
 //! | which classes are there? | `classes` ([`ClassNames`]) |
 
 mod classes;
 pub mod convert;
+mod dataset;
 mod error;
 mod pipeline;
 
 pub use classes::{ClassNames, MAX_CLASSES};
+pub use dataset::{Arrays, ArraysError, Dataset, Example, Photos, Picture, Place, Records};
 pub use error::{BatchError, ClassNamesError, LoaderOptionsError};
 pub use pipeline::{
     Batch, Epoch, Fingerprint, Loader, LoaderOptions, Mix, OnBadRecord, Preprocess, Shuffle, Skipped,

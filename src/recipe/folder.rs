@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::{FolderFault, RecipeError};
 use crate::data::convert::is_unfinished;
-use crate::data::{ClassNames, Loader, LoaderOptions};
+use crate::data::{ClassNames, Example, Loader, LoaderOptions};
 use crate::files::FileError;
-use crate::record::{ImageExample, ShardError, ShardName, find_shards};
+use crate::record::{ShardError, ShardName, find_shards};
 
 /// The split to train on: shards named `train-*`.
 pub const TRAIN: &str = "train";
@@ -97,7 +97,7 @@ impl DataFolder {
         photos: &Loader,
         record: usize,
         class: usize,
-        example: &ImageExample,
+        example: &Example,
     ) -> Result<(), RecipeError> {
         let name = &self.classes.names()[class];
         let Some(text) = example.class_text.as_deref().map(str::trim) else { return Ok(()) };
@@ -119,7 +119,7 @@ impl DataFolder {
             name: name.clone(),
             line: line.map_or(0, |line| line + 1),
             text: text.to_owned(),
-            record: photos.location(record).map(|at| at.to_string()).unwrap_or_default(),
+            record: photos.place(record).map(|at| at.to_string()).unwrap_or_default(),
         };
         Err(RecipeError::Folder { path, fault })
     }

@@ -47,7 +47,7 @@ fn read(train: &Loader, records: &[usize]) -> Vec<Sample> {
     let samples = examples.into_par_iter().filter_map(|(record, example)| {
         let example = example.ok()?;
         let class = train.class(record, example.label)?;
-        let image = fitting.fit_encoded(&example.encoded, COUNTED, &train.options().decode).ok()?;
+        let image = fitting.fit_picture(&example.picture, COUNTED, &train.options().decode).ok()?;
         Some(Sample::of(class, &image))
     });
     samples.collect()

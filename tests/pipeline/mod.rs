@@ -1,7 +1,8 @@
-//! Shards to batches: values, order, bad records, the cache, and that none of it depends on threads or timing.
+//! Shards and other data sets to batches: values, order, bad records, the cache, and that none of it depends on threads or timing.
 
 mod bad_records;
 mod cache;
+mod datasets;
 mod mixing;
 mod order;
 mod sizes;

@@ -16,7 +16,7 @@ fn a_training_loader_serves_evaluation_without_decoding_anew_where_it_can() {
     let wanted = [SIZE, SIZE + 3].map(wanted);
     let options = LoaderOptions { mix: Some(Mix::new(0.4, 0.0)), ..augmented() };
     let train = Loader::open(&shards, options).unwrap();
-    assert_eq!(train.location(20), None);
+    assert_eq!(train.place(20), None);
     batches(&train, 0);
     let evaluation = |size| train.for_evaluation(Preprocess::new(size));
     assert_eq!(

@@ -7,10 +7,9 @@ use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 
-use floret::data::Loader;
+use floret::data::{Loader, Place};
 use floret::files::write_atomically;
 use floret::recipe::{Answer, Answers, MOST_CONTRADICTIONS};
-use floret::record::RecordLocation;
 
 use super::photos::{Shown, thumbnail};
 use crate::Result;
@@ -28,7 +27,7 @@ pub struct Split<'a> {
 pub struct LabelError {
     pub split: &'static str,
     /// Where its record stands.
-    pub at: RecordLocation,
+    pub at: Place,
     /// With a picture if it stands on the page.
     pub photo: Shown,
 }
@@ -94,11 +93,11 @@ impl LabelErrors {
         for LabelError { split, at, photo: Shown { answer, filename, .. } } in &self.listed {
             let (class, probability) = answer.top[0];
             // Whoever reads the list may be elsewhere.
-            let file = std::path::absolute(&at.file).unwrap_or_else(|_| at.file.clone());
+            let file = std::path::absolute(at.file()).unwrap_or_else(|_| at.file().into());
             csv.write_record([
                 split,
                 &*file.to_string_lossy(),
-                &at.position.record.to_string(),
+                &at.number().to_string(),
                 filename.as_deref().unwrap_or_default(),
                 &classes[answer.label],
                 &classes[class],
@@ -117,7 +116,7 @@ fn ranked(splits: &[Split]) -> Vec<LabelError> {
     let of_split = |split: &Split| {
         let Split { name, photos, answers } = *split;
         let error = move |answer: &Answer| {
-            let at = photos.location(answer.record)?;
+            let at = photos.place(answer.record)?;
             let photo = Shown { answer: answer.clone(), picture: None, filename: None };
             Some(LabelError { split: name, at, photo })
         };
@@ -139,7 +138,7 @@ fn look_up(listed: &mut [LabelError], split: &Split) {
         // One that can't be read any more is listed without.
         let Ok(example) = example else { continue };
         if place < ON_PAGE {
-            photo.picture = thumbnail(&example.encoded);
+            photo.picture = thumbnail(&example.picture);
         }
         photo.filename = example.filename;
     }

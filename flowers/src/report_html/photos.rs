@@ -1,9 +1,8 @@
 //! The photos that the report shows, and how many there are.
 
-use floret::data::{Loader, LoaderOptions};
-use floret::image::{Augment, DecodeOptions, Orientation, decode};
+use floret::data::{Example, Loader, LoaderOptions, Picture as Photo};
+use floret::image::{Augment, DecodeOptions};
 use floret::recipe::Answer;
-use floret::record::ImageExample;
 use ndarray::Array3;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -31,17 +30,17 @@ pub fn shown(answers: &[Answer], data: &Loader) -> Vec<Shown> {
         let example = examples[place].as_ref();
         Shown {
             answer: answer.clone(),
-            picture: example.and_then(|example| thumbnail(&example.encoded)),
+            picture: example.and_then(|example| thumbnail(&example.picture)),
             filename: example.and_then(|example| example.filename.clone()),
         }
     };
     answers.par_iter().map(show).collect()
 }
 
-pub fn thumbnail(encoded: &[u8]) -> Option<Picture> {
+pub fn thumbnail(photo: &Photo) -> Option<Picture> {
     let shrink_to = Some((PHOTO_SIDE, PHOTO_SIDE));
-    let options = DecodeOptions { orientation: Orientation::Upright, shrink_to, ..DecodeOptions::default() };
-    picture::photo(&decode(encoded, &options).ok()?)
+    let levels = photo.levels(&DecodeOptions { shrink_to, ..DecodeOptions::default() });
+    picture::photo(&*levels.ok()?)
 }
 
 /// A training photo as the network may see it.
@@ -69,12 +68,12 @@ pub fn augmented(data: &Loader, options: &LoaderOptions) -> Vec<Augmented> {
 
 fn versions(
     record: usize,
-    example: &ImageExample,
+    example: &Example,
     augment: &Augment,
     options: &LoaderOptions,
 ) -> Option<Augmented> {
     let size = options.preprocess.image_size;
-    let fitted = |size| options.preprocess.fit_encoded(&example.encoded, size, &options.decode).ok();
+    let fitted = |size| options.preprocess.fit_picture(&example.picture, size, &options.decode).ok();
     let source = fitted(options.source_size)?;
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed ^ record as u64);
     let version = |_| {
@@ -88,6 +87,6 @@ fn versions(
 }
 
 /// The class, from 0, that a record names.
-fn class(example: &ImageExample, label_offset: i64) -> Option<usize> {
+fn class(example: &Example, label_offset: i64) -> Option<usize> {
     usize::try_from(example.label.checked_sub(label_offset)?).ok()
 }

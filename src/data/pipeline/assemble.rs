@@ -6,14 +6,14 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::cache::Photo;
-use super::dataset::Dataset;
+use super::shared::Shared;
+use super::source::Raw;
 use super::{Batch, LoaderOptions, OnBadRecord};
 use crate::data::BatchError;
 use crate::image::ImageError;
-use crate::record::ImageExample;
 
-/// A record on its way into a batch: its payload, or `None` where the cache has its photo.
-pub(super) type Fetched = Result<Option<Vec<u8>>, BatchError>;
+/// An example on its way into a batch: what was read of it, or `None` where the cache has its photo.
+pub(super) type Fetched = Result<Option<Raw>, BatchError>;
 
 /// Tells the generator of mixing from those of order and augmentation, which have the seed too.
 const MIXING: u64 = 0x6D69_7869_6E67;
@@ -33,7 +33,7 @@ impl Ready<'_> {
     }
 }
 
-impl Dataset {
+impl Shared {
     /// Batch `number` of this epoch, of these records, in their order; without those that are bad, if bad ones are skipped.
     pub fn batch(
         &self,
@@ -47,7 +47,7 @@ impl Dataset {
             .par_iter()
             .zip(fetched)
             .with_max_len(1)
-            .map(|(&record, payload)| self.photo(record, payload?))
+            .map(|(&record, raw)| self.photo(record, raw?))
             .collect();
         let mut kept = Vec::with_capacity(records.len());
         for (photo, &record) in photos.into_iter().zip(records) {
@@ -80,18 +80,16 @@ impl Dataset {
     }
 
     /// The fitted photo of a record and its class.
-    fn photo(&self, record: usize, payload: Option<Vec<u8>>) -> Result<Ready<'_>, BatchError> {
+    fn photo(&self, record: usize, raw: Option<Raw>) -> Result<Ready<'_>, BatchError> {
         if let Some(photo) = self.cache.get(record) {
             return Ok(Ready::Cached(photo));
         }
-        let payload = payload.expect("a payload is left out only where the cache has the photo");
         let options = &self.options;
-        let example = ImageExample::parse(&payload, &options.schema)
-            .map_err(|error| error.at(self.location(record)))?;
+        let example = self.source.example(record, raw.unwrap_or(Raw::Unread), options)?;
         let class = self.class(record, example.label)?;
         let fitting = options.fitting();
         let image = fitting
-            .fit_encoded(&example.encoded, fitting.image_size, &options.decode)
+            .fit_picture(&example.picture, fitting.image_size, &options.decode)
             .map_err(|error| self.image_error(record, error))?;
         Ok(match self.cache.insert(record, (image, class)) {
             Ok(photo) => Ready::Cached(photo),
@@ -104,7 +102,7 @@ impl Dataset {
         let LoaderOptions { label_offset, classes, .. } = self.options;
         let class = label.checked_sub(label_offset).and_then(|class| usize::try_from(class).ok());
         class.filter(|&class| class < classes).ok_or_else(|| BatchError::Label {
-            at: Box::new(self.location(record)),
+            at: Box::new(self.place(record)),
             label,
             classes,
             first: label_offset,
@@ -134,6 +132,6 @@ impl Dataset {
     }
 
     fn image_error(&self, record: usize, error: ImageError) -> BatchError {
-        BatchError::Image { at: Box::new(self.location(record)), error }
+        BatchError::Image { at: Box::new(self.place(record)), error }
     }
 }

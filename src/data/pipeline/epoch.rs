@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::Batch;
 use super::assemble::Fetched;
-use super::dataset::{Dataset, lock};
+use super::shared::{Shared, lock};
+use super::source::SourceReader;
 use crate::data::BatchError;
-use crate::record::RecordFetcher;
 
 /// How long a thread of a pool waits for a batch before it looks for work again.
 const PATIENCE: Duration = Duration::from_micros(200);
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_micros(200);
 /// error it is at its end.
 #[derive(Debug)]
 pub struct Epoch {
-    dataset: Arc<Dataset>,
+    shared: Arc<Shared>,
     epoch: u64,
     order: Vec<usize>,
     reading: Arc<Mutex<Reading>>,
@@ -40,11 +40,11 @@ pub struct Epoch {
 
 impl Epoch {
     /// Serves the records of `order` from batch `first_batch` on.
-    pub(super) fn new(dataset: Arc<Dataset>, epoch: u64, order: Vec<usize>, first_batch: usize) -> Self {
-        let next = first_batch.saturating_mul(dataset.options.batch_size).min(order.len());
+    pub(super) fn new(shared: Arc<Shared>, epoch: u64, order: Vec<usize>, first_batch: usize) -> Self {
+        let next = first_batch.saturating_mul(shared.options.batch_size).min(order.len());
         Self {
-            reading: Arc::new(Mutex::new(Reading::new(&dataset, &order[next..]))),
-            dataset,
+            reading: Arc::new(Mutex::new(Reading::new(&shared, &order[next..]))),
+            shared,
             epoch,
             order,
             next,
@@ -63,7 +63,7 @@ impl Epoch {
 
     /// Begins as many batches as may be under way.
     fn look_ahead(&mut self) {
-        let options = &self.dataset.options;
+        let options = &self.shared.options;
         while self.next < self.order.len() && self.ahead.len() < options.prefetch.max(1) {
             let end = self.next.saturating_add(options.batch_size).min(self.order.len());
             let records = self.order[self.next..end].to_vec();
@@ -72,9 +72,8 @@ impl Epoch {
             let slot = Arc::new(Slot::default());
             lock(&self.reading).pending.push_back(Pending { number, records, slot: Arc::downgrade(&slot) });
             self.ahead.push_back(slot);
-            let (dataset, reading, epoch) =
-                (Arc::clone(&self.dataset), Arc::clone(&self.reading), self.epoch);
-            rayon::spawn(move || make_next(&dataset, &reading, epoch));
+            let (shared, reading, epoch) = (Arc::clone(&self.shared), Arc::clone(&self.reading), self.epoch);
+            rayon::spawn(move || make_next(&shared, &reading, epoch));
         }
     }
 
@@ -114,7 +113,7 @@ impl Iterator for Epoch {
 /// The reading side of an epoch.
 #[derive(Debug)]
 struct Reading {
-    fetcher: RecordFetcher,
+    reader: SourceReader,
     /// By record: whether the epoch will still ask for it.
     unread: Vec<bool>,
     /// Batches begun whose records are not read yet, in order.
@@ -131,42 +130,34 @@ struct Pending {
 }
 
 impl Reading {
-    fn new(dataset: &Dataset, order: &[usize]) -> Self {
-        let mut unread = vec![false; dataset.index.len()];
+    fn new(shared: &Shared, order: &[usize]) -> Self {
+        let mut unread = vec![false; shared.source.len()];
         order.iter().for_each(|&record| unread[record] = true);
-        let fetcher = RecordFetcher::new(Arc::clone(&dataset.index));
-        Self {
-            fetcher: fetcher.with_stash_bytes(dataset.options.stash_bytes),
-            unread,
-            pending: VecDeque::new(),
-        }
+        Self { reader: SourceReader::new(&shared.source, &shared.options), unread, pending: VecDeque::new() }
     }
 
-    /// The payload of a record, unless the cache has its photo.
-    fn fetch(&mut self, dataset: &Dataset, record: usize) -> Fetched {
-        let Self { fetcher, unread, .. } = self;
+    /// Reads of an example what must be read in order, unless the cache has its photo.
+    fn fetch(&mut self, shared: &Shared, record: usize) -> Fetched {
+        let Self { reader, unread, .. } = self;
         unread[record] = false;
-        if dataset.cache.get(record).is_some() {
+        if shared.cache.get(record).is_some() {
             return Ok(None);
         }
-        let mut payload = Vec::new();
-        let keep = |passed: usize| unread[passed] && dataset.cache.get(passed).is_none();
-        fetcher.fetch_keeping(record, &mut payload, keep)?;
-        Ok(Some(payload))
+        reader.read(record, |passed| unread[passed] && shared.cache.get(passed).is_none()).map(Some)
     }
 }
 
 /// Makes the batch whose turn it is. There are as many calls as batches.
-fn make_next(dataset: &Dataset, reading: &Mutex<Reading>, epoch: u64) {
+fn make_next(shared: &Shared, reading: &Mutex<Reading>, epoch: u64) {
     let mut reading = lock(reading);
     let Some(Pending { number, records, slot }) = reading.pending.pop_front() else { return };
     let Some(slot) = slot.upgrade() else { return };
     // A panic in a task of rayon's would abort the process; it is handed to the thread that waits instead.
     let made = catch_unwind(AssertUnwindSafe(|| {
-        let fetched = records.iter().map(|&record| reading.fetch(dataset, record)).collect();
+        let fetched = records.iter().map(|&record| reading.fetch(shared, record)).collect();
         // Before any work that other threads share: one of them might take up the next batch, and wait for the lock.
         drop(reading);
-        dataset.batch(number, &records, fetched, epoch)
+        shared.batch(number, &records, fetched, epoch)
     }));
     slot.fill(made);
 }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::Dataset;
 use crate::record::{IndexedShard, ShardIndex};
 
-/// The names, lengths and records of a list of shards.
+/// The names, lengths and records of a list of shards; of another data set, how many examples there are and their checksum.
 ///
 /// Two data sets of one fingerprint hold records of the same lengths and checksums in the same order in files of the same
 /// names, in whatever folder. It is kept with a training state, so that training does not go on with other data unnoticed.
@@ -35,6 +36,12 @@ impl Fingerprint {
         Self { shards: index.shards().iter().map(shard).collect() }
     }
 
+    pub(super) fn of_set(set: &dyn Dataset) -> Self {
+        let classes = set.classes().join("\n");
+        let records_crc32c = crc32c::crc32c_append(set.checksum(), classes.as_bytes());
+        Self { shards: vec![Shard { name: "examples".into(), bytes: 0, records: set.len(), records_crc32c }] }
+    }
+
     /// The first shard that is not in `now` what it is here, in words; `None` if all are.
     pub fn difference(&self, now: &Self) -> Option<String> {
         for (was, is) in self.shards.iter().zip(&now.shards) {
@@ -55,6 +62,9 @@ impl Fingerprint {
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shard { name, bytes, records, .. } = self;
-        write!(f, "{name} ({records} records in {bytes} bytes)")
+        match bytes {
+            0 => write!(f, "{records} {name}"),
+            _ => write!(f, "{name} ({records} records in {bytes} bytes)"),
+        }
     }
 }

@@ -1,17 +1,18 @@
-//! Shards as batches.
+//! Examples as batches.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::dataset::{Dataset, Skipped};
 use super::epoch::Epoch;
 use super::order::order;
+use super::shared::{Shared, Skipped};
+use super::source::{Source, SourceReader};
 use super::{Fingerprint, LoaderOptions, OnBadRecord, Preprocess};
-use crate::data::{BatchError, LoaderOptionsError};
-use crate::record::{ImageExample, RecordFetcher, RecordLocation, ShardIndex};
+use crate::data::{BatchError, Dataset, Example, LoaderOptionsError, Place};
+use crate::record::ShardIndex;
 
-/// Shards of image examples, served as batches, epoch by epoch.
+/// Labeled pictures, of shards or of any [`Dataset`], served as batches, epoch by epoch.
 ///
 /// The same options give the same batches, whatever the number of threads and whatever the cache holds. Clones share
 /// the cache.
@@ -32,7 +33,7 @@ use crate::record::{ImageExample, RecordFetcher, RecordLocation, ShardIndex};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Loader {
-    dataset: Arc<Dataset>,
+    shared: Arc<Shared>,
 }
 
 impl Loader {
@@ -50,13 +51,45 @@ impl Loader {
         if index.is_empty() {
             return Err(BatchError::Empty(shards.to_vec()));
         }
-        if options.drop_last && index.len() < options.batch_size {
-            let (records, batch_size) = (index.len(), options.batch_size);
-            return Err(LoaderOptionsError::NoFullBatch { records, batch_size }.into());
-        }
         let mut skipped = Skipped::default();
         damages.into_iter().for_each(|damage| skipped.add(damage.into()));
-        Ok(Self { dataset: Arc::new(Dataset::new(index, options, skipped)) })
+        Self::new(Source::Shards(Arc::new(index)), options, skipped)
+    }
+
+    /// The examples of a data set. Its labels are classes from 0, whatever [`LoaderOptions::label_offset`] says.
+    ///
+    /// # Errors
+    /// A data set without an example, or of another number of classes than the options'; options that make no sense.
+    pub fn of(set: impl Dataset + 'static, options: LoaderOptions) -> Result<Self, BatchError> {
+        Self::of_shared(Arc::new(set), options)
+    }
+
+    /// The same of a data set that others hold, too.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_shared(set: Arc<dyn Dataset>, mut options: LoaderOptions) -> Result<Self, BatchError> {
+        options.label_offset = 0;
+        options.check()?;
+        if set.is_empty() {
+            return Err(BatchError::NoExample);
+        }
+        if set.classes().len() != options.classes {
+            return Err(LoaderOptionsError::OtherClasses {
+                set: set.classes().len(),
+                options: options.classes,
+            }
+            .into());
+        }
+        Self::new(Source::Set(set), options, Skipped::default())
+    }
+
+    fn new(source: Source, options: LoaderOptions, skipped: Skipped) -> Result<Self, BatchError> {
+        if options.drop_last && source.len() < options.batch_size {
+            let (records, batch_size) = (source.len(), options.batch_size);
+            return Err(LoaderOptionsError::NoFullBatch { records, batch_size }.into());
+        }
+        Ok(Self { shared: Arc::new(Shared::new(source, options, skipped)) })
     }
 
     /// The same batches with images of another size, for training on [small images first](crate::train::Stage). Photos are
@@ -71,7 +104,7 @@ impl Loader {
             return Err(LoaderOptionsError::OtherSize(image_size).into());
         }
         options.preprocess.image_size = image_size;
-        self.with(options, Arc::clone(&self.dataset.cache))
+        self.with(options, Arc::clone(&self.shared.cache))
     }
 
     /// The same examples as evaluation by `preprocess` sees them: in the order of the shards, without augmentation or mixing
@@ -86,7 +119,7 @@ impl Loader {
         // What is done to fitted photos makes no difference.
         let ours = ours.normalize(asked.normalize).channel_order(asked.channel_order);
         if asked == ours {
-            return self.with(options, Arc::clone(&self.dataset.cache));
+            return self.with(options, Arc::clone(&self.shared.cache));
         }
         self.uncached(options)
     }
@@ -106,27 +139,27 @@ impl Loader {
     /// The same shards, served in another way.
     fn with(&self, options: LoaderOptions, cache: Arc<Cache>) -> Result<Self, BatchError> {
         options.check()?;
-        Ok(Self { dataset: Arc::new(self.dataset.with(options, cache)) })
+        Ok(Self { shared: Arc::new(self.shared.with(options, cache)) })
     }
 
     /// Number of records.
     pub fn len(&self) -> usize {
-        self.dataset.index.len()
+        self.shared.source.len()
     }
 
     /// Whether there is no record; never so, since [`open`](Self::open) refuses that.
     pub fn is_empty(&self) -> bool {
-        self.dataset.index.is_empty()
+        self.len() == 0
     }
 
     /// How batches are made.
     pub fn options(&self) -> &LoaderOptions {
-        &self.dataset.options
+        &self.shared.options
     }
 
     /// Batches of an epoch; fewer come if every record of one is skipped.
     pub fn batches(&self) -> usize {
-        let LoaderOptions { batch_size, drop_last, .. } = self.dataset.options;
+        let LoaderOptions { batch_size, drop_last, .. } = self.shared.options;
         if drop_last { self.len() / batch_size } else { self.len().div_ceil(batch_size) }
     }
 
@@ -138,19 +171,18 @@ impl Loader {
     /// The batches of epoch `epoch` from batch `first_batch` on, to resume one that was interrupted at this
     /// [position](Epoch::position).
     pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Epoch {
-        let LoaderOptions { batch_size, shuffle, seed, .. } = self.dataset.options;
-        let shards: Vec<usize> = self.dataset.index.shards().iter().map(|shard| shard.records).collect();
-        let mut order = order(&shards, shuffle, seed, epoch);
+        let LoaderOptions { batch_size, shuffle, seed, .. } = self.shared.options;
+        let mut order = order(&self.shared.source.parts(), shuffle, seed, epoch);
         order.truncate(self.batches().saturating_mul(batch_size));
-        Epoch::new(Arc::clone(&self.dataset), epoch, order, first_batch)
+        Epoch::new(Arc::clone(&self.shared), epoch, order, first_batch)
     }
 
-    /// The examples of records of [`Batch::records`](super::Batch::records), read anew: their photos as they were encoded, the names of their files.
-    /// Of compressed shards ascending records are the fastest to read.
+    /// The examples of these numbers of [`Batch::records`](super::Batch::records), read anew: their pictures as they were, the names of
+    /// their files. Of compressed shards ascending numbers are the fastest to read.
     ///
     /// # Errors
-    /// A record that there is not, or that can't be read.
-    pub fn examples(&self, records: &[usize]) -> Result<Vec<ImageExample>, BatchError> {
+    /// An example that there is not, or that can't be read.
+    pub fn examples(&self, records: &[usize]) -> Result<Vec<Example>, BatchError> {
         self.each_example(records).collect()
     }
 
@@ -159,16 +191,18 @@ impl Loader {
     pub fn each_example<'a>(
         &'a self,
         records: &'a [usize],
-    ) -> impl Iterator<Item = Result<ImageExample, BatchError>> + 'a {
-        let Dataset { index, options, .. } = &*self.dataset;
-        let mut asked_for = vec![false; index.len()];
-        records.iter().filter(|&&record| record < index.len()).for_each(|&record| asked_for[record] = true);
-        let mut fetcher = RecordFetcher::new(Arc::clone(index)).with_stash_bytes(options.stash_bytes);
-        let mut payload = Vec::new();
+    ) -> impl Iterator<Item = Result<Example, BatchError>> + 'a {
+        let Shared { source, options, .. } = &*self.shared;
+        let mut asked_for = vec![false; source.len()];
+        let there = records.iter().filter(|&&record| record < source.len());
+        there.for_each(|&record| asked_for[record] = true);
+        let mut reader = SourceReader::new(source, options);
         records.iter().map(move |&record| {
-            fetcher.fetch_keeping(record, &mut payload, |passed| asked_for[passed])?;
-            let example = ImageExample::parse(&payload, &options.schema);
-            Ok(example.map_err(|error| error.at(self.dataset.location(record)))?)
+            let raw = reader.read(record, |passed| asked_for[passed])?;
+            if record >= source.len() {
+                return Err(BatchError::NoSuchExample { index: record, examples: source.len() });
+            }
+            source.example(record, raw, options)
         })
     }
 
@@ -176,7 +210,7 @@ impl Loader {
     /// options say: they are told of when they are met in an epoch.
     pub fn class_counts(&self) -> Vec<u64> {
         let records: Vec<usize> = (0..self.len()).collect();
-        let mut counts = vec![0; self.dataset.options.classes];
+        let mut counts = vec![0; self.shared.options.classes];
         for (&record, example) in records.iter().zip(self.each_example(&records)) {
             let class = example.ok().and_then(|example| self.class(record, example.label));
             if let Some(class) = class {
@@ -188,21 +222,21 @@ impl Loader {
 
     /// The class of a record with this label, from 0; `None` for a label of no class.
     pub fn class(&self, record: usize, label: i64) -> Option<usize> {
-        self.dataset.class(record, label).ok()
+        self.shared.class(record, label).ok()
     }
 
-    /// The file of a record of [`Batch::records`](super::Batch::records), and its place there; `None` beyond the last.
-    pub fn location(&self, record: usize) -> Option<RecordLocation> {
-        self.dataset.index.location(record)
+    /// Where an example of [`Batch::records`](super::Batch::records) is; `None` beyond the last.
+    pub fn place(&self, record: usize) -> Option<Place> {
+        self.shared.source.place(record)
     }
 
-    /// What tells these shards from others.
+    /// What tells these examples from others.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.dataset.index)
+        self.shared.source.fingerprint()
     }
 
     /// The bad records left out so far.
     pub fn skipped(&self) -> Skipped {
-        self.dataset.skipped()
+        self.shared.skipped()
     }
 }

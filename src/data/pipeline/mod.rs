@@ -1,4 +1,4 @@
-//! IMAGES -> BATCHES: shards of encoded photos to normalized batches, in a seeded order, on rayon's threads.
+//! IMAGES -> BATCHES: labeled pictures to normalized batches, in a seeded order, on rayon's threads.
 //!
 //! ```text
 //! order of records -> payloads -> decode and fit (cached) -> augment -> normalize -> mix -> bounded queue
@@ -11,7 +11,8 @@
 //! | how do two examples become one? | `mix.rs` |
 //! | which options are there? | `options.rs` |
 //! | what is kept in memory? | `cache.rs` |
-//! | what do all epochs share? | `dataset.rs` |
+//! | where do examples come from? | `source.rs` |
+//! | what do all epochs share? | `shared.rs` |
 //! | how do records become one batch? | `assemble.rs` |
 //! | who makes batches, and when? | `epoch.rs` |
 //! | is it the same data as before? | `fingerprint.rs` |
@@ -19,7 +20,6 @@
 mod assemble;
 mod batch;
 mod cache;
-mod dataset;
 mod epoch;
 mod fingerprint;
 mod loader;
@@ -27,9 +27,10 @@ mod mix;
 mod options;
 mod order;
 mod preprocess;
+mod shared;
+mod source;
 
 pub use batch::Batch;
-pub use dataset::Skipped;
 pub use epoch::Epoch;
 pub use fingerprint::Fingerprint;
 pub use loader::Loader;
@@ -38,3 +39,4 @@ pub use options::{LoaderOptions, OnBadRecord};
 pub use order::Shuffle;
 pub use preprocess::Preprocess;
 pub(crate) use preprocess::{is_default, is_whole, whole};
+pub use shared::Skipped;

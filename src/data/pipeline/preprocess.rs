@@ -3,6 +3,7 @@
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
+use crate::data::Picture;
 use crate::image::{
     ChannelOrder, DecodeOptions, Fit, ImageError, Normalize, Orientation, crop_or_pad, decode_fitted,
 };
@@ -119,6 +120,25 @@ impl Preprocess {
         let options = DecodeOptions { orientation: self.orientation, ..*options };
         let whole = self.before_crop(size);
         middle(decode_fitted(encoded, self.fit, (whole, whole), &options)?, size)
+    }
+
+    /// [`fit_encoded`](Self::fit_encoded) of a picture, decoded or not.
+    ///
+    /// # Errors
+    /// As [`fit_encoded`](Self::fit_encoded).
+    pub fn fit_picture(
+        &self,
+        picture: &Picture,
+        size: usize,
+        options: &DecodeOptions,
+    ) -> Result<Array3<u8>, ImageError> {
+        match picture {
+            Picture::File(bytes) => self.fit_encoded(bytes, size, options),
+            Picture::Levels(levels) => {
+                let whole = self.before_crop(size);
+                middle(self.fit.apply(levels, (whole, whole))?, size)
+            }
+        }
     }
 
     /// Side of the fitted photo whose middle has the side `size`.

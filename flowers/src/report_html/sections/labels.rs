@@ -1,5 +1,6 @@
 //! Photos whose labels may be wrong.
 
+use floret::data::Place;
 use floret::recipe::CONFIDENT;
 use maud::{Markup, html};
 
@@ -45,10 +46,11 @@ pub fn render(report: &Report, seen: &Seen) -> Markup {
 
 fn card(report: &Report, error: &LabelError) -> Markup {
     let LabelError { split, at, photo } = error;
-    let shard = at.file.file_name().unwrap_or_default().to_string_lossy();
+    let file = at.file().file_name().unwrap_or_default().to_string_lossy();
     let origin = html! {
         @if let Some(filename) = &photo.filename { (name(filename)) br; }
-        (split) ": " (name(&shard)) ", record " (at.position.record)
+        (split) ": " (name(&file))
+        @if let Place::Record(_) = at { ", record " (at.number()) }
     };
     gallery::card(&report.classes, photo, origin)
 }

@@ -1,11 +1,11 @@
-//! What all epochs share: the records, the photos kept in memory, the records left out.
+//! What all epochs share: the examples, the photos kept in memory, the records left out.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::LoaderOptions;
 use super::cache::Cache;
-use crate::data::BatchError;
-use crate::record::{RecordLocation, ShardIndex};
+use super::source::Source;
+use crate::data::{BatchError, Place};
 
 /// Bad records left out, and damaged shards read only up to the damage.
 #[derive(Debug, Clone, Default)]
@@ -32,9 +32,9 @@ impl Skipped {
 
 /// What all epochs share.
 #[derive(Debug)]
-pub(super) struct Dataset {
+pub(super) struct Shared {
     pub options: LoaderOptions,
-    pub index: Arc<ShardIndex>,
+    pub source: Source,
     pub cache: Arc<Cache>,
     skips: Arc<Mutex<Skips>>,
 }
@@ -46,19 +46,19 @@ struct Skips {
     skipped: Skipped,
 }
 
-impl Dataset {
-    pub fn new(index: ShardIndex, options: LoaderOptions, skipped: Skipped) -> Self {
+impl Shared {
+    pub fn new(source: Source, options: LoaderOptions, skipped: Skipped) -> Self {
         Self {
-            cache: Arc::new(Cache::new(index.len(), options.cache_bytes)),
-            skips: Arc::new(Mutex::new(Skips { seen: vec![false; index.len()], skipped })),
-            index: Arc::new(index),
+            cache: Arc::new(Cache::new(source.len(), options.cache_bytes)),
+            skips: Arc::new(Mutex::new(Skips { seen: vec![false; source.len()], skipped })),
+            source,
             options,
         }
     }
 
-    /// The same records, served in another way.
+    /// The same examples, served in another way.
     pub fn with(&self, options: LoaderOptions, cache: Arc<Cache>) -> Self {
-        Self { options, index: Arc::clone(&self.index), cache, skips: Arc::clone(&self.skips) }
+        Self { options, source: self.source.clone(), cache, skips: Arc::clone(&self.skips) }
     }
 
     /// Counts a record as bad.
@@ -74,8 +74,8 @@ impl Dataset {
         lock(&self.skips).skipped.clone()
     }
 
-    pub fn location(&self, record: usize) -> RecordLocation {
-        self.index.location(record).expect("only records of the index are asked for")
+    pub fn place(&self, record: usize) -> Place {
+        self.source.place(record).expect("only examples of the source are asked for")
     }
 }
 
