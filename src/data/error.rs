@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::str::Utf8Error;
 
-use super::Place;
+use super::place::Place;
 use crate::files::FileError;
 use crate::image::ImageError;
 use crate::record::{RecordError, ShardError};

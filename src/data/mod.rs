@@ -12,11 +12,13 @@ pub mod convert;
 mod dataset;
 mod error;
 mod pipeline;
+mod place;
 
 pub use classes::{ClassNames, MAX_CLASSES};
-pub use dataset::{Arrays, ArraysError, Dataset, Example, Photos, Picture, Place, Records};
+pub use dataset::{Arrays, ArraysError, Dataset, Example, Photos, Picture, Records};
 pub use error::{BatchError, ClassNamesError, LoaderOptionsError};
 pub use pipeline::{
     Batch, Epoch, Fingerprint, Loader, LoaderOptions, Mix, OnBadRecord, Preprocess, Shuffle, Skipped,
 };
 pub(crate) use pipeline::{is_default, is_whole, whole};
+pub use place::Place;

@@ -29,8 +29,9 @@ struct Same {
 
 fn same(photos: usize, options: LoaderOptions) -> Same {
     let folder = tempdir().unwrap();
-    let photo =
-        |index: usize| if index % 3 == 0 { png(index as u64, 14, 12) } else { jpeg(index as u64, 14, 12) };
+    let photo = |index: usize| {
+        if index.is_multiple_of(3) { png(index as u64, 14, 12) } else { jpeg(index as u64, 14, 12) }
+    };
     let label = |index: usize| index * 3 % CLASSES;
     let payloads: Vec<_> = (0..photos)
         .map(|index| crate::common::photos::payload(photo(index), label(index) as i64 + 1))
@@ -112,7 +113,7 @@ impl Dataset for Thirds {
 
     fn example(&self, index: usize) -> Result<Example, Box<dyn Error + Send + Sync>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        if index % 3 == 0 {
+        if index.is_multiple_of(3) {
             return Err("it is gone".into());
         }
         Ok(Example::new(Picture::File(jpeg(index as u64, 9, 9)), if index == 4 { 99 } else { 1 }))

@@ -10,7 +10,6 @@
 mod arrays;
 mod photos;
 mod picture;
-mod place;
 mod records;
 
 use std::error::Error;
@@ -18,7 +17,6 @@ use std::error::Error;
 pub use arrays::{Arrays, ArraysError};
 pub use photos::Photos;
 pub use picture::Picture;
-pub use place::Place;
 pub use records::Records;
 
 /// Labeled pictures by number.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Fingerprint, LoaderOptions};
 use crate::data::BatchError;
-use crate::data::dataset::{Dataset, Example, Picture, Place};
+use crate::data::{Dataset, Example, Picture, Place};
 use crate::record::{ImageExample, RecordFetcher, ShardIndex};
 
 /// Where examples come from.
