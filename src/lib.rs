@@ -118,7 +118,7 @@ pub mod recipe;
 
 pub use classifier::{Classifier, ClassifyError, Explanation, Prediction};
 pub use error::{Error, Result};
-pub use recipe::{fit, fit_from};
+pub use recipe::{fit, fit_from, fit_sets};
 
 /// The Rust code of README.md is compiled as part of the tests.
 #[cfg(doctest)]

@@ -1,15 +1,55 @@
 //! Data folders, in the words of the program.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use floret::data::convert::ConvertOptions;
 use floret::data::{Loader, LoaderOptions};
-use floret::recipe::{DataFolder, FIRST_LABEL, Note};
+use floret::recipe::{DataFolder, FIRST_LABEL, FolderFault, Note, RecipeError};
 
+use crate::folder::Folder;
+use crate::interrupt::Interrupt;
+use crate::photos::{self, report};
+use crate::ui::say;
 use crate::{Result, messages, words};
 
-/// Opens a data folder whose labels count from `first_label`; `None` is the default.
+/// Opens a data folder whose labels count from `first_label`, `None` being the default; or photos, in class folders or a list, to be used
+/// where they are: they are checked first, and split as `flowers convert` splits them.
 pub fn open(path: &Path, first_label: Option<i64>) -> Result<DataFolder> {
-    DataFolder::open_counting_from(path, first_label.unwrap_or(FIRST_LABEL)).map_err(messages::recipe)
+    if is_list(path) {
+        return of_photos(path);
+    }
+    match DataFolder::open_counting_from(path, first_label.unwrap_or(FIRST_LABEL)) {
+        Err(RecipeError::Folder { fault: FolderFault::Unlabeled, .. }) if is_of_photos(path) => {
+            of_photos(path)
+        }
+        opened => opened.map_err(messages::recipe),
+    }
+}
+
+/// Whether a file's name is that of a list of photos.
+fn is_list(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    let is_list = |extension: String| ["csv", "tsv", "txt", "json", "jsonl", "ndjson"].contains(&&*extension);
+    path.is_file() && extension.is_some_and(is_list)
+}
+
+/// Whether a folder holds folders, and no records.
+fn is_of_photos(path: &Path) -> bool {
+    let is_record = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        name.contains("tfrec") || name.contains("-of-")
+    };
+    Folder::list(path).is_ok_and(|inside| !inside.folders.is_empty() && !inside.files.iter().any(is_record))
+}
+
+fn of_photos(path: &Path) -> Result<DataFolder> {
+    let plan = photos::plan(path, None, ConvertOptions::default(), &Interrupt::catch()?)?;
+    let data = DataFolder::of_plan(path, &plan).map_err(messages::recipe)?;
+    let report = plan.into_report();
+    report::print(&report);
+    report::note_doubts(&report);
+    say!();
+    Ok(data)
 }
 
 /// The examples of a split, in batches.

@@ -15,6 +15,7 @@ mod interrupt;
 mod machine;
 mod messages;
 mod photo_list;
+mod photos;
 mod report_html;
 mod run_file;
 mod survey;

@@ -13,6 +13,16 @@ use crate::train::TrainError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
+    /// Data sets to train and to evaluate on of other classes.
+    #[error(
+        "the data set to train on has the classes {train:?}, that to evaluate on {eval:?}: they must be the same, in the same order"
+    )]
+    EvalClasses {
+        /// Those to train on.
+        train: Vec<String>,
+        /// Those to evaluate on.
+        eval: Vec<String>,
+    },
     /// A folder that is no data folder.
     #[error("{}: {fault}", path.display())]
     Folder {

@@ -1,12 +1,13 @@
-//! A data folder: shards of one or more splits, and the names of the classes.
+//! What is trained on: shards of one or more splits and the names of the classes, or other data sets.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, fs};
 
 use super::{FolderFault, RecipeError};
-use crate::data::convert::is_unfinished;
-use crate::data::{ClassNames, Example, Loader, LoaderOptions};
+use crate::data::convert::{ConvertPlan, Part, is_unfinished};
+use crate::data::{BatchError, ClassNames, Dataset, Example, Loader, LoaderOptions};
 use crate::files::FileError;
 use crate::record::{ShardError, ShardName, find_shards};
 
@@ -24,16 +25,31 @@ pub const LABELS: &str = "labels.txt";
 /// The file of class names beside the shards of TensorFlow Datasets.
 pub const TFDS_LABELS: &str = "label.labels.txt";
 
-/// A folder of shards with `labels.txt`.
+/// What is trained and evaluated on: a folder of shards with `labels.txt`, or [other data sets](Self::of_sets).
 ///
-/// It may have been written by [`Conversion`](crate::data::convert::Conversion), by TensorFlow Datasets or by TensorFlow's slim, which
+/// A folder may have been written by [`Conversion`](crate::data::convert::Conversion), by TensorFlow Datasets or by TensorFlow's slim, which
 /// name shards in other ways.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
-    /// The folder.
+    /// The folder; empty for data sets that lie in none.
     pub path: PathBuf,
     /// The names of its classes.
     pub classes: ClassNames,
+    sets: Option<Sets>,
+}
+
+/// Data sets other than shards.
+#[derive(Clone)]
+struct Sets {
+    train: Arc<dyn Dataset>,
+    eval: Option<Arc<dyn Dataset>>,
+}
+
+impl fmt::Debug for Sets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let eval = self.eval.as_ref().map_or(0, |eval| eval.len());
+        write!(f, "{} examples to train on and {eval} to evaluate on", self.train.len())
+    }
 }
 
 impl DataFolder {
@@ -66,7 +82,39 @@ impl DataFolder {
         if !exists(&labels)? {
             return fault(FolderFault::Unlabeled);
         }
-        Ok(Self { path: path.into(), classes: ClassNames::read_counting_from(labels, first_label)? })
+        let classes = ClassNames::read_counting_from(labels, first_label)?;
+        Ok(Self { path: path.into(), classes, sets: None })
+    }
+
+    /// Whether it is a folder of shards.
+    pub fn is_in_shards(&self) -> bool {
+        self.sets.is_none()
+    }
+
+    /// Data sets to train and to evaluate on, of the same classes.
+    ///
+    /// # Errors
+    /// [`RecipeError::EvalClasses`].
+    pub fn of_sets(train: Arc<dyn Dataset>, eval: Option<Arc<dyn Dataset>>) -> Result<Self, RecipeError> {
+        if let Some(eval) = eval.as_ref().filter(|eval| eval.classes() != train.classes()) {
+            return Err(RecipeError::EvalClasses {
+                train: train.classes().into(),
+                eval: eval.classes().into(),
+            });
+        }
+        let classes = ClassNames::new(train.classes().to_vec());
+        Ok(Self { path: PathBuf::new(), classes, sets: Some(Sets { train, eval }) })
+    }
+
+    /// The photos of a plan, where they are: those of its part for evaluation, or else for a test, to evaluate on. They lie in `path`.
+    ///
+    /// # Errors
+    /// A plan without photos to train on.
+    pub fn of_plan(path: impl Into<PathBuf>, plan: &ConvertPlan) -> Result<Self, RecipeError> {
+        let set = |part| plan.photos(part).map(|photos| Arc::new(photos) as Arc<dyn Dataset>);
+        let train = set(Part::Train).ok_or(BatchError::NoExample)?;
+        let eval = set(Part::Eval).or_else(|| set(Part::Test));
+        Ok(Self { path: path.into(), ..Self::of_sets(train, eval)? })
     }
 
     /// Fails where one of the first thousand examples names its class as another than its label's.
@@ -145,6 +193,10 @@ impl DataFolder {
     /// # Errors
     /// A folder without such shards; shards or options that make no sense.
     pub fn split(&self, split: &str, options: LoaderOptions) -> Result<Loader, RecipeError> {
+        if self.sets.is_some() {
+            let none = || BatchError::NoExample.into();
+            return self.split_if_any(split, options).and_then(|loader| loader.ok_or_else(none));
+        }
         let files = match self.shards(split)? {
             Some(shards) => shards.files,
             // Its error says what was looked for.
@@ -158,6 +210,14 @@ impl DataFolder {
     /// # Errors
     /// Shards or options that make no sense.
     pub fn split_if_any(&self, split: &str, options: LoaderOptions) -> Result<Option<Loader>, RecipeError> {
+        if let Some(Sets { train, eval }) = &self.sets {
+            let set = match split {
+                TRAIN => Some(train),
+                EVAL => eval.as_ref(),
+                _ => None,
+            };
+            return Ok(set.map(|set| Loader::of_shared(Arc::clone(set), options)).transpose()?);
+        }
         match self.shards(split)? {
             Some(shards) => Ok(Some(Loader::open(&shards.files, options)?)),
             None => Ok(None),
@@ -171,6 +231,9 @@ impl DataFolder {
     /// # Errors
     /// A set that is not whole; several that the name could mean.
     pub fn shards(&self, split: &str) -> Result<Option<Shards>, RecipeError> {
+        if self.sets.is_some() {
+            return Ok(None);
+        }
         let folder = &self.path;
         match find_shards(&[folder.join(split)]) {
             Ok(files) => return Ok(Some(Shards { files, set: None })),
@@ -308,7 +371,7 @@ mod tests {
     use super::*;
 
     fn shards(folder: &Path, split: &str) -> Result<Option<Vec<PathBuf>>, RecipeError> {
-        let folder = DataFolder { path: folder.into(), classes: ClassNames::new(Vec::new()) };
+        let folder = DataFolder { path: folder.into(), classes: ClassNames::new(Vec::new()), sets: None };
         Ok(folder.shards(split)?.map(|shards| shards.files))
     }
 

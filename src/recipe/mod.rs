@@ -67,4 +67,4 @@ pub use setting::{Group, Setting};
 pub use settings::{Keys, Settings};
 pub use start::most_like;
 pub use table::SETTINGS;
-pub use training::{Budget, Prepared, Trained, Training, fit, fit_from};
+pub use training::{Budget, Prepared, Trained, Training, fit, fit_from, fit_sets};

@@ -1,6 +1,7 @@
 //! From a data folder to a trained network.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::brightness::{normalization, told_by_brightness};
@@ -15,7 +16,7 @@ use super::{
     RecipeError, Settings, TRAIN, note, plan, rules,
 };
 use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
-use crate::data::{Loader, LoaderOptions, Preprocess};
+use crate::data::{Dataset, Loader, LoaderOptions, Preprocess};
 use crate::metrics::Evaluation;
 use crate::network::Network;
 use crate::optim::Optimizer;
@@ -65,6 +66,29 @@ pub fn fit(data: impl Into<PathBuf>, budget: Budget) -> Result<Trained, RecipeEr
     Training::new(data).budget(budget).run()
 }
 
+/// [`fit`] on data sets, such as [`Arrays`](crate::data::Arrays): the first to train on, the second to evaluate on, of the same classes.
+///
+/// ```no_run
+/// use floret::data::Arrays;
+/// use floret::recipe::Budget;
+/// # fn digits(_: &str) -> Arrays { unimplemented!() }
+///
+/// let trained = floret::fit_sets(digits("train"), Some(digits("test")), Budget::minutes(1.0))?;
+/// trained.save("model.safetensors")?;
+/// # Ok::<(), floret::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Training::run`]; data sets of different classes.
+pub fn fit_sets<T: Dataset + 'static>(
+    train: T,
+    eval: Option<T>,
+    budget: Budget,
+) -> Result<Trained, RecipeError> {
+    let eval = eval.map(|eval| Arc::new(eval) as Arc<dyn Dataset>);
+    Training::on(DataFolder::of_sets(Arc::new(train), eval)?).budget(budget).run()
+}
+
 /// [`fit`], beginning with a network trained before: a model file or an ONNX graph, as [`Training::start_from`] takes it.
 ///
 /// ```no_run
@@ -100,13 +124,20 @@ pub fn fit_from(
 /// ```
 #[derive(Debug)]
 pub struct Training {
-    data: PathBuf,
+    data: Source,
     begun: Instant,
     choices: Choices,
     settings: Option<Settings>,
     begin: Begin,
     reports: bool,
     features: Option<PathBuf>,
+}
+
+/// What it trains on.
+#[derive(Debug)]
+enum Source {
+    Path(PathBuf),
+    Open(DataFolder),
 }
 
 /// What training begins with.
@@ -123,8 +154,17 @@ enum Begin {
 impl Training {
     /// Training on the data folder `data`. Under a budget of time, the time begins now.
     pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self::of(Source::Path(data.into()))
+    }
+
+    /// Training on data that were opened before. Under a budget of time, the time begins now.
+    pub fn on(data: DataFolder) -> Self {
+        Self::of(Source::Open(data))
+    }
+
+    fn of(data: Source) -> Self {
         Self {
-            data: data.into(),
+            data,
             begun: Instant::now(),
             choices: Choices::default(),
             settings: None,
@@ -132,6 +172,12 @@ impl Training {
             reports: false,
             features: None,
         }
+    }
+
+    /// Under a budget of time, counts from this moment on.
+    pub fn since(mut self, begun: Instant) -> Self {
+        self.begun = begun;
+        self
     }
 
     /// Takes these choices instead of those before.
@@ -218,7 +264,10 @@ impl Training {
     /// # Errors
     /// Choices that can't be had; data, a model or a saved run that can't be read or don't fit each other; too little memory.
     pub fn prepare(self, tell: &mut dyn FnMut(Note)) -> Result<Prepared, RecipeError> {
-        let data = DataFolder::open_counting_from(&self.data, self.first_label())?;
+        let data = match &self.data {
+            Source::Path(path) => DataFolder::open_counting_from(path, self.first_label())?,
+            Source::Open(data) => data.clone(),
+        };
         for split in [TRAIN, EVAL] {
             if let Some(set) = data.shards(split)?.and_then(|shards| shards.set) {
                 tell(Note::OtherShards { split: split.into(), set });

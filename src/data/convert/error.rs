@@ -52,6 +52,9 @@ pub enum ConvertError {
     /// `labels.txt` can't be written.
     #[error(transparent)]
     Labels(BatchError),
+    /// Photos that are used where they are can't be written to shards.
+    #[error("the photos are used where they are: there is no folder to write shards to")]
+    InPlace,
     /// Options that make no sense.
     #[error(transparent)]
     Options(#[from] ConvertOptionsError),

@@ -34,7 +34,7 @@ pub use layout::{ClassFolders, PassedOver, WhyPassedOver};
 pub use list::ListedPhoto;
 use rayon::prelude::*;
 
-use super::ClassNames;
+use super::{ClassNames, Photos};
 use crate::files::{HeldFolder, create_folder};
 use crate::image::DecodeOptions;
 use crate::record::{Compression, ImageSchema, ShardWriter};
@@ -103,7 +103,7 @@ pub struct Conversion {
     /// The folder, or the list.
     photos: PathBuf,
     is_list: bool,
-    target: Target,
+    target: Option<Target>,
     options: ConvertOptions,
     found: FoundFiles,
 }
@@ -111,7 +111,7 @@ pub struct Conversion {
 /// A conversion that has read every photo and knows where each goes.
 #[derive(Debug)]
 pub struct ConvertPlan {
-    target: Target,
+    target: Option<Target>,
     options: ConvertOptions,
     classes: ClassNames,
     split: Split,
@@ -185,6 +185,19 @@ impl Conversion {
         let photos = photos.as_ref();
         check_options(&options)?;
         let target = Target::beside(data.as_ref(), photos, options.overwrite)?;
+        Self::search(photos, Some(target), options)
+    }
+
+    /// Finds the files in the class folders of `photos`, to be used where they are: [`ConvertPlan::photos`] gives them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn in_place(photos: impl AsRef<Path>, options: ConvertOptions) -> Result<Self, ConvertError> {
+        check_options(&options)?;
+        Self::search(photos.as_ref(), None, options)
+    }
+
+    fn search(photos: &Path, target: Option<Target>, options: ConvertOptions) -> Result<Self, ConvertError> {
         let found = FoundFiles::search(photos, options.class_folders)?;
         match found.classes.as_slice() {
             [] => return Err(ConvertError::NoClasses { photos: photos.into() }),
@@ -211,8 +224,35 @@ impl Conversion {
     ) -> Result<Self, ConvertError> {
         check_options(&options)?;
         let target = Target::new(data.as_ref(), options.overwrite)?;
+        Self::listed(list.as_ref(), classes, photos, Some(target), options)
+    }
+
+    /// Takes the photos of a list, to be used where they are.
+    ///
+    /// # Errors
+    /// As [`of_list`](Self::of_list).
+    ///
+    /// # Panics
+    /// As [`of_list`](Self::of_list).
+    pub fn of_list_in_place(
+        list: impl AsRef<Path>,
+        classes: ClassNames,
+        photos: Vec<ListedPhoto>,
+        options: ConvertOptions,
+    ) -> Result<Self, ConvertError> {
+        check_options(&options)?;
+        Self::listed(list.as_ref(), classes, photos, None, options)
+    }
+
+    fn listed(
+        list: &Path,
+        classes: ClassNames,
+        photos: Vec<ListedPhoto>,
+        target: Option<Target>,
+        options: ConvertOptions,
+    ) -> Result<Self, ConvertError> {
         let found = list::found(classes, photos)?;
-        Self { photos: list.as_ref().into(), is_list: true, target, options, found }.with_every_class()
+        Self { photos: list.into(), is_list: true, target, options, found }.with_every_class()
     }
 
     /// Fails if a class has no file to train on.
@@ -347,6 +387,12 @@ impl ConvertPlan {
         self.split.part(part).iter().map(PlannedPhoto::of)
     }
 
+    /// The photos of a part, as a data set that reads them where they are; `None` if the part has none.
+    pub fn photos(&self, part: Part) -> Option<Photos> {
+        let photos: Vec<_> = self.part(part).map(|photo| (photo.path.to_path_buf(), photo.class)).collect();
+        (!photos.is_empty()).then(|| Photos::new(photos, self.classes.names().to_vec()))
+    }
+
     /// Files left out, sorted by path.
     pub fn bad(&self) -> &[BadPhoto] {
         &self.bad
@@ -388,17 +434,18 @@ impl ConvertPlan {
     /// `progress` is told how many photos are done, from several threads, and may break off.
     ///
     /// # Errors
-    /// [`ConvertError::Interrupted`] if `progress` breaks off; a folder that another holds; a photo that is not as it was when it
+    /// [`ConvertError::InPlace`]; [`ConvertError::Interrupted`] if `progress` breaks off; a folder that another holds; a photo that is not as it was when it
     /// was checked; a folder or file that can't be written. The folder is as it was then, unless files could not take their names.
     pub fn write(
         self,
         progress: impl Fn(usize) -> ControlFlow<()> + Sync,
     ) -> Result<ConvertReport, ConvertError> {
-        let folder = &self.target.folder;
+        let target = self.target.as_ref().ok_or(ConvertError::InPlace)?;
+        let folder = &target.folder;
         create_folder(folder)?;
         // Declared before the shards, so that their hidden files are gone before another may write here.
         let held = HeldFolder::claim(folder)?.without_trace();
-        self.target.check()?;
+        target.check()?;
         let done = AtomicUsize::new(0);
         let progress = || go_on(progress(done.fetch_add(1, Ordering::Relaxed) + 1));
         let mut parts = Vec::new();
@@ -413,25 +460,20 @@ impl ConvertPlan {
             parts.push(shards.into_synced()?);
         }
         held.check()?;
-        let shards = self.target.replace(parts, &self.classes)?;
+        let shards = target.replace(parts, &self.classes)?;
+        Ok(ConvertReport { shards, ..self.into_report() })
+    }
+
+    /// What would be written, without shards.
+    pub fn into_report(self) -> ConvertReport {
         let copies = self.copies();
         let [uniform, without_end] =
             [|photo: &Photo| photo.look.uniform, |photo: &Photo| photo.lacks_its_end]
                 .map(|is| self.paths_of(is));
         let Self { classes, split, bad, passed_over, .. } = self;
         let [train, eval, test] = Part::ALL.map(|part| of_each(split.part(part), &classes));
-        Ok(ConvertReport {
-            classes,
-            train,
-            eval,
-            test,
-            shards,
-            bad,
-            passed_over,
-            copies,
-            uniform,
-            without_end,
-        })
+        let shards = Vec::new();
+        ConvertReport { classes, train, eval, test, shards, bad, passed_over, copies, uniform, without_end }
     }
 
     /// Writes photos in order; they are read in parallel, a chunk at a time.

@@ -22,6 +22,7 @@ mod views;
 mod watch;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use floret::recipe::{Settings, Training};
 
@@ -34,7 +35,7 @@ use crate::files::MODEL;
 use crate::ui::{self, Output, say};
 use crate::{Result, messages};
 
-/// Train a network on a data folder.
+/// Train a network on photos, or on a data folder.
 ///
 /// By itself it trains for 5 minutes with what learns photos best in that time: docs/recipes.md tells how that was found.
 ///
@@ -50,9 +51,12 @@ use crate::{Result, messages};
 #[derive(clap::Args)]
 #[command(after_long_help = ui::json_help())]
 pub struct Args {
+    /// Folder of photos, one sub-folder a class, or a list of photos, used where they are; or a folder of records, as with --data
+    #[arg(value_name = "PHOTOS", required_unless_present = "data", conflicts_with = "data")]
+    photos: Option<PathBuf>,
     /// Folder with train-*, eval-* and labels.txt, as `flowers convert` writes it
     #[arg(long, value_name = "DIR", help_heading = "Data")]
-    data: PathBuf,
+    data: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags<Everything>,
     /// Begin with the network of this file, a model or an ONNX graph, instead of a new one. If its classes are not those of the data
@@ -77,22 +81,30 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let choices = &args.flags.choices;
-    let training = Training::new(&args.data)
-        .choose(choices.clone())
-        .with_report(args.saving.report())
-        .keep_features(&args.out);
+    let begun = Instant::now();
+    let path = args.data.as_ref().or(args.photos.as_ref()).expect("clap asks for one of them");
     args.output.apply();
     args.threads.apply()?;
     ui::outlive_reader();
     // Before there is a folder for the run. One that goes on knows where its labels begin.
-    match crate::data::open(&args.data, choices.label_offset) {
-        Err(error) if !args.resume || crate::data::open(&args.data, Some(0)).is_err() => return Err(error),
-        _ => {}
-    }
+    let data = match crate::data::open(path, choices.label_offset) {
+        Err(error) if args.resume => crate::data::open(path, Some(0)).map_err(|_| error),
+        opened => opened,
+    }?;
     let (run, saved) = folder::open(&args.out, args.resume)?;
     // What the settings saved are, if they are no program's settings at all, is for training to say.
     let skipped = saved.as_ref().is_some_and(|saved| Settings::of(saved).is_ok_and(|saved| saved.skip_bad));
     let skips_bad = choices.skip_bad || skipped;
+    let training = match data.is_in_shards() {
+        // Opened again with the labels of the run.
+        true => Training::new(path),
+        false => Training::on(data),
+    };
+    let training = training
+        .choose(choices.clone())
+        .since(begun)
+        .with_report(args.saving.report())
+        .keep_features(&args.out);
     let training = match (saved, &args.start_from) {
         (Some(saved), _) => training.resume(saved),
         (None, Some(model)) => training.start_from(model),
@@ -104,7 +116,7 @@ pub fn run(args: &Args) -> Result<()> {
         false => messages::suggest_skipping(error),
     })?;
     let model = args.out.join(MODEL);
-    let (data, model) = (ui::shell(&args.data), ui::shell(&model));
+    let (data, model) = (ui::shell(path), ui::shell(&model));
     if evaluated {
         say!("\nLook closer:  flowers eval --data {data} --model {model}");
     }

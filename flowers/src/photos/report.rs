@@ -25,7 +25,9 @@ pub fn print(report: &ConvertReport) {
     }
     row("total", &mut parts.iter().map(|(_, photos)| photos.iter().sum::<usize>().to_string()));
     let eval: usize = report.eval.iter().sum();
-    say!();
+    if !report.shards.is_empty() {
+        say!();
+    }
     for shard in &report.shards {
         say!("wrote {}", shard.display());
     }

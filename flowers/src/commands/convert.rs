@@ -1,17 +1,14 @@
 //! `convert`: photos, in folders or a list, to TFRecord shards.
 
-mod report;
-
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use floret::data::convert::{ClassFolders, Conversion, ConvertError, ConvertOptions, ConvertReport, Part};
+use floret::data::convert::{ClassFolders, ConvertOptions};
 
+use crate::Result;
 use crate::args::{self, Threads};
 use crate::interrupt::Interrupt;
-use crate::photo_list::PhotoList;
-use crate::ui::{self, Progress, Unit, say};
-use crate::{Error, Result};
+use crate::photos::{self, report};
+use crate::ui::{self, say};
 
 /// Turn a folder of photos, one sub-folder a class, or a CSV list of photos into TFRecord shards.
 ///
@@ -84,59 +81,10 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Converts, and says what came of it.
 pub fn convert(photos: &Path, data: &Path, options: ConvertOptions, interrupt: &Interrupt) -> Result<()> {
-    let conversion = if photos.is_file() {
-        let PhotoList { classes, photos: listed, columns } = PhotoList::read(photos)?;
-        say!("{}: {columns}", ui::path(photos));
-        Conversion::of_list(photos, classes, listed, data, options)
-    } else {
-        Conversion::new(photos, data, options).inspect(say_where)
-    };
-    let converted = conversion.and_then(|conversion| write(conversion, interrupt));
-    let report = converted.map_err(|error| told(error, interrupt, data))?;
+    let told = |error| photos::told(error, interrupt, Some(data));
+    let plan = photos::plan(photos, Some(data), options, interrupt)?;
+    let report = photos::write(plan, interrupt).map_err(told)?;
     report::print(&report);
     report::note_doubts(&report);
     Ok(())
-}
-
-/// Says where the classes of a folder were found.
-fn say_where(conversion: &Conversion) {
-    let roots: Vec<String> = conversion.class_roots().iter().map(|root| ui::path(root)).collect();
-    let split = if roots.len() > 1 { ", split as they are" } else { "" };
-    let (classes, files) = (conversion.classes().len(), ui::count(conversion.files(), "file"));
-    say!("{classes} classes, the folders in {}{split}: {files}", roots.join(", "));
-}
-
-fn write(conversion: Conversion, interrupt: &Interrupt) -> std::result::Result<ConvertReport, ConvertError> {
-    let files = conversion.files() as u64;
-    let plan = shown("checking", files, interrupt, |done| conversion.check(done))?;
-    let photos = [Part::Train, Part::Eval, Part::Test].map(|part| plan.part(part).len() as u64).iter().sum();
-    shown("writing", photos, interrupt, |done| plan.write(done))
-}
-
-/// Runs `work`, which tells how many files are done, behind a progress bar, and breaks it off when a signal came.
-fn shown<T>(
-    what: &str,
-    total: u64,
-    interrupt: &Interrupt,
-    work: impl FnOnce(&(dyn Fn(usize) -> ControlFlow<()> + Sync)) -> std::result::Result<T, ConvertError>,
-) -> std::result::Result<T, ConvertError> {
-    let progress = Progress::new(what, total, Unit::Photos);
-    work(&|done| {
-        progress.set(done as u64);
-        match interrupt.exit_code() {
-            None => ControlFlow::Continue(()),
-            Some(_) => ControlFlow::Break(()),
-        }
-    })
-}
-
-/// The error, in the words of a signal where one broke the conversion off.
-fn told(error: ConvertError, interrupt: &Interrupt, data: &Path) -> Error {
-    match error {
-        ConvertError::Interrupted if interrupt.exit_code().is_some() => {
-            let data = data.display();
-            interrupt.error(format!("nothing was written to {data}; the same command begins again"))
-        }
-        error => error.into(),
-    }
 }
