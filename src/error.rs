@@ -4,8 +4,8 @@ use crate::checkpoint::CheckpointError;
 #[cfg(feature = "tensorflow")]
 use crate::checkpoint::tensorflow::TensorFlowError;
 use crate::classifier::ClassifyError;
-use crate::data::BatchError;
 use crate::data::convert::ConvertError;
+use crate::data::{ArraysError, BatchError};
 use crate::files::{FileError, HoldError};
 use crate::image::ImageError;
 #[cfg(feature = "tensorboard")]
@@ -46,6 +46,8 @@ pub enum Error {
     Image(#[from] ImageError),
     /// A data set.
     Batch(#[from] BatchError),
+    /// Arrays that do not fit together.
+    Arrays(#[from] ArraysError),
     /// A folder of photos to convert.
     Convert(#[from] ConvertError),
     /// Layers that do not fit.

@@ -20,6 +20,9 @@ mod own_callback;
 #[path = "../examples/06_shared_classifier.rs"]
 mod shared_classifier;
 
+#[path = "../examples/07_digits.rs"]
+mod digits;
+
 #[test]
 fn train_on_arrays_runs() {
     train_on_arrays::main().unwrap();
@@ -50,6 +53,11 @@ fn shared_classifier_runs() {
     shared_classifier::main().unwrap();
 }
 
+#[test]
+fn digits_run() {
+    digits::main().unwrap();
+}
+
 /// Each numbered example is at most 60 lines, and is one of those above.
 #[test]
 fn examples_are_short_and_run_here() {
@@ -65,5 +73,5 @@ fn examples_are_short_and_run_here() {
             numbered += 1;
         }
     }
-    assert_eq!(numbered, 6);
+    assert_eq!(numbered, 7);
 }

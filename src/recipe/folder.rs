@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs};
 
+use super::rules::{IMAGE_SIZE, LEAST_SIDE};
 use super::{FolderFault, RecipeError};
 use crate::data::convert::{ConvertPlan, Part, is_unfinished};
 use crate::data::{BatchError, ClassNames, Dataset, Example, Loader, LoaderOptions};
@@ -84,6 +85,15 @@ impl DataFolder {
         }
         let classes = ClassNames::read_counting_from(labels, first_label)?;
         Ok(Self { path: path.into(), classes, sets: None })
+    }
+
+    /// The side of small pictures of one size, if it is of such.
+    pub(super) fn side(&self) -> Option<usize> {
+        self.sets
+            .as_ref()
+            .and_then(|sets| sets.train.side())
+            .filter(|side| *side <= IMAGE_SIZE)
+            .map(|side| side.max(LEAST_SIDE))
     }
 
     /// Whether it is a folder of shards.

@@ -16,6 +16,8 @@ pub const MINUTES: f64 = 5.0;
 pub(super) const MOST_EPOCHS: usize = 300;
 /// The side in evaluation of training for a number of epochs, whose result must not depend on the machine's speed.
 pub const IMAGE_SIZE: usize = 96;
+/// The least side: four times halved it is a single pixel.
+pub(super) const LEAST_SIDE: usize = 16;
 
 /// The batch size that suits so many photos: the largest power of two, from 8 to 64, that leaves an epoch eight steps.
 pub fn batch_size(photos: usize) -> usize {
@@ -52,7 +54,9 @@ pub fn learning_rate(
 
 /// Sides of the training images, each for an equal part of training, where evaluation is at `image_size`.
 pub fn train_sizes(image_size: usize) -> Vec<usize> {
-    let side = |share: f64| ((image_size as f64 * share / 8.0).round() as usize * 8).clamp(24, image_size);
+    let side = |share: f64| {
+        ((image_size as f64 * share / 8.0).round() as usize * 8).clamp(image_size.min(24), image_size)
+    };
     let mut sizes: Vec<usize> = SHARES.map(side).into();
     sizes.dedup();
     sizes

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use super::rules::LEAST_SIDE;
 use super::{Choices, Named, Settings};
 
 /// One setting: its name, its help, and its ways from and to text.
@@ -134,9 +135,9 @@ pub(super) fn label(text: &str) -> Result<i64, String> {
     whole(text, 0, 1 << 20).map(|label| label as i64)
 }
 
-/// An image side: the reference network halves it five times, so under 32 little would be left.
+/// An image side. Under 32 the reference network has nothing left after its five halvings, and is refused when it is built.
 pub(super) fn image_size(text: &str) -> Result<usize, String> {
-    whole(text, 32, 1024)
+    whole(text, LEAST_SIDE, 1024)
 }
 
 /// A time: from a second to a week.

@@ -424,7 +424,7 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused() {
         let refused = |name, text| Choices::default().set(name, text).unwrap_err().to_string();
-        assert_eq!(refused("image-size", "7"), "image-size can't be 7: a number from 32 to 1024 is wanted");
+        assert_eq!(refused("image-size", "7"), "image-size can't be 7: a number from 16 to 1024 is wanted");
         assert_eq!(refused("seed", "-1"), "seed can't be -1: a whole number is wanted");
         for (name, text) in [
             ("dropout", "1"),

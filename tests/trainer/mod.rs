@@ -4,6 +4,7 @@ mod budget;
 mod epochs;
 mod networks;
 mod refused;
+mod sets;
 
 use std::path::PathBuf;
 

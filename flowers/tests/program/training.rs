@@ -459,3 +459,43 @@ fn classes_that_differ_in_brightness_keep_it() {
     let third = load_training(folder.join("third/training.safetensors")).unwrap();
     assert_eq!(third.settings["normalize"], state.settings["normalize"]);
 }
+
+#[test]
+fn photos_are_trained_on_where_they_are() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    fs::write(folder.join("photos/red/notes.txt"), "no photo").unwrap();
+    let train = ["train", "photos", "--image-size", "32", "--batch-size", "4", "--threads", "2"];
+    let (told, _) = prints(folder, &[&train[..], &["--epochs", "1"]].concat());
+    holds(&told, &["classes, the folders in photos", "notes.txt: not a photo", "Use it:"]);
+    assert!(folder.join("run/report.html").exists());
+    let (told, _) = prints(folder, &[&train[..2], &["--epochs", "2", "--resume"]].concat());
+    holds(&told, &["epoch   2/2"]);
+    succeeds(folder, &["report", "--run", "run"]);
+    let evaluated = succeeds(folder, &["eval", "--data", "photos", "--model", "run/model.safetensors"]);
+    holds(&evaluated, &["accuracy"]);
+    // A run goes on with the photos it had.
+    fs::remove_file(folder.join("photos/red/1.jpg")).unwrap();
+    fails(folder, &[&train[..2], &["--epochs", "3", "--resume"]].concat(), &["examples"]);
+    fails(folder, &["train", "none"], &["none: there is no such data folder"]);
+}
+
+#[test]
+fn photos_of_a_list_are_trained_on_where_they_are() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    let rows = fs::read_dir(folder.join("photos")).unwrap().flat_map(|class| {
+        let class = class.unwrap();
+        let name = class.file_name().into_string().unwrap();
+        let files = fs::read_dir(class.path()).unwrap();
+        files.map(move |file| {
+            format!("photos/{name}/{},{name}\n", file.unwrap().file_name().to_str().unwrap())
+        })
+    });
+    fs::write(folder.join("list.csv"), format!("path,label\n{}", rows.collect::<String>())).unwrap();
+    let (told, _) =
+        prints(folder, &["train", "list.csv", "--image-size", "32", "--batch-size", "4", "--epochs", "1"]);
+    holds(&told, &["list.csv", "Use it:"]);
+}

@@ -91,6 +91,11 @@ impl Dataset for Arrays {
         ))
     }
 
+    fn side(&self) -> Option<usize> {
+        let (_, height, width, _) = self.images.dim();
+        Some(height.max(width))
+    }
+
     fn checksum(&self) -> u32 {
         let images = self.images.as_standard_layout();
         let labels = self.labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>();

@@ -78,6 +78,11 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// The side of pictures that are small and all of one size, as which they are trained on unless another one is chosen.
+    fn side(&self) -> Option<usize> {
+        None
+    }
+
     /// A number that is another one for other data, as far as can be told without reading all: a run goes on with the data it began with.
     fn checksum(&self) -> u32 {
         0
