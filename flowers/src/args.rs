@@ -98,7 +98,7 @@ pub struct OfKeys;
 
 impl Selection for OfKeys {
     fn has(name: &str) -> bool {
-        ["image-key", "label-key"].contains(&name)
+        ["image-key", "label-key", "pixels"].contains(&name)
     }
 }
 
@@ -111,7 +111,7 @@ pub struct Flags<S> {
 impl<S> Flags<S> {
     /// The features of records.
     pub fn keys(&self) -> Keys {
-        Keys { image_key: self.choices.image_key.clone(), label_key: self.choices.label_key.clone() }
+        self.choices.keys()
     }
 }
 

@@ -16,6 +16,7 @@ mod machine;
 mod messages;
 mod photo_list;
 mod photos;
+mod reading;
 mod report_html;
 mod run_file;
 mod survey;

@@ -47,7 +47,7 @@ fn advice(error: &(dyn StdError + 'static)) -> Option<String> {
     }
     if let Some(BatchError::Image { at, error: ImageError::NotAnImage { .. } }) = batch_error(error) {
         return Some(format!(
-            "pixels as they are, for tf.io.decode_raw, are not read: `flowers inspect {}` tells if these are some",
+            "if these are pixels as they are, for tf.io.decode_raw, `flowers inspect {}` tells the flags",
             ui::shell(at.file())
         ));
     }

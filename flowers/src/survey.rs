@@ -1,13 +1,20 @@
 //! Which features of records hold the photos and their labels, by what is in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use floret::data::MAX_CLASSES;
 use floret::image::{ImageError, read_header};
 use floret::recipe::{FIRST_LABEL, Keys};
-use floret::record::{ExampleError, FeatureValue, FeatureView, ImageSchema, visit_features};
+use floret::record::{
+    ExampleError, FeatureValue, FeatureView, ImageSchema, PixelFormat, guess_pixels, list_features,
+    visit_features,
+};
 
 /// How many keys are looked at: records of millions of features must not fill the memory.
 const MAX_KEYS: usize = 100;
+/// How many records pixels are guessed from, and how long each of them may be.
+const MAX_FIRST: usize = 16;
+const MAX_FIRST_BYTES: usize = 4 << 20;
 /// How long a key may be.
 const MAX_KEY_BYTES: usize = 200;
 
@@ -17,6 +24,8 @@ pub struct Survey {
     /// Records that were looked at.
     records: u64,
     keys: BTreeMap<String, Found>,
+    /// The first records, from which pixels are guessed.
+    first: Vec<Vec<u8>>,
 }
 
 /// What was found under a key.
@@ -28,8 +37,8 @@ struct Found {
     image_bytes: u64,
     /// Records with one other byte string there.
     texts: u64,
-    /// Of those, such as are as long as an image of the record's height, width and channels.
-    raw: u64,
+    /// What those are, if they are no numbers.
+    names: BTreeSet<String>,
     /// Records with one integer there.
     integers: u64,
     /// The least and the greatest of those.
@@ -37,7 +46,7 @@ struct Found {
 }
 
 /// How the records are to be read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Reading {
     /// The feature of the photos.
     pub image: String,
@@ -45,16 +54,17 @@ pub struct Reading {
     pub label: String,
     /// The least and the greatest label.
     pub labels: (i64, i64),
+    /// How the photos are stored, if not as image files.
+    pub pixels: Option<PixelFormat>,
+    /// The names of the classes, where labels are such; they count as labels from 1.
+    pub names: Vec<String>,
 }
 
 /// What the records lack to be read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lacking {
     Records,
-    Image {
-        /// A feature of raw pixels.
-        raw: Option<String>,
-    },
+    Image,
     Label {
         /// A feature of text that seems to name the class.
         text: Option<String>,
@@ -69,12 +79,13 @@ impl Survey {
     pub fn add(&mut self, payload: &[u8]) -> Result<(), ExampleError> {
         visit_features(payload, |_| ())?;
         self.records += 1;
-        let mut sides = Sides::default();
-        visit_features(payload, |feature| sides.look_at(&feature))?;
-        visit_features(payload, |feature| self.look_at(feature, &sides))
+        if self.first.len() < MAX_FIRST && payload.len() <= MAX_FIRST_BYTES {
+            self.first.push(payload.to_vec());
+        }
+        visit_features(payload, |feature| self.look_at(feature))
     }
 
-    fn look_at(&mut self, FeatureView { key, single, .. }: FeatureView<'_>, sides: &Sides) {
+    fn look_at(&mut self, FeatureView { key, single, .. }: FeatureView<'_>) {
         let Some(value) = single else { return };
         if key.len() > MAX_KEY_BYTES || (self.keys.len() >= MAX_KEYS && !self.keys.contains_key(key)) {
             return;
@@ -87,7 +98,16 @@ impl Survey {
             }
             FeatureValue::Bytes(bytes) => {
                 found.texts += 1;
-                found.raw += u64::from(sides.fit(bytes.len()));
+                let text = str::from_utf8(bytes).map(str::trim).unwrap_or_default();
+                if let Ok(number) = text.parse() {
+                    found.integers += 1;
+                    found.range = join(found.range, Some((number, number)));
+                } else if found.names.len() <= MAX_CLASSES
+                    && text.len() <= MAX_KEY_BYTES
+                    && !found.names.contains(text)
+                {
+                    found.names.insert(text.to_owned());
+                }
             }
             FeatureValue::Int64(value) | FeatureValue::Label(value) => {
                 found.integers += 1;
@@ -100,12 +120,14 @@ impl Survey {
     /// Adds what another survey found.
     pub fn join(&mut self, other: Survey) {
         self.records += other.records;
+        let room = MAX_FIRST - self.first.len();
+        self.first.extend(other.first.into_iter().take(room));
         for (key, other) in other.keys {
             let found = self.keys.entry(key).or_default();
             found.images += other.images;
             found.image_bytes += other.image_bytes;
             found.texts += other.texts;
-            found.raw += other.raw;
+            found.names.extend(other.names);
             found.integers += other.integers;
             found.range = join(found.range, other.range);
         }
@@ -124,49 +146,37 @@ impl Survey {
             let unusual = **key != usual.encoded && **key != ImageSchema::tfds().encoded;
             (unusual, std::cmp::Reverse(found.image_bytes))
         });
-        let Some((image, _)) = image else {
-            let raw = self.keys.iter().find(|(_, found)| found.raw >= enough);
-            return Err(Lacking::Image { raw: raw.map(|(key, _)| key.clone()) });
+        let (image, pixels) = match image {
+            Some((image, _)) => (image.clone(), None),
+            None => self.pixels().map(|(key, pixels)| (key, Some(pixels))).ok_or(Lacking::Image)?,
         };
-        let numbers = self.keys.iter().filter(|(_, found)| found.integers >= enough);
+        let numbers = self.keys.iter().filter(|(key, found)| found.integers >= enough && **key != image);
         let ranked = numbers.filter_map(|(key, found)| Some((label_rank(key, &usual)?, key, found.range?)));
-        let Some((_, label, labels)) = ranked.min() else {
-            let texts = self.keys.iter().filter(|(_, found)| found.texts >= enough);
-            let text = texts.filter_map(|(key, _)| Some((text_rank(key, &usual)?, key.clone()))).min();
-            return Err(Lacking::Label { text: text.map(|(_, key)| key) });
-        };
-        Ok(Reading { image: image.clone(), label: label.clone(), labels })
-    }
-}
-
-/// The size of a record's image, by its features.
-#[derive(Default)]
-struct Sides {
-    height: Option<i64>,
-    width: Option<i64>,
-    channels: Option<i64>,
-}
-
-impl Sides {
-    fn look_at(&mut self, feature: &FeatureView<'_>) {
-        let Some(FeatureValue::Int64(value)) = feature.single else { return };
-        match feature.key.rsplit('/').next().unwrap_or_default() {
-            "height" | "rows" => self.height = Some(value),
-            "width" | "cols" | "columns" => self.width = Some(value),
-            "depth" | "channels" => self.channels = Some(value),
-            _ => {}
+        if let Some((_, label, labels)) = ranked.min() {
+            return Ok(Reading { image, label: label.clone(), labels, pixels, names: Vec::new() });
+        }
+        // Text that is another in each record tells no class.
+        let is_of_classes =
+            |found: &Found| found.names.len() >= 2 && found.names.len() as u64 <= (self.records / 2).max(2);
+        let texts = self.keys.iter().filter(|(key, found)| found.texts >= enough && **key != image);
+        let ranked = texts.filter_map(|(key, found)| Some((text_rank(key, &usual)?, key, found)));
+        match ranked.min_by_key(|(rank, ..)| *rank) {
+            Some((_, label, found)) if is_of_classes(found) => {
+                let names: Vec<_> = found.names.iter().cloned().collect();
+                Ok(Reading { image, label: label.clone(), labels: (1, names.len() as i64), pixels, names })
+            }
+            text => Err(Lacking::Label { text: text.map(|(_, key, _)| key.clone()) }),
         }
     }
 
-    /// Whether so many bytes are the pixels: a byte or a float each, of the channels said or else of 1 or 3.
-    fn fit(&self, len: usize) -> bool {
-        let (Some(height), Some(width)) = (self.height, self.width) else { return false };
-        let channels = self.channels.map_or(vec![1, 3], |channels| vec![channels]);
-        let product =
-            |channels: i64, bytes: i64| height.checked_mul(width)?.checked_mul(channels)?.checked_mul(bytes);
-        let mut sizes =
-            channels.into_iter().flat_map(|channels| [1, 4].map(|bytes| product(channels, bytes)));
-        len > 0 && sizes.any(|size| size == i64::try_from(len).ok())
+    /// The feature that holds pixels, of several the one whose name says so most plainly, and how.
+    fn pixels(&self) -> Option<(String, PixelFormat)> {
+        let payloads: Vec<&[u8]> = self.first.iter().map(Vec::as_slice).collect();
+        let keys = list_features(payloads.first()?).ok()?.into_iter().map(|feature| feature.key);
+        let mut ranked: Vec<(usize, String)> =
+            keys.filter_map(|key| pixels_rank(&key).map(|rank| (rank, key))).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().find_map(|(_, key)| guess_pixels(&payloads, &key).map(|format| (key, format)))
     }
 }
 
@@ -177,6 +187,7 @@ impl Reading {
         Keys {
             image_key: Some(self.image.clone()).filter(|key| *key != usual.encoded),
             label_key: Some(self.label.clone()).filter(|key| *key != usual.label),
+            pixels: self.pixels.map(|pixels| pixels.to_string()),
         }
     }
 
@@ -188,6 +199,7 @@ impl Reading {
         match classes {
             // Labels of all classes, and 0 for the background.
             _ if classes == Some(greatest) => (1, true),
+            _ if !self.names.is_empty() => (FIRST_LABEL, true),
             _ if least <= 0 => (0, true),
             // None reaches the last number, and none is 0: a class without a photo is the first or the last.
             _ if self.label == ImageSchema::tfds().label => (0, false),
@@ -217,6 +229,13 @@ fn text_rank(key: &str, usual: &ImageSchema) -> Option<usize> {
     ranks.into_iter().position(|is| is)
 }
 
+/// How plainly a key says that it holds a picture, the plainest first; `None` if it says nothing of that.
+fn pixels_rank(key: &str) -> Option<usize> {
+    let lower = key.to_lowercase();
+    let words = ["image", "img", "pixel", "picture", "photo", "raw", "data", "feature", "input"];
+    words.into_iter().position(|word| lower.contains(word)).or((lower == "x").then_some(words.len()))
+}
+
 fn is_image(bytes: &[u8]) -> bool {
     !matches!(read_header(bytes), Err(ImageError::NotAnImage { .. }))
 }
@@ -237,7 +256,13 @@ mod tests {
     const JPEG: [u8; 6] = [0xFF, 0xD8, 0xFF, 0xE0, 0, 16];
 
     fn reading(label: &str, least: i64, greatest: i64) -> Reading {
-        Reading { image: "image".into(), label: label.into(), labels: (least, greatest) }
+        Reading {
+            image: "image".into(),
+            label: label.into(),
+            labels: (least, greatest),
+            pixels: None,
+            names: vec![],
+        }
     }
 
     #[test]
@@ -283,7 +308,13 @@ mod tests {
         for label in [3, 0, 2] {
             survey.add(&example(&JPEG, label).encode(&schema)).unwrap();
         }
-        let wanted = Reading { image: "picture".into(), label: "species_label".into(), labels: (0, 3) };
+        let wanted = Reading {
+            image: "picture".into(),
+            label: "species_label".into(),
+            labels: (0, 3),
+            pixels: None,
+            names: vec![],
+        };
         assert_eq!(survey.reading(), Ok(wanted));
         // No number that is called a label.
         let mut texts = Survey::default();
@@ -292,13 +323,15 @@ mod tests {
         assert_eq!(texts.reading(), Err(Lacking::Label { text: Some("class_name".into()) }));
         let mut none = Survey::default();
         none.add(&example(b"text", 1).encode(&schema)).unwrap();
-        assert_eq!(none.reading(), Err(Lacking::Image { raw: None }));
+        assert_eq!(none.reading(), Err(Lacking::Image));
         // As many bytes as pixels.
         let mut raw = Survey::default();
         let sized = ImageSchema { height: "height".into(), width: "image/width".into(), ..schema.clone() };
         let pixels = ImageExample { height: Some(4), width: Some(5), ..example(&[7; 60], 1) };
         raw.add(&pixels.encode(&sized)).unwrap();
-        assert_eq!(raw.reading(), Err(Lacking::Image { raw: Some("picture".into()) }));
+        let reading = raw.reading().unwrap();
+        assert_eq!((reading.image.as_str(), reading.pixels), ("picture", Some(PixelFormat::default())));
+        assert_eq!(reading.keys().pixels.as_deref(), Some("auto"));
         assert!(none.add(b"\xff\xff").is_err());
         assert_eq!(none.records, 1);
     }

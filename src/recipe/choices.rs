@@ -9,6 +9,7 @@ use crate::image::{Augment, ChannelOrder, Fit, Normalize, RandomCrop};
 use crate::models;
 use crate::network::NetworkBuilder;
 use crate::nn::Init;
+use crate::record::PixelFormat;
 
 /// What was chosen of a run's settings; `None` is for the recipe to choose. [`SETTINGS`](super::SETTINGS) explains each.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,6 +68,8 @@ pub struct Choices {
     pub image_key: Option<String>,
     /// The feature that holds its label.
     pub label_key: Option<String>,
+    /// How the feature holds photos as pixels, if not as files.
+    pub pixels: Option<PixelFormat>,
     /// Whether bad records are left out.
     pub skip_bad: bool,
 }

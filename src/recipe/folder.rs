@@ -212,7 +212,7 @@ impl DataFolder {
             // Its error says what was looked for.
             None => find_shards(&[self.path.join(split)])?,
         };
-        Ok(Loader::open(&files, options)?)
+        Ok(Loader::open(&files, self.named(options))?)
     }
 
     /// The same, but `None` where the folder has no shards of the split.
@@ -229,9 +229,15 @@ impl DataFolder {
             return Ok(set.map(|set| Loader::of_shared(Arc::clone(set), options)).transpose()?);
         }
         match self.shards(split)? {
-            Some(shards) => Ok(Some(Loader::open(&shards.files, options)?)),
+            Some(shards) => Ok(Some(Loader::open(&shards.files, self.named(options))?)),
             None => Ok(None),
         }
+    }
+
+    /// Options by which records may tell their classes by name.
+    fn named(&self, mut options: LoaderOptions) -> LoaderOptions {
+        options.schema.label_names = (self.classes.names().to_vec(), options.label_offset);
+        options
     }
 
     /// The shards of a split: those that [`find_shards`] finds by this name or, without any, the set whose name has such a

@@ -100,6 +100,9 @@ pub struct Keys {
     /// The feature that holds its label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_key: Option<String>,
+    /// How it holds the photo as pixels, if not as a file: a [`PixelFormat`](crate::record::PixelFormat) in text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<String>,
 }
 
 impl Keys {
@@ -114,15 +117,22 @@ impl Keys {
         if let Some(key) = &self.image_key {
             schema.encoded.clone_from(key);
         }
+        // What is no format was refused when it was chosen.
+        schema.pixels = self.pixels.as_deref().and_then(|pixels| pixels.parse().ok());
         schema
     }
 }
 
 impl Choices {
+    /// The features of records.
+    pub fn keys(&self) -> Keys {
+        let pixels = self.pixels.map(|pixels| pixels.to_string());
+        Keys { image_key: self.image_key.clone(), label_key: self.label_key.clone(), pixels }
+    }
+
     /// Sets how `options` read records.
     pub fn read_records(&self, options: &mut LoaderOptions) {
-        let keys = Keys { image_key: self.image_key.clone(), label_key: self.label_key.clone() };
-        read_records(options, &keys, self.label_offset.unwrap_or(FIRST_LABEL), self.skip_bad);
+        read_records(options, &self.keys(), self.label_offset.unwrap_or(FIRST_LABEL), self.skip_bad);
     }
 }
 
@@ -187,7 +197,7 @@ impl Settings {
             seed: choices.seed.unwrap_or(1),
             label_offset: choices.label_offset.unwrap_or(FIRST_LABEL),
             skip_bad: choices.skip_bad,
-            keys: Keys { image_key: choices.image_key.clone(), label_key: choices.label_key.clone() },
+            keys: choices.keys(),
         };
         settings.set_network(network, image_size);
         settings.flip_as_trained(choices);
@@ -447,7 +457,7 @@ mod tests {
         let saved = serde_json::to_value(Settings::sample()).unwrap();
         assert!(saved.get("image_key").is_none() && saved.get("label_key").is_none(), "{saved}");
         assert_eq!(serde_json::from_value::<Settings>(saved).unwrap(), Settings::sample());
-        let keys = Keys { image_key: Some("image".into()), label_key: Some("label".into()) };
+        let keys = Keys { image_key: Some("image".into()), label_key: Some("label".into()), pixels: None };
         let settings = Settings { keys, ..Settings::sample() };
         let saved = serde_json::to_value(&settings).unwrap();
         assert_eq!(saved["image_key"], "image");

@@ -10,6 +10,7 @@ use super::setting::{
 };
 use super::{Architecture, Augmentation, Choices, ClassWeights, Group, Recipe, RecipeError, Rule, Setting};
 use crate::image::{ChannelOrder, Fit};
+use crate::record::PixelFormat;
 
 impl Setting {
     /// The setting of this name.
@@ -69,6 +70,20 @@ pub const SETTINGS: &[Setting] = &[
         choose: |choices, text| choose(&mut choices.label_key, Ok(text.to_owned())),
         chosen: |choices| choices.label_key.clone(),
         saved: |settings| Some(settings.keys.schema().label),
+        ..ANY
+    },
+    Setting {
+        name: "pixels",
+        value: "HxWxC|auto",
+        group: Group::Data,
+        help: "The feature holds no image file but pixels: bytes, floats or a serialized tensor, of this height, width and number of \
+               channels (28x28x1; 3x32x32 where each channel lies together; auto where the record tells), and :0..1 behind it where black \
+               is 0 and white is 1 [default: an image file]",
+        choose: |choices, text| {
+            choose(&mut choices.pixels, text.parse::<PixelFormat>().map_err(|e| e.to_string()))
+        },
+        chosen: |choices| words(&choices.pixels),
+        saved: |settings| settings.keys.pixels.clone(),
         ..ANY
     },
     Setting {
@@ -377,6 +392,7 @@ mod tests {
             "image-key" | "label-key" => "picture",
             "skip-bad" | "head-only" => "true",
             "normalize" => "imagenet",
+            "pixels" => "3x32x32:0..1",
             "channel-order" => "bgr",
             "test-time-flip" | "mirror" => "false",
             "fit" => "crop",

@@ -2,6 +2,7 @@
 
 use super::example_error::ExampleError;
 use super::features::{FeatureMap, for_each_feature};
+use super::pixels::{PixelFormat, Pixels};
 use crate::proto::wire::{WireError, field, varint};
 
 /// How many of an example's keys an error lists.
@@ -12,12 +13,12 @@ const LISTED_CHARS: usize = 100;
 
 /// The names of an image example's features. The defaults are those of TensorFlow's image data sets;
 /// `encoded` and `label` must be present in every record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImageSchema {
     /// bytes, `image/encoded`: the image file.
     pub encoded: String,
     /// int64, `image/class/label`: the class's number; in TensorFlow's data sets from 1, 0 being the
-    /// background. Read, too: a whole number as float or text, and one-hot lists, whose classes count from 0.
+    /// background. Read, too: a whole number as float or text, one-hot lists, whose classes count from 0, and texts of `label_names`.
     pub label: String,
     /// bytes, `image/class/text`: the class's name.
     pub class_text: String,
@@ -33,6 +34,10 @@ pub struct ImageSchema {
     pub colorspace: String,
     /// int64, `image/channels`: 3 for RGB.
     pub channels: String,
+    /// How `encoded` holds pixels as they are; `None` if it holds an image file.
+    pub pixels: Option<PixelFormat>,
+    /// The names by which `label` may tell a class in text, and the label of the first of them.
+    pub label_names: (Vec<String>, i64),
 }
 
 impl Default for ImageSchema {
@@ -47,6 +52,8 @@ impl Default for ImageSchema {
             format: "image/format".into(),
             colorspace: "image/colorspace".into(),
             channels: "image/channels".into(),
+            pixels: None,
+            label_names: (Vec::new(), 0),
         }
     }
 }
@@ -63,9 +70,27 @@ impl ImageSchema {
         }
     }
 
+    /// The label of the class of this name.
+    fn named_label(&self, name: &str) -> Option<i64> {
+        let (names, first) = &self.label_names;
+        let class = names.iter().position(|known| known == name.trim())?;
+        first.checked_add(i64::try_from(class).ok()?)
+    }
+
     fn keys(&self) -> [&str; 9] {
-        let ImageSchema { encoded, label, class_text, filename, height, width, format, colorspace, channels } =
-            self;
+        let ImageSchema {
+            encoded,
+            label,
+            class_text,
+            filename,
+            height,
+            width,
+            format,
+            colorspace,
+            channels,
+            pixels: _,
+            label_names: _,
+        } = self;
         [encoded, label, class_text, filename, height, width, format, colorspace, channels]
             .map(String::as_str)
     }
@@ -95,12 +120,14 @@ pub struct ImageExample {
     pub colorspace: Option<String>,
     /// 3 for RGB.
     pub channels: Option<i64>,
+    /// The picture, where [`ImageSchema::pixels`] says that the record holds it as pixels; `encoded` is empty then.
+    pub pixels: Option<Pixels>,
 }
 
 impl ImageExample {
     /// Understands a record's payload. Features that the schema does not name are ignored.
     ///
-    /// Takes no memory but for what it gives, whatever the payload's bytes.
+    /// Takes no memory but for what it gives, whatever the payload's bytes; for pixels as numbers, four bytes for each.
     ///
     /// # Errors
     /// When the payload is no `tf.train.Example`; when `encoded` or `label` is missing; when a feature the
@@ -114,9 +141,19 @@ impl ImageExample {
                 return Err(missing(key, payload)?);
             }
         }
+        let (encoded, pixels) = match &schema.pixels {
+            None => (features.bytes(&schema.encoded)?.unwrap_or_default().to_vec(), None),
+            Some(format) => (Vec::new(), Some(format.read(payload, &schema.encoded)?)),
+        };
         Ok(ImageExample {
-            encoded: features.bytes(&schema.encoded)?.unwrap_or_default().to_vec(),
-            label: features.label(&schema.label)?.unwrap_or_default(),
+            encoded,
+            pixels,
+            label: match features.label(&schema.label) {
+                Err(ExampleError::TextLabel { key, text }) => {
+                    schema.named_label(&text).ok_or(ExampleError::TextLabel { key, text })?
+                }
+                label => label?.unwrap_or_default(),
+            },
             class_text: features.text(&schema.class_text)?,
             filename: features.text(&schema.filename)?,
             height: features.int64(&schema.height)?,
@@ -128,7 +165,7 @@ impl ImageExample {
     }
 
     /// The record's payload: a serialized `tf.train.Example` with a feature for each field that is not
-    /// `None`, in the keys' order. The same example is always the same bytes.
+    /// `None`, in the keys' order, but for pixels. The same example is always the same bytes.
     pub fn encode(self, schema: &ImageSchema) -> Vec<u8> {
         // Of a feature, field 1 is a list of byte strings, field 3 one of integers.
         let bytes = |value: &[u8]| field(1, &field(1, value));

@@ -31,12 +31,22 @@ pub enum ExampleError {
         got: FeatureKind,
     },
     /// A label that is a text, and no number.
-    #[error("feature {key:?} is the text {text:?}: the number of its class is wanted")]
+    #[error(
+        "feature {key:?} is the text {text:?}: the number of a class is wanted, or its name as the list of classes has it"
+    )]
     TextLabel {
         /// The feature's key.
         key: String,
         /// The text's beginning.
         text: String,
+    },
+    /// A feature does not hold the pixels that it is read for.
+    #[error("feature {key:?} is no picture: {reason}")]
+    Pixels {
+        /// The feature's key.
+        key: String,
+        /// Why.
+        reason: String,
     },
     /// A feature has no value, or several.
     #[error("feature {key:?} has {got} values: 1 is wanted")]

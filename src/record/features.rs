@@ -53,7 +53,7 @@ impl<'a> FeatureMap<'a> {
                 let number = text.trim().parse();
                 number
                     .map(Some)
-                    .map_err(|_| ExampleError::TextLabel { key: key.into(), text: shortened(&text) })
+                    .map_err(|_| ExampleError::TextLabel { key: key.into(), text: shortened(text.trim()) })
             }
             (Some(FeatureKind::Float), 2..) => {
                 Err(ExampleError::Count { key: key.into(), got: feature.values })
@@ -195,6 +195,65 @@ impl<'a> Feature<'a> {
         self.values += values;
         self.bytes += bytes;
     }
+}
+
+/// The one byte string of feature `key`, or its numbers, of which `most` are taken; nothing of a feature that there is not. Where several
+/// have this key, the last one counts.
+pub(super) fn numbers_of<'a>(
+    payload: &'a [u8],
+    key: &str,
+    most: usize,
+) -> Result<(Option<&'a [u8]>, Vec<f32>), WireError> {
+    let mut last = None;
+    for features in numbered(1, Span::whole(payload)) {
+        for entry in numbered(1, features?.bytes()?) {
+            let (mut found, mut feature) = ("", None);
+            for field in entry?.bytes()?.fields() {
+                let field = field?;
+                match field.number {
+                    1 => found = field.bytes()?.text()?,
+                    2 => feature = Some(field.bytes()?),
+                    _ => {}
+                }
+            }
+            if found == key {
+                last = feature;
+            }
+        }
+    }
+    let (mut bytes, mut numbers) = (None, Vec::new());
+    for list in last.into_iter().flat_map(Span::fields) {
+        let list = list?;
+        for value in list.bytes()?.fields() {
+            match (list.number, value?.value) {
+                (1, Value::Bytes(value)) => bytes = Some(value.bytes),
+                (2, Value::Fixed32(bits)) => numbers.push(f32::from_le_bytes(bits)),
+                (2, Value::Bytes(packed)) => {
+                    let values = packed.bytes.as_chunks().0.iter().map(|bits| f32::from_le_bytes(*bits));
+                    numbers.extend(values.take(most.saturating_sub(numbers.len()) + 1));
+                }
+                (3, Value::Varint(value)) => numbers.push(value.cast_signed() as f32),
+                (3, Value::Bytes(packed)) => {
+                    for value in packed.varints() {
+                        numbers.push(value?.cast_signed() as f32);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok((bytes, numbers))
+}
+
+/// Gives each single integer of an example with its key; nothing where the payload is none.
+pub(super) fn single_integers<'a>(payload: &'a [u8], mut each: impl FnMut(&'a str, i64)) {
+    let given = for_each_feature(payload, &mut |key, feature| {
+        if feature.kind == Some(FeatureKind::Int64) && feature.values == 1 {
+            each(key, feature.last_int64);
+        }
+    });
+    // What is wrong with it is told where it is read.
+    given.unwrap_or_default();
 }
 
 /// Gives each feature of an example in the order of the record, where of several with the same key the last one counts.

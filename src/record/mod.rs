@@ -35,6 +35,7 @@ mod features;
 mod fetch;
 mod frame;
 mod index;
+mod pixels;
 mod reader;
 mod search;
 mod shard_error;
@@ -53,6 +54,7 @@ pub use features::{FeatureSummary, FeatureValue, FeatureView, list_features, vis
 pub use fetch::{DEFAULT_STASH_BYTES, RecordFetcher};
 pub(crate) use frame::begins_record;
 pub use index::{IndexedRecord, IndexedShard, ShardIndex};
+pub use pixels::{ParsePixelFormatError, PixelFormat, Pixels, guess_pixels};
 pub use reader::{DEFAULT_MAX_RECORD_BYTES, ReaderOptions, Record, RecordReader};
 pub use shard_error::ShardError;
 pub use shard_writer::{ShardWriter, SyncedShards};

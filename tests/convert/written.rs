@@ -51,6 +51,7 @@ fn records_hold_every_feature_and_the_bytes_as_they_are() {
         ("4.jpg", "rose", 2, "JPEG", 30, 20),
     ] {
         let wanted = ImageExample {
+            pixels: None,
             encoded: fs::read(photos.path().join(class).join(name)).unwrap(),
             label,
             class_text: Some(class.into()),

@@ -99,7 +99,7 @@ fn labels_are_read_from_all_that_stands_for_a_number() {
         (int64(&[1, 0, 1]), "3 values"),
         (int64(&[0, 0]), "2 values"),
         (floats(&[0.4, 0.6]), "2 values"),
-        (bytes(&[b"cat"]), r#"is the text "cat": the number of its class is wanted"#),
+        (bytes(&[b"cat"]), r#"is the text "cat": the number of a class is wanted"#),
     ] {
         let error = label(kind.clone()).unwrap_err();
         assert!(error.contains(part), "{kind:?}: {error}");

@@ -5,6 +5,7 @@ mod conformance;
 mod corruption;
 mod examples;
 mod oracle;
+mod pixels;
 mod random_access;
 mod recovery;
 mod round_trip;

@@ -50,6 +50,7 @@ proptest! {
         let [class_text, filename, format, colorspace] = texts;
         let [height, width, channels] = numbers;
         let example = ImageExample {
+            pixels: None,
             encoded, label, class_text, filename, height, width, format, colorspace, channels,
         };
         let payload = example.clone().encode(&ImageSchema::default());

@@ -151,6 +151,7 @@ fn example(photo: &DemoPhoto, classes: &[String]) -> ImageExample {
         format: Some("JPEG".into()),
         colorspace: Some("RGB".into()),
         channels: Some(3),
+        pixels: None,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::args::{Flags, OfRecords, Threads};
 use crate::evaluation::{evaluate, note_skipped};
 use crate::files::{EVAL, LABELS};
 use crate::ui::{self, Event, Output, say};
-use crate::{Result, data, messages, tables};
+use crate::{Result, data, messages, reading, tables};
 
 /// Evaluate a model on the eval shards of a data folder: accuracy, per class, confusion matrix.
 #[derive(clap::Args)]
@@ -36,7 +36,12 @@ pub fn run(args: &Args) -> Result<()> {
     args.output.apply();
     args.threads.apply()?;
     let (network, info) = load_model(&args.model)?;
-    let data = data::open(&args.data, args.records.choices.label_offset)?;
+    let mut choices = args.records.choices.clone();
+    let mut data = data::open(&args.data, choices.label_offset)?;
+    reading::complete(&mut choices, &data, &args.split)?;
+    if choices.label_offset != args.records.choices.label_offset {
+        data = data::open(&args.data, choices.label_offset)?;
+    }
     if data.classes.names() != info.classes {
         let (model, classes) = (ui::names(&info.classes), ui::names(data.classes.names()));
         let labels = args.data.join(LABELS);
@@ -48,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
         .into());
     }
     let mut options = LoaderOptions::new(info.preprocess, info.classes.len()).for_evaluation();
-    args.records.choices.read_records(&mut options);
+    choices.read_records(&mut options);
     let evaluated = data::loader_if_any(&data, &args.split, options).and_then(|loader| {
         let Some(loader) = loader else {
             return Err(nothing_to_evaluate_on(args).into());

@@ -52,15 +52,19 @@ fn records_of_tensorflow_datasets_are_read_with_the_flags_that_inspect_names() {
     assert_eq!(flags, ["--image-key", "image", "--label-key", "label", "--label-offset", "0"]);
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     let bare = ["train", "--data", "data", "--image-size", "32", "--epochs", "1", "--out", "bare"];
-    fails(
-        folder,
-        &bare,
+    // Without them they are found in the same way.
+    let found = succeeds(folder, &bare);
+    holds(
+        &found,
         &[
-            "there is no feature \"image/encoded\"",
-            "flowers inspect data/shapes-train.tfrecord-00000-of-00001",
+            "the records are read as they are: --image-key image --label-key label --label-offset 0",
+            "6 photos to train on",
         ],
     );
-    assert!(!text(&run(folder, &bare).stderr).contains("--skip-bad"), "every record is like this");
+    holds(
+        &succeeds(folder, &["eval", "--data", "data", "--model", "bare/model.safetensors"]),
+        &["3 examples"],
+    );
     let (trained, notes) = prints(
         folder,
         &[&["train", "--data", "data", "--image-size", "32", "--epochs", "1", "--out", "run"], &flags[..]]
@@ -115,12 +119,27 @@ fn class_names_in_records_become_labels() {
 }
 
 #[test]
-fn a_class_told_by_text_alone_is_said_to_be() {
+fn classes_that_text_alone_tells_are_read_by_their_names() {
     let temporary = data("text");
-    let output = run(temporary.path(), &["inspect", "data/train"]);
-    let found = text(&output.stdout);
-    holds(&found, &["told by text alone, in \"label_name\"", "label_name: 1 bytes value"]);
-    assert!(!found.contains("flags:"), "{found}");
+    let folder = temporary.path();
+    let inspected = succeeds(folder, &["inspect", "data/train", "--write-labels"]);
+    holds(
+        &inspected,
+        &[
+            "the names of 3 classes in \"label_name\"",
+            "JPEG YCbCr: 6",
+            "1        2  disc",
+            "wrote data/labels.txt",
+        ],
+    );
+    assert_eq!(flags(&inspected), ["--image-key", "image", "--label-key", "label_name"]);
+    holds(&train(folder, &[]), &["3 classes: disc, ring, square", "6 photos to train on"]);
+    fs::write(folder.join("data/labels.txt"), "disc\nring\nbox\n").unwrap();
+    fails(
+        folder,
+        &["train", "--data", "data", "--epochs", "1", "--out", "other"],
+        &["is the text \"square\""],
+    );
 }
 
 /// Records of features with names of their own, which must be told from heights, identities and thumbnails.

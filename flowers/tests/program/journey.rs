@@ -32,7 +32,7 @@ fn help_teaches_and_bad_arguments_exit_with_2() {
     }
     for arguments in [
         &["train"][..],
-        &["train", "--data", "x", "--image-size", "16"],
+        &["train", "--data", "x", "--image-size", "15"],
         &["train", "--data", "x", "--learning-rate", "-1"],
         &["train", "--data", "x", "--fit", "stretch"],
         &["convert", "a", "b", "--eval-fraction", "1.5"],

@@ -84,6 +84,7 @@ impl Photo {
             format: Some(self.format.to_string()),
             colorspace: Some("RGB".to_owned()),
             channels: Some(3),
+            pixels: None,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ndarray::Array3;
 
 use crate::image::{DecodeOptions, ImageError, Orientation, decode};
+use crate::record::Pixels;
 
 /// A picture, decoded or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,19 @@ pub enum Picture {
     File(Vec<u8>),
     /// RGB levels, shape (height, width, 3), the right way up.
     Levels(Array3<u8>),
+}
+
+impl From<Pixels> for Picture {
+    /// A gray level is that of each color.
+    fn from(Pixels { height, width, channels, levels, .. }: Pixels) -> Self {
+        let rgb = match channels {
+            1 => levels.iter().flat_map(|&level| [level; 3]).collect(),
+            _ => levels,
+        };
+        Picture::Levels(
+            Array3::from_shape_vec((height, width, 3), rgb).expect("as many levels as the sizes say"),
+        )
+    }
 }
 
 impl Picture {

@@ -51,7 +51,7 @@ impl Dataset for Records {
         self.fetcher.lock().unwrap_or_else(PoisonError::into_inner).fetch(index, &mut payload)?;
         let example = ImageExample::parse(&payload, &self.schema)?;
         Ok(Example {
-            picture: Picture::File(example.encoded),
+            picture: example.pixels.map_or(Picture::File(example.encoded), Picture::from),
             label: example.label.saturating_sub(self.label_offset),
             class_text: example.class_text,
             filename: example.filename,

@@ -75,8 +75,9 @@ impl Source {
                     error.at(shards.location(index).expect("only records of the index are asked for"))
                 };
                 let example = ImageExample::parse(&payload, &options.schema).map_err(located)?;
-                let ImageExample { encoded, label, class_text, filename, .. } = example;
-                Ok(Example { picture: Picture::File(encoded), label, class_text, filename })
+                let ImageExample { encoded, label, class_text, filename, pixels, .. } = example;
+                let picture = pixels.map_or(Picture::File(encoded), Picture::from);
+                Ok(Example { picture, label, class_text, filename })
             }
             (Source::Shards(_), Raw::Unread) => {
                 unreachable!("a payload is left out only where the cache has the photo")

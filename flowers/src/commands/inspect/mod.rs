@@ -56,13 +56,15 @@ pub fn run(args: &Args) -> Result<()> {
         say!("{}: {}", ui::path(file), report.summary());
         all.add(report);
     }
+    all.number_names();
     all.print();
     // Beside a pipe there is nothing.
     let folder = files[0].parent().filter(|_| !may_be_pipe(&files[0]));
     let schema = schema::Schema { folder, survey: &all.survey, given: schema.as_ref() };
     schema.print(&all.classes, args.write_labels)?;
     match all.defects {
-        0 => Ok(()),
+        0 if all.more_unread == 0 => Ok(()),
+        0 => Err(format!("{} can't be read as photos", ui::count(all.more_unread, "record")).into()),
         n => {
             Err(format!("{} in {defective} of {}", ui::count(n, "defect"), ui::count(files.len(), "file"))
                 .into())
@@ -76,6 +78,10 @@ struct Report {
     records: usize,
     bytes: u64,
     defects: usize,
+    /// Records of which nothing told how they are to be read, until it is told.
+    unread: Vec<Vec<u8>>,
+    /// How many more of them there were.
+    more_unread: usize,
     classes: BTreeMap<(i64, Option<String>), u64>,
     formats: BTreeMap<String, u64>,
     sides: Option<Sides>,
@@ -88,6 +94,8 @@ struct Report {
 
 /// How many defects of a file are named.
 const SHOWN_DEFECTS: usize = 50;
+/// How many records of a file are kept until it is known how to read them.
+const MAX_UNREAD: usize = 64;
 /// How many features of the first record are shown.
 const SHOWN_FEATURES: usize = 50;
 /// How much of each one's name.
@@ -189,16 +197,47 @@ impl Report {
         if self.features.is_empty() {
             self.features = features(payload).unwrap_or_default();
         }
-        let survey = &self.survey;
-        let schema = self.schema.get_or_insert_with(|| match survey.reading() {
-            Ok(reading) => reading.keys().schema(),
-            Err(_) => ImageSchema::default(),
-        });
-        let example = match ImageExample::parse(payload, schema) {
+        if self.schema.is_none() {
+            self.schema = self.survey.reading().ok().map(|reading| reading.keys().schema());
+            if self.schema.is_some() {
+                let unread = std::mem::take(&mut self.unread);
+                let faults: Vec<_> = unread.iter().flat_map(|payload| self.read_example(payload)).collect();
+                return [faults, self.read_example(payload)].concat();
+            }
+        }
+        if self.schema.is_none() {
+            // What they lack is told once, at the end.
+            match self.unread.len() {
+                ..MAX_UNREAD => self.unread.push(payload.to_vec()),
+                _ => self.more_unread += 1,
+            }
+            return Vec::new();
+        }
+        self.read_example(payload)
+    }
+
+    /// The same, once it is known how.
+    fn read_example(&mut self, payload: &[u8]) -> Vec<String> {
+        let schema = self.schema.as_ref().expect("it is known how records are read");
+        let mut parsed = ImageExample::parse(payload, schema);
+        if let Err(ExampleError::TextLabel { text, .. }) = &parsed {
+            // Numbered once all are known.
+            let schema = ImageSchema { label_names: (vec![text.clone()], 0), ..schema.clone() };
+            let class_text = Some(text.clone());
+            parsed =
+                ImageExample::parse(payload, &schema).map(|example| ImageExample { class_text, ..example });
+        }
+        let example = match parsed {
             Ok(example) => example,
             Err(error) => return vec![error.to_string()],
         };
         *self.classes.entry((example.label, example.class_text.clone())).or_default() += 1;
+        if let Some(pixels) = &example.pixels {
+            *self.formats.entry(format!("pixels, {}", ui::count(pixels.channels, "channel"))).or_default() +=
+                1;
+            self.sized(pixels.width, pixels.height);
+            return Vec::new();
+        }
         match read_header(&example.encoded) {
             Ok(header) => self.image(&example, header),
             Err(error) => vec![error.to_string()],
@@ -208,8 +247,7 @@ impl Report {
     fn image(&mut self, example: &ImageExample, header: ImageHeader) -> Vec<String> {
         let ImageHeader { format, width, height, color, .. } = header;
         *self.formats.entry(format!("{format} {color}")).or_default() += 1;
-        let sides = Sides { width: (width, width), height: (height, height) };
-        self.sides = Some(self.sides.map_or(sides, |all| all.join(sides)));
+        self.sized(width, height);
         [("height", example.height, height), ("width", example.width, width)]
             .into_iter()
             .filter_map(|(what, said, is)| Some((what, said.filter(|said| *said != is as i64)?, is)))
@@ -217,10 +255,16 @@ impl Report {
             .collect()
     }
 
+    fn sized(&mut self, width: usize, height: usize) {
+        let sides = Sides { width: (width, width), height: (height, height) };
+        self.sides = Some(self.sides.map_or(sides, |all| all.join(sides)));
+    }
+
     fn add(&mut self, other: Report) {
         self.records += other.records;
         self.bytes += other.bytes;
         self.defects += other.defects;
+        self.more_unread += other.more_unread + other.unread.len();
         other.classes.into_iter().for_each(|(class, n)| *self.classes.entry(class).or_default() += n);
         other.formats.into_iter().for_each(|(format, n)| *self.formats.entry(format).or_default() += n);
         self.sides = match (self.sides, other.sides) {
@@ -231,6 +275,15 @@ impl Report {
             self.features = other.features;
         }
         self.survey.join(other.survey);
+    }
+
+    /// Gives classes that are told by name their labels, from 1 in the order of the names.
+    fn number_names(&mut self) {
+        if self.survey.reading().is_ok_and(|reading| !reading.names.is_empty()) {
+            let classes = std::mem::take(&mut self.classes).into_iter();
+            self.classes =
+                (1..).zip(classes).map(|(label, ((_, name), count))| ((label, name), count)).collect();
+        }
     }
 
     fn summary(&self) -> String {

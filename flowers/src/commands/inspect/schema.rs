@@ -104,16 +104,24 @@ impl Names {
 }
 
 fn print_reading(reading: &Reading, first: i64, certain: bool, named: Option<usize>) {
-    let Reading { image, label, labels: (least, greatest) } = reading;
+    let Reading { image, label, labels: (least, greatest), pixels, names } = reading;
     let (image, label) = (ui::escaped(image), ui::escaped(label));
-    say!("photos in \"{image}\", labels from {least} to {greatest} in \"{label}\"");
+    let photos = if pixels.is_some() { "photos, as pixels," } else { "photos" };
+    match names.len() {
+        0 => say!("{photos} in \"{image}\", labels from {least} to {greatest} in \"{label}\""),
+        count => say!("{photos} in \"{image}\", the names of {count} classes in \"{label}\""),
+    }
     let keys = reading.keys();
     let offset = (first != FIRST_LABEL).then(|| first.to_string());
-    let flags: Vec<String> =
-        [("image-key", keys.image_key), ("label-key", keys.label_key), ("label-offset", offset)]
-            .into_iter()
-            .filter_map(|(flag, value)| Some(format!("--{flag} {}", ui::shell(Path::new(&value?)))))
-            .collect();
+    let flags: Vec<String> = [
+        ("image-key", keys.image_key),
+        ("label-key", keys.label_key),
+        ("pixels", keys.pixels),
+        ("label-offset", offset),
+    ]
+    .into_iter()
+    .filter_map(|(flag, value)| Some(format!("--{flag} {}", ui::shell(Path::new(&value?)))))
+    .collect();
     match flags.is_empty() {
         true => say!("flags:  none are needed"),
         false => say!("flags:  {}", flags.join(" ")),
@@ -153,7 +161,8 @@ fn name_classes(path: &Path, classes: &Classes, first: i64, write: bool) -> Resu
 /// The reading as the flags given have it; nothing where no record fits them.
 fn as_given(schema: &ImageSchema, classes: &Classes) -> Option<Reading> {
     let labels = (classes.keys().next()?.0, classes.keys().next_back()?.0);
-    Some(Reading { image: schema.encoded.clone(), label: schema.label.clone(), labels })
+    let (image, label, pixels) = (schema.encoded.clone(), schema.label.clone(), schema.pixels);
+    Some(Reading { image, label, labels, pixels, names: Vec::new() })
 }
 
 fn no_labels(reason: &str) -> crate::Error {
@@ -163,16 +172,9 @@ fn no_labels(reason: &str) -> crate::Error {
 fn words(lacking: &Lacking) -> Option<String> {
     Some(match lacking {
         Lacking::Records => return None,
-        Lacking::Image { raw: Some(key) } => format!(
-            "{:?} holds raw pixels (as for tf.io.decode_raw), which are not read: write them as PNG (tf.io.encode_png), or as files \
-             into folders for `flowers convert`",
-            ui::escaped(key)
-        ),
-        Lacking::Image { raw: None } => {
-            "no feature holds an image file (JPEG, PNG, WebP, GIF, BMP, TIFF) in each record: these are no records of photos, or hold raw pixels, which are not \
-             read"
-                .into()
-        }
+        Lacking::Image => "no feature holds an image file (JPEG, PNG, WebP, GIF, BMP, TIFF) in each record, nor what seems to be pixels: \
+                           where one does hold pixels, say it with --image-key and --pixels"
+            .into(),
         Lacking::Label { text: Some(key) } => format!(
             "the class of a photo is told by text alone, in {:?}: records need an int64 feature with its number; write such \
              records, or the photos into folders for `flowers convert`",

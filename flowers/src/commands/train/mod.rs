@@ -31,9 +31,9 @@ pub use self::logging::Logging;
 pub use self::saving::Saving;
 pub use self::session::train;
 use crate::args::{Everything, Flags, Threads};
-use crate::files::MODEL;
+use crate::files::{MODEL, TRAIN};
 use crate::ui::{self, Output, say};
-use crate::{Result, messages};
+use crate::{Result, messages, reading};
 
 /// Train a network on photos, or on a data folder.
 ///
@@ -91,6 +91,11 @@ pub fn run(args: &Args) -> Result<()> {
         Err(error) if args.resume => crate::data::open(path, Some(0)).map_err(|_| error),
         opened => opened,
     }?;
+    let mut choices = choices.clone();
+    if !args.resume {
+        reading::complete(&mut choices, &data, TRAIN)?;
+    }
+    let choices = &choices;
     let (run, saved) = folder::open(&args.out, args.resume)?;
     // What the settings saved are, if they are no program's settings at all, is for training to say.
     let skipped = saved.as_ref().is_some_and(|saved| Settings::of(saved).is_ok_and(|saved| saved.skip_bad));

@@ -1,0 +1,348 @@
+//! Pixels that a record holds as they are, instead of an image file: bytes, floats, lists of numbers, serialized tensors.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::example_error::ExampleError;
+use super::features::{numbers_of, single_integers};
+use crate::proto::wire::{Span, Value};
+
+/// The most pixels of a picture, as of one in a file.
+const MAX_NUMBERS: usize = 3 * 64_000_000;
+
+/// How pixels are stored. Written `auto`, `28x28x1` or `3x32x32`, and with `:0..1` behind it where black is 0 and white is 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct PixelFormat {
+    /// Height, width and channels (1 or 3); `None` where each record tells them, by integers under keys that end with `height`, `width` and
+    /// `depth` or the like, or by the shape of a serialized tensor.
+    pub shape: Option<[usize; 3]>,
+    /// Whether each channel's pixels lie together, as in CIFAR-10's files; else each pixel's channels do.
+    pub channels_first: bool,
+    /// The numbers of black and of white.
+    pub range: [f32; 2],
+}
+
+impl Default for PixelFormat {
+    fn default() -> Self {
+        Self { shape: None, channels_first: false, range: [0.0, 255.0] }
+    }
+}
+
+impl fmt::Display for PixelFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.shape, self.channels_first) {
+            (None, false) => f.write_str("auto")?,
+            (None, true) => f.write_str("auto-channels-first")?,
+            (Some([height, width, channels]), false) => write!(f, "{height}x{width}x{channels}")?,
+            (Some([height, width, channels]), true) => write!(f, "{channels}x{height}x{width}")?,
+        }
+        match self.range {
+            [0.0, 255.0] => Ok(()),
+            [black, white] => write!(f, ":{black}..{white}"),
+        }
+    }
+}
+
+/// A text that tells no [`PixelFormat`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no format of pixels: wanted auto, HEIGHTxWIDTHxCHANNELS or CHANNELSxHEIGHTxWIDTH with 1 or 3 channels, and BLACK..WHITE behind a \
+     colon where those are not 0..255, as in 28x28x1:0..1"
+)]
+pub struct ParsePixelFormatError(pub String);
+
+impl FromStr for PixelFormat {
+    type Err = ParsePixelFormatError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePixelFormatError> {
+        let error = || ParsePixelFormatError(text.into());
+        let (shape, range) = text.split_once(':').unwrap_or((text, "0..255"));
+        let (black, white) = range.split_once("..").ok_or_else(error)?;
+        let range = [black, white].map(str::parse::<f32>);
+        let [Ok(black), Ok(white)] = range else { return Err(error()) };
+        if !(black.is_finite() && white.is_finite() && black < white) {
+            return Err(error());
+        }
+        let format = PixelFormat { range: [black, white], ..Self::default() };
+        match shape {
+            "auto" => return Ok(format),
+            "auto-channels-first" => return Ok(PixelFormat { channels_first: true, ..format }),
+            _ => {}
+        }
+        let sizes: Option<Vec<usize>> = shape
+            .split('x')
+            .map(|size| size.parse().ok().filter(|size| (1..=1 << 16).contains(size)))
+            .collect();
+        let (shape, channels_first) = match sizes.as_deref() {
+            Some(&[height, width, channels @ (1 | 3)]) => ([height, width, channels], false),
+            Some(&[channels @ (1 | 3), height, width]) => ([height, width, channels], true),
+            _ => return Err(error()),
+        };
+        Ok(PixelFormat { shape: Some(shape), channels_first, ..format })
+    }
+}
+
+/// A picture's levels, pixel after pixel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pixels {
+    /// Rows.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    /// 1, of gray, or 3: red, green, blue.
+    pub channels: usize,
+    /// Levels from 0 to 255: as many as the three sizes say.
+    pub levels: Vec<u8>,
+}
+
+/// Numbers as they are stored, with the shape that comes with them.
+struct Stored<'a> {
+    numbers: Numbers<'a>,
+    shape: Option<[usize; 3]>,
+}
+
+enum Numbers<'a> {
+    Bytes(&'a [u8]),
+    Floats(Vec<f32>),
+}
+
+impl Numbers<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Numbers::Bytes(bytes) => bytes.len(),
+            Numbers::Floats(floats) => floats.len(),
+        }
+    }
+
+    fn at(&self, index: usize) -> f32 {
+        match self {
+            Numbers::Bytes(bytes) => bytes[index].into(),
+            Numbers::Floats(floats) => floats[index],
+        }
+    }
+}
+
+impl PixelFormat {
+    /// The picture that the feature `key` of a record holds.
+    ///
+    /// # Errors
+    /// A payload that is no example, or has no such feature; another number of values than the shape says; a shape that nobody tells.
+    pub(super) fn read(&self, payload: &[u8], key: &str) -> Result<Pixels, ExampleError> {
+        let failed = |reason: String| ExampleError::Pixels { key: key.into(), reason };
+        let told = self.shape.or_else(|| told_shape(payload));
+        let Stored { numbers, shape } =
+            stored(payload, key, told)?.ok_or_else(|| failed("it holds no numbers".into()))?;
+        let count = numbers.len();
+        let shape = self.shape.or(shape).or(told).ok_or_else(|| {
+            failed(format!("it holds {count} numbers, and nothing tells height, width and channels: give a format of pixels"))
+        })?;
+        let [height, width, channels] = shape;
+        if count_of(shape) != Some(count) || !matches!(channels, 1 | 3) {
+            return Err(failed(format!(
+                "it holds {count} numbers where {height}x{width} pixels of {channels} channels are told"
+            )));
+        }
+        let [black, white] = self.range;
+        let level = |index: usize| {
+            let share = (numbers.at(index) - black) / (white - black);
+            (255.0 * share).round() as u8
+        };
+        let pixels = height * width;
+        let levels = match (&numbers, self.channels_first) {
+            (Numbers::Bytes(bytes), false) if self.range == [0.0, 255.0] => bytes.to_vec(),
+            (_, false) => (0..count).map(level).collect(),
+            (_, true) => (0..count).map(|at| level(at % channels * pixels + at / channels)).collect(),
+        };
+        Ok(Pixels { height, width, channels, levels })
+    }
+}
+
+/// The height, width and channels that a record tells by integers under their names.
+fn told_shape(payload: &[u8]) -> Option<[usize; 3]> {
+    let (mut height, mut width, mut channels) = (None, None, None);
+    single_integers(payload, |key, value| {
+        let lower = key.to_lowercase();
+        let place = match lower.rsplit(['/', '_', '.']).next().unwrap_or_default() {
+            "height" | "rows" | "h" => &mut height,
+            "width" | "cols" | "columns" | "w" => &mut width,
+            "depth" | "channels" | "channel" => &mut channels,
+            _ => return,
+        };
+        *place = usize::try_from(value).ok().filter(|size| *size > 0);
+    });
+    Some([height?, width?, channels.unwrap_or(0)])
+}
+
+fn count_of([height, width, channels]: [usize; 3]) -> Option<usize> {
+    height.checked_mul(width)?.checked_mul(channels).filter(|count| (1..=MAX_NUMBERS).contains(count))
+}
+
+/// The numbers of a feature: of a serialized tensor, of bytes that are of the told shape as bytes or as floats, or of a list. A told shape
+/// without channels gets those that there are numbers for.
+fn stored<'a>(
+    payload: &'a [u8],
+    key: &str,
+    told: Option<[usize; 3]>,
+) -> Result<Option<Stored<'a>>, ExampleError> {
+    let (bytes, floats) = numbers_of(payload, key, MAX_NUMBERS)?;
+    let complete = |count: usize| {
+        let [height, width, channels] = told?;
+        let pixels = height.checked_mul(width).filter(|pixels| *pixels > 0)?;
+        let channels = if channels == 0 { count / pixels } else { channels };
+        let shape = [height, width, channels];
+        (matches!(channels, 1 | 3) && count_of(shape) == Some(count)).then_some(shape)
+    };
+    let Some(bytes) = bytes else {
+        let shape = complete(floats.len());
+        return Ok((!floats.is_empty()).then_some(Stored { numbers: Numbers::Floats(floats), shape }));
+    };
+    if let Some(tensor) = tensor(bytes) {
+        return Ok(Some(tensor));
+    }
+    if let Some(shape) = complete(bytes.len()) {
+        return Ok(Some(Stored { numbers: Numbers::Bytes(bytes), shape: Some(shape) }));
+    }
+    let floats = match bytes.len().checked_div(8).and_then(complete).filter(|_| bytes.len().is_multiple_of(8))
+    {
+        Some(_) => bytes.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect(),
+        None if bytes.len().is_multiple_of(4) => {
+            bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+        }
+        None => Vec::new(),
+    };
+    Ok(Some(match complete(floats.len()) {
+        Some(shape) => Stored { numbers: Numbers::Floats(floats), shape: Some(shape) },
+        None => Stored { numbers: Numbers::Bytes(bytes), shape: None },
+    }))
+}
+
+/// What `tf.io.serialize_tensor` made of an array of bytes, of floats or of integers; `None` of other bytes.
+fn tensor(bytes: &[u8]) -> Option<Stored<'_>> {
+    // A TensorProto: field 1 is the type, 2 the shape (its field 2 an axis, whose field 1 is its size), 4 the values' bytes.
+    let (mut kind, mut axes, mut content) = (None, Vec::new(), None);
+    for field in Span::whole(bytes).fields() {
+        let field = field.ok()?;
+        match (field.number, field.value) {
+            (1, Value::Varint(number)) => kind = Some(number),
+            (2, Value::Bytes(shape)) => {
+                for axis in shape.fields() {
+                    let axis = axis.ok()?.bytes().ok()?;
+                    let size = axis.fields().find_map(|field| match field.ok()?.value {
+                        Value::Varint(size) => usize::try_from(size).ok(),
+                        _ => None,
+                    });
+                    axes.push(size?);
+                }
+            }
+            (4, Value::Bytes(values)) => content = Some(values.bytes),
+            _ => return None,
+        }
+    }
+    let shape = match axes[..] {
+        [height, width] => [height, width, 1],
+        [height, width, channels] => [height, width, channels],
+        [1, height, width, channels] => [height, width, channels],
+        _ => return None,
+    };
+    let (content, count) = (content?, count_of(shape)?);
+    let floats = |floats: Vec<f32>| Numbers::Floats(floats);
+    let numbers = match (kind?, content.len() / count) {
+        // DT_UINT8
+        (4, 1) => Numbers::Bytes(content),
+        // DT_FLOAT, DT_DOUBLE, DT_INT32, DT_INT64
+        (1, 4) => floats(content.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
+        (2, 8) => {
+            floats(content.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect())
+        }
+        (3, 4) => {
+            floats(content.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes) as f32).collect())
+        }
+        (9, 8) => {
+            floats(content.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect())
+        }
+        _ => return None,
+    };
+    (numbers.len() == count).then_some(Stored { numbers, shape: Some(shape) })
+}
+
+/// How the feature `key` of these records may hold pixels: of one format that fits all, as their lengths, their own sizes and the numbers
+/// themselves tell; `None` if it holds none.
+pub fn guess_pixels(payloads: &[&[u8]], key: &str) -> Option<PixelFormat> {
+    let mut format: Option<(Option<[usize; 3]>, usize)> = None;
+    let (mut least, mut greatest) = (f32::INFINITY, f32::NEG_INFINITY);
+    let (mut by_pixel, mut by_channel) = (0.0, 0.0);
+    for payload in payloads {
+        let told = told_shape(payload);
+        let stored = stored(payload, key, told).ok()??;
+        let (numbers, shape) = match (stored.shape, stored.numbers) {
+            (Some(shape), numbers) => (numbers, (None, shape)),
+            (None, numbers) => {
+                let (numbers, shape) = square(numbers)?;
+                (numbers, (Some(shape), shape))
+            }
+        };
+        let (given, [height, width, channels]) = shape;
+        // One shape for all where no record tells its own.
+        match format {
+            Some((before, _)) if before != given => return None,
+            _ => format = Some((given, channels)),
+        }
+        if !matches!(channels, 1 | 3) {
+            return None;
+        }
+        let count = height * width * channels;
+        for index in 0..count {
+            let number = numbers.at(index);
+            if !number.is_finite() {
+                return None;
+            }
+            (least, greatest) = (least.min(number), greatest.max(number));
+        }
+        if channels == 3 {
+            // Pixels are most like those above them in the order that is the right one.
+            let apart = |step: usize| {
+                let apart = (step..count).map(|at| f64::from((numbers.at(at) - numbers.at(at - step)).abs()));
+                apart.sum::<f64>() / (count - step).max(1) as f64
+            };
+            by_pixel += apart((3 * width).min(count));
+            by_channel += apart(width);
+        }
+    }
+    let (shape, _) = format?;
+    let range = match (least, greatest) {
+        (0.0.., ..=1.0) if greatest > 0.0 => [0.0, 1.0],
+        (-1.0.., ..=1.0) if least < 0.0 => [-1.0, 1.0],
+        (-0.5.., ..=0.5) if least < 0.0 => [-0.5, 0.5],
+        (0.0.., ..=255.0) => [0.0, 255.0],
+        // Normalized already, by whatever numbers.
+        _ => [least, greatest],
+    };
+    Some(PixelFormat { shape, channels_first: shape.is_some() && by_channel < by_pixel, range })
+}
+
+/// Numbers of a square picture of 8 pixels a side or more, by how many there are.
+fn square(numbers: Numbers<'_>) -> Option<(Numbers<'_>, [usize; 3])> {
+    let shape_of = |count: usize| {
+        [1, 3].into_iter().find_map(|channels| {
+            let side = (count / channels).isqrt();
+            (side >= 8 && side * side * channels == count).then_some([side, side, channels])
+        })
+    };
+    let count = numbers.len();
+    if let Numbers::Bytes(bytes) = numbers {
+        // As floats first: bytes are hardly ever floats that make sense.
+        let floats: Vec<f32> =
+            bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let make_sense = |number: &f32| *number == 0.0 || (1e-6..1e4).contains(&number.abs());
+        if bytes.len().is_multiple_of(4)
+            && floats.iter().all(make_sense)
+            && floats.iter().any(|number| *number != 0.0)
+            && let Some(shape) = shape_of(floats.len())
+        {
+            return Some((Numbers::Floats(floats), shape));
+        }
+    }
+    Some((numbers, shape_of(count)?))
+}
