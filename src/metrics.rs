@@ -121,6 +121,14 @@ impl Evaluation {
         right as f64 / self.examples.max(1) as f64
     }
 
+    /// The standard error of the accuracy: how far it is, typically, from that over all photos there are, of which these are a sample
+    /// that chose nothing; `sqrt(p (1 - p) / n)` of `n` examples, with `p` by Laplace's rule, so that few that are all right leave doubt, too.
+    pub fn standard_error(&self) -> f64 {
+        let n = self.examples.max(1) as f64;
+        let p = (self.accuracy() * n + 1.0) / (n + 2.0);
+        (p * (1.0 - p) / n).sqrt()
+    }
+
     /// Share of examples whose class is among the [`Self::TOP_K`] most probable.
     pub fn top_k_accuracy(&self) -> f64 {
         self.in_top_k as f64 / self.examples.max(1) as f64

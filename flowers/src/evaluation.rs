@@ -8,7 +8,7 @@ use floret::train::TrainError;
 
 use crate::Result;
 use crate::messages;
-use crate::ui::{self, Progress, Unit, note};
+use crate::ui::{self, Progress, Unit, note, warning};
 
 /// Evaluates over every example of `data`, each once.
 pub fn evaluate(network: &Network, data: &Loader) -> Result<Evaluation> {
@@ -36,6 +36,9 @@ fn batches<'a>(
     })
 }
 
+/// The share of bad records from which on they are not just noted.
+const MANY: f64 = 0.05;
+
 /// Says how many bad records of a split were left out, and what is wrong with them, as far as the loader keeps it. `told`
 /// is how many had been left out when it was last said; returns how many are now.
 pub fn note_skipped(split: &str, data: &Loader, told: usize) -> usize {
@@ -48,7 +51,12 @@ pub fn note_skipped(split: &str, data: &Loader, told: usize) -> usize {
         if count > errors.len() {
             told += &format!("\n  and {} more", count - errors.len());
         }
-        note!("{told}");
+        // So many that the result is another's: said even where notes are not.
+        if count as f64 >= MANY * data.len() as f64 {
+            warning!("{}", told.trim_start_matches("note: "));
+        } else {
+            note!("{told}");
+        }
     }
     count
 }

@@ -12,9 +12,10 @@ const LISTED_PAIRS: usize = 20;
 /// Accuracy, a line a class and the confusion matrix, or of many classes the pairs most often confused.
 pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
     let mut text = format!(
-        "{} examples: accuracy {}, among the {} most probable {}, loss {:.4}\n\n",
+        "{} examples: accuracy {}{}, among the {} most probable {}, loss {:.4}\n\n",
         evaluation.examples,
         percent(Some(evaluation.accuracy())),
+        doubt(evaluation),
         Evaluation::TOP_K.min(classes.len()),
         percent(Some(evaluation.top_k_accuracy())),
         evaluation.loss,
@@ -32,6 +33,15 @@ pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
     };
     text
 }
+
+/// The standard error of the accuracy, in percentage points, where few photos decide.
+pub fn doubt(evaluation: &Evaluation) -> String {
+    let error = evaluation.standard_error();
+    if error < LEAST_DOUBT { String::new() } else { format!(" (+- {:.1})", 100.0 * error) }
+}
+
+/// The standard error from which on it is told: half a percentage point.
+const LEAST_DOUBT: f64 = 0.005;
 
 fn per_class(evaluation: &Evaluation, classes: &[String]) -> String {
     let width = name_width(classes);

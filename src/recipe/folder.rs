@@ -101,6 +101,11 @@ impl DataFolder {
         self.sets.is_none()
     }
 
+    /// A folder of shards whose classes are known otherwise than by its file of their names.
+    pub fn with_classes(path: impl Into<PathBuf>, classes: ClassNames) -> Self {
+        Self { path: path.into(), classes, sets: None }
+    }
+
     /// Data sets to train and to evaluate on, of the same classes.
     ///
     /// # Errors

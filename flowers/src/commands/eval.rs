@@ -1,14 +1,15 @@
 //! `eval`: how good a trained network is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use floret::checkpoint::load_model;
-use floret::data::LoaderOptions;
+use floret::data::{ClassNames, LoaderOptions};
+use floret::recipe::{DataFolder, TFDS_LABELS};
 
 use crate::args::{Flags, OfRecords, Threads};
 use crate::evaluation::{evaluate, note_skipped};
 use crate::files::{EVAL, LABELS};
-use crate::ui::{self, Event, Output, say};
+use crate::ui::{self, Event, Output, note, say};
 use crate::{Result, data, messages, reading, tables};
 
 /// Evaluate a model on the eval shards of a data folder: accuracy, per class, confusion matrix.
@@ -37,10 +38,17 @@ pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
     let (network, info) = load_model(&args.model)?;
     let mut choices = args.records.choices.clone();
-    let mut data = data::open(&args.data, choices.label_offset)?;
+    let mut data = open(&args.data, choices.label_offset, &info.classes, &args.split)?;
+    if data.is_in_shards() && !names_classes(&args.data) {
+        let missing = args.data.join(LABELS);
+        note!(
+            "note: {} is missing: the classes are taken to be the model's, in its order",
+            ui::path(&missing)
+        );
+    }
     reading::complete(&mut choices, &data, &args.split)?;
     if choices.label_offset != args.records.choices.label_offset {
-        data = data::open(&args.data, choices.label_offset)?;
+        data = open(&args.data, choices.label_offset, &info.classes, &args.split)?;
     }
     if data.classes.names() != info.classes {
         let (model, classes) = (ui::names(&info.classes), ui::names(data.classes.names()));
@@ -67,6 +75,23 @@ pub fn run(args: &Args) -> Result<()> {
     Event::evaluation(&args.split, &evaluation, &info.classes).print();
     say!("{}", tables::evaluation(&evaluation, &info.classes).trim_end());
     Ok(())
+}
+
+fn names_classes(path: &Path) -> bool {
+    [LABELS, TFDS_LABELS].iter().any(|labels| path.join(labels).exists())
+}
+
+/// Opens the data; where they name no classes, those of the model are taken.
+fn open(path: &Path, first_label: Option<i64>, of_model: &[String], split: &str) -> Result<DataFolder> {
+    let opened = data::open(path, first_label);
+    if opened.is_ok() || names_classes(path) {
+        return opened;
+    }
+    let data = DataFolder::with_classes(path, ClassNames::new(of_model.to_vec()));
+    match data.shards(split) {
+        Ok(Some(_)) => Ok(data),
+        _ => opened,
+    }
 }
 
 fn nothing_to_evaluate_on(args: &Args) -> String {

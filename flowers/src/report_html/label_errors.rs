@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use floret::data::{Loader, Place};
 use floret::files::write_atomically;
+use floret::metrics::Evaluation;
 use floret::recipe::{Answer, Answers, MOST_CONTRADICTIONS};
 
 use super::photos::{Shown, thumbnail};
@@ -43,6 +44,10 @@ pub struct LabelErrors {
 #[derive(Clone)]
 pub struct Tally {
     pub splits: Vec<SplitTally>,
+    /// About so many of those listed are labeled right, if the network's probabilities are.
+    pub right: f64,
+    /// The network's accuracy, where it has not learned enough for its doubts to count: none are listed then.
+    pub unlearned: Option<f64>,
     /// The file that lists them.
     pub list: PathBuf,
 }
@@ -56,6 +61,13 @@ pub struct SplitTally {
     pub photos: u64,
 }
 
+/// Whether a network knows its classes so well that its doubts tell something: half of the way from guessing to being always right.
+fn has_learned(evaluation: &Evaluation) -> bool {
+    let classes = evaluation.per_class().iter().filter(|class| class.examples > 0).count();
+    let guessing = 1.0 / classes.max(1) as f64;
+    evaluation.examples == 0 || classes < 2 || evaluation.accuracy() >= f64::midpoint(guessing, 1.0)
+}
+
 /// How many stand on the page.
 pub const ON_PAGE: usize = 24;
 
@@ -67,8 +79,17 @@ impl LabelErrors {
             errors: split.answers.contradicting,
             photos: split.answers.evaluation.examples,
         };
-        let tally = Tally { splits: splits.iter().map(tally).collect(), list };
+        let mut tally =
+            Tally { splits: splits.iter().map(tally).collect(), right: 0.0, unlearned: None, list };
+        // Of photos that it has not learned from, if there are such.
+        let judged = splits.last().map(|split| &split.answers.evaluation);
+        tally.unlearned = judged.filter(|judged| !has_learned(judged)).map(Evaluation::accuracy);
+        if tally.unlearned.is_some() {
+            tally.splits.iter_mut().for_each(|split| split.errors = 0);
+            return Self { tally, listed: Vec::new() };
+        }
         let mut listed = ranked(splits);
+        tally.right = listed.iter().map(|error| f64::from(error.photo.answer.own)).sum();
         for split in splits {
             look_up(&mut listed, split);
         }
@@ -150,17 +171,30 @@ impl Tally {
         self.splits.iter().map(|split| split.errors).sum()
     }
 
+    /// How many of them are likely to be right after all.
+    fn by_chance(&self) -> String {
+        match self.right.round() as u64 {
+            0 => String::new(),
+            right => format!("; by its own probabilities about {right} of them right after all"),
+        }
+    }
+
     /// `3 of 90 in train, 1 of 10 in eval`
     pub fn told(&self) -> String {
         let told =
             |SplitTally { split, errors, photos }: &SplitTally| format!("{errors} of {photos} in {split}");
-        self.splits.iter().map(told).collect::<Vec<_>>().join(", ")
+        self.splits.iter().map(told).collect::<Vec<_>>().join(", ") + &self.by_chance()
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.errors() {
+            0 if self.unlearned.is_some() => write!(
+                f,
+                "not doubted: with an accuracy of {} the network knows too little",
+                ui::percent(self.unlearned)
+            ),
             0 => f.write_str("none looks wrong"),
             1 => write!(f, "1 looks wrong ({}): see {}", self.told(), ui::path(&self.list)),
             errors => write!(f, "{errors} look wrong ({}): see {}", self.told(), ui::path(&self.list)),
@@ -256,7 +290,8 @@ mod tests {
         assert_eq!((errors.listed.len(), errors.is_complete()), (MOST_CONTRADICTIONS, false));
         assert_eq!(
             errors.tally.to_string(),
-            "20014 look wrong (10007 of 0 in train, 10007 of 0 in eval): see list.csv"
+            "20014 look wrong (10007 of 0 in train, 10007 of 0 in eval; by its own probabilities about 77 of them right after all): \
+             see list.csv"
         );
     }
 

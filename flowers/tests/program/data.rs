@@ -372,3 +372,26 @@ fn copies_and_photos_without_their_end_are_told() {
         ],
     );
 }
+
+#[test]
+fn shards_without_class_names_are_evaluated_by_the_models() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let train = [TRAIN, &["--epochs", "2", "--out", "run", "--log-dir", "log"]].concat();
+    let (trained, _) = prints(folder, &train);
+    holds(&trained, &["best of 2 evaluations on the same photos", "(+- "]);
+    let eval = ["eval", "--data", "data", "--model", "run/model.safetensors"];
+    let wanted = succeeds(folder, &eval);
+    fs::remove_file(folder.join("data/labels.txt")).unwrap();
+    let (evaluated, notes) = prints(folder, &eval);
+    assert_eq!(evaluated, wanted);
+    holds(&notes, &["data/labels.txt is missing: the classes are taken to be the model's"]);
+    fails(folder, &[&eval[..], &["--split", "none"]].concat(), &["labels.txt"]);
+    // Another run into the same log.
+    succeeds(folder, &["convert", "photos", "data", "--overwrite"]);
+    let (_, notes) =
+        prints(folder, &[TRAIN, &["--epochs", "1", "--out", "other", "--log-dir", "log"]].concat());
+    holds(&notes, &["log holds the log of another run already"]);
+}

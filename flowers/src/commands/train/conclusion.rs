@@ -12,10 +12,11 @@ use crate::report_html::{self, Run, RunData, Tally};
 use crate::ui::{self, Event, say, warning};
 use crate::{Result, evaluation, messages, tables};
 
-/// Shows how good the best network of the run in `out` is, and writes its report if `report` says so; the report's path, if it
+/// Shows how good the best network of the run in `out` is, of so many that were evaluated, and writes its report if `report` says so; the report's path, if it
 /// was written.
 pub fn show_best(
     best: Best,
+    evaluations: usize,
     out: &Path,
     data: &DataFolder,
     train: Loader,
@@ -31,6 +32,12 @@ pub fn show_best(
             let answers = evaluation::answers(&network, eval, "evaluating")?;
             Event::evaluation(EVAL, &answers.evaluation, &info.classes).print();
             say!("{}", tables::evaluation(&answers.evaluation, &info.classes));
+            if evaluations > 1 {
+                say!(
+                    "that is the best of {evaluations} evaluations on the same photos, so on others it will be a little less: those of a test, \
+                     which choose nothing, tell"
+                );
+            }
             Some(answers)
         }
         None => {

@@ -1,5 +1,6 @@
 //! The log for TensorBoard.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use floret::log::TensorBoard;
@@ -7,7 +8,8 @@ use floret::recipe::Prepared;
 use floret::train::Flow;
 
 use crate::Result;
-use crate::ui::{self, say, warning};
+use crate::files::TRAIN;
+use crate::ui::{self, note, say, warning};
 
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Logging {
@@ -30,6 +32,13 @@ impl Logging {
         let serde_json::Value::Object(settings) = serde_json::to_value(settings)? else {
             return Err("the settings are no list of names and values".into());
         };
+        if prepared.progress().step == 0 && holds_log(&folder) {
+            note!(
+                "note: {} holds the log of another run already, and TensorBoard would draw both as one curve: a folder for each, in one above \
+                 them, shows them side by side",
+                ui::path(&folder)
+            );
+        }
         say!("logging:  tensorboard --logdir {}", ui::shell(&folder));
         let log = TensorBoard::new(folder, &info.classes)
             .every_steps((train.batches() / POINTS).clamp(1, MOST_STEPS) as u64)
@@ -54,4 +63,10 @@ impl Logging {
         let given = self.log_dir.as_ref()?;
         Some(given.clone().unwrap_or_else(|| out.join("log")))
     }
+}
+
+/// Whether a folder holds a log of training.
+fn holds_log(folder: &Path) -> bool {
+    let is_log = |file: fs::DirEntry| file.file_name().to_string_lossy().starts_with("events.out.tfevents.");
+    fs::read_dir(folder.join(TRAIN)).is_ok_and(|files| files.flatten().any(is_log))
 }

@@ -67,8 +67,9 @@ pub fn train(training: Training, run: HeldFolder, saves: Saving, logging: &Loggi
     };
     let reason = if ended == Ended::NoImprovement { "no_improvement" } else { "finished" };
     let evaluated = prepared.eval.is_some();
+    let evaluations = progress.history.iter().filter(|epoch| epoch.eval.is_some()).count();
     let Prepared { data, train, eval, .. } = prepared;
-    let report = conclusion::show_best(best, &out, &data, train, eval, saves.report())?;
+    let report = conclusion::show_best(best, evaluations, &out, &data, train, eval, saves.report())?;
     Event::End {
         reason,
         epochs_done,

@@ -13,6 +13,13 @@ pub fn render(report: &Report, seen: &Seen) -> Markup {
     const TITLE: &str = "Likely label errors";
     let errors = &seen.label_errors;
     let confident = format!("{:.0}\u{a0}%", 100.0 * CONFIDENT);
+    if let Some(accuracy) = errors.tally.unlearned {
+        let why = format!(
+            "Labels are not doubted: the network answers {} of the photos as labeled, and so knows too little of the classes.",
+            unbroken(accuracy)
+        );
+        return missing(ID, TITLE, &why);
+    }
     if errors.listed.is_empty() {
         let why = format!("There is none: no photo is taken for another class at {confident} or more.");
         return missing(ID, TITLE, &why);
