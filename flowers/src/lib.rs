@@ -2,6 +2,7 @@
 //!
 //! Without a subcommand it runs the whole job on pictures it draws itself. Each subcommand has a file in `commands/`.
 
+mod archive;
 mod args;
 mod commands;
 mod data;

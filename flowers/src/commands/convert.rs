@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use floret::data::convert::{ClassFolders, ConvertOptions};
+use floret::files::{FileError, create_folder};
 
 use crate::Result;
+use crate::archive::{is_archive, unpack};
 use crate::args::{self, Threads};
 use crate::interrupt::Interrupt;
 use crate::photos::{self, report};
 use crate::ui::{self, say};
 
-/// Turn a folder of photos, one sub-folder a class, or a CSV list of photos into TFRecord shards.
+/// Turn a folder of photos, one sub-folder a class, an archive of one (.zip, .tgz), or a CSV list of photos into TFRecord shards.
 ///
 /// A folder with sub-folders train and val (also: valid, validation, eval, test), which hold the class folders, stays split as
 /// it is. A list is a table with the path of a photo (from the list's folder) and its class in each line, with or without a line of
@@ -22,7 +24,7 @@ use crate::ui::{self, say};
 /// only when it is complete.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder with one sub-folder a class: PHOTOS_DIR/cats/*.jpg, PHOTOS_DIR/dogs/*.png, ...; or a CSV list
+    /// Folder with one sub-folder a class: PHOTOS_DIR/cats/*.jpg, PHOTOS_DIR/dogs/*.png, ...; an archive of such; or a CSV list
     #[arg(value_name = "PHOTOS")]
     photos: PathBuf,
     /// Folder for the shards; made if it is missing
@@ -79,8 +81,28 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Converts, and says what came of it.
+/// Converts a folder, a list or an archive, and says what came of it.
 pub fn convert(photos: &Path, data: &Path, options: ConvertOptions, interrupt: &Interrupt) -> Result<()> {
+    if photos.is_file() && is_archive(photos) {
+        // Unpacked beside the data, where there is room for as much, and gone with this function.
+        let beside = data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        create_folder(beside)?;
+        let failed = |error| FileError::new(beside, "create a folder in", error);
+        let temporary = tempfile::Builder::new().prefix(".photos-").tempdir_in(beside).map_err(failed)?;
+        let unpacked = temporary.path().join("photos");
+        unpack(photos, &unpacked, interrupt)?;
+        say!("{} was unpacked", ui::path(photos));
+        return convert_unpacked(&unpacked, data, options, interrupt);
+    }
+    convert_unpacked(photos, data, options, interrupt)
+}
+
+fn convert_unpacked(
+    photos: &Path,
+    data: &Path,
+    options: ConvertOptions,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let told = |error| photos::told(error, interrupt, Some(data));
     let plan = photos::plan(photos, Some(data), options, interrupt)?;
     let report = photos::write(plan, interrupt).map_err(told)?;

@@ -9,8 +9,9 @@ use floret::files::create_folder;
 
 use super::convert::{self, Shares};
 use crate::Result;
+use crate::archive::{BadArchive, unpack};
 use crate::args::{self, Threads};
-use crate::download::{BadArchive, Fetch, Source, flower_photos, no_tls, unpack, verify};
+use crate::download::{Fetch, Source, flower_photos, no_tls, verify};
 use crate::files::LABELS;
 use crate::folder::Folder;
 use crate::interrupt::Interrupt;

@@ -7,8 +7,8 @@ use std::path::Path;
 use floret::files::FileError;
 use sha2::{Digest, Sha256};
 
-use super::BadArchive;
 use crate::Result;
+use crate::archive::BadArchive;
 use crate::interrupt::Interrupt;
 use crate::ui::{self, Progress, Unit};
 

@@ -1,6 +1,7 @@
 //! Data sets: files left out, defects, labels, bad records.
 
 use std::fs;
+use std::io::Write;
 
 use floret::record::crc::masked_crc32c;
 use tempfile::TempDir;
@@ -332,8 +333,9 @@ fn archives_and_arrays_are_named_as_what_they_are() {
     let temporary = TempDir::new().unwrap();
     let folder = temporary.path();
     for (name, bytes, what) in [
-        ("photos.zip", &b"PK\x03\x04"[..], "a ZIP archive"),
-        ("photos.tar.gz", b"\x1f\x8b\x08", "a gzip archive"),
+        ("photos.zip", &b"PK\x03\x04"[..], "can't be unpacked"),
+        ("photos.tar.gz", b"\x1f\x8b\x08", "is cut off"),
+        ("labels-idx1-ubyte.gz", b"\x1f\x8b\x08", "a gzip archive"),
         ("train-images-idx3-ubyte", b"\0\0\x08\x03", "an IDX file of images"),
         ("set.parquet", b"PAR1", "a Parquet table"),
         ("x.npz", b"PK\x03\x04", "unpack it, and give the folder"),
@@ -341,6 +343,79 @@ fn archives_and_arrays_are_named_as_what_they_are() {
     ] {
         fs::write(folder.join(name), bytes).unwrap();
         fails(folder, &["convert", name, "data"], &[name, what]);
+    }
+}
+
+/// A ZIP archive of these entries; symbolic links are those whose contents begin with `->`.
+fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        let options = zip::write::SimpleFileOptions::default();
+        match bytes.strip_prefix(b"->") {
+            Some(target) => writer.add_symlink(*name, str::from_utf8(target).unwrap(), options).unwrap(),
+            None => writer.start_file(*name, options).and_then(|()| Ok(writer.write_all(bytes)?)).unwrap(),
+        }
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+#[test]
+fn archives_of_photos_are_converted() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    let wanted = succeeds(folder, &["convert", "photos", "data"]);
+    let files = ["red", "blue"].into_iter().flat_map(|class| {
+        let files = fs::read_dir(photos.join(class)).unwrap().map(|file| file.unwrap().path());
+        files.map(move |file| {
+            (
+                format!("set/photos/{class}/{}", file.file_name().unwrap().to_str().unwrap()),
+                fs::read(file).unwrap(),
+            )
+        })
+    });
+    let files: Vec<(String, Vec<u8>)> = files.collect();
+    let entries: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+    fs::write(folder.join("photos.zip"), zip(&entries)).unwrap();
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    tar.append_dir_all("photos", &photos).unwrap();
+    fs::write(folder.join("photos.tar.gz"), tar.into_inner().unwrap().finish().unwrap()).unwrap();
+    for archive in ["photos.zip", "photos.tar.gz"] {
+        let data = format!("of-{archive}");
+        let converted = succeeds(folder, &["convert", archive, &data]);
+        holds(&converted, &[&format!("{archive} was unpacked")]);
+        let counts = |told: &str| {
+            told.lines().filter(|line| line.starts_with("total")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(counts(&converted), counts(&wanted));
+        let shard = "train-00000-of-00002.tfrecord";
+        assert_eq!(
+            fs::read(folder.join(&data).join(shard)).unwrap(),
+            fs::read(folder.join("data").join(shard)).unwrap()
+        );
+    }
+    let left: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_str().unwrap().starts_with(".photos")), "{left:?}");
+}
+
+#[test]
+fn hostile_zip_archives_are_refused_whole() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let large = vec![0; 40 << 20];
+    for (entries, what) in [
+        (&[("../out.jpg", &b"x"[..])][..], "leads out of the archive"),
+        (&[("/out.jpg", b"x")], "begins at the root"),
+        (&[("a\\..\\..\\out.jpg", b"x")], "leads out of the archive"),
+        (&[("a/1.jpg", b"x"), ("A/1.jpg", b"y")], "in the way of writing only"),
+        (&[("a/link", b"->/etc/passwd")], "it is a symbolic link"),
+        (&[("a/1.jpg", &large)], "made to fill a disk"),
+        (&[], "holds no file"),
+    ] {
+        fs::write(folder.join("photos.zip"), zip(entries)).unwrap();
+        fails(folder, &["convert", "photos.zip", "data"], &["photos.zip", what]);
+        let left: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left, ["photos.zip"], "{what}");
     }
 }
 

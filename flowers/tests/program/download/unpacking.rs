@@ -22,7 +22,7 @@ fn a_wrong_archive_is_thrown_away() {
     let address = server.address();
     refuses(folder, &["--url", &address, "--sha256", &wrong], &["its SHA-256 is", &wrong]);
     assert_eq!(names_in(&folder.join("out")), [".download.json"]);
-    refuses(folder, &["--url", &address], &["out/photos.tgz is no .tgz archive"]);
+    refuses(folder, &["--url", &address], &["out/photos.tgz is no .tgz or .zip archive"]);
     assert_eq!(names_in(&folder.join("out")), [".download.json"]);
     downloads(folder, &["--url", &address]);
     is_whole(&folder.join("out"), 1);
@@ -139,7 +139,7 @@ fn hostile_archives_are_refused_whole() {
     for (bytes, part) in [
         (gzip(&crowd), "more than 200000 entries"),
         (gzip(&[0; 1024]), "holds no file"),
-        (b"PK\x03\x04".to_vec(), "is no .tgz archive"),
+        (b"PK\x03\x04".to_vec(), "can't be unpacked, and nothing of it was"),
     ] {
         let temporary = TempDir::new().unwrap();
         fs::write(temporary.path().join("a.tgz"), bytes).unwrap();

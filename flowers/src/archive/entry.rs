@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use tar::EntryType;
 use unicode_normalization::UnicodeNormalization;
 
 /// The longest path.
@@ -77,19 +76,6 @@ fn is_device(name: &str) -> bool {
         }
         None => ["con", "prn", "aux", "nul"].contains(&stem.as_str()),
     }
-}
-
-/// Why an entry of this kind is not taken, if so.
-pub fn refused(kind: EntryType) -> Option<&'static str> {
-    Some(match kind {
-        EntryType::Regular | EntryType::Continuous | EntryType::Directory => return None,
-        EntryType::Link => "it is a hard link",
-        EntryType::Symlink => "it is a symbolic link",
-        EntryType::Char | EntryType::Block => "it is a device",
-        EntryType::Fifo => "it is a named pipe",
-        EntryType::GNUSparse => "it is a sparse file",
-        _ => "it is neither a file nor a folder",
-    })
 }
 
 /// The names that were taken, so that none is taken twice: not by another file, and not by one that is the same where upper
@@ -220,16 +206,5 @@ mod tests {
         let deep = |n: usize| path(&format!("{n}{}", "/x".repeat(9)));
         let error = (0..).find_map(|n| taken.add(&deep(n), false).err()).unwrap();
         assert!(error.contains("more than 200000") && taken.names.len() == MAX_NAMES, "{error}");
-    }
-
-    #[test]
-    fn only_files_and_folders_are_taken() {
-        for byte in 0..=u8::MAX {
-            assert_eq!(
-                refused(EntryType::new(byte)).is_none(),
-                [0, b'0', b'7', b'5'].contains(&byte),
-                "{byte}"
-            );
-        }
     }
 }

@@ -1,34 +1,62 @@
-//! An archive (.tgz) to a folder of photos, which appears whole or not at all.
+//! An archive (.tgz, .zip) to a folder of photos, which appears whole or not at all.
+//!
+//! | question | file |
+//! | --- | --- |
+//! | what may an archive hold? | `entry.rs` |
+//! | how is each kind read? | `tgz.rs`, `zip.rs` |
 
+mod entry;
+mod tgz;
+mod zip;
+
+use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-use floret::files::FileError;
-use tar::{Archive, Entry, EntryType, PaxExtensions};
+use floret::files::{FileError, FileKind};
 
-use super::BadArchive;
-use super::entry::{EntryPath, Taken, refused};
 use crate::folder::Folder;
 use crate::interrupt::Interrupt;
-use crate::ui::{self, Progress, Unit, Watched};
+use crate::ui;
 use crate::{Error, Result};
+use entry::{EntryPath, Taken};
 
 /// The most files and folders.
 const MAX_ENTRIES: usize = 200_000;
 /// The largest file.
 const MAX_FILE_BYTES: u64 = 256 << 20;
-/// The longest header of a long name.
-const MAX_HEADER_BYTES: u64 = 1 << 16;
 /// How many times as large as the archive its contents may be, besides [`SMALL_BYTES`]: photos are compressed already, and
 /// what shrinks more is meant to fill the disk.
 const MAX_GROWTH: u64 = 20;
 const SMALL_BYTES: u64 = 16 << 20;
-/// How a gzip stream begins.
-const GZIP: [u8; 2] = [0x1F, 0x8B];
 /// Bytes copied at a time.
 const PIECE_BYTES: usize = 1 << 18;
+
+/// The error of an archive that is not what it should be, however often it is looked at.
+#[derive(Debug)]
+pub struct BadArchive(pub String);
+
+impl fmt::Display for BadArchive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadArchive {}
+
+/// Whether a file is an archive that [`unpack`] knows, by its name and by how it begins: many other files are ZIP archives within.
+pub fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let is_named = [".zip", ".tgz", ".tar.gz"].iter().any(|end| name.ends_with(end));
+    is_named && kind(path).is_ok_and(|kind| matches!(kind, FileKind::Gzip | FileKind::Zip))
+}
+
+fn kind(path: &Path) -> io::Result<FileKind> {
+    let mut first = Vec::new();
+    File::open(path)?.take(512).read_to_end(&mut first)?;
+    Ok(FileKind::of(&first))
+}
 
 /// Unpacks an archive as the folder `target`, which must not exist. Folders that hold nothing but one folder are left out, down
 /// to the one that holds the class folders; hidden files are passed over.
@@ -44,7 +72,7 @@ pub fn unpack(archive: &Path, target: &Path, interrupt: &Interrupt) -> Result<()
     remove(&temporary)?;
     let unpacked = fs::create_dir(&temporary)
         .map_err(|error| FileError::new(&temporary, "create the folder", error).into())
-        .and_then(|()| Unpacking { archive, folder: &temporary, interrupt }.run())
+        .and_then(|()| Unpacking::new(archive, &temporary, interrupt).run())
         .and_then(|()| {
             let top = class_folders_in(&temporary)?;
             Ok(fs::rename(&top, target)
@@ -78,58 +106,53 @@ struct Unpacking<'a> {
     archive: &'a Path,
     folder: &'a Path,
     interrupt: &'a Interrupt,
+    taken: Taken,
+    entries: usize,
+    files: usize,
 }
 
-impl Unpacking<'_> {
-    fn run(&self) -> Result<()> {
+impl<'a> Unpacking<'a> {
+    fn new(archive: &'a Path, folder: &'a Path, interrupt: &'a Interrupt) -> Self {
+        Self { archive, folder, interrupt, taken: Taken::default(), entries: 0, files: 0 }
+    }
+
+    fn run(mut self) -> Result<()> {
         let failed = |error| FileError::new(self.archive, "open", error);
-        let mut file = File::open(self.archive).map_err(failed)?;
+        let file = File::open(self.archive).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
-        let mut magic = Vec::new();
-        (&file).take(GZIP.len() as u64).read_to_end(&mut magic).map_err(failed)?;
-        if !GZIP.starts_with(&magic) {
-            return Err(BadArchive(format!("{} is no .tgz archive", ui::path(self.archive))).into());
-        }
-        file.rewind().map_err(failed)?;
-        let progress = Progress::new("unpacking", bytes, Unit::Bytes);
-        let watched = Watched { file, progress: &progress };
         let limit = SMALL_BYTES.saturating_add(bytes.saturating_mul(MAX_GROWTH));
-        let unpacked = MultiGzDecoder::new(BufReader::with_capacity(PIECE_BYTES, watched));
-        let mut contents = Archive::new(Limited { inner: unpacked, left: limit });
-        // Raw: the library would read names of any length into memory.
-        let (mut taken, mut long_name, mut files) = (Taken::default(), None, 0);
-        for (number, entry) in contents.entries().map_err(|error| self.damaged(error))?.raw(true).enumerate()
-        {
-            self.go_on()?;
-            let mut entry = entry.map_err(|error| self.damaged(error))?;
-            if number >= MAX_ENTRIES {
-                return Err(self.refuse(b"", &format!("it has more than {MAX_ENTRIES} entries")));
-            }
-            match entry.header().entry_type() {
-                EntryType::GNULongName => long_name = Some(self.gnu_name(&mut entry)?),
-                EntryType::XHeader => long_name = self.pax_name(&mut entry)?.or(long_name),
-                // Of the whole archive, such as the time of its making; the name of a link, which will be refused.
-                EntryType::XGlobalHeader | EntryType::GNULongLink => {}
-                kind => {
-                    let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
-                    let is_folder = kind == EntryType::Directory || name.ends_with(b"/");
-                    if let Some(why) = refused(kind) {
-                        return Err(self.refuse(&name, why));
-                    }
-                    let path = EntryPath::parse(&name).map_err(|why| self.refuse(&name, &why))?;
-                    let Some(path) = path.filter(|path| !path.is_hidden()) else { continue };
-                    taken.add(&path, is_folder).map_err(|why| self.refuse(&name, &why))?;
-                    files += usize::from(!is_folder);
-                    self.write(&path, is_folder, &name, &mut entry)?;
-                }
+        match kind(self.archive).map_err(failed)? {
+            FileKind::Gzip => tgz::unpack(&mut self, file, bytes, limit)?,
+            FileKind::Zip => zip::unpack(&mut self, file, limit)?,
+            _ => {
+                return Err(
+                    BadArchive(format!("{} is no .tgz or .zip archive", ui::path(self.archive))).into()
+                );
             }
         }
-        // To the end of the compressed data, whose check sum stands there.
-        self.copy(&mut contents.into_inner(), &mut io::sink(), None)?;
-        match files {
+        match self.files {
             0 => Err(BadArchive(format!("{} holds no file", ui::path(self.archive))).into()),
             _ => Ok(()),
         }
+    }
+
+    /// Counts an entry.
+    fn count(&mut self) -> Result<()> {
+        self.go_on()?;
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            return Err(self.refuse(b"", &format!("it has more than {MAX_ENTRIES} entries")));
+        }
+        Ok(())
+    }
+
+    /// Takes a file of so many bytes, or a folder, unless it is hidden.
+    fn take(&mut self, name: &[u8], is_folder: bool, bytes: u64, from: &mut impl Read) -> Result<()> {
+        let path = EntryPath::parse(name).map_err(|why| self.refuse(name, &why))?;
+        let Some(path) = path.filter(|path| !path.is_hidden()) else { return Ok(()) };
+        self.taken.add(&path, is_folder).map_err(|why| self.refuse(name, &why))?;
+        self.files += usize::from(!is_folder);
+        self.write(&path, is_folder, name, bytes, from)
     }
 
     fn write(
@@ -137,7 +160,8 @@ impl Unpacking<'_> {
         path: &EntryPath,
         is_folder: bool,
         name: &[u8],
-        entry: &mut Entry<'_, impl Read>,
+        bytes: u64,
+        from: &mut impl Read,
     ) -> Result<()> {
         let target: PathBuf =
             path.names().iter().fold(self.folder.to_path_buf(), |path, name| path.join(name));
@@ -148,13 +172,12 @@ impl Unpacking<'_> {
         if is_folder {
             return Ok(());
         }
-        let bytes = entry.header().entry_size().map_err(|error| self.damaged(error))?;
         if bytes > MAX_FILE_BYTES {
             let why = format!("its {bytes} bytes are over the limit of {MAX_FILE_BYTES} for one file");
             return Err(self.refuse(name, &why));
         }
         let mut file = File::create_new(&target).map_err(|error| FileError::new(&target, "create", error))?;
-        let copied = self.copy(entry, &mut file, Some(&target))?;
+        let copied = self.copy(from, &mut file, Some(&target))?;
         if copied != bytes {
             return Err(self.damaged(io::ErrorKind::UnexpectedEof.into()));
         }
@@ -176,45 +199,6 @@ impl Unpacking<'_> {
                 .map_err(|error| FileError::new(target.unwrap_or(self.folder), "write", error))?;
             copied += read as u64;
         }
-    }
-
-    /// The name in an entry of its own, for the next one.
-    fn gnu_name(&self, entry: &mut Entry<'_, impl Read>) -> Result<Vec<u8>> {
-        let mut name = self.header(entry)?;
-        while name.last() == Some(&0) {
-            name.pop();
-        }
-        Ok(name)
-    }
-
-    /// The next entry's path, if its extended header names one.
-    fn pax_name(&self, entry: &mut Entry<'_, impl Read>) -> Result<Option<Vec<u8>>> {
-        let header = self.header(entry)?;
-        let mut path = None;
-        for extension in PaxExtensions::new(&header) {
-            let extension = extension.map_err(|error| self.damaged(error))?;
-            match extension.key_bytes() {
-                b"path" => path = Some(extension.value_bytes().to_vec()),
-                // It would have the next header elsewhere than where the plain one says.
-                b"size" => return Err(self.refuse(b"", "an entry tells its size in two ways")),
-                key if key.starts_with(b"GNU.sparse") => {
-                    return Err(self.refuse(b"", "an entry is a sparse file"));
-                }
-                _ => {}
-            }
-        }
-        Ok(path)
-    }
-
-    fn header(&self, entry: &mut Entry<'_, impl Read>) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        entry.take(MAX_HEADER_BYTES + 1).read_to_end(&mut bytes).map_err(|error| self.damaged(error))?;
-        if bytes.len() as u64 > MAX_HEADER_BYTES {
-            return Err(
-                self.refuse(b"", &format!("an entry's header is over the limit of {MAX_HEADER_BYTES} bytes"))
-            );
-        }
-        Ok(bytes)
     }
 
     fn go_on(&self) -> Result<()> {
