@@ -15,7 +15,8 @@ use floret::network::Network;
 use floret::nn::Shape;
 use floret::onnx::{self, ExportOptions, ImportOptions};
 use floret::record::{
-    Compression, ImageExample, ImageSchema, ReaderOptions, RecordReader, ShardIndex, list_features,
+    Compression, ImageExample, ImageSchema, ReaderOptions, RecordReader, ShardIndex, guess_pixels,
+    list_features,
 };
 use ndarray::Array4;
 use serde_json::{Value, json};
@@ -63,6 +64,17 @@ pub fn example(input: &[u8]) {
         }
         Err(error) => drop(error.to_string()),
     }
+    for format in ["auto", "auto-channels-first:0..1", "4x4x3", "3x8x8:-1..1"] {
+        let pixels = Some(format.parse().expect("a format"));
+        match ImageExample::parse(input, &ImageSchema { pixels, ..ImageSchema::default() }) {
+            Ok(example) => {
+                let pixels = example.pixels.expect("pixels are asked for");
+                assert_eq!(pixels.levels.len(), pixels.height * pixels.width * pixels.channels);
+            }
+            Err(error) => drop(error.to_string()),
+        }
+    }
+    guess_pixels(&[input, input], &schema.encoded);
 }
 
 /// A photo: its header, itself at full size, and fitted in every way.
