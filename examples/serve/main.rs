@@ -52,6 +52,9 @@ struct Args {
 /// Pixels that a photo may have. While it is decoded each takes up to ten bytes, in as many photos at once as there are cores.
 const MAX_PIXELS: u64 = 32_000_000;
 
+/// Photos in a form.
+const MAX_FILES: usize = 64;
+
 /// What is said of a photo.
 #[derive(Serialize)]
 struct Answer {
@@ -103,6 +106,10 @@ fn with_photos(request: &Request, answer: impl FnOnce(&[File<'_>]) -> Response) 
         }
         None => answer(&[File { name: String::new(), bytes: &request.body }]),
         Some(Ok(files)) if files.is_empty() => Response::error(400, "the form has no file"),
+        Some(Ok(files)) if files.len() > MAX_FILES => Response::error(
+            413,
+            &format!("the form has {} files, over the limit of {MAX_FILES}", files.len()),
+        ),
         Some(Ok(files)) => answer(&files),
         Some(Err(message)) => Response::error(400, message),
     }

@@ -39,7 +39,12 @@ fn is_of_photos(path: &Path) -> bool {
         let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         name.contains("tfrec") || name.contains("-of-")
     };
-    Folder::list(path).is_ok_and(|inside| !inside.folders.is_empty() && !inside.files.iter().any(is_record))
+    let Ok(inside) = Folder::list(path) else { return false };
+    let has_records =
+        |folder: &PathBuf| Folder::list(folder).is_ok_and(|inside| inside.files.iter().any(is_record));
+    !inside.folders.is_empty()
+        && !inside.files.iter().any(is_record)
+        && !inside.folders.iter().any(has_records)
 }
 
 fn of_photos(path: &Path) -> Result<DataFolder> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-pub use floret::recipe::{EVAL, LABELS, TRAIN};
+pub use floret::recipe::{EVAL, LABELS, TEST, TRAIN};
 
 /// Whether a file is an ONNX graph by its name.
 pub fn is_onnx_name(path: &Path) -> bool {

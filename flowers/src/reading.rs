@@ -30,7 +30,7 @@ pub fn complete(choices: &mut Choices, data: &DataFolder, split: &str) -> Result
             let _ = survey.add(&record.payload);
         }
     }
-    let Ok(reading) = survey.reading() else { return Ok(()) };
+    let Ok(reading) = survey.reading_among(data.classes.names()) else { return Ok(()) };
     if usual || seen == 0 {
         return Ok(());
     }
@@ -47,7 +47,9 @@ pub fn complete(choices: &mut Choices, data: &DataFolder, split: &str) -> Result
         choices.label_offset = Some(first);
     }
     (choices.image_key, choices.label_key, choices.pixels) = (keys.image_key, keys.label_key, reading.pixels);
-    say!("the records are read as they are: {}", flags.join(" "));
+    if !flags.is_empty() {
+        say!("the records are read as they are: {}", flags.join(" "));
+    }
     Ok(())
 }
 

@@ -136,6 +136,11 @@ impl Survey {
     /// The features that hold a photo and a label in nearly every record: a tenth may be damaged. Of several photos the one
     /// under a usual name, else the largest; of several numbers the one whose name says most plainly that it is a label.
     pub fn reading(&self) -> Result<Reading, Lacking> {
+        self.reading_among(&[])
+    }
+
+    /// The same, where labels may be these names, whichever of them were met.
+    pub fn reading_among(&self, known: &[String]) -> Result<Reading, Lacking> {
         if self.records == 0 {
             return Err(Lacking::Records);
         }
@@ -156,8 +161,10 @@ impl Survey {
             return Ok(Reading { image, label: label.clone(), labels, pixels, names: Vec::new() });
         }
         // Text that is another in each record tells no class.
-        let is_of_classes =
-            |found: &Found| found.names.len() >= 2 && found.names.len() as u64 <= (self.records / 2).max(2);
+        let is_of_classes = |found: &Found| {
+            let few = found.names.len() >= 2 && found.names.len() as u64 <= (self.records / 2).max(2);
+            few || (!found.names.is_empty() && found.names.iter().all(|name| known.contains(name)))
+        };
         let texts = self.keys.iter().filter(|(key, found)| found.texts >= enough && **key != image);
         let ranked = texts.filter_map(|(key, found)| Some((text_rank(key, &usual)?, key, found)));
         match ranked.min_by_key(|(rank, ..)| *rank) {

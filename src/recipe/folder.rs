@@ -16,6 +16,8 @@ use crate::record::{ShardError, ShardName, find_shards};
 pub const TRAIN: &str = "train";
 /// The split to evaluate on: shards named `eval-*`.
 pub const EVAL: &str = "eval";
+/// The split to test on once, when all is chosen: shards named `test-*`.
+pub const TEST: &str = "test";
 /// The label of the first class, where no other is chosen. Labels count from 1 in TensorFlow's image data sets and in those that
 /// [`Conversion`](crate::data::convert::Conversion) writes. A wrong one is an error.
 ///
@@ -44,6 +46,7 @@ pub struct DataFolder {
 struct Sets {
     train: Arc<dyn Dataset>,
     eval: Option<Arc<dyn Dataset>>,
+    test: Option<Arc<dyn Dataset>>,
 }
 
 impl fmt::Debug for Sets {
@@ -118,7 +121,7 @@ impl DataFolder {
             });
         }
         let classes = ClassNames::new(train.classes().to_vec());
-        Ok(Self { path: PathBuf::new(), classes, sets: Some(Sets { train, eval }) })
+        Ok(Self { path: PathBuf::new(), classes, sets: Some(Sets { train, eval, test: None }) })
     }
 
     /// The photos of a plan, where they are: those of its part for evaluation, or else for a test, to evaluate on. They lie in `path`.
@@ -128,8 +131,14 @@ impl DataFolder {
     pub fn of_plan(path: impl Into<PathBuf>, plan: &ConvertPlan) -> Result<Self, RecipeError> {
         let set = |part| plan.photos(part).map(|photos| Arc::new(photos) as Arc<dyn Dataset>);
         let train = set(Part::Train).ok_or(BatchError::NoExample)?;
-        let eval = set(Part::Eval).or_else(|| set(Part::Test));
-        Ok(Self { path: path.into(), ..Self::of_sets(train, eval)? })
+        // Photos for a test choose, too, where there are no others to choose by.
+        let (eval, test) = match (set(Part::Eval), set(Part::Test)) {
+            (None, test) => (test, None),
+            parts => parts,
+        };
+        let mut data = Self { path: path.into(), ..Self::of_sets(train, eval)? };
+        data.sets = data.sets.map(|sets| Sets { test, ..sets });
+        Ok(data)
     }
 
     /// Fails where one of the first thousand examples names its class as another than its label's.
@@ -203,6 +212,19 @@ impl DataFolder {
         self.split_if_any(EVAL, options)
     }
 
+    /// The examples for a test, which are to choose nothing; `None` where the folder has no such shards, or none but those that are
+    /// evaluated on.
+    ///
+    /// # Errors
+    /// Shards or options that make no sense.
+    pub fn test(&self, options: LoaderOptions) -> Result<Option<Loader>, RecipeError> {
+        let shards = |split| Ok::<_, RecipeError>(self.shards(split)?.map(|shards| shards.files));
+        if self.sets.is_none() && shards(TEST)? == shards(EVAL)? {
+            return Ok(None);
+        }
+        self.split_if_any(TEST, options)
+    }
+
     /// The examples of any split, in batches.
     ///
     /// # Errors
@@ -225,10 +247,11 @@ impl DataFolder {
     /// # Errors
     /// Shards or options that make no sense.
     pub fn split_if_any(&self, split: &str, options: LoaderOptions) -> Result<Option<Loader>, RecipeError> {
-        if let Some(Sets { train, eval }) = &self.sets {
+        if let Some(Sets { train, eval, test }) = &self.sets {
             let set = match split {
                 TRAIN => Some(train),
                 EVAL => eval.as_ref(),
+                TEST => test.as_ref(),
                 _ => None,
             };
             return Ok(set.map(|set| Loader::of_shared(Arc::clone(set), options)).transpose()?);

@@ -55,7 +55,7 @@ pub use choices::{
 };
 pub use deadline::Deadline;
 pub use error::{Clash, Conflict, FolderFault, ModelFault, RecipeError};
-pub use folder::{DataFolder, EVAL, FIRST_LABEL, LABELS, Shards, TFDS_LABELS, TRAIN};
+pub use folder::{DataFolder, EVAL, FIRST_LABEL, LABELS, Shards, TEST, TFDS_LABELS, TRAIN};
 pub use head::FEATURES;
 pub use known::foreign_preprocess;
 pub use memory::{available_memory, require_memory};

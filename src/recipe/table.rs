@@ -141,7 +141,8 @@ pub const SETTINGS: &[Setting] = &[
                with commas, such as 127/128, or 0/255 to scale alone [default: photo, or data where classes differ in brightness; as \
                the model that training starts from]",
         choose: |choices, text| choose(&mut choices.normalize, text.parse()),
-        chosen: |choices| words(&choices.normalize),
+        // By the photos it is chosen anew: in a run that goes on, as it was.
+        chosen: |choices| words(&choices.given_normalize()),
         saved: |settings| Some(settings.normalize.to_string()),
         ..ANY
     },

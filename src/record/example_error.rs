@@ -32,12 +32,13 @@ pub enum ExampleError {
     },
     /// A label that is a text, and no number.
     #[error(
-        "feature {key:?} is the text {text:?}: the number of a class is wanted, or its name as the list of classes has it"
+        "feature {key:?} is the text {:?}: the number of a class is wanted, or its name as the list of classes has it",
+        shortened(text)
     )]
     TextLabel {
         /// The feature's key.
         key: String,
-        /// The text's beginning.
+        /// The text.
         text: String,
     },
     /// A feature does not hold the pixels that it is read for.
@@ -63,6 +64,14 @@ impl From<WireError> for ExampleError {
         ExampleError::Decode(error)
     }
 }
+
+/// The beginning of a text.
+fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).collect()
+}
+
+/// How much of a text a message shows.
+const SHOWN_CHARS: usize = 40;
 
 fn listed(keys: &[String], more: usize) -> String {
     if keys.is_empty() {

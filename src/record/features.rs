@@ -53,7 +53,7 @@ impl<'a> FeatureMap<'a> {
                 let number = text.trim().parse();
                 number
                     .map(Some)
-                    .map_err(|_| ExampleError::TextLabel { key: key.into(), text: shortened(text.trim()) })
+                    .map_err(|_| ExampleError::TextLabel { key: key.into(), text: text.trim().into() })
             }
             (Some(FeatureKind::Float), 2..) => {
                 Err(ExampleError::Count { key: key.into(), got: feature.values })
@@ -73,14 +73,6 @@ impl<'a> FeatureMap<'a> {
         }
     }
 }
-
-/// The beginning of a text, for a message.
-fn shortened(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS).collect()
-}
-
-/// How much of a text an error shows.
-const SHOWN_CHARS: usize = 40;
 
 /// What numbers there are in a list that may be one-hot.
 #[derive(Debug, Clone, Copy, Default)]

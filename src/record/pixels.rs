@@ -101,6 +101,7 @@ pub struct Pixels {
 struct Stored<'a> {
     numbers: Numbers<'a>,
     shape: Option<[usize; 3]>,
+    is_tensor: bool,
 }
 
 enum Numbers<'a> {
@@ -132,7 +133,7 @@ impl PixelFormat {
     pub(super) fn read(&self, payload: &[u8], key: &str) -> Result<Pixels, ExampleError> {
         let failed = |reason: String| ExampleError::Pixels { key: key.into(), reason };
         let told = self.shape.or_else(|| told_shape(payload));
-        let Stored { numbers, shape } =
+        let Stored { numbers, shape, .. } =
             stored(payload, key, told)?.ok_or_else(|| failed("it holds no numbers".into()))?;
         let count = numbers.len();
         let shape = self.shape.or(shape).or(told).ok_or_else(|| {
@@ -161,17 +162,22 @@ impl PixelFormat {
 
 /// The height, width and channels that a record tells by integers under their names.
 fn told_shape(payload: &[u8]) -> Option<[usize; 3]> {
-    let (mut height, mut width, mut channels) = (None, None, None);
+    // Of several the shortest key: `height` rather than `orig_height`.
+    let mut sizes: [Option<(usize, usize)>; 3] = [None; 3];
     single_integers(payload, |key, value| {
         let lower = key.to_lowercase();
         let place = match lower.rsplit(['/', '_', '.']).next().unwrap_or_default() {
-            "height" | "rows" | "h" => &mut height,
-            "width" | "cols" | "columns" | "w" => &mut width,
-            "depth" | "channels" | "channel" => &mut channels,
+            "height" | "rows" => 0,
+            "width" | "cols" | "columns" => 1,
+            "depth" | "channels" | "channel" => 2,
             _ => return,
         };
-        *place = usize::try_from(value).ok().filter(|size| *size > 0);
+        let Some(size) = usize::try_from(value).ok().filter(|size| *size > 0) else { return };
+        if sizes[place].is_none_or(|(length, _)| key.len() <= length) {
+            sizes[place] = Some((key.len(), size));
+        }
     });
+    let [height, width, channels] = sizes.map(|found| found.map(|(_, size)| size));
     Some([height?, width?, channels.unwrap_or(0)])
 }
 
@@ -196,13 +202,17 @@ fn stored<'a>(
     };
     let Some(bytes) = bytes else {
         let shape = complete(floats.len());
-        return Ok((!floats.is_empty()).then_some(Stored { numbers: Numbers::Floats(floats), shape }));
+        return Ok((!floats.is_empty()).then_some(Stored {
+            numbers: Numbers::Floats(floats),
+            shape,
+            is_tensor: false,
+        }));
     };
     if let Some(tensor) = tensor(bytes) {
         return Ok(Some(tensor));
     }
     if let Some(shape) = complete(bytes.len()) {
-        return Ok(Some(Stored { numbers: Numbers::Bytes(bytes), shape: Some(shape) }));
+        return Ok(Some(Stored { numbers: Numbers::Bytes(bytes), shape: Some(shape), is_tensor: false }));
     }
     let floats = match bytes.len().checked_div(8).and_then(complete).filter(|_| bytes.len().is_multiple_of(8))
     {
@@ -213,8 +223,8 @@ fn stored<'a>(
         None => Vec::new(),
     };
     Ok(Some(match complete(floats.len()) {
-        Some(shape) => Stored { numbers: Numbers::Floats(floats), shape: Some(shape) },
-        None => Stored { numbers: Numbers::Bytes(bytes), shape: None },
+        Some(shape) => Stored { numbers: Numbers::Floats(floats), shape: Some(shape), is_tensor: false },
+        None => Stored { numbers: Numbers::Bytes(bytes), shape: None, is_tensor: false },
     }))
 }
 
@@ -264,22 +274,26 @@ fn tensor(bytes: &[u8]) -> Option<Stored<'_>> {
         }
         _ => return None,
     };
-    (numbers.len() == count).then_some(Stored { numbers, shape: Some(shape) })
+    (numbers.len() == count).then_some(Stored { numbers, shape: Some(shape), is_tensor: true })
 }
 
 /// How the feature `key` of these records may hold pixels: of one format that fits all, as their lengths, their own sizes and the numbers
 /// themselves tell; `None` if it holds none.
 pub fn guess_pixels(payloads: &[&[u8]], key: &str) -> Option<PixelFormat> {
     let mut format: Option<(Option<[usize; 3]>, usize)> = None;
-    let (mut least, mut greatest) = (f32::INFINITY, f32::NEG_INFINITY);
+    let (mut least, mut greatest, mut whole) = (f32::INFINITY, f32::NEG_INFINITY, true);
+    // A serialized tensor's axes tell their order themselves.
+    let mut may_turn = true;
     let (mut by_pixel, mut by_channel) = (0.0, 0.0);
     for payload in payloads {
         let told = told_shape(payload);
         let stored = stored(payload, key, told).ok()??;
+        may_turn &= !stored.is_tensor;
         let (numbers, shape) = match (stored.shape, stored.numbers) {
             (Some(shape), numbers) => (numbers, (None, shape)),
             (None, numbers) => {
-                let (numbers, shape) = square(numbers)?;
+                // Numbers of another size than the record's own are something else.
+                let (numbers, shape) = square(numbers).filter(|_| told.is_none())?;
                 (numbers, (Some(shape), shape))
             }
         };
@@ -299,6 +313,7 @@ pub fn guess_pixels(payloads: &[&[u8]], key: &str) -> Option<PixelFormat> {
                 return None;
             }
             (least, greatest) = (least.min(number), greatest.max(number));
+            whole &= number.fract() == 0.0;
         }
         if channels == 3 {
             // Pixels are most like those above them in the order that is the right one.
@@ -311,15 +326,30 @@ pub fn guess_pixels(payloads: &[&[u8]], key: &str) -> Option<PixelFormat> {
         }
     }
     let (shape, _) = format?;
-    let range = match (least, greatest) {
-        (0.0.., ..=1.0) if greatest > 0.0 => [0.0, 1.0],
-        (-1.0.., ..=1.0) if least < 0.0 => [-1.0, 1.0],
-        (-0.5.., ..=0.5) if least < 0.0 => [-0.5, 0.5],
-        (0.0.., ..=255.0) => [0.0, 255.0],
+    Some(PixelFormat {
+        shape,
+        channels_first: may_turn && by_channel < by_pixel,
+        range: range(least, greatest, whole)?,
+    })
+}
+
+/// The numbers of black and white of pictures whose numbers lie between these two, and are whole or not; `None` where all are one.
+fn range(least: f32, greatest: f32, whole: bool) -> Option<[f32; 2]> {
+    // A little beyond the end, as rounding and resizing go.
+    const BEYOND: f32 = 0.1;
+    let are_levels = whole && least >= 0.0 && (1.0..=255.0).contains(&greatest);
+    if least >= greatest && !are_levels {
+        return None;
+    }
+    Some(match (least, greatest) {
+        _ if are_levels => [0.0, if greatest == 1.0 { 1.0 } else { 255.0 }],
+        _ if least >= 0.0 && greatest <= 1.0 + BEYOND => [0.0, 1.0],
+        _ if least >= -0.5 - BEYOND / 2.0 && greatest <= 0.5 + BEYOND / 2.0 => [-0.5, 0.5],
+        _ if least >= -1.0 - BEYOND && greatest <= 1.0 + BEYOND => [-1.0, 1.0],
+        _ if least >= 0.0 && greatest <= 256.0 => [0.0, 255.0],
         // Normalized already, by whatever numbers.
         _ => [least, greatest],
-    };
-    Some(PixelFormat { shape, channels_first: shape.is_some() && by_channel < by_pixel, range })
+    })
 }
 
 /// Numbers of a square picture of 8 pixels a side or more, by how many there are.
@@ -332,6 +362,10 @@ fn square(numbers: Numbers<'_>) -> Option<(Numbers<'_>, [usize; 3])> {
     };
     let count = numbers.len();
     if let Numbers::Bytes(bytes) = numbers {
+        // A check sum or a name in letters, however many.
+        if bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
+            return None;
+        }
         // As floats first: bytes are hardly ever floats that make sense.
         let floats: Vec<f32> =
             bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();

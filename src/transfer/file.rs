@@ -38,6 +38,9 @@ struct Header {
     classes: usize,
     /// The features of the records that are read.
     keys: [String; 2],
+    /// How they hold pixels, if not files.
+    #[serde(default)]
+    pixels: Option<String>,
     skips_bad: bool,
 }
 
@@ -45,6 +48,10 @@ struct Header {
 fn keys(photos: &Loader) -> [String; 2] {
     let schema = &photos.options().schema;
     [schema.encoded.clone(), schema.label.clone()]
+}
+
+fn pixels(photos: &Loader) -> Option<String> {
+    photos.options().schema.pixels.map(|pixels| pixels.to_string())
 }
 
 impl Header {
@@ -68,6 +75,7 @@ impl Header {
             label_offset,
             classes,
             keys: keys(photos),
+            pixels: pixels(photos),
             skips_bad: photos.options().on_bad_record == OnBadRecord::Skip,
         }
     }
@@ -136,12 +144,21 @@ struct HeldOut {
     classes: usize,
     label_offset: i64,
     keys: [String; 2],
+    #[serde(default)]
+    pixels: Option<String>,
 }
 
 impl HeldOut {
     fn of(photos: &Loader) -> Self {
         let LoaderOptions { classes, label_offset, .. } = *photos.options();
-        Self { floret_held_out: 1, photos: photos.fingerprint(), classes, label_offset, keys: keys(photos) }
+        Self {
+            floret_held_out: 1,
+            photos: photos.fingerprint(),
+            classes,
+            label_offset,
+            keys: keys(photos),
+            pixels: pixels(photos),
+        }
     }
 }
 

@@ -104,3 +104,27 @@ fn limits_hold_before_anything_is_allocated() {
         }
     }
 }
+
+/// A small canvas around a large picture: nothing is decoded.
+#[cfg(feature = "webp")]
+#[test]
+fn a_picture_beyond_its_canvas_is_refused() {
+    let picture = Fixtures::more_formats().bytes("webp/lossless/file");
+    let canvas = [&b"VP8X\x0a\0\0\0\0\0\0\0"[..], &[1, 0, 0, 1, 0, 0]].concat();
+    let chunks = [&b"WEBP"[..], &canvas, &picture[12..]].concat();
+    let file = [&b"RIFF"[..], &(chunks.len() as u32).to_le_bytes(), &chunks].concat();
+    let reason = "its picture is larger than its canvas".into();
+    assert_eq!(read_header(&file), Err(ImageError::Corrupt { format: Format::WebP, reason }));
+}
+
+/// Few bytes that tell of many pixels.
+#[test]
+fn a_run_length_coded_bitmap_holds_all_its_rows() {
+    let mut bytes = Fixtures::more_formats().bytes("bmp/run_length_8/file");
+    let start = u32::from_le_bytes(*bytes[10..].first_chunk().unwrap()) as usize;
+    bytes.truncate(start);
+    bytes.extend([0, 1]);
+    let offset = bytes.len();
+    let error = decode(&bytes, &DecodeOptions::default()).unwrap_err();
+    assert_eq!(error, ImageError::Truncated { format: Format::Bmp, offset });
+}

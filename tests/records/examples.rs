@@ -74,6 +74,21 @@ fn a_mistyped_feature_is_named_with_both_types() {
     assert_eq!(error.to_string(), r#"feature "image/height" has float values: int64 is wanted"#);
 }
 
+#[test]
+fn a_class_may_be_told_by_its_name() {
+    let long = "Chevrolet Silverado 1500 Hybrid Crew Cab 2012";
+    let names = ["cat", &long[..40], long].map(String::from).to_vec();
+    let schema = ImageSchema { label_names: (names, 1), ..ImageSchema::default() };
+    for (name, wanted) in
+        [("cat", Some(1)), (" cat ", Some(1)), (&long[..40], Some(2)), (long, Some(3)), ("dog", None)]
+    {
+        let features =
+            [("image/encoded", bytes(&[b"jpeg"])), ("image/class/label", bytes(&[name.as_bytes()]))];
+        let label = ImageExample::parse(&payload(&features), &schema).map(|example| example.label);
+        assert_eq!(label.ok(), wanted, "{name}");
+    }
+}
+
 /// As `tf.io.FixedLenFeature([], tf.float32)`, `tf.one_hot` and text write them.
 #[test]
 fn labels_are_read_from_all_that_stands_for_a_number() {

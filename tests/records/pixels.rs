@@ -136,6 +136,26 @@ fn formats_are_guessed_from_the_records() {
     assert_eq!(guess(&|number| bytes(le_bytes(shares(number)))).as_deref(), Some("32x32x3:0..1"));
     assert_eq!(guess(&|number| floats(shares(number).take(784).collect())).as_deref(), Some("28x28x1:0..1"));
     assert_eq!(guess(&|number| bytes(tensor(4, &[32, 32, 3], &smooth(number)))).as_deref(), Some("auto"));
+    let range = |from: f32, to: f32| {
+        guess(&|number| floats(shares(number).take(784).map(|share| from + share * (to - from)).collect()))
+    };
+    assert_eq!(range(-0.5, 0.5).as_deref(), Some("28x28x1:-0.5..0.5"));
+    assert_eq!(range(-1.0, 1.0).as_deref(), Some("28x28x1:-1..1"));
+    assert_eq!(range(0.0, 1.05).as_deref(), Some("28x28x1:0..1"), "a little beyond, as resizing makes it");
+    assert_eq!(range(0.0, 255.0).as_deref(), Some("28x28x1"));
+    assert!(range(-2.0, 2.5).unwrap().starts_with("28x28x1:-2.."));
+    let told = |image: Vec<u8>| {
+        let sizes =
+            [("height", int64s(vec![32])), ("width", int64s(vec![32])), ("orig_height", int64s(vec![500]))];
+        let payload = record(&[&[("image", bytes(image))][..], &sizes].concat());
+        guess_pixels(&[&payload], "image").map(|format| format.to_string())
+    };
+    assert_eq!(told(smooth(1)).as_deref(), Some("auto"));
+    assert_eq!(told(by_channel(1)).as_deref(), Some("auto-channels-first"));
+    assert_eq!(told(smooth(1)[..784].to_vec()), None, "of another size than the record says");
+    // A check sum in letters, as ImageNet's records have it; numbers that are all the same.
+    assert_eq!(guess(&|_| bytes(vec![b'f'; 64])), None);
+    assert_eq!(guess(&|_| floats(vec![-5.0; 784])), None);
     // Other lengths, another length in each, no feature.
     assert_eq!(guess(&|_| bytes(vec![7; 1000])), None);
     assert_eq!(guess(&|number| bytes(vec![7; (8 + number) * (8 + number)])), None);

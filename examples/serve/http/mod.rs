@@ -83,15 +83,16 @@ impl Connection {
     fn handle(self, place: unread::Place, answer: &(impl Fn(&Request) -> Response + ?Sized)) {
         let by = Instant::now() + self.timeout;
         let mut from = BufReader::new(Patient { stream: &self.stream, by });
-        let head = request::read_head(&mut from);
-        drop(place);
-        let head = match head {
+        let head = match request::read_head(&mut from) {
             Ok(Some(head)) => head,
             Ok(None) => return,
             Err(refused) => return self.finish(&refused, true),
         };
         let with_body = !head.is_head();
-        match head.read_body(from, &self.stream) {
+        let request = head.read_body(from, &self.stream);
+        // From now on it is the server that takes its time.
+        drop(place);
+        match request {
             Ok(request) => self.finish(&answer(&request), with_body),
             Err(refused) => self.finish(&refused, with_body),
         }

@@ -63,10 +63,13 @@ pub fn augmented(data: &Loader, options: &LoaderOptions) -> Vec<Augmented> {
     let place = |number| (2 * number + 1) * data.len() / (2 * AUGMENTED);
     let records: Vec<usize> = (0..AUGMENTED.min(data.len())).map(place).collect();
     let examples = data.each_example(&records).zip(&records);
-    examples.filter_map(|(example, record)| versions(*record, &example.ok()?, augment, options)).collect()
+    examples
+        .filter_map(|(example, record)| versions(data, *record, &example.ok()?, augment, options))
+        .collect()
 }
 
 fn versions(
+    data: &Loader,
     record: usize,
     example: &Example,
     augment: &Augment,
@@ -82,11 +85,6 @@ fn versions(
         picture::photo(&levels.mapv(|level| level.round() as u8))
     };
     let versions = (0..VERSIONS).filter_map(version).collect();
-    let class = class(example, options.label_offset);
+    let class = data.class(record, example.label);
     Some(Augmented { class, fitted: picture::photo(&fitted(size)?)?, versions })
-}
-
-/// The class, from 0, that a record names.
-fn class(example: &Example, label_offset: i64) -> Option<usize> {
-    usize::try_from(example.label.checked_sub(label_offset)?).ok()
 }

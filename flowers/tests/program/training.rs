@@ -499,3 +499,42 @@ fn photos_of_a_list_are_trained_on_where_they_are() {
         prints(folder, &["train", "list.csv", "--image-size", "32", "--batch-size", "4", "--epochs", "1"]);
     holds(&told, &["list.csv", "Use it:"]);
 }
+
+#[test]
+fn photos_of_a_test_are_evaluated_once_at_the_end() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    for part in ["train", "val", "test"] {
+        for class in ["red", "blue"] {
+            let to = folder.join("parts").join(part).join(class);
+            fs::create_dir_all(&to).unwrap();
+            let mut files: Vec<_> =
+                fs::read_dir(photos.join(class)).unwrap().map(|file| file.unwrap().path()).collect();
+            files.sort();
+            let range = match part {
+                "train" => 0..6,
+                "val" => 6..8,
+                _ => 8..10,
+            };
+            for file in &files[range] {
+                fs::copy(file, to.join(file.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    let train = ["--image-size", "32", "--batch-size", "4", "--epochs", "2", "--no-report"];
+    let said = "on the 4 photos of the test part, which chose nothing: accuracy ";
+    let (told, _) = prints(folder, &[&["train", "parts"], &train[..]].concat());
+    holds(&told, &[said, "12 photos to train on, 4 to evaluate on"]);
+    succeeds(folder, &["convert", "parts", "data"]);
+    let (told, _) = prints(folder, &[&["train", "--data", "data", "--out", "other"], &train[..]].concat());
+    holds(&told, &[said, "12 photos to train on, 4 to evaluate on"]);
+    // Where there are no others, they are those that choose.
+    fs::read_dir(folder.join("data")).unwrap().map(|file| file.unwrap().path()).for_each(|file| {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("eval-") {
+            fs::remove_file(file).unwrap();
+        }
+    });
+    let (told, _) = prints(folder, &[&["train", "--data", "data", "--out", "third"], &train[..]].concat());
+    assert!(told.contains("4 to evaluate on") && !told.contains("chose nothing"), "{told}");
+}

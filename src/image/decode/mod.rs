@@ -17,7 +17,7 @@ use super::resize::Source;
 pub struct DecodeOptions {
     /// Most pixels (width times height, as stored) an image may have; more is [`ImageError::TooLarge`],
     /// before anything is allocated. The default is 64 million. Decoded, a pixel takes 3 bytes; while it is decoded,
-    /// a PNG's takes at most 5 (16-bit samples are cut as they come), a progressive JPEG's about 10. Of the default
+    /// a PNG's takes at most 5 (16-bit samples are cut as they come), a progressive JPEG's about 10, a WebP's 7, a TIFF's up to 15 (of 16 bits with opacity). Of the default
     /// that makes 320 MB and 640 MB, beside the file itself, and less than a second and some seconds; `tests/memory.rs`
     /// holds PNG to it, and `tests/corpus` any image to 1 GiB and 20 seconds.
     ///

@@ -167,6 +167,8 @@ impl<'a> Bitmap<'a> {
         loop {
             match (next()?, next()?) {
                 (0, 0) => (x, y) = (0, y + 1),
+                // Rows that nothing is said of are missing: of few bytes no large picture is made.
+                (0, 1) if y + 1 < self.height => return Err(cut_off(self.bytes)),
                 (0, 1) => return Ok(indices),
                 (0, 2) => (x, y) = (x + usize::from(next()?), y + usize::from(next()?)),
                 // As they are, filled up to whole words of 2 bytes.

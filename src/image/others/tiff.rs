@@ -81,6 +81,7 @@ impl Samples<'_> {
                         let mix = |channel: usize| Some((lack(channel)? * lack(3)? / 255) as u8);
                         [mix(0)?, mix(1)?, mix(2)?]
                     }
+                    ColorModel::YCbCr => of_luma([level(0)?, level(1)?, level(2)?]),
                     _ => [level(0)?, level(1)?, level(2)?],
                 });
             }
@@ -99,6 +100,12 @@ impl Samples<'_> {
     fn most(&self) -> usize {
         (1 << self.bits) - 1
     }
+}
+
+/// RGB of luma and chroma, as JPEG files have them (ITU-R BT.601, full range).
+fn of_luma([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let [y, cb, cr] = [y.into(), f32::from(cb) - 128.0, f32::from(cr) - 128.0];
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|level| level.round() as u8)
 }
 
 fn color_model(stored: ColorType) -> Result<ColorModel, ImageError> {

@@ -7,10 +7,19 @@ use floret::data::Loader;
 use floret::recipe::DataFolder;
 use floret::train::Best;
 
-use crate::files::{EVAL, MODEL, REPORT};
+use crate::files::{EVAL, MODEL, REPORT, TEST};
 use crate::report_html::{self, Run, RunData, Tally};
 use crate::ui::{self, Event, say, warning};
 use crate::{Result, evaluation, messages, tables};
+
+/// The photos of a run.
+pub struct Parts {
+    pub train: Loader,
+    /// Those that the best network was chosen by.
+    pub eval: Option<Loader>,
+    /// Those that chose nothing.
+    pub test: Option<Loader>,
+}
 
 /// Shows how good the best network of the run in `out` is, of so many that were evaluated, and writes its report if `report` says so; the report's path, if it
 /// was written.
@@ -19,8 +28,7 @@ pub fn show_best(
     evaluations: usize,
     out: &Path,
     data: &DataFolder,
-    train: Loader,
-    eval: Option<Loader>,
+    Parts { train, eval, test }: Parts,
     report: bool,
 ) -> Result<Option<PathBuf>> {
     let (epoch, path) = (best.epoch + 1, out.join(MODEL));
@@ -33,9 +41,10 @@ pub fn show_best(
             Event::evaluation(EVAL, &answers.evaluation, &info.classes).print();
             say!("{}", tables::evaluation(&answers.evaluation, &info.classes));
             if evaluations > 1 {
+                let tell =
+                    if test.is_some() { "" } else { ": test-* shards, which choose nothing, would tell" };
                 say!(
-                    "that is the best of {evaluations} evaluations on the same photos, so on others it will be a little less: those of a test, \
-                     which choose nothing, tell"
+                    "that is the best of {evaluations} evaluations on the same photos, so on others it will be a little less{tell}"
                 );
             }
             Some(answers)
@@ -45,11 +54,30 @@ pub fn show_best(
             None
         }
     };
+    if let Some(test) = test {
+        show_test(&path, &test)?;
+    }
     let write = |path: &Path, run: &Run| {
         let data = RunData::new(data, &train, eval, run.info.preprocess)?;
         report_html::write_with(path, run, Ok(data), answers)
     };
     Ok(report.then(|| written(out, write)).flatten())
+}
+
+/// Evaluates the network in `model` on photos that chose nothing, once.
+fn show_test(model: &Path, test: &Loader) -> Result<()> {
+    let (network, info) = load_model(model)?;
+    let evaluation = evaluation::evaluate(&network, test)?;
+    Event::evaluation(TEST, &evaluation, &info.classes).print();
+    say!(
+        "\non the {} of the test part, which chose nothing: accuracy {}{}, loss {:.4}",
+        ui::count(test.len(), "photo"),
+        ui::percent(Some(evaluation.accuracy())),
+        tables::doubt(&evaluation),
+        evaluation.loss
+    );
+    evaluation::note_skipped(TEST, test, 0);
+    Ok(())
 }
 
 /// Writes the report. The run is done and saved, so a failure is no more than a warning.

@@ -24,6 +24,7 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use floret::data::BatchError;
 use floret::recipe::{Settings, Training};
 
 pub use self::folder::claim;
@@ -33,7 +34,7 @@ pub use self::session::train;
 use crate::args::{Everything, Flags, Threads};
 use crate::files::{MODEL, TRAIN};
 use crate::ui::{self, Output, say};
-use crate::{Result, messages, reading};
+use crate::{Error, Result, messages, reading};
 
 /// Train a network on photos, or on a data folder.
 ///
@@ -88,7 +89,9 @@ pub fn run(args: &Args) -> Result<()> {
     ui::outlive_reader();
     // Before there is a folder for the run. One that goes on knows where its labels begin.
     let data = match crate::data::open(path, choices.label_offset) {
-        Err(error) if args.resume => crate::data::open(path, Some(0)).map_err(|_| error),
+        Err(error) if args.resume && is_of_class_names(&error) => {
+            crate::data::open(path, Some(0)).map_err(|_| error)
+        }
         opened => opened,
     }?;
     let mut choices = choices.clone();
@@ -127,4 +130,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     say!("Use it:       flowers predict --model {model} PHOTO...");
     Ok(())
+}
+
+/// Whether the list of class names is to blame, which may be right where labels count from 0.
+fn is_of_class_names(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(BatchError::ClassNames { .. }))
 }

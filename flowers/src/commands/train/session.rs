@@ -10,6 +10,7 @@ use floret::files::HeldFolder;
 use floret::recipe::{Prepared, Training};
 use floret::train::{Callback, Ended, Progress, TrainError};
 
+use super::conclusion::Parts;
 use super::recorder::Recorder;
 use super::watch::{View, Watch};
 use super::{Logging, Saving, conclusion, views};
@@ -68,8 +69,11 @@ pub fn train(training: Training, run: HeldFolder, saves: Saving, logging: &Loggi
     let reason = if ended == Ended::NoImprovement { "no_improvement" } else { "finished" };
     let evaluated = prepared.eval.is_some();
     let evaluations = progress.history.iter().filter(|epoch| epoch.eval.is_some()).count();
-    let Prepared { data, train, eval, .. } = prepared;
-    let report = conclusion::show_best(best, evaluations, &out, &data, train, eval, saves.report())?;
+    let Prepared { data, settings, train, eval, .. } = prepared;
+    let test =
+        data.test(settings.loader_options(data.classes.len()).for_evaluation()).map_err(messages::recipe)?;
+    let report =
+        conclusion::show_best(best, evaluations, &out, &data, Parts { train, eval, test }, saves.report())?;
     Event::End {
         reason,
         epochs_done,
