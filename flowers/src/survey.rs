@@ -144,17 +144,8 @@ impl Survey {
         if self.records == 0 {
             return Err(Lacking::Records);
         }
-        let enough = self.records - self.records / 10;
-        let usual = ImageSchema::default();
-        let images = self.keys.iter().filter(|(_, found)| found.images >= enough);
-        let image = images.min_by_key(|(key, found)| {
-            let unusual = **key != usual.encoded && **key != ImageSchema::tfds().encoded;
-            (unusual, std::cmp::Reverse(found.image_bytes))
-        });
-        let (image, pixels) = match image {
-            Some((image, _)) => (image.clone(), None),
-            None => self.pixels().map(|(key, pixels)| (key, Some(pixels))).ok_or(Lacking::Image)?,
-        };
+        let (enough, usual) = (self.enough(), ImageSchema::default());
+        let (image, pixels) = self.image().ok_or(Lacking::Image)?;
         let numbers = self.keys.iter().filter(|(key, found)| found.integers >= enough && **key != image);
         let ranked = numbers.filter_map(|(key, found)| Some((label_rank(key, &usual)?, key, found.range?)));
         if let Some((_, label, labels)) = ranked.min() {
@@ -173,6 +164,25 @@ impl Survey {
                 Ok(Reading { image, label: label.clone(), labels: (1, names.len() as i64), pixels, names })
             }
             text => Err(Lacking::Label { text: text.map(|(_, key, _)| key.clone()) }),
+        }
+    }
+
+    /// Records that are nearly all.
+    fn enough(&self) -> u64 {
+        self.records - self.records / 10
+    }
+
+    /// The feature that holds a photo in nearly every record, and how, if not as a file.
+    pub fn image(&self) -> Option<(String, Option<PixelFormat>)> {
+        let (enough, usual) = (self.enough(), ImageSchema::default());
+        let images = self.keys.iter().filter(|(_, found)| found.images >= enough && enough > 0);
+        let image = images.min_by_key(|(key, found)| {
+            let unusual = **key != usual.encoded && **key != ImageSchema::tfds().encoded;
+            (unusual, std::cmp::Reverse(found.image_bytes))
+        });
+        match image {
+            Some((image, _)) => Some((image.clone(), None)),
+            None => self.pixels().map(|(key, pixels)| (key, Some(pixels))),
         }
     }
 

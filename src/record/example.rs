@@ -133,10 +133,22 @@ impl ImageExample {
     /// When the payload is no `tf.train.Example`; when `encoded` or `label` is missing; when a feature the
     /// schema names has another type or not exactly one value; a label that is no number. [`ExampleError::at`] adds the record's place.
     pub fn parse(payload: &[u8], schema: &ImageSchema) -> Result<Self, ExampleError> {
+        Self::read(payload, schema, true)
+    }
+
+    /// The same of a record without a label, or whose label is not asked for: it is 0 then.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), but for the label.
+    pub fn parse_unlabeled(payload: &[u8], schema: &ImageSchema) -> Result<Self, ExampleError> {
+        Self::read(payload, schema, false)
+    }
+
+    fn read(payload: &[u8], schema: &ImageSchema, labeled: bool) -> Result<Self, ExampleError> {
         let keys = schema.keys();
         let features = FeatureMap::of(payload, |key| keys.contains(&key))?;
         // Looked up first: without them the record is of another kind, whatever else is wrong.
-        for key in [&schema.encoded, &schema.label] {
+        for key in std::iter::once(&schema.encoded).chain(labeled.then_some(&schema.label)) {
             if !features.has(key) {
                 return Err(missing(key, payload)?);
             }
@@ -149,6 +161,7 @@ impl ImageExample {
             encoded,
             pixels,
             label: match features.label(&schema.label) {
+                _ if !labeled => 0,
                 Err(ExampleError::TextLabel { key, text }) => {
                     schema.named_label(&text).ok_or(ExampleError::TextLabel { key, text })?
                 }

@@ -111,3 +111,48 @@ fn explain_draws_one_photo_and_its_map_side_by_side() {
     fails(folder, &explain("none.png", &["data/labels.txt"]), &["labels.txt: not a photo (JPEG, PNG, "]);
     assert!(!folder.join("two.png").exists() && !folder.join("none.png").exists());
 }
+
+/// As Kaggle's test sets are: records of a photo and its id, without a label.
+#[test]
+fn photos_of_records_are_classified_without_labels() {
+    use floret::record::{Compression, ImageExample, ImageSchema, RecordWriter};
+
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    succeeds(folder, &[TRAIN, &["--epochs", "2", "--out", "run"]].concat());
+    let files: Vec<_> = (0..5).map(|photo| photos.join(format!("red/{photo}.jpg"))).collect();
+    let schema = ImageSchema {
+        encoded: "image".into(),
+        filename: "id".into(),
+        label: "other".into(),
+        ..ImageSchema::default()
+    };
+    let mut writer = RecordWriter::create(folder.join("test00-5.tfrec"), Compression::Plain).unwrap();
+    for (number, file) in files.iter().enumerate() {
+        let encoded = if number == 3 { b"\xff\xd8\xff\xe0".to_vec() } else { fs::read(file).unwrap() };
+        let filename = Some(format!("photo, {number}"));
+        let example = ImageExample { encoded, filename, ..ImageExample::default() };
+        writer.write(&example.encode(&schema)).unwrap();
+    }
+    writer.commit().unwrap();
+    let predict = ["predict", "--model", "run/model.safetensors", "--csv"];
+    let output = run(folder, &[&predict[..], &["test00-5.tfrec"]].concat());
+    let lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
+    let alone = succeeds(folder, &[&predict[..], &["photos/red/0.jpg", "photos/red/4.jpg"]].concat());
+    let alone: Vec<&str> = alone.lines().collect();
+    assert_eq!((lines.len(), &*lines[0], alone[0]), (5, "id,class,probability", "id,class,probability"));
+    // The class and its probability are the same as of the file.
+    let rest =
+        |line: &str, name: &str| line.strip_prefix(name).unwrap_or_else(|| panic!("{line}")).to_owned();
+    assert_eq!(rest(&lines[1], "\"photo, 0\","), rest(alone[1], "0.jpg,"));
+    assert_eq!(rest(&lines[4], "\"photo, 4\","), rest(alone[2], "4.jpg,"));
+    holds(&text(&output.stderr), &["photo, 3: JPEG is cut off", "1 of 5 photos could not be read"]);
+    assert_eq!(output.status.code(), Some(1));
+    let json = succeeds(
+        folder,
+        &["predict", "--model", "run/model.safetensors", "--json", "data/eval-00000-of-00002.tfrecord"],
+    );
+    assert!(json.lines().all(|line| line.contains("probabilities")), "{json}");
+}

@@ -1,13 +1,19 @@
 //! `predict`: what a trained network sees in photos.
 
+mod records;
+
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use floret::data::Picture;
 use floret::files::write_atomically;
 use floret::image::{ImageError, PhotoError, read_photo};
 use floret::{Classifier, ClassifyError, Prediction};
+use rayon::prelude::*;
 use serde::Serialize;
 
+use self::records::{Photo, Records};
 use crate::folder::Folder;
 use crate::heat_map::heat_map;
 use crate::ui::{self, Progress, Unit, note, say};
@@ -15,14 +21,15 @@ use crate::{Result, args};
 
 /// Classify photos: the most probable classes of each, with probabilities.
 ///
-/// Of a folder every JPEG and PNG file is classified, and other files are passed over with a note; folders in it are not
-/// looked into.
+/// Of a folder every photo is classified, and other files are passed over with a note; folders in it are not looked into. Of a file of
+/// TFRecords (.tfrecord, .tfrec, ...) the photo of each record is, image file or pixels, under the name that the record gives it; it needs
+/// no label.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model, such as run/model.safetensors
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Photos, or folders of photos
+    /// Photos, folders of photos, or files of records
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
     /// How many classes to show for each photo
@@ -32,6 +39,10 @@ pub struct Args {
     /// wrong with it
     #[arg(long)]
     json: bool,
+    /// Print a table, comma-separated: a line for each photo with its name (without folders, or as its record has it), its class and the
+    /// class's probability. What can't be read is left out, and said
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// Draw what the answer rests on, as a PNG file: the photo, and beside it a map of where covering it costs the answer most
     /// (occlusion sensitivity). For one photo
     #[arg(long, value_name = "PNG")]
@@ -43,8 +54,10 @@ const BATCH: usize = 64;
 
 pub fn run(args: &Args) -> Result<()> {
     let classifier = Classifier::load(&args.model)?;
+    let (shards, photos): (Vec<&PathBuf>, Vec<_>) =
+        args.photos.iter().partition(|path| path.is_file() && records::is_of_records(path));
     let mut files = Vec::new();
-    for path in &args.photos {
+    for path in photos {
         list(path, &mut files)?;
     }
     if args.explain.is_some() && files.len() != 1 {
@@ -54,12 +67,23 @@ pub fn run(args: &Args) -> Result<()> {
         );
     }
     let progress = Progress::new("classifying", files.len() as u64, Unit::Photos);
-    let form = if args.json { Form::Json } else { Form::Text { top: args.top } };
+    let form = match (args.json, args.csv) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Csv,
+        _ => Form::Text { top: args.top },
+    };
+    if args.csv {
+        say!("id,class,probability");
+    }
     let mut predictor = Predictor { classifier, form, progress, bad: 0, passed_over: 0 };
     for files in files.chunks(BATCH) {
         predictor.predict(files);
     }
-    match (predictor.bad, files.len() - predictor.passed_over) {
+    let mut of_records = 0;
+    for path in shards {
+        of_records += predictor.predict_records(path)?;
+    }
+    match (predictor.bad, files.len() - predictor.passed_over + of_records) {
         (0, 0) => {
             return Err(format!(
                 "none of the {} is a photo (JPEG, PNG, WebP, GIF, BMP, TIFF)",
@@ -138,6 +162,8 @@ enum Form {
     Text { top: usize },
     /// Everything, for other programs.
     Json,
+    /// A table.
+    Csv,
 }
 
 /// A line of JSON.
@@ -172,7 +198,7 @@ impl Predictor {
         self.progress.above(|| {
             for (PhotoFile { path, named }, answer) in files.iter().zip(answers) {
                 match answer {
-                    Ok(prediction) => self.print(path, &prediction),
+                    Ok(prediction) => self.print(&path.to_string_lossy(), path.file_name(), &prediction),
                     Err(error @ ClassifyError::Photo(PhotoError::Image(ImageError::NotAnImage { .. })))
                         if !named =>
                     {
@@ -180,10 +206,7 @@ impl Predictor {
                         passed_over += 1;
                     }
                     Err(error) => {
-                        ui::error!("{}: {error}", ui::path(path));
-                        if let Form::Json = self.form {
-                            Line::Fault { file: &path.to_string_lossy(), error: error.to_string() }.print();
-                        }
+                        self.fail(&path.to_string_lossy(), &error.to_string());
                         bad += 1;
                     }
                 }
@@ -193,18 +216,76 @@ impl Predictor {
         self.progress.add(files.len() as u64);
     }
 
-    fn print(&self, path: &Path, prediction: &Prediction) {
+    /// Prints a line for each record of a file; how many there were.
+    fn predict_records(&mut self, path: &Path) -> Result<usize> {
+        let mut records = Records::open(path)?.peekable();
+        let mut count = 0;
+        while records.peek().is_some() {
+            let photos: Vec<_> = records.by_ref().take(BATCH).collect();
+            count += photos.len();
+            let mut bad = 0;
+            let classify = |photo: &std::result::Result<Photo, _>| match photo {
+                Ok(Photo { picture: Ok(Picture::File(bytes)), .. }) => {
+                    Some(self.classifier.classify(bytes).map_err(|error| error.to_string()))
+                }
+                Ok(Photo { picture: Ok(Picture::Levels(levels)), .. }) => {
+                    Some(self.classifier.classify_image(levels.view()).map_err(|error| error.to_string()))
+                }
+                Ok(Photo { picture: Err(error), .. }) => Some(Err(error.clone())),
+                Err(_) => None,
+            };
+            let answers: Vec<_> = photos.par_iter().map(classify).collect();
+            self.progress.above(|| {
+                for (photo, answer) in photos.iter().zip(answers) {
+                    match (photo, answer) {
+                        (Ok(Photo { name, .. }), Some(Ok(prediction))) => {
+                            self.print(name, Some(OsStr::new(name)), &prediction);
+                        }
+                        (Ok(Photo { name, .. }), Some(Err(error))) => {
+                            self.fail(name, &error);
+                            bad += 1;
+                        }
+                        (Err(error), _) => {
+                            self.fail(&path.to_string_lossy(), &error.to_string());
+                            bad += 1;
+                        }
+                        (Ok(_), None) => unreachable!("each photo that was read has an answer"),
+                    }
+                }
+            });
+            self.bad += bad;
+        }
+        Ok(count)
+    }
+
+    fn fail(&self, file: &str, error: &str) {
+        ui::error!("{}: {error}", ui::escaped(file));
+        if let Form::Json = self.form {
+            Line::Fault { file, error: error.to_owned() }.print();
+        }
+    }
+
+    /// Prints what the photo `file`, called `name` without its folder, shows.
+    fn print(&self, file: &str, name: Option<&OsStr>, prediction: &Prediction) {
         match self.form {
             Form::Json => {
                 let (class, probability) = prediction.best();
-                let file = &path.to_string_lossy();
                 Line::Answer { file, class, probability, probabilities: prediction }.print();
             }
             Form::Text { top } => {
                 let answers = prediction.top(top).into_iter().map(|(class, probability)| {
                     format!("{} {}", ui::escaped(class), ui::percent(Some(f64::from(probability))))
                 });
-                say!("{}: {}", ui::path(path), answers.collect::<Vec<_>>().join(", "));
+                say!("{}: {}", ui::escaped(file), answers.collect::<Vec<_>>().join(", "));
+            }
+            Form::Csv => {
+                let (class, probability) = prediction.best();
+                let name = ui::escaped(&name.unwrap_or_default().to_string_lossy()).into_owned();
+                let mut csv = csv::Writer::from_writer(Vec::new());
+                let written = csv.write_record([&*name, class, &format!("{probability:.6}")]);
+                let line =
+                    written.ok().and_then(|()| csv.into_inner().ok()).expect("memory takes every byte");
+                say!("{}", String::from_utf8_lossy(&line).trim_end());
             }
         }
     }
