@@ -15,7 +15,7 @@ mod pipeline;
 mod place;
 
 pub use classes::{ClassNames, MAX_CLASSES};
-pub use dataset::{Arrays, ArraysError, Dataset, Example, Photos, Picture, Records};
+pub use dataset::{Arrays, ArraysError, Dataset, Example, Photos, Picture, Records, Subset};
 pub use error::{BatchError, ClassNamesError, LoaderOptionsError};
 pub use pipeline::{
     Batch, Epoch, Fingerprint, Loader, LoaderOptions, Mix, OnBadRecord, Preprocess, Shuffle, Skipped,

@@ -68,6 +68,8 @@ pub struct Choices {
     pub image_key: Option<String>,
     /// The feature that holds its label.
     pub label_key: Option<String>,
+    /// Share of each class's training photos that is kept for evaluation.
+    pub hold_out: Option<f32>,
     /// How the feature holds photos as pixels, if not as files.
     pub pixels: Option<PixelFormat>,
     /// Whether bad records are left out.

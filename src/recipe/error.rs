@@ -13,6 +13,11 @@ use crate::train::TrainError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
+    /// Photos to evaluate on that are there, and others that are to be held out for that.
+    #[error(
+        "the data have photos to evaluate on: none of those to train on is held out; leave out `hold_out`, or move the others away"
+    )]
+    HeldOut,
     /// Data sets to train and to evaluate on of other classes.
     #[error(
         "the data set to train on has the classes {train:?}, that to evaluate on {eval:?}: they must be the same, in the same order"

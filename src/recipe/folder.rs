@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs};
 
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
 use super::rules::{IMAGE_SIZE, LEAST_SIDE};
 use super::{FolderFault, RecipeError};
 use crate::data::convert::{ConvertPlan, Part, is_unfinished};
-use crate::data::{BatchError, ClassNames, Dataset, Example, Loader, LoaderOptions};
+use crate::data::{BatchError, ClassNames, Dataset, Example, Loader, LoaderOptions, Records, Subset};
 use crate::files::FileError;
-use crate::record::{ShardError, ShardName, find_shards};
+use crate::record::{ImageSchema, ShardError, ShardName, find_shards};
 
 /// The split to train on: shards named `train-*`.
 pub const TRAIN: &str = "train";
@@ -97,6 +101,35 @@ impl DataFolder {
             .and_then(|sets| sets.train.side())
             .filter(|side| *side <= IMAGE_SIZE)
             .map(|side| side.max(LEAST_SIDE))
+    }
+
+    /// With a share of the training photos of each class, of one at least, to evaluate on: drawn from the seed, as `schema` and
+    /// `first_label` read the records.
+    ///
+    /// # Errors
+    /// [`RecipeError::HeldOut`]; a folder without photos to train on.
+    pub fn hold_out(
+        self,
+        share: f32,
+        seed: u64,
+        schema: ImageSchema,
+        first_label: i64,
+    ) -> Result<Self, RecipeError> {
+        let train: Arc<dyn Dataset> = match &self.sets {
+            Some(Sets { eval: None, train, .. }) => Arc::clone(train),
+            None if self.shards(EVAL)?.is_none() => {
+                let shards = self.shards(TRAIN)?.map(|shards| shards.files);
+                let files = shards.map_or_else(|| find_shards(&[self.path.join(TRAIN)]), Ok)?;
+                let schema =
+                    ImageSchema { label_names: (self.classes.names().to_vec(), first_label), ..schema };
+                Arc::new(Records::open(&files, self.classes.clone(), schema, first_label)?)
+            }
+            _ => return Err(RecipeError::HeldOut),
+        };
+        let (kept, held) = drawn(&*train, share, seed);
+        let part = |examples| Arc::new(Subset::new(Arc::clone(&train), examples)) as Arc<dyn Dataset>;
+        let eval = (!held.is_empty()).then(|| part(held));
+        Ok(Self { path: self.path, ..Self::of_sets(part(kept), eval)? })
     }
 
     /// Whether it is a folder of shards.
@@ -297,6 +330,26 @@ impl DataFolder {
         }
         Ok(None)
     }
+}
+
+/// The examples that are kept to train on, and those that are held out, in their order: of each class this share, of two or more one at
+/// least. What can't be read is kept, for training to tell.
+fn drawn(set: &dyn Dataset, share: f32, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let mut of_class: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for example in 0..set.len() {
+        if let Ok(Example { label, .. }) = set.example(example) {
+            of_class.entry(label).or_default().push(example);
+        }
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut is_held = vec![false; set.len()];
+    for mut examples in of_class.into_values() {
+        examples.shuffle(&mut rng);
+        let count = (share as f64 * examples.len() as f64).round() as usize;
+        let count = count.max(1).min(examples.len().saturating_sub(1));
+        examples[..count].iter().for_each(|&example| is_held[example] = true);
+    }
+    (0..set.len()).partition(|&example| !is_held[example])
 }
 
 /// The file of class names in a data folder.

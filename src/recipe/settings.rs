@@ -78,6 +78,9 @@ pub struct Settings {
     pub label_offset: i64,
     /// Whether bad records are left out.
     pub skip_bad: bool,
+    /// Share of each class's training photos that is kept for evaluation, where the data have none for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<f32>,
     /// The features of the records.
     #[serde(flatten)]
     pub keys: Keys,
@@ -197,6 +200,7 @@ impl Settings {
             seed: choices.seed.unwrap_or(1),
             label_offset: choices.label_offset.unwrap_or(FIRST_LABEL),
             skip_bad: choices.skip_bad,
+            hold_out: choices.hold_out,
             keys: choices.keys(),
         };
         settings.set_network(network, image_size);

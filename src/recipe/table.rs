@@ -87,6 +87,17 @@ pub const SETTINGS: &[Setting] = &[
         ..ANY
     },
     Setting {
+        name: "hold-out",
+        value: "X",
+        group: Group::Data,
+        help: "Share of each class's training photos to keep for evaluation, where the data have none for that; drawn by `seed` \
+               [default: none]",
+        choose: |choices, text| choose(&mut choices.hold_out, share(text)),
+        chosen: |choices| words(&choices.hold_out),
+        saved: |settings| words(&settings.hold_out),
+        ..ANY
+    },
+    Setting {
         name: "label-offset",
         value: "N",
         group: Group::Data,

@@ -258,6 +258,23 @@ impl Training {
         }
     }
 
+    /// Holds photos out for evaluation, where that was chosen, now or when the run began.
+    fn hold_out(&self, data: DataFolder) -> Result<DataFolder, RecipeError> {
+        let saved = match (&self.settings, &self.begin) {
+            (Some(settings), _) => Some(settings.clone()),
+            (None, Begin::Saved(saved)) => Settings::of(saved).ok(),
+            (None, _) => None,
+        };
+        let (share, seed, keys) = match saved {
+            Some(settings) => (settings.hold_out, settings.seed, settings.keys),
+            None => (self.choices.hold_out, self.choices.seed.unwrap_or(1), self.choices.keys()),
+        };
+        match share {
+            Some(share) => data.hold_out(share, seed, keys.schema(), self.first_label()),
+            None => Ok(data),
+        }
+    }
+
     /// Counts the photos, chooses the settings, plans the time, and makes the network; `tell` hears what is worth knowing, as
     /// it is found.
     ///
@@ -268,6 +285,7 @@ impl Training {
             Source::Path(path) => DataFolder::open_counting_from(path, self.first_label())?,
             Source::Open(data) => data.clone(),
         };
+        let data = self.hold_out(data)?;
         for split in [TRAIN, EVAL] {
             if let Some(set) = data.shards(split)?.and_then(|shards| shards.set) {
                 tell(Note::OtherShards { split: split.into(), set });

@@ -538,3 +538,24 @@ fn photos_of_a_test_are_evaluated_once_at_the_end() {
     let (told, _) = prints(folder, &[&["train", "--data", "data", "--out", "third"], &train[..]].concat());
     assert!(told.contains("4 to evaluate on") && !told.contains("chose nothing"), "{told}");
 }
+
+#[test]
+fn photos_of_shards_are_held_out_for_evaluation() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data", "--eval-fraction", "0"]);
+    let train = [TRAIN, &["--hold-out", "0.25", "--out", "run"]].concat();
+    let (told, _) = prints(folder, &[&train[..], &["--epochs", "1"]].concat());
+    holds(&told, &["18 photos to train on, 6 to evaluate on"]);
+    assert!(folder.join("run/report.html").exists());
+    let (told, _) = prints(folder, &["train", "--data", "data", "--epochs", "2", "--resume"]);
+    holds(&told, &["18 photos to train on, 6 to evaluate on", "epoch   2/2"]);
+    succeeds(folder, &["report", "--run", "run"]);
+    succeeds(folder, &["convert", "photos", "data", "--overwrite"]);
+    fails(
+        folder,
+        &[&train[..3], &["--hold-out", "0.25", "--out", "other"]].concat(),
+        &["have photos to evaluate on"],
+    );
+}

@@ -5,12 +5,14 @@
 //! | in memory | [`Arrays`] |
 //! | in files, one each | [`Photos`] |
 //! | in shards of records | [`Loader::open`](super::Loader::open), which reads them in order; [`Records`] |
+//! | among others | [`Subset`] |
 //! | elsewhere | a type of one's own that is a [`Dataset`] |
 
 mod arrays;
 mod photos;
 mod picture;
 mod records;
+mod subset;
 
 use std::error::Error;
 
@@ -18,6 +20,7 @@ pub use arrays::{Arrays, ArraysError};
 pub use photos::Photos;
 pub use picture::Picture;
 pub use records::Records;
+pub use subset::Subset;
 
 /// Labeled pictures by number.
 ///
