@@ -69,7 +69,7 @@ pub struct OfRecords;
 
 impl Selection for OfRecords {
     fn has(name: &str) -> bool {
-        OfKeys::has(name) || ["label-offset", "skip-bad"].contains(&name)
+        OfKeys::has(name) || ["label-offset", "skip-bad", "max-pixels"].contains(&name)
     }
 }
 

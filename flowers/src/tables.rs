@@ -34,6 +34,25 @@ pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
     text
 }
 
+/// The two classes that the network tells apart no better than by guessing, if there are such: of many the two with the most photos.
+pub fn at_chance(evaluation: &Evaluation) -> Option<[usize; 2]> {
+    let count = |label: usize, class: usize| evaluation.confusion.get(label, class);
+    let examples: Vec<u64> = evaluation.per_class().iter().map(|class| class.examples).collect();
+    let pairs = (0..examples.len()).flat_map(|one| (one + 1..examples.len()).map(move |other| [one, other]));
+    let at_chance = pairs.filter(|&[one, other]| {
+        let right = count(one, one) + count(other, other);
+        let among = (right + count(one, other) + count(other, one)) as f64;
+        let all = (examples[one] + examples[other]) as f64;
+        // Two deviations of a coin's.
+        let near_half = (right as f64 / among - 0.5).abs() <= 1.0 / among.sqrt();
+        examples[one].min(examples[other]) >= LEAST_OF_PAIR && among >= 0.7 * all && near_half
+    });
+    at_chance.max_by_key(|&[one, other]| examples[one] + examples[other])
+}
+
+/// Photos of each of two classes that tell whether they are told apart.
+const LEAST_OF_PAIR: u64 = 20;
+
 /// The standard error of the accuracy, in percentage points, where few photos decide.
 pub fn doubt(evaluation: &Evaluation) -> String {
     let error = evaluation.standard_error();
@@ -113,4 +132,47 @@ fn padded(name: &str, width: usize) -> String {
     let name: String = escaped(name).chars().take(width).collect();
     let fill = " ".repeat(width - name.chars().count());
     name + &fill
+}
+
+#[cfg(test)]
+mod tests {
+    use floret::data::Batch;
+    use floret::network::{Network, NetworkError};
+    use floret::nn::{Dense, Flatten, Init};
+    use ndarray::{Array2, Array4};
+
+    use super::*;
+
+    /// Of so many photos of each class, whose one pixel is their class where `told` says so, by a network that answers by it.
+    fn evaluation_of(photos: usize, told: impl Fn(usize) -> bool) -> Evaluation {
+        let mut network = Network::builder((1, 1, 3))
+            .add(Flatten)
+            .add(Dense::new(3).kernel_init(Init::Constant(0.0)))
+            .build()
+            .unwrap();
+        let name = network.arrays().find(|(array, _)| array.name.ends_with("kernel")).unwrap().0.name.clone();
+        network.set_array(&name, Array2::eye(3).into_dyn().view()).unwrap();
+        let labels: Vec<usize> = (0..3 * photos).map(|photo| photo % 3).collect();
+        let pixel = |(photo, _, _, channel): (usize, usize, usize, usize)| {
+            let shown = if told(photo) { labels[photo] } else { [1, 0, 2][labels[photo]] };
+            f32::from(u8::from(shown == channel))
+        };
+        let images = Array4::from_shape_fn((labels.len(), 1, 1, 3), pixel);
+        let batch = Batch::new(images, labels);
+        network.evaluate(std::iter::once(Ok::<_, NetworkError>(batch))).unwrap()
+    }
+
+    #[test]
+    fn classes_at_chance_are_found() {
+        assert_eq!(at_chance(&evaluation_of(40, |_| true)), None);
+        assert_eq!(at_chance(&evaluation_of(40, |photo| photo / 3 % 2 == 0)), Some([0, 1]));
+        assert_eq!(at_chance(&evaluation_of(40, |photo| photo / 3 % 4 != 0)), None);
+        assert_eq!(at_chance(&evaluation_of(10, |photo| photo / 3 % 2 == 0)), None, "too few tell nothing");
+    }
+
+    #[test]
+    fn few_photos_leave_a_doubt() {
+        assert_eq!(doubt(&evaluation_of(4, |_| true)), " (+- 7.4)");
+        assert_eq!(doubt(&evaluation_of(10_000, |_| true)), "");
+    }
 }

@@ -7,6 +7,9 @@ use floret::recipe::{FEW_PHOTOS, Note};
 use crate::files::EVAL;
 use crate::ui::{self, note, say};
 
+/// The most classes whose photos are told one by one.
+const MAX_COUNTED: usize = 20;
+
 /// Says what the library found or decided.
 pub fn tell(told: Note) {
     match told {
@@ -42,6 +45,16 @@ pub fn tell(told: Note) {
                  --mirror true does it all the same",
                 pairs.join(", of ")
             );
+        }
+        Note::Counted { mut classes } => {
+            let told = |(name, photos): &(String, u64)| format!("{} {photos}", ui::escaped(name));
+            if classes.len() <= MAX_COUNTED {
+                say!("photos of each class: {}", classes.iter().map(told).collect::<Vec<_>>().join(", "));
+            } else {
+                classes.sort_by_key(|(_, photos)| *photos);
+                let (fewest, most) = (&classes[0], &classes[classes.len() - 1]);
+                say!("photos of each of {} classes: from {} to {}", classes.len(), told(fewest), told(most));
+            }
         }
         Note::BrightnessTells { classes: [one, other], normalize } => note!(
             "note: photos of `{}` and `{}` differ in brightness or contrast, so all are normalized by the same numbers, --normalize \

@@ -70,6 +70,8 @@ pub struct Choices {
     pub label_key: Option<String>,
     /// Share of each class's training photos that is kept for evaluation.
     pub hold_out: Option<f32>,
+    /// Most pixels of a photo: [`DecodeOptions::max_pixels`](crate::image::DecodeOptions::max_pixels).
+    pub max_pixels: Option<u64>,
     /// How the feature holds photos as pixels, if not as files.
     pub pixels: Option<PixelFormat>,
     /// Whether bad records are left out.

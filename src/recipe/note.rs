@@ -19,6 +19,11 @@ pub enum Note {
         /// The name of its shards, with `*` for the number.
         set: PathBuf,
     },
+    /// How many photos to train on there are of each class.
+    Counted {
+        /// The classes and their photos.
+        classes: Vec<(String, u64)>,
+    },
     /// Classes without photos to train on, which will never be the answer.
     EmptyClasses {
         /// Their names.

@@ -31,6 +31,7 @@ impl Settings {
             return Err(RecipeError::Clashes { clashes });
         }
         settings.skip_bad |= choices.skip_bad;
+        settings.max_pixels = choices.max_pixels.or(settings.max_pixels);
         if let Some(minutes) = choices.minutes {
             let seconds = saved.progress.seconds();
             if saved.progress.is_finished() {

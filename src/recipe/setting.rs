@@ -135,6 +135,11 @@ pub(super) fn label(text: &str) -> Result<i64, String> {
     whole(text, 0, 1 << 20).map(|label| label as i64)
 }
 
+/// A limit on a photo's pixels.
+pub(super) fn pixels(text: &str) -> Result<u64, String> {
+    whole(text, 1, 1 << 32).map(|pixels| pixels as u64)
+}
+
 /// An image side. Under 32 the reference network has nothing left after its five halvings, and is refused when it is built.
 pub(super) fn image_size(text: &str) -> Result<usize, String> {
     whole(text, LEAST_SIDE, 1024)

@@ -78,6 +78,9 @@ pub struct Settings {
     pub label_offset: i64,
     /// Whether bad records are left out.
     pub skip_bad: bool,
+    /// Most pixels of a photo, if other than by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pixels: Option<u64>,
     /// Share of each class's training photos that is kept for evaluation, where the data have none for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<f32>,
@@ -136,6 +139,7 @@ impl Choices {
     /// Sets how `options` read records.
     pub fn read_records(&self, options: &mut LoaderOptions) {
         read_records(options, &self.keys(), self.label_offset.unwrap_or(FIRST_LABEL), self.skip_bad);
+        set_max_pixels(options, self.max_pixels);
     }
 }
 
@@ -143,6 +147,10 @@ fn read_records(options: &mut LoaderOptions, keys: &Keys, label_offset: i64, ski
     options.schema = keys.schema();
     options.label_offset = label_offset;
     options.on_bad_record = if skip_bad { OnBadRecord::Skip } else { OnBadRecord::Error };
+}
+
+fn set_max_pixels(options: &mut LoaderOptions, max_pixels: Option<u64>) {
+    options.decode.max_pixels = max_pixels.unwrap_or(options.decode.max_pixels);
 }
 
 impl Settings {
@@ -200,6 +208,7 @@ impl Settings {
             seed: choices.seed.unwrap_or(1),
             label_offset: choices.label_offset.unwrap_or(FIRST_LABEL),
             skip_bad: choices.skip_bad,
+            max_pixels: choices.max_pixels,
             hold_out: choices.hold_out,
             keys: choices.keys(),
         };
@@ -357,6 +366,7 @@ impl Settings {
         let mut options = LoaderOptions::new(self.preprocess(), classes);
         (options.batch_size, options.drop_last, options.seed) = (self.batch_size, self.drop_last, self.seed);
         read_records(&mut options, &self.keys, self.label_offset, self.skip_bad);
+        set_max_pixels(&mut options, self.max_pixels);
         let changes = self.augment.changes();
         options.augment = if self.mirror { changes } else { changes.map(|changes| changes.flip(0.0)) };
         options.mix = self.regularization.mix;

@@ -6,7 +6,7 @@
 
 use super::setting::{
     ANY, choose, count, crop_share, image_size, label, minutes, named, not_negative, of_names, parsed,
-    positive, share, words,
+    pixels, positive, share, words,
 };
 use super::{Architecture, Augmentation, Choices, ClassWeights, Group, Recipe, RecipeError, Rule, Setting};
 use crate::image::{ChannelOrder, Fit};
@@ -84,6 +84,17 @@ pub const SETTINGS: &[Setting] = &[
         },
         chosen: |choices| words(&choices.pixels),
         saved: |settings| settings.keys.pixels.clone(),
+        ..ANY
+    },
+    Setting {
+        name: "max-pixels",
+        value: "N",
+        group: Group::Data,
+        help: "Most pixels that a photo may have; decoding one takes up to fifteen bytes for each [default: 64000000]",
+        choose: |choices, text| choose(&mut choices.max_pixels, pixels(text)),
+        chosen: |choices| words(&choices.max_pixels),
+        saved: |settings| words(&settings.max_pixels),
+        changes: true,
         ..ANY
     },
     Setting {
@@ -414,7 +425,7 @@ mod tests {
             "optimizer" => "adamw",
             "augment" => "light",
             "image-size" => "77",
-            "minutes" | "epochs" | "batch-size" | "seed" | "label-offset" => "7",
+            "minutes" | "epochs" | "max-pixels" | "batch-size" | "seed" | "label-offset" => "7",
             _ => "0.25",
         }
     }

@@ -387,6 +387,7 @@ fn new_settings(
     let mut options = LoaderOptions::new(Preprocess::new(1), classes.len());
     choices.read_records(&mut options);
     let census = Census::of(data, options.clone())?;
+    tell(Note::Counted { classes: classes.iter().cloned().zip(census.classes.iter().copied()).collect() });
     let mut settings = Settings::new(choices, &census)?;
     let by_data = choices.normalize == Some(Normalization::Data);
     let is_default = settings.recipe == Recipe::Default;

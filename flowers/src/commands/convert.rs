@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use floret::data::convert::{ClassFolders, ConvertOptions};
 use floret::files::{FileError, create_folder};
+use floret::image::DecodeOptions;
 
 use crate::Result;
 use crate::archive::{is_archive, unpack};
@@ -35,6 +36,9 @@ pub struct Args {
     /// Take each folder that photos lie in, however deep, as a class of its own, such as `cats/siamese`
     #[arg(long)]
     nested_classes: bool,
+    /// Most pixels that a photo may have; decoding one takes up to fifteen bytes for each. Training on such photos takes the flag, too
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N", default_value_t = DecodeOptions::default().max_pixels)]
+    max_pixels: u64,
     /// Fail if any file can't be used, and write nothing
     #[arg(long)]
     strict: bool,
@@ -74,6 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
         strict: args.strict,
         overwrite: args.overwrite,
         class_folders: nested,
+        decode: DecodeOptions { max_pixels: args.max_pixels, ..DecodeOptions::default() },
         ..args.shares.options()
     };
     convert(&args.photos, &args.data, options, &Interrupt::catch()?)?;

@@ -470,3 +470,26 @@ fn shards_without_class_names_are_evaluated_by_the_models() {
         prints(folder, &[TRAIN, &["--epochs", "1", "--out", "other", "--log-dir", "log"]].concat());
     holds(&notes, &["log holds the log of another run already"]);
 }
+
+#[test]
+fn a_limit_on_pixels_is_a_flag() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    fails(folder, &["convert", "photos", "data", "--max-pixels", "100"], &["over the limit of 100 pixels"]);
+    let converted = succeeds(folder, &["convert", "photos", "data", "--max-pixels", "2500"]);
+    holds(&converted, &["over the limit of 2500 pixels"]);
+    succeeds(folder, &["convert", "photos", "data", "--overwrite"]);
+    let train = [TRAIN, &["--epochs", "1", "--out", "run"]].concat();
+    fails(folder, &[&train[..], &["--max-pixels", "1000"]].concat(), &["over the limit of 1000 pixels"]);
+    fs::remove_dir_all(folder.join("run")).unwrap_or_default();
+    let (told, _) = prints(folder, &[&train[..], &["--max-pixels", "10000"]].concat());
+    holds(&told, &["photos of each class: blue 10, red 10"]);
+    let model = ["--model", "run/model.safetensors", "--max-pixels", "1000"];
+    fails(
+        folder,
+        &[&["predict"], &model[..], &["photos/red/1.jpg"]].concat(),
+        &["over the limit of 1000 pixels"],
+    );
+    fails(folder, &[&["eval", "--data", "data"], &model[..]].concat(), &["over the limit of 1000 pixels"]);
+}

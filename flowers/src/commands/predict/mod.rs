@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use floret::data::Picture;
 use floret::files::write_atomically;
-use floret::image::{ImageError, PhotoError, read_photo};
+use floret::image::{DecodeOptions, ImageError, PhotoError, read_photo};
 use floret::{Classifier, ClassifyError, Prediction};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -35,6 +35,9 @@ pub struct Args {
     /// How many classes to show for each photo
     #[arg(long, value_parser = args::positive, value_name = "N", default_value = "3")]
     top: usize,
+    /// Most pixels that a photo may have; decoding one takes up to fifteen bytes for each
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N", default_value_t = DecodeOptions::default().max_pixels)]
+    max_pixels: u64,
     /// Print a line of JSON for each photo: its file, the most probable class, and the probability of every class, or what is
     /// wrong with it
     #[arg(long)]
@@ -53,7 +56,8 @@ pub struct Args {
 const BATCH: usize = 64;
 
 pub fn run(args: &Args) -> Result<()> {
-    let classifier = Classifier::load(&args.model)?;
+    let options = DecodeOptions { max_pixels: args.max_pixels, ..DecodeOptions::default() };
+    let classifier = Classifier::load(&args.model)?.decode_options(options);
     let (shards, photos): (Vec<&PathBuf>, Vec<_>) =
         args.photos.iter().partition(|path| path.is_file() && records::is_of_records(path));
     let mut files = Vec::new();

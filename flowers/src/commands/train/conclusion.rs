@@ -9,7 +9,7 @@ use floret::train::Best;
 
 use crate::files::{EVAL, MODEL, REPORT, TEST};
 use crate::report_html::{self, Run, RunData, Tally};
-use crate::ui::{self, Event, say, warning};
+use crate::ui::{self, Event, note, say, warning};
 use crate::{Result, evaluation, messages, tables};
 
 /// The photos of a run.
@@ -40,6 +40,14 @@ pub fn show_best(
             let answers = evaluation::answers(&network, eval, "evaluating")?;
             Event::evaluation(EVAL, &answers.evaluation, &info.classes).print();
             say!("{}", tables::evaluation(&answers.evaluation, &info.classes));
+            if let Some([one, other]) = tables::at_chance(&answers.evaluation) {
+                note!(
+                    "note: `{}` and `{}` are told apart no better than by guessing: if they are mirror images, try --mirror false; if they \
+                     differ in brightness, --normalize data; if in small things, a larger --image-size",
+                    ui::escaped(&info.classes[one]),
+                    ui::escaped(&info.classes[other])
+                );
+            }
             if evaluations > 1 {
                 let tell =
                     if test.is_some() { "" } else { ": test-* shards, which choose nothing, would tell" };
