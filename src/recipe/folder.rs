@@ -10,18 +10,14 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::rules::{IMAGE_SIZE, LEAST_SIDE};
+use super::shard_sets::{self, Shards};
+use super::splits::{EVAL, TEST, TRAIN};
 use super::{FolderFault, RecipeError};
 use crate::data::convert::{ConvertPlan, Part, is_unfinished};
 use crate::data::{BatchError, ClassNames, Dataset, Example, Loader, LoaderOptions, Records, Subset};
 use crate::files::FileError;
-use crate::record::{ImageSchema, ShardError, ShardName, find_shards};
+use crate::record::{ImageSchema, find_shards};
 
-/// The split to train on: shards named `train-*`.
-pub const TRAIN: &str = "train";
-/// The split to evaluate on: shards named `eval-*`.
-pub const EVAL: &str = "eval";
-/// The split to test on once, when all is chosen: shards named `test-*`.
-pub const TEST: &str = "test";
 /// The label of the first class, where no other is chosen. Labels count from 1 in TensorFlow's image data sets and in those that
 /// [`Conversion`](crate::data::convert::Conversion) writes. A wrong one is an error.
 ///
@@ -311,24 +307,7 @@ impl DataFolder {
         if self.sets.is_some() {
             return Ok(None);
         }
-        let folder = &self.path;
-        match find_shards(&[folder.join(split)]) {
-            Ok(files) => return Ok(Some(Shards { files, set: None })),
-            // A folder of this name is looked into below.
-            Err(ShardError::NoMatch { .. } | ShardError::Folder { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        for word in words_for(split) {
-            let mut sets = sets(folder, word)?.into_iter();
-            let Some(set) = sets.next() else { continue };
-            if let Some(other) = sets.next() {
-                let fault = FolderFault::Ambiguous { split: split.into(), sets: [set.name, other.name] };
-                return Err(RecipeError::Folder { path: folder.clone(), fault });
-            }
-            let name = folder.join(&set.name);
-            return Ok(Some(Shards { files: set.whole(&name)?, set: Some(name) }));
-        }
-        Ok(None)
+        shard_sets::find(&self.path, split)
     }
 }
 
@@ -356,164 +335,4 @@ fn drawn(set: &dyn Dataset, share: f32, seed: u64) -> (Vec<usize>, Vec<usize>) {
 fn labels_file(folder: &Path) -> PathBuf {
     let names = [LABELS, TFDS_LABELS].map(|name| folder.join(name));
     names.iter().find(|path| path.exists()).unwrap_or(&names[0]).clone()
-}
-
-/// The shards of a split.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shards {
-    /// In the order of their numbers.
-    pub files: Vec<PathBuf>,
-    /// Their name, with `*` for the number, if it is another than the split's.
-    pub set: Option<PathBuf>,
-}
-
-/// The words that say which part of the data a file holds, the first choice first.
-fn words_for(split: &str) -> Vec<&str> {
-    match split {
-        TRAIN => vec!["train", "training"],
-        EVAL => vec!["eval", "validation", "val", "valid", "test"],
-        other => vec![other],
-    }
-}
-
-/// Extensions of record files, in front of a `.gz`.
-const EXTENSIONS: [&str; 5] = ["tfrecord", "tfrecords", "tfrec", "tfrecs", "record"];
-
-/// Files of a name with the shard's number left out.
-struct Set {
-    name: String,
-    /// How many there are by their names.
-    count: u32,
-    /// By number, each once.
-    shards: Vec<(u32, PathBuf)>,
-}
-
-impl Set {
-    fn whole(self, name: &Path) -> Result<Vec<PathBuf>, RecipeError> {
-        let is_there =
-            |shard: u32| self.shards.get(shard as usize).is_some_and(|(number, _)| *number == shard);
-        match (0..self.count).find(|&shard| !is_there(shard)) {
-            Some(first) => {
-                let missing = self.count as usize - self.shards.len();
-                let fault = FolderFault::Incomplete { count: self.count, missing, first };
-                Err(RecipeError::Folder { path: name.into(), fault })
-            }
-            None => Ok(self.shards.into_iter().map(|(_, file)| file).collect()),
-        }
-    }
-}
-
-/// The sets of shards in a folder whose name has this word, by name: numbered shards, other record files (those whose names differ in
-/// digits alone make one set), and folders of either.
-fn sets(folder: &Path, word: &str) -> Result<Vec<Set>, FileError> {
-    let has_word =
-        |name: &str| name.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
-    let mut sets: BTreeMap<(String, u32), Vec<(u32, PathBuf)>> = BTreeMap::new();
-    for name in names_in(folder)? {
-        let path = folder.join(&name);
-        if let Some((set, shard, count)) = numbered(&name).filter(|(set, ..)| has_word(set)) {
-            sets.entry((set, count)).or_default().push((shard, path));
-        } else if has_word(&name) && path.is_dir() {
-            let inside = names_in(&path)?.into_iter();
-            let files = inside.filter(|name| is_record_file(name) || numbered(name).is_some());
-            let shards: Vec<_> = (0..).zip(files.map(|file| path.join(file))).collect();
-            if !shards.is_empty() {
-                sets.insert((format!("{name}/*"), shards.len() as u32), shards);
-            }
-        } else if has_word(&name) && is_record_file(&name) && numbered(&name).is_none() {
-            let parts: Vec<&str> = name.split(|c: char| c.is_ascii_digit()).collect();
-            let set = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("*");
-            let shards = sets.entry((set, 0)).or_default();
-            shards.push((shards.len() as u32, path));
-        }
-    }
-    let sets = sets.into_iter().map(|((name, count), mut shards)| {
-        shards.sort_unstable();
-        let count = if count == 0 { shards.len() as u32 } else { count };
-        Set { name, count, shards }
-    });
-    Ok(sets.collect())
-}
-
-/// The names of the files and folders in a folder, sorted; those that are no text are nobody's shards.
-fn names_in(folder: &Path) -> Result<Vec<String>, FileError> {
-    let failed = |error| FileError::new(folder, "list the folder", error);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        names.extend(entry.map_err(failed)?.file_name().into_string());
-    }
-    names.retain(|name| !name.starts_with('.'));
-    names.sort_unstable();
-    Ok(names)
-}
-
-fn is_record_file(name: &str) -> bool {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    name.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
-}
-
-/// A shard's name with `*` for its number, the number, and how many shards there are.
-///
-/// Beside `NAME-00000-of-00002` there is `NAME_00000-of-00002`, as TensorFlow's slim has it.
-fn numbered(file: &str) -> Option<(String, u32, u32)> {
-    let (left, right) = file.rsplit_once("-of-")?;
-    let (stem, digits) = left.rsplit_once(['-', '_'])?;
-    let separator = &left[stem.len()..=stem.len()];
-    let parsed = ShardName::parse(&format!("{stem}-{digits}-of-{right}"))?;
-    Some((format!("{stem}{separator}*-of-{right}"), parsed.shard, parsed.shards))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shards(folder: &Path, split: &str) -> Result<Option<Vec<PathBuf>>, RecipeError> {
-        let folder = DataFolder { path: folder.into(), classes: ClassNames::new(Vec::new()), sets: None };
-        Ok(folder.shards(split)?.map(|shards| shards.files))
-    }
-
-    #[test]
-    fn sets_of_others_are_found_by_a_word_in_their_name() {
-        for (files, split, found) in [
-            (&["tf_flowers-train.tfrecord-00000-of-00001"][..], TRAIN, Ok(Some(1))),
-            (&["f_train_00000-of-00002.tfrecord", "f_train_00001-of-00002.tfrecord"], TRAIN, Ok(Some(2))),
-            (&["f_train_00001-of-00002.tfrecord"], TRAIN, Err("1 of the 2 shards")),
-            (&["a-test.tfrecord-00000-of-00001", "a-validation.tfrecord-00000-of-00001"], EVAL, Ok(Some(1))),
-            (&["a-train-00000-of-00001", "b-train-00000-of-00001"], TRAIN, Err("more than one set")),
-            (&["train-00000-of-00001", "b-train-00000-of-00001"], TRAIN, Ok(Some(1))),
-            (&["trains-00000-of-00001", "train.txt", "train_-1-of-00001"], TRAIN, Ok(None)),
-            (&["a-test-00000-of-00001"], "test", Ok(Some(1))),
-            (&["train.tfrecords", "val.tfrecords", "trains.tfrecords", "train.csv"], TRAIN, Ok(Some(1))),
-            (&["train.tfrecord", "Validation.tfrecord.gz"], EVAL, Ok(Some(1))),
-            (&["train_1.tfrecord", "train_2.tfrecord", "train_10.tfrecord"], TRAIN, Ok(Some(3))),
-            (&["a_train.tfrecord", "b_train.tfrecord"], TRAIN, Err("more than one set")),
-            (
-                &["train/00-192x192-12.tfrec", "train/01-192x192-9.tfrec", "train/notes.txt"],
-                TRAIN,
-                Ok(Some(2)),
-            ),
-            (&["train/00.tfrec", "train.tfrecords"], TRAIN, Err("more than one set")),
-            (&["train/notes.txt"], TRAIN, Ok(None)),
-        ] {
-            let folder = tempfile::tempdir().unwrap();
-            for file in files {
-                let path = folder.path().join(file);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, "").unwrap();
-            }
-            match (shards(folder.path(), split), found) {
-                (Ok(shards), Ok(wanted)) => {
-                    assert_eq!(shards.map(|shards| shards.len()), wanted, "{files:?}")
-                }
-                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-                (got, _) => panic!("{files:?}: {got:?}"),
-            }
-        }
-        let folder = tempfile::tempdir().unwrap();
-        for file in ["a-test.tfrecord-00000-of-00001", "a-validation.tfrecord-00000-of-00001"] {
-            fs::write(folder.path().join(file), "").unwrap();
-        }
-        let found = shards(folder.path(), EVAL).unwrap().unwrap();
-        assert!(found[0].ends_with("a-validation.tfrecord-00000-of-00001"), "validation before test");
-    }
 }
