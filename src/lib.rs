@@ -36,7 +36,7 @@
 //! | files that appear whole or not at all; a folder for one process | [`files`] |
 //! | TFRecord files: reading, writing, indexing | [`record`] |
 //! | photos: decoding, resizing, augmentation | [`image`] |
-//! | the input pipeline; a folder of photos to shards | [`data`] |
+//! | the input pipeline; a folder of photos to shards; arrays and data sets of your own | [`data`] |
 //! | the matrix product; instruction sets | [`math`] |
 //! | the convolution | the crate `floret-math`, which is not public |
 //! | the layers; how to add one | [`nn`] |
@@ -51,7 +51,7 @@
 //! | ONNX files: for other programs, and from them | [`onnx`] |
 //! | a photo's bytes to labeled probabilities, on any thread | [`Classifier`] |
 //! | which part of a photo an answer rests on | [`explain`] |
-//! | how to train what: from a folder and a budget of time to a trained network | [`fit()`], [`recipe`] |
+//! | how to train what: from a folder, arrays and a budget of time to a trained network | [`fit()`], [`fit_sets`], [`recipe`] |
 //! | the program | the crate `flowers` |
 //!
 //! The modules below stand in the order of the flow, and a module uses only what stands above it (`error` aside);
