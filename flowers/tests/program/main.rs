@@ -10,6 +10,9 @@ mod disks;
 mod download;
 mod exchange;
 mod foreign;
+// The tests of an example are not run by themselves: told to, cargo would build nothing else of it.
+#[path = "../../../examples/serve/form.rs"]
+mod form;
 mod html;
 mod journey;
 mod labels;
