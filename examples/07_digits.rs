@@ -16,7 +16,7 @@ const LIT: [&[u8; 7]; 10] = [
 const SEGMENTS: [[usize; 4]; 7] =
     [[0, 0, 2, 9], [0, 0, 9, 2], [0, 7, 9, 9], [8, 0, 10, 9], [8, 0, 17, 2], [8, 7, 17, 9], [15, 0, 17, 9]];
 
-/// So many digits, 28 x 28 pixels each.
+/// Draws pictures of digits, 28 x 28 pixels each.
 fn digits(count: usize, seed: u64) -> Result<Arrays, ArraysError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let labels: Vec<usize> = (0..count).map(|image| image % 10).collect();

@@ -115,7 +115,7 @@ fn with_photos(request: &Request, answer: impl FnOnce(&[File<'_>]) -> Response) 
     }
 }
 
-/// Of one photo an object, of several a list of them.
+/// Answers with an object for one photo, with a list of them for several.
 fn classify(classifier: &Classifier, photos: &[File<'_>]) -> Response {
     let files: Vec<&[u8]> = photos.iter().map(|photo| photo.bytes).collect();
     let mut answers = classifier.classify_all(&files).into_iter();

@@ -35,3 +35,8 @@ pub(super) fn without_opacity(mut samples: Vec<u8>) -> Vec<u8> {
     samples.truncate(3 * pixels);
     samples
 }
+
+/// RGB of cyan, magenta, yellow and black as 255 less each ink: what light each ink lets through times what black does, rounded down.
+pub(super) fn from_light([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
+    [cyan, magenta, yellow].map(|light| (u32::from(light) * u32::from(black) / 255) as u8)
+}

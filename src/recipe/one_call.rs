@@ -31,11 +31,14 @@ pub fn fit(data: impl Into<PathBuf>, budget: Budget) -> Result<Trained, RecipeEr
 /// ```no_run
 /// use floret::data::Arrays;
 /// use floret::recipe::Budget;
-/// # fn digits(_: &str) -> Arrays { unimplemented!() }
+/// use ndarray::Array4;
 ///
-/// let trained = floret::fit_sets(digits("train"), Some(digits("test")), Budget::minutes(1.0))?;
+/// // Stand-ins for 60,000 pictures of 28 x 28 gray pixels, and for the digit that each shows.
+/// let (images, labels) = (Array4::<u8>::zeros((60_000, 28, 28, 1)), vec![0; 60_000]);
+/// let digits = Arrays::new(images, labels, ('0'..='9').map(String::from).collect())?;
+/// let trained = floret::fit_sets(digits, None, Budget::minutes(1.0))?;
 /// trained.save("model.safetensors")?;
-/// # Ok::<(), floret::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors

@@ -200,32 +200,32 @@ fn stored<'a>(
         let shape = [height, width, channels];
         (matches!(channels, 1 | 3) && count_of(shape) == Some(count)).then_some(shape)
     };
+    let untyped = |numbers, shape| Some(Stored { numbers, shape, is_tensor: false });
     let Some(bytes) = bytes else {
         let shape = complete(floats.len());
-        return Ok((!floats.is_empty()).then_some(Stored {
-            numbers: Numbers::Floats(floats),
-            shape,
-            is_tensor: false,
-        }));
+        return Ok(if floats.is_empty() { None } else { untyped(Numbers::Floats(floats), shape) });
     };
     if let Some(tensor) = tensor(bytes) {
         return Ok(Some(tensor));
     }
-    if let Some(shape) = complete(bytes.len()) {
-        return Ok(Some(Stored { numbers: Numbers::Bytes(bytes), shape: Some(shape), is_tensor: false }));
-    }
-    let floats = match bytes.len().checked_div(8).and_then(complete).filter(|_| bytes.len().is_multiple_of(8))
-    {
-        Some(_) => bytes.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect(),
-        None if bytes.len().is_multiple_of(4) => {
-            bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-        }
-        None => Vec::new(),
+    let of_bytes_each = |size: usize| match bytes.len().is_multiple_of(size) {
+        true => complete(bytes.len() / size),
+        false => None,
     };
-    Ok(Some(match complete(floats.len()) {
-        Some(shape) => Stored { numbers: Numbers::Floats(floats), shape: Some(shape), is_tensor: false },
-        None => Stored { numbers: Numbers::Bytes(bytes), shape: None, is_tensor: false },
-    }))
+    Ok(if let shape @ Some(_) = of_bytes_each(1) {
+        untyped(Numbers::Bytes(bytes), shape)
+    } else if let shape @ Some(_) = of_bytes_each(8) {
+        untyped(floats_of(bytes, |bytes| f64::from_le_bytes(bytes) as f32), shape)
+    } else if let shape @ Some(_) = of_bytes_each(4) {
+        untyped(floats_of(bytes, f32::from_le_bytes), shape)
+    } else {
+        untyped(Numbers::Bytes(bytes), None)
+    })
+}
+
+/// Numbers of `N` bytes each.
+fn floats_of<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Numbers<'static> {
+    Numbers::Floats(bytes.as_chunks().0.iter().map(|bytes| number(*bytes)).collect())
 }
 
 /// What `tf.io.serialize_tensor` made of an array of bytes, of floats or of integers; `None` of other bytes.
@@ -257,21 +257,14 @@ fn tensor(bytes: &[u8]) -> Option<Stored<'_>> {
         _ => return None,
     };
     let (content, count) = (content?, count_of(shape)?);
-    let floats = |floats: Vec<f32>| Numbers::Floats(floats);
     let numbers = match (kind?, content.len() / count) {
         // DT_UINT8
         (4, 1) => Numbers::Bytes(content),
         // DT_FLOAT, DT_DOUBLE, DT_INT32, DT_INT64
-        (1, 4) => floats(content.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
-        (2, 8) => {
-            floats(content.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect())
-        }
-        (3, 4) => {
-            floats(content.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes) as f32).collect())
-        }
-        (9, 8) => {
-            floats(content.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect())
-        }
+        (1, 4) => floats_of(content, f32::from_le_bytes),
+        (2, 8) => floats_of(content, |bytes| f64::from_le_bytes(bytes) as f32),
+        (3, 4) => floats_of(content, |bytes| i32::from_le_bytes(bytes) as f32),
+        (9, 8) => floats_of(content, |bytes| i64::from_le_bytes(bytes) as f32),
         _ => return None,
     };
     (numbers.len() == count).then_some(Stored { numbers, shape: Some(shape), is_tensor: true })

@@ -81,7 +81,7 @@ fn is_device(name: &str) -> bool {
 /// The names that were taken, so that none is taken twice: not by another file, and not by one that is the same where upper
 /// and lower case are, or composed and decomposed letters.
 ///
-/// Of each its hash is kept, so that long names take no memory: that two of [`MAX_NAMES`] have the same happens to one archive in
+/// Only a hash of each name is kept, so that long names take no memory: two of [`MAX_NAMES`] have the same one in one archive of
 /// a billion.
 #[derive(Debug, Default)]
 pub struct Taken {

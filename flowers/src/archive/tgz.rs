@@ -27,7 +27,7 @@ pub fn unpack(to: &mut Unpacking<'_>, file: File, bytes: u64, limit: u64) -> Res
         match entry.header().entry_type() {
             EntryType::GNULongName => long_name = Some(gnu_name(to, &mut entry)?),
             EntryType::XHeader => long_name = pax_name(to, &mut entry)?.or(long_name),
-            // Of the whole archive, such as the time of its making; the name of a link, which will be refused.
+            // The first tells of the whole archive, such as when it was made; the second names a link, which will be refused.
             EntryType::XGlobalHeader | EntryType::GNULongLink => {}
             kind => {
                 let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());

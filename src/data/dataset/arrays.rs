@@ -2,9 +2,10 @@
 
 use std::error::Error;
 
-use ndarray::{Array3, Array4, Axis};
+use ndarray::{Array4, Axis};
 
 use super::{Dataset, Example, Picture};
+use crate::record::Pixels;
 
 /// Pictures of one size in memory, such as MNIST's or CIFAR-10's.
 ///
@@ -84,11 +85,8 @@ impl Dataset for Arrays {
     fn example(&self, index: usize) -> Result<Example, Box<dyn Error + Send + Sync>> {
         let image = self.images.index_axis(Axis(0), index);
         let (height, width, channels) = image.dim();
-        let level = |(y, x, channel)| image[[y, x, if channels == 1 { 0 } else { channel }]];
-        Ok(Example::new(
-            Picture::Levels(Array3::from_shape_fn((height, width, 3), level)),
-            self.labels[index],
-        ))
+        let pixels = Pixels { height, width, channels, levels: image.iter().copied().collect() };
+        Ok(Example::new(Picture::from(pixels), self.labels[index]))
     }
 
     fn side(&self) -> Option<usize> {

@@ -22,6 +22,8 @@ pub use picture::Picture;
 pub use records::Records;
 pub use subset::Subset;
 
+use crate::record::ImageExample;
+
 /// Labeled pictures by number.
 ///
 /// A [`Loader`](super::Loader) asks for each picture once in an epoch, in a seeded order, by several threads at a time, and not again for
@@ -110,5 +112,16 @@ impl Example {
     /// A picture of a class, from 0.
     pub fn new(picture: Picture, class: usize) -> Self {
         Self { picture, label: i64::try_from(class).unwrap_or(i64::MAX), class_text: None, filename: None }
+    }
+}
+
+impl From<ImageExample> for Example {
+    fn from(record: ImageExample) -> Self {
+        Self {
+            picture: record.pixels.map_or(Picture::File(record.encoded), Picture::from),
+            label: record.label,
+            class_text: record.class_text,
+            filename: record.filename,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Dataset, Example, Picture};
+use super::{Dataset, Example};
 use crate::data::{BatchError, ClassNames};
 use crate::record::{ImageExample, ImageSchema, ReaderOptions, RecordFetcher, ShardIndex};
 
@@ -49,13 +49,8 @@ impl Dataset for Records {
     fn example(&self, index: usize) -> Result<Example, Box<dyn Error + Send + Sync>> {
         let mut payload = Vec::new();
         self.fetcher.lock().unwrap_or_else(PoisonError::into_inner).fetch(index, &mut payload)?;
-        let example = ImageExample::parse(&payload, &self.schema)?;
-        Ok(Example {
-            picture: example.pixels.map_or(Picture::File(example.encoded), Picture::from),
-            label: example.label.saturating_sub(self.label_offset),
-            class_text: example.class_text,
-            filename: example.filename,
-        })
+        let example = Example::from(ImageExample::parse(&payload, &self.schema)?);
+        Ok(Example { label: example.label.saturating_sub(self.label_offset), ..example })
     }
 
     fn name(&self, index: usize) -> Option<String> {

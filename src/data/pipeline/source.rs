@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Fingerprint, LoaderOptions};
 use crate::data::BatchError;
-use crate::data::{Dataset, Example, Picture, Place};
-use crate::record::{ImageExample, RecordFetcher, ShardIndex};
+use crate::data::{Dataset, Example, Place};
+use crate::record::{ExampleError, ImageExample, RecordFetcher, ShardIndex};
 
 /// Where examples come from.
 #[derive(Clone)]
@@ -71,13 +71,11 @@ impl Source {
                 set.example(index).map_err(|error| BatchError::Example { at: Box::new(place()), error })
             }
             (Source::Shards(shards), Raw::Payload(payload)) => {
-                let located = |error: crate::record::ExampleError| {
+                let located = |error: ExampleError| {
                     error.at(shards.location(index).expect("only records of the index are asked for"))
                 };
                 let example = ImageExample::parse(&payload, &options.schema).map_err(located)?;
-                let ImageExample { encoded, label, class_text, filename, pixels, .. } = example;
-                let picture = pixels.map_or(Picture::File(encoded), Picture::from);
-                Ok(Example { picture, label, class_text, filename })
+                Ok(Example::from(example))
             }
             (Source::Shards(_), Raw::Unread) => {
                 unreachable!("a payload is left out only where the cache has the photo")

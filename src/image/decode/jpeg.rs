@@ -13,7 +13,7 @@ use crate::image::error::ImageError;
 use crate::image::format::Format;
 use crate::image::header::jpeg::{END, JpegHeader, scaled};
 use crate::image::info::ColorModel;
-use crate::image::rgb::rgb_array;
+use crate::image::rgb::{from_light, rgb_array};
 
 /// Decodes at a scale of `eighths`: 8 is full size, 1 and 2 are what jpeg-decoder does well. Also returns the
 /// scale, which is 8 where jpeg-decoder can't help: it insists on every restart marker and on its number, so files
@@ -133,7 +133,7 @@ fn decode_with_jpeg_decoder(
         PixelFormat::RGB24 => samples,
         PixelFormat::L8 => samples.iter().flat_map(|&gray| [gray; 3]).collect(),
         PixelFormat::CMYK32 => {
-            samples.chunks_exact(4).flat_map(|inks| inks_to_rgb(inks, header.adobe)).collect()
+            samples.as_chunks().0.iter().flat_map(|inks| inks_to_rgb(*inks, header.adobe)).collect()
         }
         PixelFormat::L16 => return Err(contradictory()),
     };
@@ -144,10 +144,8 @@ fn decode_with_jpeg_decoder(
 ///
 /// TensorFlow's `jpeg_mem`: R = C K / 255 where Adobe's marker says that the stored values are inverted (255
 /// is no ink), R = (255 - C) (255 - K) / 255 where not; division rounds down.
-fn inks_to_rgb(inks: &[u8], adobe: bool) -> [u8; 3] {
-    let lack = |ink: u8| u32::from(if adobe { 255 - ink } else { ink });
-    let mix = |ink: u8| (lack(ink) * lack(inks[3]) / 255) as u8;
-    [mix(inks[0]), mix(inks[1]), mix(inks[2])]
+fn inks_to_rgb(inks: [u8; 4], adobe: bool) -> [u8; 3] {
+    from_light(inks.map(|ink| if adobe { 255 - ink } else { ink }))
 }
 
 fn decoding_error(error: jpeg_decoder::Error) -> ImageError {

@@ -11,7 +11,7 @@ use super::plain_header;
 use crate::image::error::ImageError;
 use crate::image::format::Format;
 use crate::image::info::{ColorModel, ImageHeader};
-use crate::image::rgb::rgb_array;
+use crate::image::rgb::{from_light, rgb_array};
 
 /// The most bytes that a pixel takes: four samples of 16 bits.
 const MOST_BYTES: usize = 8;
@@ -77,9 +77,7 @@ impl Samples<'_> {
                 rgb.extend(match header.color {
                     ColorModel::Gray | ColorModel::GrayAlpha => [level(0)?; 3],
                     ColorModel::Cmyk => {
-                        let lack = |channel: usize| Some(255 - u32::from(level(channel)?));
-                        let mix = |channel: usize| Some((lack(channel)? * lack(3)? / 255) as u8);
-                        [mix(0)?, mix(1)?, mix(2)?]
+                        from_light([level(0)?, level(1)?, level(2)?, level(3)?].map(|ink| 255 - ink))
                     }
                     ColorModel::YCbCr => of_luma([level(0)?, level(1)?, level(2)?]),
                     _ => [level(0)?, level(1)?, level(2)?],

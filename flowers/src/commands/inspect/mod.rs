@@ -189,7 +189,7 @@ impl Report {
         }
     }
 
-    /// Counts an example; what is wrong with it.
+    /// Counts an example, or keeps it until its keys are known; what is wrong with those that were counted.
     fn example(&mut self, payload: &[u8]) -> Vec<String> {
         if let Err(error) = self.survey.add(payload) {
             return vec![error.to_string()];
@@ -199,11 +199,6 @@ impl Report {
         }
         if self.schema.is_none() {
             self.schema = self.survey.reading().ok().map(|reading| reading.keys().schema());
-            if self.schema.is_some() {
-                let unread = std::mem::take(&mut self.unread);
-                let faults: Vec<_> = unread.iter().flat_map(|payload| self.read_example(payload)).collect();
-                return [faults, self.read_example(payload)].concat();
-            }
         }
         if self.schema.is_none() {
             // What they lack is told once, at the end.
@@ -213,10 +208,16 @@ impl Report {
             }
             return Vec::new();
         }
-        self.read_example(payload)
+        let unread = std::mem::take(&mut self.unread);
+        unread
+            .iter()
+            .map(Vec::as_slice)
+            .chain([payload])
+            .flat_map(|payload| self.read_example(payload))
+            .collect()
     }
 
-    /// The same, once it is known how.
+    /// Counts an example whose keys are known; what is wrong with it.
     fn read_example(&mut self, payload: &[u8]) -> Vec<String> {
         let schema = self.schema.as_ref().expect("it is known how records are read");
         let mut parsed = ImageExample::parse(payload, schema);

@@ -21,9 +21,9 @@ use crate::{Result, args};
 
 /// Classify photos: the most probable classes of each, with probabilities.
 ///
-/// Of a folder every photo is classified, and other files are passed over with a note; folders in it are not looked into. Of a file of
-/// TFRecords (.tfrecord, .tfrec, ...) the photo of each record is, image file or pixels, under the name that the record gives it; it needs
-/// no label.
+/// A folder has every photo in it classified, and other files passed over with a note; folders in it are not looked into. A file of
+/// TFRecords (.tfrecord, .tfrec, ...) has the photo of each record classified, image file or pixels, under the name that the record gives
+/// it; it needs no label.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model, such as run/model.safetensors
