@@ -113,7 +113,7 @@ fn a_picture_beyond_its_canvas_is_refused() {
     let canvas = [&b"VP8X\x0a\0\0\0\0\0\0\0"[..], &[1, 0, 0, 1, 0, 0]].concat();
     let chunks = [&b"WEBP"[..], &canvas, &picture[12..]].concat();
     let file = [&b"RIFF"[..], &(chunks.len() as u32).to_le_bytes(), &chunks].concat();
-    let reason = "its picture is larger than its canvas".into();
+    let reason = "its picture is not of the size that it says".into();
     assert_eq!(read_header(&file), Err(ImageError::Corrupt { format: Format::WebP, reason }));
 }
 

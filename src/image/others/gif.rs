@@ -18,15 +18,17 @@ pub(super) fn header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
 /// The first frame, whatever its place on the screen, as TensorFlow's `decode_gif` gives it.
 pub(super) fn decode(bytes: &[u8], header: &ImageHeader) -> Result<Array3<u8>, ImageError> {
     let mut decoder = decoder(bytes)?;
-    let frame = first(decoder.read_next_frame(), bytes)?.clone();
+    let transparent = first(decoder.next_frame_info(), bytes)?.transparent;
+    let mut indices = vec![0; decoder.buffer_size()];
+    decoder.read_into_buffer(&mut indices).map_err(|error| decoding_error(error, bytes))?;
     let palette = decoder.palette().map_err(|error| decoding_error(error, bytes))?;
     let (colors, _) = palette.as_chunks::<3>();
     let color = |&index: &u8| match colors.get(usize::from(index)) {
-        _ if frame.transparent == Some(index) => Ok([0; 3]),
+        _ if transparent == Some(index) => Ok([0; 3]),
         Some(color) => Ok(*color),
         None => Err(corrupt("its palette is too short")),
     };
-    let rgb = frame.buffer.iter().map(color).collect::<Result<Vec<_>, _>>()?;
+    let rgb = indices.iter().map(color).collect::<Result<Vec<_>, _>>()?;
     rgb_array(Format::Gif, header.height, header.width, rgb.into_flattened())
 }
 

@@ -1,5 +1,7 @@
 //! TIFF, by the tiff crate.
 
+mod parts;
+
 use std::io::{Cursor, ErrorKind};
 
 use ndarray::Array3;
@@ -24,16 +26,20 @@ pub(super) fn header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
     let header = plain_header(Format::Tiff, (width as usize, height as usize), color_model(stored)?)?;
     let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
     let exif_orientation = orientation.filter(|turn| (1..=8).contains(turn)).unwrap_or(1);
-    Ok(ImageHeader { bit_depth: stored.bit_depth(), exif_orientation, ..header })
+    let header = ImageHeader { bit_depth: stored.bit_depth(), exif_orientation, ..header };
+    parts::check_layout(&mut decoder, &header, bytes)?;
+    Ok(header)
 }
 
 pub(super) fn decode(bytes: &[u8], header: &ImageHeader) -> Result<Array3<u8>, ImageError> {
     let error = |error| decoding_error(error, bytes.len());
     let (height, width) = (header.height, header.width);
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(error)?;
+    parts::check_jpegs(&mut decoder, header, bytes)?;
     let mut limits = Limits::default();
     limits.decoding_buffer_size = MOST_BYTES.saturating_mul(width).saturating_mul(height);
-    limits.intermediate_buffer_size = limits.decoding_buffer_size;
-    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(error)?.with_limits(limits);
+    limits.intermediate_buffer_size = bytes.len();
+    let mut decoder = decoder.with_limits(limits);
     let mut result = DecodingResult::U8(Vec::new());
     let layout = decoder.read_image_to_buffer(&mut result).map_err(error)?;
     let levels = match result {
@@ -129,7 +135,7 @@ fn decoding_error(error: TiffError, length: usize) -> ImageError {
             ImageError::Truncated { format: Format::Tiff, offset: length }
         }
         TiffError::UnsupportedError(error) => unsupported(error.to_string()),
-        TiffError::LimitsExceeded => unsupported("parts that are larger than the picture"),
+        TiffError::LimitsExceeded => corrupt("it claims more data than a picture of its size takes"),
         error => corrupt(error.to_string()),
     }
 }
