@@ -2,7 +2,7 @@
 //! what has come, and the exit code tells.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use floret::network::StepReport;
@@ -17,35 +17,58 @@ const SIGNAL_EXIT: i32 = 128;
 
 /// Takes signals from its beginning to its end; as a callback it stops training after the first. A second signal ends the
 /// program at once, as does the first after its end.
-pub struct Interrupt {
+pub struct Interrupt(Flags);
+
+/// What the handlers of signals set.
+#[derive(Clone, Default)]
+struct Flags {
     /// The number of the signal that came; 0 before.
     signal: Arc<AtomicUsize>,
     /// Whether the next signal ends the program.
     at_once: Arc<AtomicBool>,
 }
 
-impl Interrupt {
-    pub fn catch() -> Result<Self> {
-        let interrupt = Self { signal: Arc::default(), at_once: Arc::default() };
+/// Those of this process: a handler stays once it is registered, and one that ends the program would come before another's.
+static FLAGS: Mutex<Option<Flags>> = Mutex::new(None);
+
+impl Flags {
+    fn register() -> Result<Self> {
+        let flags = Self::default();
         for signal in [SIGINT, SIGTERM] {
             // Who began this program wants it to go on, as a script does for what it began with `&`.
             if is_ignored(signal) {
                 continue;
             }
             // In the order in which they act: the first signal finds `at_once` unset, and sets it for the second.
-            flag::register_conditional_shutdown(signal, SIGNAL_EXIT + signal, interrupt.at_once.clone())?;
-            flag::register(signal, interrupt.at_once.clone())?;
-            flag::register_usize(signal, interrupt.signal.clone(), signal as usize)?;
+            flag::register_conditional_shutdown(signal, SIGNAL_EXIT + signal, flags.at_once.clone())?;
+            flag::register(signal, flags.at_once.clone())?;
+            flag::register_usize(signal, flags.signal.clone(), signal as usize)?;
         }
         // A limit on the size of files (`ulimit -f`) is to be a save that fails, not the end of the process.
         #[cfg(unix)]
         flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+        Ok(flags)
+    }
+}
+
+impl Interrupt {
+    pub fn catch() -> Result<Self> {
+        let mut registered = FLAGS.lock().unwrap_or_else(PoisonError::into_inner);
+        let flags = match &*registered {
+            Some(flags) => flags.clone(),
+            None => registered.insert(Flags::register()?).clone(),
+        };
+        let interrupt = Self(flags);
+        // A signal that nothing has heeded yet still counts.
+        if interrupt.exit_code().is_none() {
+            interrupt.0.at_once.store(false, Ordering::Relaxed);
+        }
         Ok(interrupt)
     }
 
     /// The exit code for the signal that came, if one did.
     pub fn exit_code(&self) -> Option<u8> {
-        match self.signal.load(Ordering::Relaxed) {
+        match self.0.signal.load(Ordering::Relaxed) {
             0 => None,
             signal => u8::try_from(SIGNAL_EXIT as usize + signal).ok(),
         }
@@ -72,7 +95,7 @@ fn is_ignored(signal: i32) -> bool {
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        self.at_once.store(true, Ordering::Relaxed);
+        self.0.at_once.store(true, Ordering::Relaxed);
     }
 }
 

@@ -32,6 +32,7 @@ mod format;
 pub mod geometry;
 mod header;
 mod info;
+mod jpeg_header;
 mod normalize;
 mod others;
 mod resize;

@@ -53,7 +53,7 @@ mod webp {
             frame(10, 10, &parts),
             frame(45, 38, &[opacity.clone(), chunk(b"ABCD", &colors[8..])]),
             frame(10, 10, &[opacity, chunk(b"ABCD", &colors[8..])]),
-            frame(10, 10, &[colors.clone()]),
+            frame(10, 10, std::slice::from_ref(&colors)),
         ] {
             let error = read_header(&animation(claim)).unwrap_err();
             assert!(matches!(error, ImageError::Corrupt { .. }), "{error}");

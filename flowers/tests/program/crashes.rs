@@ -65,6 +65,23 @@ fn signals_end_training_in_order() {
     }
 }
 
+/// Signals are caught while the photos are checked, and again while there is training.
+#[test]
+fn a_signal_ends_training_on_photos_where_they_are_in_order() {
+    let temporary = fast_folder();
+    let folder = temporary.path();
+    photos(folder);
+    let train = [&["train", "--data", "photos", "--image-size", "32", "--out", "run"], EPOCHS].concat();
+    let mut running = Running::start(folder, &train);
+    running.wait_for("epoch   1/12");
+    running.send(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+    let go_on = ["train", "--data", "photos", "--out", "run", "--resume"];
+    holds(&ended.errors, &["interrupted: ", &format!("flowers {}", go_on.join(" "))]);
+    succeeds(folder, &go_on);
+}
+
 #[test]
 fn a_second_signal_ends_at_once() {
     let temporary = fast_folder();

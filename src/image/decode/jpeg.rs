@@ -11,7 +11,7 @@ use zune_core::options::DecoderOptions;
 use super::Truncated;
 use crate::image::error::ImageError;
 use crate::image::format::Format;
-use crate::image::header::jpeg::{END, JpegHeader, scaled};
+use crate::image::jpeg_header::{END, JpegHeader, scaled};
 use crate::image::info::ColorModel;
 use crate::image::rgb::{from_light, rgb_array};
 

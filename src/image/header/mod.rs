@@ -1,12 +1,11 @@
 //! Reads the headers of image files.
-pub(super) mod jpeg;
 mod png;
 
 use super::error::ImageError;
 use super::info::ImageHeader;
+use super::jpeg_header::{self, JpegHeader};
 use super::others;
 use crate::files::{FileKind, PNG};
-use jpeg::JpegHeader;
 
 /// Whether this is a JPEG file that lacks its end-of-image marker.
 pub(crate) fn lacks_its_end(bytes: &[u8]) -> bool {
@@ -35,8 +34,8 @@ pub(super) enum Parsed {
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ImageError> {
-    if bytes.starts_with(&jpeg::START) {
-        jpeg::parse(bytes).map(Parsed::Jpeg)
+    if bytes.starts_with(&jpeg_header::START) {
+        jpeg_header::parse(bytes).map(Parsed::Jpeg)
     } else if bytes.starts_with(&PNG) {
         png::parse(bytes).map(Parsed::Png)
     } else {

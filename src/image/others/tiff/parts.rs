@@ -7,8 +7,8 @@ use tiff::tags::Tag;
 
 use super::{corrupt, decoding_error, unsupported};
 use crate::image::error::ImageError;
-use crate::image::header::{self, Parsed};
 use crate::image::info::ImageHeader;
+use crate::image::jpeg_header;
 
 /// The most pixels of a part, unless the picture has more.
 const MAX_PART: u64 = 1 << 24;
@@ -88,9 +88,10 @@ pub(super) fn check_jpegs(
             }
             None => part,
         };
-        let Parsed::Jpeg(jpeg) = header::parse(joined)? else {
+        if !joined.starts_with(&jpeg_header::START) {
             return Err(corrupt("a part is no JPEG file"));
-        };
+        }
+        let jpeg = jpeg_header::parse(joined)?;
         if jpeg.image.width as u64 > width || jpeg.image.height as u64 > height {
             return Err(corrupt("the JPEG file in a part is larger than the part"));
         }

@@ -5,7 +5,7 @@ use crate::image::format::Format;
 use crate::image::info::{ColorModel, ImageHeader};
 
 /// Start-of-image marker, and the byte that begins the next marker.
-pub(super) const START: [u8; 2] = [0xFF, SOI];
+pub(in crate::image) const START: [u8; 2] = [0xFF, SOI];
 
 const SOI: u8 = 0xD8;
 /// End-of-image marker.
