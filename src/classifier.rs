@@ -97,6 +97,11 @@ impl Classifier {
         self
     }
 
+    /// How photos are decoded.
+    pub fn decoding(&self) -> &DecodeOptions {
+        &self.decoding
+    }
+
     /// Class names, by output.
     pub fn classes(&self) -> &[String] {
         &self.classes

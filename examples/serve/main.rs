@@ -49,7 +49,7 @@ struct Args {
     timeout: u64,
 }
 
-/// Pixels that a photo may have. While it is decoded each takes up to ten bytes, in as many photos at once as there are cores.
+/// Pixels that a photo may have. While it is decoded each takes up to fifteen bytes, in as many photos at once as there are cores.
 const MAX_PIXELS: u64 = 32_000_000;
 
 /// Photos in a form.
@@ -91,7 +91,10 @@ fn answer(classifier: &Classifier, request: &Request) -> Response {
         ("POST", "/explain") => with_photos(request, |photos| explain(classifier, photos)),
         ("GET" | "HEAD", "/") => Response::new(200, "text/html; charset=utf-8", include_str!("page.html")),
         ("OPTIONS", _) => Response::new(204, "", ""),
-        (_, "/" | "/explain") => Response::error(405, "send a photo by POST, or GET the page at /"),
+        (_, "/") => {
+            Response::not_allowed("GET, HEAD, POST, OPTIONS", "send a photo by POST, or GET the page")
+        }
+        (_, "/explain") => Response::not_allowed("POST, OPTIONS", "send a photo by POST; the page is at /"),
         _ => {
             Response::error(404, "POST a photo to / for its class or to /explain for a map; the page is at /")
         }
@@ -142,7 +145,7 @@ fn explain(classifier: &Classifier, photos: &[File<'_>]) -> Response {
         Ok(explanation) => explanation,
         Err(error) => return words::refusal(&error),
     };
-    match flowers::heat_map(photo.bytes, classifier.preprocess(), &explanation.map) {
+    match flowers::heat_map(photo.bytes, classifier, &explanation.map) {
         Ok(png) => Response::new(200, "image/png", png),
         Err(error) => Response::error(500, &error.to_string()),
     }

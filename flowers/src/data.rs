@@ -13,14 +13,15 @@ use crate::ui::say;
 use crate::{Result, messages, words};
 
 /// Opens a data folder whose labels count from `first_label`, `None` being the default; or photos, in class folders or a list, to be used
-/// where they are: they are checked first, and split as `flowers convert` splits them.
-pub fn open(path: &Path, first_label: Option<i64>) -> Result<DataFolder> {
+/// where they are: they are checked first, and split as `flowers convert` splits them. A photo may have so many pixels, `None` being the
+/// default.
+pub fn open(path: &Path, first_label: Option<i64>, max_pixels: Option<u64>) -> Result<DataFolder> {
     if is_list(path) {
-        return of_photos(path);
+        return of_photos(path, max_pixels);
     }
     match DataFolder::open_counting_from(path, first_label.unwrap_or(FIRST_LABEL)) {
         Err(RecipeError::Folder { fault: FolderFault::Unlabeled, .. }) if is_of_photos(path) => {
-            of_photos(path)
+            of_photos(path, max_pixels)
         }
         opened => opened.map_err(messages::recipe),
     }
@@ -47,8 +48,10 @@ fn is_of_photos(path: &Path) -> bool {
         && !inside.folders.iter().any(has_records)
 }
 
-fn of_photos(path: &Path) -> Result<DataFolder> {
-    let plan = photos::plan(path, None, ConvertOptions::default(), &Interrupt::catch()?)?;
+fn of_photos(path: &Path, max_pixels: Option<u64>) -> Result<DataFolder> {
+    let mut options = ConvertOptions::default();
+    options.decode.max_pixels = max_pixels.unwrap_or(options.decode.max_pixels);
+    let plan = photos::plan(path, path, None, options, &Interrupt::catch()?)?;
     let data = DataFolder::of_plan(path, &plan).map_err(messages::recipe)?;
     let report = plan.into_report();
     report::print(&report);

@@ -1,7 +1,7 @@
 //! A photo, and beside it what its answer rests on, as a picture.
 
-use floret::data::Preprocess;
-use floret::image::{DecodeOptions, Fit, encode_png};
+use floret::Classifier;
+use floret::image::{Fit, encode_png};
 use ndarray::{Array2, Array3, Axis, concatenate};
 
 use crate::Result;
@@ -9,25 +9,25 @@ use crate::Result;
 /// Side of each half in pixels, unless the network's images are larger.
 const SIDE: usize = 256;
 
-/// A PNG file: the photo on the left; on the right the same in gray, under `map`'s positive values, red where they are half of the
+/// A PNG file: the photo on the left; on the right the same in gray, under the positive values of `map`, red where they are half of the
 /// greatest or less, then yellow to white.
 ///
 /// # Errors
 /// When the photo can't be decoded.
-pub fn heat_map(encoded: &[u8], preprocess: &Preprocess, map: &Array2<f32>) -> Result<Vec<u8>> {
-    let photo = shown(encoded, preprocess)?;
+pub fn heat_map(encoded: &[u8], classifier: &Classifier, map: &Array2<f32>) -> Result<Vec<u8>> {
+    let photo = shown(encoded, classifier)?;
     let heated = heated(&photo, &enlarged(map, photo.dim().0));
     Ok(encode_png(concatenate(Axis(1), &[photo.view(), heated.view()])?.view())?)
 }
 
 /// What the network saw, at a size to look at. A crop is of the network's own pixels: more of them would be more of the photo.
-fn shown(encoded: &[u8], preprocess: &Preprocess) -> Result<Array3<u8>> {
+fn shown(encoded: &[u8], classifier: &Classifier) -> Result<Array3<u8>> {
+    let (preprocess, options) = (classifier.preprocess(), classifier.decoding());
     let side = preprocess.image_size.max(SIDE);
-    let options = DecodeOptions::default();
     if preprocess.fit != Fit::Crop {
-        return Ok(preprocess.fit_encoded(encoded, side, &options)?);
+        return Ok(preprocess.fit_encoded(encoded, side, options)?);
     }
-    let seen = preprocess.fit_encoded(encoded, preprocess.image_size, &options)?;
+    let seen = preprocess.fit_encoded(encoded, preprocess.image_size, options)?;
     Ok(Fit::Resize.apply(&seen, (side, side))?)
 }
 

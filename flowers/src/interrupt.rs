@@ -2,8 +2,8 @@
 //! what has come, and the exit code tells.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use floret::network::StepReport;
 use floret::train::{Callback, EpochRecord, Flow, Moment, OpeningProgress, TrainError};

@@ -1,5 +1,7 @@
 //! An evaluation as tables of text.
 
+use std::collections::BTreeSet;
+
 use floret::metrics::Evaluation;
 
 use crate::ui::{self, escaped, percent};
@@ -38,8 +40,11 @@ pub fn evaluation(evaluation: &Evaluation, classes: &[String]) -> String {
 pub fn at_chance(evaluation: &Evaluation) -> Option<[usize; 2]> {
     let count = |label: usize, class: usize| evaluation.confusion.get(label, class);
     let examples: Vec<u64> = evaluation.per_class().iter().map(|class| class.examples).collect();
-    let pairs = (0..examples.len()).flat_map(|one| (one + 1..examples.len()).map(move |other| [one, other]));
-    let at_chance = pairs.filter(|&[one, other]| {
+    // Of classes that are never taken for each other there may be very many pairs.
+    let confused = evaluation.confusion.iter().filter(|((label, class), _)| label != class);
+    let pairs: BTreeSet<[usize; 2]> =
+        confused.map(|((label, class), _)| [label.min(class), label.max(class)]).collect();
+    let at_chance = pairs.into_iter().filter(|&[one, other]| {
         let right = count(one, one) + count(other, other);
         let among = (right + count(one, other) + count(other, one)) as f64;
         let all = (examples[one] + examples[other]) as f64;

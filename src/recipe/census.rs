@@ -11,6 +11,8 @@ pub struct Census {
     pub classes: Vec<u64>,
     /// Photos to evaluate on.
     pub eval: usize,
+    /// Photos of the test part, which choose nothing: the best network is evaluated on them once.
+    pub test: usize,
     /// Whether there are records that are not counted: bad ones, labels out of range.
     pub has_others: bool,
 }
@@ -34,6 +36,8 @@ impl Census {
     /// Shards that can't be read; [`FolderFault::Contradicted`](super::FolderFault::Contradicted).
     pub fn of(data: &DataFolder, options: LoaderOptions) -> Result<Self, RecipeError> {
         let eval = data.eval(options.clone())?;
+        // What is wrong with the test part is for its evaluation to say.
+        let test = data.test(options.clone()).ok().flatten();
         let train = data.train(options)?;
         let names = data.names();
         let mut classes = vec![0; train.options().classes];
@@ -46,7 +50,8 @@ impl Census {
             }
         }
         let has_others = classes.iter().sum::<u64>() < train.len() as u64;
-        Ok(Self { classes, eval: eval.as_ref().map_or(0, Loader::len), has_others })
+        let photos = |part: Option<Loader>| part.map_or(0, |part| part.len());
+        Ok(Self { classes, eval: photos(eval), test: photos(test), has_others })
     }
 
     /// Photos to train on.

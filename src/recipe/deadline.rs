@@ -59,8 +59,9 @@ impl Time {
     /// The end of training with a new head, where a pass over a photo takes `pass` seconds: how many epochs there will be is found once
     /// the head is fitted.
     pub fn after_head(&self, settings: &Settings, origin: &Origin, census: &Census, pass: f64) -> Deadline {
-        // The best network's evaluation; the report has the heads' answers to the training photos.
-        let conclusion = HEAD_CONCLUSION + settings.regularization.passes() * pass * census.eval as f64;
+        // The best network's evaluations; the report has the heads' answers to the training photos.
+        let evaluated = (census.eval + census.test) as f64;
+        let conclusion = HEAD_CONCLUSION + settings.regularization.passes() * pass * evaluated;
         let training = self.seconds * (1.0 - HEAD_RESERVE) - conclusion;
         let left = Duration::from_secs_f64((training - origin.spent()).max(0.0));
         Deadline { at: self.begun + left, epochs: settings.epochs as u64 }

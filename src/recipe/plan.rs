@@ -37,12 +37,13 @@ const TIMED: f64 = 2.0;
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     classes: usize,
-    /// Photos to train on, and to evaluate on.
+    /// Photos to train on, to evaluate on, and of the test part.
     train: usize,
     eval: usize,
+    test: usize,
     /// Seconds of a training step for each pixel of its images.
     step: f64,
-    /// Seconds to decode all photos once.
+    /// Seconds to decode the photos to train and evaluate on once.
     decoding: f64,
 }
 
@@ -77,8 +78,8 @@ impl Plan {
     /// A plan for a machine that takes `step` seconds to train on a pixel.
     fn with(step: f64, census: &Census) -> Self {
         let (train, eval) = (census.photos(), census.eval);
-        let decoding = (train + eval) as f64 * DECODE / rayon::current_num_threads() as f64;
-        Self { classes: census.classes.len(), train, eval, step, decoding }
+        let decoding = decoding(train + eval);
+        Self { classes: census.classes.len(), train, eval, test: census.test, step, decoding }
     }
 
     /// Chooses the image size for a training of so many seconds; the network too, unless it is `given`.
@@ -102,11 +103,12 @@ impl Plan {
         if size <= IMAGE_SIZE { enough.min(most as f64) } else { enough }
     }
 
-    /// Seconds from the end of training to the end of the run: the best network's evaluation, and if there is a `report`, its
-    /// answers to the training photos too.
+    /// Seconds from the end of training to the end of the run: the best network's evaluation, that on the test part, and if there is
+    /// a `report`, its answers to the training photos too.
     pub fn conclusion(&self, settings: &Settings, report: bool) -> f64 {
-        let asked = if report { self.train + self.eval } else { self.eval };
-        0.5 + self.inference(settings, asked) + if report { self.decoding } else { 0.0 }
+        let asked = self.eval + self.test + if report { self.train } else { 0 };
+        let decoded = decoding(self.test) + if report { self.decoding } else { 0.0 };
+        0.5 + self.inference(settings, asked) + decoded
     }
 
     /// What the parts of training will take, once all photos are decoded.
@@ -163,8 +165,12 @@ pub(super) fn pass_seconds(network: &Network, photos: usize) -> Result<f64, Reci
         fastest = fastest.min(begun.elapsed().as_secs_f64());
     }
     let passes = if network.spec().test_time_flip { 2.0 } else { 1.0 };
-    let decoding = DECODE / rayon::current_num_threads() as f64;
-    Ok(fastest / passes / some as f64 + decoding)
+    Ok(fastest / passes / some as f64 + decoding(1))
+}
+
+/// Seconds to decode so many photos.
+fn decoding(photos: usize) -> f64 {
+    photos as f64 * DECODE / rayon::current_num_threads() as f64
 }
 
 /// Photos that are asked about.
@@ -192,7 +198,7 @@ mod tests {
     /// A machine that trains on some 500 photos of 80 pixels a second.
     fn plan(train: usize) -> Plan {
         let step = 1.0 / (500.0 * 80.0 * 80.0);
-        Plan { classes: 5, train, eval: train / 5, step, decoding: train as f64 * DECODE / 2.0 }
+        Plan { classes: 5, train, eval: train / 5, test: 0, step, decoding: train as f64 * DECODE / 2.0 }
     }
 
     fn chosen(plan: Plan, given: Option<Architecture>, seconds: f64) -> Settings {
@@ -234,6 +240,8 @@ mod tests {
         let (few, many) = (plan(1000), plan(100_000));
         let settings = Settings::sample();
         assert!(few.conclusion(&settings, true) > few.conclusion(&settings, false) + few.decoding);
+        let tested = Plan { test: 1000, ..few };
+        assert!(tested.conclusion(&settings, false) > few.conclusion(&settings, false) + decoding(1000));
         // At 70 x 70 and three bytes a pixel a cache of 1 GiB holds 73 % of them.
         let decoded = many.estimate(&settings).overhead / many.decoding;
         assert!((decoded - 0.27).abs() < 0.01, "{decoded} {:?}", settings.train_sizes);

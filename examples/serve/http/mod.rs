@@ -85,11 +85,15 @@ impl Connection {
         let mut from = BufReader::new(Patient { stream: &self.stream, by });
         let head = match request::read_head(&mut from) {
             Ok(Some(head)) => head,
+            _ if place.was_closed() => return self.refuse(),
             Ok(None) => return,
             Err(refused) => return self.finish(&refused, true),
         };
         let with_body = !head.is_head();
         let request = head.read_body(from, &self.stream);
+        if request.is_err() && place.was_closed() {
+            return self.refuse();
+        }
         // From now on it is the server that takes its time.
         drop(place);
         match request {

@@ -9,11 +9,13 @@ pub struct Response {
     status: u16,
     content_type: &'static str,
     body: Vec<u8>,
+    /// The methods that its path allows, if the one asked for is none of them.
+    allowed: Option<&'static str>,
 }
 
 impl Response {
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, content_type, body: body.into() }
+        Self { status, content_type, body: body.into(), allowed: None }
     }
 
     pub fn json(status: u16, value: &impl Serialize) -> Self {
@@ -26,15 +28,19 @@ impl Response {
         Self::json(status, &serde_json::json!({ "error": message }))
     }
 
+    /// Says which methods are allowed instead.
+    pub fn not_allowed(allowed: &'static str, message: &str) -> Self {
+        Self { allowed: Some(allowed), ..Self::error(405, message) }
+    }
+
     /// Writes it; of the answer to HEAD the body is left out.
     pub fn write(&self, mut to: impl Write, with_body: bool) -> io::Result<()> {
-        let Self { status, content_type, body } = self;
+        let Self { status, content_type, body, allowed } = self;
         let more = match status {
             // Asked before a page of another site sends a photo.
             204 => {
                 "Access-Control-Allow-Methods: GET, HEAD, POST\r\nAccess-Control-Allow-Headers: *\r\nAccess-Control-Max-Age: 86400\r\n"
             }
-            405 => "Allow: GET, HEAD, POST, OPTIONS\r\n",
             503 => "Retry-After: 1\r\n",
             _ => "",
         };
@@ -43,8 +49,9 @@ impl Response {
             204 => String::new(),
             _ => format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len()),
         };
+        let allow = allowed.map(|methods| format!("Allow: {methods}\r\n")).unwrap_or_default();
         let head = format!(
-            "HTTP/1.1 {status} {}\r\n{content}{more}Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 {status} {}\r\n{content}{more}{allow}Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n",
             reason(*status)
         );
         to.write_all(head.as_bytes())?;

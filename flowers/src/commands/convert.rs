@@ -97,20 +97,27 @@ pub fn convert(photos: &Path, data: &Path, options: ConvertOptions, interrupt: &
         let unpacked = temporary.path().join("photos");
         unpack(photos, &unpacked, interrupt)?;
         say!("{} was unpacked", ui::path(photos));
-        return convert_unpacked(&unpacked, data, options, interrupt);
+        return convert_unpacked(&unpacked, photos, data, options, interrupt);
     }
-    convert_unpacked(photos, data, options, interrupt)
+    convert_unpacked(photos, photos, data, options, interrupt)
 }
 
+/// The same of the folder `photos`, which what is printed calls `name`.
 fn convert_unpacked(
     photos: &Path,
+    name: &Path,
     data: &Path,
     options: ConvertOptions,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let told = |error| photos::told(error, interrupt, Some(data));
-    let plan = photos::plan(photos, Some(data), options, interrupt)?;
-    let report = photos::write(plan, interrupt).map_err(told)?;
+    let plan = photos::plan(photos, name, Some(data), options, interrupt)?;
+    let mut report = photos::write(plan, data, interrupt)?;
+    let paths = (report.bad.iter_mut().map(|bad| &mut bad.path))
+        .chain(report.passed_over.iter_mut().map(|passed| &mut passed.path))
+        .chain(report.copies.iter_mut().flat_map(|copies| &mut copies.photos).map(|copy| &mut copy.path))
+        .chain(&mut report.uniform)
+        .chain(&mut report.without_end);
+    paths.for_each(|path| *path = photos::renamed(path, photos, name));
     report::print(&report);
     report::note_doubts(&report);
     Ok(())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use floret::checkpoint::load_model;
 use floret::data::{ClassNames, LoaderOptions};
-use floret::recipe::{DataFolder, TFDS_LABELS};
+use floret::recipe::{Choices, DataFolder, TFDS_LABELS};
 
 use crate::args::{Flags, OfRecords, Threads};
 use crate::evaluation::{evaluate, note_skipped};
@@ -38,7 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
     let (network, info) = load_model(&args.model)?;
     let mut choices = args.records.choices.clone();
-    let mut data = open(&args.data, choices.label_offset, &info.classes, &args.split)?;
+    let mut data = open(args, &choices, &info.classes)?;
     if data.is_in_shards() && !names_classes(&args.data) {
         let missing = args.data.join(LABELS);
         note!(
@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     reading::complete(&mut choices, &data, &args.split)?;
     if choices.label_offset != args.records.choices.label_offset {
-        data = open(&args.data, choices.label_offset, &info.classes, &args.split)?;
+        data = open(args, &choices, &info.classes)?;
     }
     if data.classes.names() != info.classes {
         let (model, classes) = (ui::names(&info.classes), ui::names(data.classes.names()));
@@ -82,13 +82,13 @@ fn names_classes(path: &Path) -> bool {
 }
 
 /// Opens the data; where they name no classes, those of the model are taken.
-fn open(path: &Path, first_label: Option<i64>, of_model: &[String], split: &str) -> Result<DataFolder> {
-    let opened = data::open(path, first_label);
-    if opened.is_ok() || names_classes(path) {
+fn open(args: &Args, choices: &Choices, of_model: &[String]) -> Result<DataFolder> {
+    let opened = data::open(&args.data, choices.label_offset, choices.max_pixels);
+    if opened.is_ok() || names_classes(&args.data) {
         return opened;
     }
-    let data = DataFolder::with_classes(path, ClassNames::new(of_model.to_vec()));
-    match data.shards(split) {
+    let data = DataFolder::with_classes(&args.data, ClassNames::new(of_model.to_vec()));
+    match data.shards(&args.split) {
         Ok(Some(_)) => Ok(data),
         _ => opened,
     }

@@ -3,7 +3,7 @@
 pub mod report;
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use floret::data::convert::{Conversion, ConvertError, ConvertOptions, ConvertPlan, ConvertReport, Part};
 
@@ -12,9 +12,11 @@ use crate::photo_list::PhotoList;
 use crate::ui::{self, Progress, Unit, say};
 use crate::{Error, Result};
 
-/// Finds the photos of a folder or a list and checks each, to be written to `data` or used where they are.
+/// Finds the photos of a folder or a list and checks each, to be written to `data` or used where they are. What is printed calls
+/// the folder `name`.
 pub fn plan(
     photos: &Path,
+    name: &Path,
     data: Option<&Path>,
     options: ConvertOptions,
     interrupt: &Interrupt,
@@ -31,7 +33,7 @@ pub fn plan(
             Some(data) => Conversion::new(photos, data, options),
             None => Conversion::in_place(photos, options),
         };
-        found.inspect(say_where)
+        found.inspect(|conversion| say_where(conversion, photos, name))
     };
     let check = |conversion: Conversion| {
         let files = conversion.files() as u64;
@@ -40,15 +42,26 @@ pub fn plan(
     conversion.and_then(check).map_err(|error| told(error, interrupt, data))
 }
 
-/// Writes the shards.
-pub fn write(plan: ConvertPlan, interrupt: &Interrupt) -> std::result::Result<ConvertReport, ConvertError> {
+/// Writes the shards to `data`.
+pub fn write(plan: ConvertPlan, data: &Path, interrupt: &Interrupt) -> Result<ConvertReport> {
     let photos = [Part::Train, Part::Eval, Part::Test].map(|part| plan.part(part).len() as u64).iter().sum();
-    shown("writing", photos, interrupt, |done| plan.write(done))
+    let written = shown("writing", photos, interrupt, |done| plan.write(done));
+    written.map_err(|error| told(error, interrupt, Some(data)))
+}
+
+/// A path within the folder `photos`, if that were called `name`.
+pub fn renamed(path: &Path, photos: &Path, name: &Path) -> PathBuf {
+    match path.strip_prefix(photos) {
+        Ok(rest) if rest.as_os_str().is_empty() => name.into(),
+        Ok(rest) => name.join(rest),
+        Err(_) => path.into(),
+    }
 }
 
 /// Says where the classes of a folder were found.
-fn say_where(conversion: &Conversion) {
-    let roots: Vec<String> = conversion.class_roots().iter().map(|root| ui::path(root)).collect();
+fn say_where(conversion: &Conversion, photos: &Path, name: &Path) {
+    let roots = conversion.class_roots().iter().map(|root| ui::path(&renamed(root, photos, name)));
+    let roots: Vec<String> = roots.collect();
     let split = if roots.len() > 1 { ", split as they are" } else { "" };
     let (classes, files) = (conversion.classes().len(), ui::count(conversion.files(), "file"));
     say!("{classes} classes, the folders in {}{split}: {files}", roots.join(", "));
@@ -72,11 +85,11 @@ fn shown<T>(
 }
 
 /// The error, in the words of a signal where one broke the work off.
-pub fn told(error: ConvertError, interrupt: &Interrupt, data: Option<&Path>) -> Error {
+fn told(error: ConvertError, interrupt: &Interrupt, data: Option<&Path>) -> Error {
     match error {
         ConvertError::Interrupted if interrupt.exit_code().is_some() => interrupt.error(match data {
             Some(data) => format!("nothing was written to {}; the same command begins again", data.display()),
-            None => "nothing was trained; the same command begins again".into(),
+            None => "the photos were still being checked; the same command begins again".into(),
         }),
         error => error.into(),
     }

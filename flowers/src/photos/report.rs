@@ -42,11 +42,20 @@ pub fn print(report: &ConvertReport) {
         say!("\npassed over {folders}:{lines}");
     }
     if eval == 0 {
+        // Photos that are trained on where they are have no shards; the command that trains holds them out.
+        let flag = if report.shards.is_empty() { "--hold-out" } else { "--eval-fraction" };
+        if parts.len() > 2 {
+            say!(
+                "\nno photo is kept for evaluation, so `flowers train` will choose the best network by the test part: for a"
+            );
+            say!("share of each class's photos instead, see {flag}");
+            return;
+        }
         say!(
             "\nno photo is kept for evaluation, so `flowers train` will go by the training loss, and `flowers eval` has"
         );
         say!(
-            "nothing to evaluate on: for a share of each class's photos, see --eval-fraction; it takes two of a class"
+            "nothing to evaluate on: for a share of each class's photos, see {flag}; it takes two of a class"
         );
         return;
     }

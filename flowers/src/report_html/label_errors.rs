@@ -160,7 +160,7 @@ fn look_up(listed: &mut [LabelError], split: &Split) {
         // One that can't be read any more is listed without.
         let Ok(example) = example else { continue };
         if place < ON_PAGE {
-            photo.picture = thumbnail(&example.picture);
+            photo.picture = thumbnail(&example.picture, split.photos);
         }
         photo.filename = example.filename;
     }

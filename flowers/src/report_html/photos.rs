@@ -30,16 +30,17 @@ pub fn shown(answers: &[Answer], data: &Loader) -> Vec<Shown> {
         let example = examples[place].as_ref();
         Shown {
             answer: answer.clone(),
-            picture: example.and_then(|example| thumbnail(&example.picture)),
+            picture: example.and_then(|example| thumbnail(&example.picture, data)),
             filename: example.and_then(|example| example.filename.clone()),
         }
     };
     answers.par_iter().map(show).collect()
 }
 
-pub fn thumbnail(photo: &Photo) -> Option<Picture> {
+/// A photo of `data`, small.
+pub fn thumbnail(photo: &Photo, data: &Loader) -> Option<Picture> {
     let shrink_to = Some((PHOTO_SIDE, PHOTO_SIDE));
-    let levels = photo.levels(&DecodeOptions { shrink_to, ..DecodeOptions::default() });
+    let levels = photo.levels(&DecodeOptions { shrink_to, ..data.options().decode });
     picture::photo(&*levels.ok()?)
 }
 

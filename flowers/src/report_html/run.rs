@@ -89,7 +89,7 @@ impl Run {
     }
 
     fn open(&self, path: &Path) -> Result<RunData> {
-        let folder = data::open(path, Some(self.settings.label_offset))?;
+        let folder = data::open(path, Some(self.settings.label_offset), self.settings.max_pixels)?;
         let Settings { hold_out, seed, label_offset, .. } = self.settings;
         let folder = match hold_out {
             Some(share) => folder

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use color::{Style, When};
 pub use event::{Event, json_help, json_line, settings_fields};
-pub use mode::{Mode, Output, mode};
+pub use mode::{Mode, Output, mode, quietly};
 pub use progress::{Busy, Live, PLAIN_INTERVAL, Progress, Unit, Watched};
 pub use sparkline::sparkline;
 pub use text::{count, duration, escaped, names, path, percent, rate, shell};

@@ -21,6 +21,14 @@ pub fn mode() -> Mode {
     [Mode::Quiet, Mode::Json].into_iter().find(|mode| *mode as u8 == now).unwrap_or(Mode::Lines)
 }
 
+/// Does some work without a word, unless something is wrong.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    let before = MODE.swap(Mode::Quiet as u8, Ordering::Relaxed);
+    let done = work();
+    MODE.store(before, Ordering::Relaxed);
+    done
+}
+
 #[derive(clap::Args)]
 pub struct Output {
     /// Print errors and warnings only

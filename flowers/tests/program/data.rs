@@ -374,7 +374,9 @@ fn archives_of_photos_are_converted() {
             )
         })
     });
-    let files: Vec<(String, Vec<u8>)> = files.collect();
+    let mut files: Vec<(String, Vec<u8>)> = files.collect();
+    files.push(("set/photos/red/none.jpg".into(), b"no photo".to_vec()));
+    fs::write(photos.join("red/none.jpg"), "no photo").unwrap();
     let entries: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
     fs::write(folder.join("photos.zip"), zip(&entries)).unwrap();
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
@@ -383,7 +385,10 @@ fn archives_of_photos_are_converted() {
     for archive in ["photos.zip", "photos.tar.gz"] {
         let data = format!("of-{archive}");
         let converted = succeeds(folder, &["convert", archive, &data]);
-        holds(&converted, &[&format!("{archive} was unpacked")]);
+        holds(&converted, &[&format!("{archive} was unpacked"), &format!("the folders in {archive}")]);
+        assert!(!converted.contains(".photos"), "{converted}");
+        let left_out = converted.lines().find(|line| line.contains("red/none.jpg")).unwrap();
+        assert!(left_out.trim_start().starts_with(archive), "{left_out}");
         let counts = |told: &str| {
             told.lines().filter(|line| line.starts_with("total")).map(str::to_owned).collect::<Vec<_>>()
         };
@@ -492,4 +497,12 @@ fn a_limit_on_pixels_is_a_flag() {
         &["over the limit of 1000 pixels"],
     );
     fails(folder, &[&["eval", "--data", "data"], &model[..]].concat(), &["over the limit of 1000 pixels"]);
+    // The same of photos that are used where they are, and of the run when it goes on.
+    let photos = ["train", "photos", "--image-size", "32", "--out", "other"];
+    let (told, _) = prints(folder, &[&photos[..], &["--epochs", "1", "--max-pixels", "2500"]].concat());
+    holds(&told, &["over the limit of 2500 pixels"]);
+    let (told, _) = prints(folder, &["train", "photos", "--out", "other", "--epochs", "2", "--resume"]);
+    holds(&told, &["over the limit of 2500 pixels", "epoch   2/2"]);
+    // What keeps the run from being begun is said before photos are looked at.
+    fails(folder, &["train", "no-photos", "--out", "other"], &["holds a training run already"]);
 }

@@ -207,6 +207,7 @@ fn strangers_get_an_error_in_json_and_the_server_goes_on() {
         (long_head, 431),
         (b"GET /etc/passwd HTTP/1.1\r\n\r\n".to_vec(), 404),
         (b"PUT / HTTP/1.1\r\n\r\n".to_vec(), 405),
+        (b"GET /explain HTTP/1.1\r\n\r\n".to_vec(), 405),
         (post("Host: x"), 411),
         (post("Transfer-Encoding: gzip"), 501),
         (post("Transfer-Encoding: chunked"), 400),
@@ -253,12 +254,18 @@ fn strangers_get_an_error_in_json_and_the_server_goes_on() {
 #[test]
 fn idle_clients_make_room() {
     let server = Server::start("60");
-    let _idle: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    let mut idle: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    idle[1].write_all(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc").unwrap();
     let photo = jpeg(1, 60, 60);
     // Those that have just come are given time.
     thread::sleep(std::time::Duration::from_millis(400));
     for _ in 0..5 {
         assert_eq!(server.post(&photo).0, 200);
+    }
+    // Those who made room are told so, whatever of their requests had come.
+    for made_room in idle.drain(..2) {
+        let (status, body) = answer(made_room);
+        assert!(status == 503 && body.contains("try again"), "{status} {body}");
     }
 }
 

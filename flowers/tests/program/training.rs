@@ -478,7 +478,7 @@ fn photos_are_trained_on_where_they_are() {
     // A run goes on with the photos it had.
     fs::remove_file(folder.join("photos/red/1.jpg")).unwrap();
     fails(folder, &[&train[..2], &["--epochs", "3", "--resume"]].concat(), &["examples"]);
-    fails(folder, &["train", "none"], &["none: there is no such data folder"]);
+    fails(folder, &["train", "none", "--out", "none"], &["none: there is no such data folder"]);
 }
 
 #[test]
@@ -529,6 +529,15 @@ fn photos_of_a_test_are_evaluated_once_at_the_end() {
     succeeds(folder, &["convert", "parts", "data"]);
     let (told, _) = prints(folder, &[&["train", "--data", "data", "--out", "other"], &train[..]].concat());
     holds(&told, &[said, "12 photos to train on, 4 to evaluate on"]);
+    // A run that is done stays so, whatever is wrong with them.
+    let shard = folder.join("data/test-00000-of-00002.tfrecord");
+    let whole = fs::read(&shard).unwrap();
+    fs::write(&shard, &whole[..whole.len() - 1]).unwrap();
+    let (told, errors) =
+        prints(folder, &[&["train", "--data", "data", "--out", "fourth"], &train[..]].concat());
+    assert!(!told.contains(said) && told.contains("flowers predict"), "{told}");
+    holds(&errors, &["WARNING: the test part was not evaluated: ", "test-00000-of-00002.tfrecord"]);
+    fs::write(&shard, whole).unwrap();
     // Where there are no others, they are those that choose.
     fs::read_dir(folder.join("data")).unwrap().map(|file| file.unwrap().path()).for_each(|file| {
         if file.file_name().unwrap().to_str().unwrap().starts_with("eval-") {
@@ -549,6 +558,8 @@ fn photos_of_shards_are_held_out_for_evaluation() {
     let (told, _) = prints(folder, &[&train[..], &["--epochs", "1"]].concat());
     holds(&told, &["18 photos to train on, 6 to evaluate on"]);
     assert!(folder.join("run/report.html").exists());
+    // `flowers eval` holds nothing out.
+    assert!(told.contains("Use it:") && !told.contains("Look closer:"), "{told}");
     let (told, _) = prints(folder, &["train", "--data", "data", "--epochs", "2", "--resume"]);
     holds(&told, &["18 photos to train on, 6 to evaluate on", "epoch   2/2"]);
     succeeds(folder, &["report", "--run", "run"]);

@@ -11,8 +11,8 @@ use zune_core::options::DecoderOptions;
 use super::Truncated;
 use crate::image::error::ImageError;
 use crate::image::format::Format;
-use crate::image::jpeg_header::{END, JpegHeader, scaled};
 use crate::image::info::ColorModel;
+use crate::image::jpeg_header::{END, JpegHeader, scaled};
 use crate::image::rgb::{from_light, rgb_array};
 
 /// Decodes at a scale of `eighths`: 8 is full size, 1 and 2 are what jpeg-decoder does well. Also returns the

@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::args::{self, Flags, OfPipeline, Threads};
 use crate::commands::import;
 use crate::files::{TRAIN, is_onnx_name};
-use crate::ui::say;
+use crate::ui::{quietly, say};
 use crate::{Result, data, messages};
 
 /// Measure a training step and a forward pass of a network on random data, or the input pipeline.
@@ -89,7 +89,12 @@ const PEER: &str = concat!("floret ", env!("CARGO_PKG_VERSION"));
 pub fn run(args: &Args) -> Result<()> {
     args.threads.apply()?;
     match &args.data {
-        Some(folder) => pipeline(args, &data::open(folder, args.records.choices.label_offset)?),
+        Some(folder) => {
+            let choices = &args.records.choices;
+            // What is printed is JSON.
+            let data = quietly(|| data::open(folder, choices.label_offset, choices.max_pixels))?;
+            pipeline(args, &data)
+        }
         None => step(args),
     }
 }

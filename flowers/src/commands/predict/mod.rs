@@ -112,7 +112,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn explain(classifier: &Classifier, photo: &Path, picture: &Path) -> Result<()> {
     let encoded = read_photo(photo)?;
     let explanation = classifier.explain(&encoded)?;
-    let file = heat_map(&encoded, classifier.preprocess(), &explanation.map)?;
+    let file = heat_map(&encoded, classifier, &explanation.map)?;
     write_atomically(picture, |to| to.write_all(&file))?;
     let class = ui::escaped(explanation.prediction.best().0).into_owned();
     note!("wrote {}: where the photo speaks for {class}", ui::path(picture));

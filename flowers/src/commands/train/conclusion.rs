@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::checkpoint::load_model;
+use floret::checkpoint::{ModelInfo, load_model};
 use floret::data::Loader;
+use floret::network::Network;
 use floret::recipe::DataFolder;
 use floret::train::Best;
 
 use crate::files::{EVAL, MODEL, REPORT, TEST};
 use crate::report_html::{self, Run, RunData, Tally};
 use crate::ui::{self, Event, note, say, warning};
-use crate::{Result, evaluation, messages, tables};
+use crate::{Error, Result, evaluation, messages, tables};
 
 /// The photos of a run.
 pub struct Parts {
@@ -21,8 +22,8 @@ pub struct Parts {
     pub test: Option<Loader>,
 }
 
-/// Shows how good the best network of the run in `out` is, of so many that were evaluated, and writes its report if `report` says so; the report's path, if it
-/// was written.
+/// Shows how good the best network of the run in `out` is, the best of so many `evaluations`, and writes its report if `report` says so;
+/// returns the report's path, if it was written.
 pub fn show_best(
     best: Best,
     evaluations: usize,
@@ -32,10 +33,10 @@ pub fn show_best(
     report: bool,
 ) -> Result<Option<PathBuf>> {
     let (epoch, path) = (best.epoch + 1, out.join(MODEL));
+    // The best network is the one on disk.
+    let (network, info) = load_model(&path)?;
     let answers = match &eval {
         Some(eval) => {
-            // The best network is the one on disk.
-            let (network, info) = load_model(&path)?;
             say!("\nepoch {epoch} was the best; loaded back from {}:", path.display());
             let answers = evaluation::answers(&network, eval, "evaluating")?;
             Event::evaluation(EVAL, &answers.evaluation, &info.classes).print();
@@ -63,7 +64,7 @@ pub fn show_best(
         }
     };
     if let Some(test) = test {
-        show_test(&path, &test)?;
+        show_test(&network, &info, &test).unwrap_or_else(|error| warn_not_tested(&error));
     }
     let write = |path: &Path, run: &Run| {
         let data = RunData::new(data, &train, eval, run.info.preprocess)?;
@@ -72,10 +73,9 @@ pub fn show_best(
     Ok(report.then(|| written(out, write)).flatten())
 }
 
-/// Evaluates the network in `model` on photos that chose nothing, once.
-fn show_test(model: &Path, test: &Loader) -> Result<()> {
-    let (network, info) = load_model(model)?;
-    let evaluation = evaluation::evaluate(&network, test)?;
+/// Evaluates the network on photos that chose nothing, once.
+fn show_test(network: &Network, info: &ModelInfo, test: &Loader) -> Result<()> {
+    let evaluation = evaluation::evaluate(network, test)?;
     Event::evaluation(TEST, &evaluation, &info.classes).print();
     say!(
         "\non the {} of the test part, which chose nothing: accuracy {}{}, loss {:.4}",
@@ -86,6 +86,11 @@ fn show_test(model: &Path, test: &Loader) -> Result<()> {
     );
     evaluation::note_skipped(TEST, test, 0);
     Ok(())
+}
+
+/// Says why the test part was not evaluated: the run is done and saved, so that is no more than a warning.
+pub fn warn_not_tested(error: &Error) {
+    warning!("the test part was not evaluated: {}", ui::escaped(&messages::message(error.as_ref())));
 }
 
 /// Writes the report. The run is done and saved, so a failure is no more than a warning.

@@ -9,15 +9,23 @@ use crate::Result;
 use crate::files::{MODEL, TRAINING};
 use crate::ui::{note, warning};
 
-/// The folder of the run, held, and the state to go on from.
-pub fn open(out: &Path, resume: bool) -> Result<(HeldFolder, Option<SavedTraining>)> {
+/// The folder of a new run, held.
+pub fn begin(out: &Path) -> Result<HeldFolder> {
+    let run = claim(out)?;
+    // Only once it is held: what lies in it may be another's that is just beginning.
+    refuse_occupied(out)?;
+    Ok(run)
+}
+
+/// Fails where a new run could not have the folder `out`, and makes nothing where it could.
+pub fn check_free(out: &Path) -> Result<()> {
+    // A run that is still at work there is what is to be told.
+    refuse_occupied(out).or_else(|_| begin(out).map(drop))
+}
+
+/// The folder of a run to go on with, held, and its state.
+pub fn resume(out: &Path) -> Result<(HeldFolder, SavedTraining)> {
     let path = out.join(TRAINING);
-    if !resume {
-        // Only once it is held: what lies in it may be another's that is just beginning.
-        let run = claim(out)?;
-        refuse_occupied(out)?;
-        return Ok((run, None));
-    }
     if !exists(&path)? {
         return Err(format!(
             "{} is missing: there is no run to go on with; leave out --resume to begin one, or name its folder with --out",
@@ -35,7 +43,7 @@ pub fn open(out: &Path, resume: bool) -> Result<(HeldFolder, Option<SavedTrainin
             lost.epoch + 1
         );
     }
-    Ok((run, Some(saved)))
+    Ok((run, saved))
 }
 
 /// Whether there is such a file; an error where that can't be told.

@@ -24,7 +24,6 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use floret::data::BatchError;
 use floret::recipe::{Settings, Training};
 
 pub use self::folder::claim;
@@ -34,7 +33,7 @@ pub use self::session::train;
 use crate::args::{Everything, Flags, Threads};
 use crate::files::{MODEL, TRAIN};
 use crate::ui::{self, Output, say};
-use crate::{Error, Result, messages, reading};
+use crate::{Result, messages, reading};
 
 /// Train a network on photos, or on a data folder.
 ///
@@ -87,22 +86,27 @@ pub fn run(args: &Args) -> Result<()> {
     args.output.apply();
     args.threads.apply()?;
     ui::outlive_reader();
-    // Before there is a folder for the run. One that goes on knows where its labels begin.
-    let data = match crate::data::open(path, choices.label_offset) {
-        Err(error) if args.resume && is_of_class_names(&error) => {
-            crate::data::open(path, Some(0)).map_err(|_| error)
-        }
-        opened => opened,
-    }?;
+    let resumed = match args.resume {
+        true => Some(folder::resume(&args.out)?),
+        // Found before many photos are checked, and again once the folder is held.
+        false => folder::check_free(&args.out).map(|()| None)?,
+    };
+    // What the settings saved are, if they are no program's settings at all, is for training to say.
+    let settings = resumed.as_ref().and_then(|(_, saved)| Settings::of(saved).ok());
+    let first_label = settings.as_ref().map(|settings| settings.label_offset).or(choices.label_offset);
+    let max_pixels = choices.max_pixels.or(settings.as_ref().and_then(|settings| settings.max_pixels));
+    // Before there is a folder for a new run.
+    let data = crate::data::open(path, first_label, max_pixels)?;
     let mut choices = choices.clone();
     if !args.resume {
         reading::complete(&mut choices, &data, TRAIN)?;
     }
     let choices = &choices;
-    let (run, saved) = folder::open(&args.out, args.resume)?;
-    // What the settings saved are, if they are no program's settings at all, is for training to say.
-    let skipped = saved.as_ref().is_some_and(|saved| Settings::of(saved).is_ok_and(|saved| saved.skip_bad));
-    let skips_bad = choices.skip_bad || skipped;
+    let (run, saved) = match resumed {
+        Some((run, saved)) => (run, Some(saved)),
+        None => (folder::begin(&args.out)?, None),
+    };
+    let skips_bad = choices.skip_bad || settings.is_some_and(|settings| settings.skip_bad);
     let training = match data.is_in_shards() {
         // Opened again with the labels of the run.
         true => Training::new(path),
@@ -119,20 +123,15 @@ pub fn run(args: &Args) -> Result<()> {
         (None, None) => training,
     };
     let trained = train(training, run, args.saving, &args.logging);
-    let evaluated = trained.map_err(|error| match skips_bad {
+    let look_closer = trained.map_err(|error| match skips_bad {
         true => error,
         false => messages::suggest_skipping(error),
     })?;
     let model = args.out.join(MODEL);
     let (data, model) = (ui::shell(path), ui::shell(&model));
-    if evaluated {
+    if look_closer {
         say!("\nLook closer:  flowers eval --data {data} --model {model}");
     }
     say!("Use it:       flowers predict --model {model} PHOTO...");
     Ok(())
-}
-
-/// Whether the list of class names is to blame, which may be right where labels count from 0.
-fn is_of_class_names(error: &Error) -> bool {
-    matches!(error.downcast_ref(), Some(BatchError::ClassNames { .. }))
 }

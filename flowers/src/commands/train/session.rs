@@ -20,8 +20,8 @@ use crate::run_file::RunFile;
 use crate::ui::{self, Event, note, say, warning};
 use crate::{Error, Result, messages, words};
 
-/// Trains, or goes on training, in the folder `run`; prints what it does, and the best network's evaluation. Whether there
-/// was anything to evaluate on.
+/// Trains, or goes on training, in the folder `run`; prints what it does, and the best network's evaluation. Returns whether
+/// `flowers eval` finds photos to evaluate on: it holds none out.
 pub fn train(training: Training, run: HeldFolder, saves: Saving, logging: &Logging) -> Result<bool> {
     let begun = Instant::now();
     let mut prepared = training.prepare(&mut words::tell).map_err(messages::recipe)?;
@@ -67,11 +67,14 @@ pub fn train(training: Training, run: HeldFolder, saves: Saving, logging: &Loggi
         return Err(no_network(progress, &out));
     };
     let reason = if ended == Ended::NoImprovement { "no_improvement" } else { "finished" };
-    let evaluated = prepared.eval.is_some();
+    let look_closer = prepared.eval.is_some() && prepared.settings.hold_out.is_none();
     let evaluations = progress.history.iter().filter(|epoch| epoch.eval.is_some()).count();
     let Prepared { data, settings, train, eval, .. } = prepared;
-    let test =
-        data.test(settings.loader_options(data.classes.len()).for_evaluation()).map_err(messages::recipe)?;
+    let test = data.test(settings.loader_options(data.classes.len()).for_evaluation());
+    let test = test.map_err(messages::recipe).unwrap_or_else(|error| {
+        conclusion::warn_not_tested(&error);
+        None
+    });
     let report =
         conclusion::show_best(best, evaluations, &out, &data, Parts { train, eval, test }, saves.report())?;
     Event::End {
@@ -83,7 +86,7 @@ pub fn train(training: Training, run: HeldFolder, saves: Saving, logging: &Loggi
         seconds: begun.elapsed().as_secs_f64(),
     }
     .print();
-    Ok(evaluated)
+    Ok(look_closer)
 }
 
 /// Says what is trained on what, and how.
