@@ -62,6 +62,11 @@ pub fn tell(told: Note) {
             ui::escaped(&one),
             ui::escaped(&other)
         ),
+        Note::Gray => {
+            note!(
+                "note: the photos are gray, so the network has one channel, --channel-order gray; rgb gives it three"
+            )
+        }
         Note::FewPhotos { photos, fewest } => note!(
             "note: there are few photos to train on, {photos} in all and {fewest} of the smallest class: the network is kept \
              from learning them by heart by stronger regularization, but will often be wrong about new ones. {FEW_PHOTOS} \

@@ -87,8 +87,7 @@ impl ModelInfo {
 
     /// What preprocessing makes.
     fn input(&self) -> Shape {
-        let side = self.preprocess.image_size;
-        Shape::from((side, side, 3))
+        Shape::from(self.preprocess.shape())
     }
 }
 

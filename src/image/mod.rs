@@ -50,6 +50,7 @@ pub use format::Format;
 pub(crate) use header::lacks_its_end;
 pub use header::read_header;
 pub use info::{ColorModel, ImageHeader};
+pub(crate) use normalize::luma;
 pub use normalize::{ChannelOrder, Normalize, ParseChannelOrderError, ParseNormalizeError};
 pub use resize::{Filter, resize};
 pub use standardize::{standardize, standardize_f32};

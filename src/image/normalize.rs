@@ -59,6 +59,23 @@ impl Normalize {
         }
     }
 
+    /// [`apply`](Self::apply) for pixels of one gray level each; of constants for three colors, which are equal then, the first counts.
+    pub(crate) fn apply_gray(self, levels: &[f32], out: &mut [f32]) -> Result<(), ImageError> {
+        let Normalize::Fixed { mean: [mean, ..], deviation: [deviation, ..] } = self else {
+            return standardize_f32(levels, out);
+        };
+        check_lengths(levels.len(), out.len())?;
+        out.iter_mut().zip(levels).for_each(|(out, level)| *out = (level - mean) / deviation);
+        Ok(())
+    }
+
+    /// Whether all colors have the same constants, if there are any.
+    pub(crate) fn is_same_for_colors(self) -> bool {
+        let same = |[red, green, blue]: [f32; 3]| red == green && green == blue;
+        matches!(self, Normalize::PerImage)
+            || matches!(self, Normalize::Fixed { mean, deviation } if same(mean) && same(deviation))
+    }
+
     /// Why a photo can't be normalized so, if it can't: constants that are no numbers, a deviation of 0.
     pub(crate) fn defect(self) -> Option<String> {
         let Normalize::Fixed { mean, deviation } = self else { return None };
@@ -136,7 +153,7 @@ impl FromStr for Normalize {
     }
 }
 
-/// The order of a pixel's values in a network's input. Written `rgb` or `bgr`.
+/// The values of a pixel in a network's input. Written `rgb`, `bgr` or `gray`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -146,13 +163,19 @@ pub enum ChannelOrder {
     Rgb,
     /// Blue first, as networks of Caffe's have it, and OpenCV's images.
     Bgr,
+    /// One value, for networks of one channel: the luma `0.299 red + 0.587 green + 0.114 blue` (ITU-R BT.601), which of gray pixels is
+    /// their level.
+    Gray,
 }
 
 impl ChannelOrder {
-    /// Brings RGB pixels into this order, in place.
-    pub fn apply(self, pixels: &mut [f32]) {
-        if self == ChannelOrder::Bgr {
-            pixels.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.reverse());
+    const ALL: [Self; 3] = [ChannelOrder::Rgb, ChannelOrder::Bgr, ChannelOrder::Gray];
+
+    /// How many values a pixel has.
+    pub fn channels(self) -> usize {
+        match self {
+            ChannelOrder::Rgb | ChannelOrder::Bgr => 3,
+            ChannelOrder::Gray => 1,
         }
     }
 
@@ -160,8 +183,16 @@ impl ChannelOrder {
         match self {
             ChannelOrder::Rgb => "rgb",
             ChannelOrder::Bgr => "bgr",
+            ChannelOrder::Gray => "gray",
         }
     }
+}
+
+/// The luma of an RGB pixel, of levels of any type: [`ChannelOrder::Gray`].
+pub(crate) fn luma<L: Copy + Into<f32>>([red, green, blue]: [L; 3]) -> f32 {
+    let [red, green, blue]: [f32; 3] = [red.into(), green.into(), blue.into()];
+    // So written, the level of a gray pixel comes out as it is.
+    green + 0.299 * (red - green) + 0.114 * (blue - green)
 }
 
 impl fmt::Display for ChannelOrder {
@@ -172,15 +203,14 @@ impl fmt::Display for ChannelOrder {
 
 /// A name that is none of [`ChannelOrder`]'s.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown order of channels {0:?}: wanted rgb or bgr")]
+#[error("unknown order of channels {0:?}: wanted rgb, bgr or gray")]
 pub struct ParseChannelOrderError(pub String);
 
 impl FromStr for ChannelOrder {
     type Err = ParseChannelOrderError;
 
     fn from_str(name: &str) -> Result<Self, ParseChannelOrderError> {
-        let known = [ChannelOrder::Rgb, ChannelOrder::Bgr];
-        known
+        ChannelOrder::ALL
             .into_iter()
             .find(|order| order.name() == name)
             .ok_or_else(|| ParseChannelOrderError(name.into()))
@@ -220,8 +250,6 @@ mod tests {
         normalize.apply_f32(&[11.0, 24.0, 38.0, 10.5, 20.0, 30.0], &mut between).unwrap();
         assert_eq!(whole, [1.0, 2.0, 2.0, 0.0, 0.0, 0.0]);
         assert_eq!(between, [1.0, 2.0, 2.0, 0.5, 0.0, 0.0]);
-        ChannelOrder::Bgr.apply(&mut between);
-        assert_eq!(between, [2.0, 2.0, 1.0, 0.0, 0.0, 0.5]);
         assert!(normalize.apply(&[0; 6], &mut [0.0; 3]).is_err());
     }
 }

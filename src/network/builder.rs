@@ -57,6 +57,12 @@ impl NetworkBuilder {
         Self { spec, seed: 0, isa: None }
     }
 
+    /// Sets the shape of the input anew: that of a ready network for images of one channel, say.
+    pub fn input(mut self, input: impl Into<Shape>) -> Self {
+        self.spec.input = input.into();
+        self
+    }
+
     /// Adds a layer, named by its kind and number: `conv2d_1`, `conv2d_2`, `dense_1`, ...
     #[allow(
         clippy::should_implement_trait,

@@ -78,7 +78,7 @@ mod tests {
         (0..10).map(move |photo| {
             let means = [mean + f64::from(photo) * 3.0; 3];
             let squares = means.map(|mean| mean * mean + deviation * deviation);
-            Sample { class, small: Array3::zeros((1, 1, 3)), means, squares }
+            Sample { class, small: Array3::zeros((1, 1, 3)), means, squares, is_gray: false }
         })
     }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use crate::checkpoint::CheckpointError;
 use crate::data::BatchError;
 use crate::files::FileError;
+use crate::image::ChannelOrder;
 use crate::network::NetworkError;
+use crate::nn::Shape;
 use crate::record::ShardError;
 use crate::train::TrainError;
 
@@ -270,6 +272,14 @@ pub enum ModelFault {
         /// The chosen one.
         chosen: usize,
     },
+    /// Its images have another number of channels than the chosen order makes.
+    #[error("it takes images of {input}, and channels in the order {order} were chosen")]
+    Channels {
+        /// What it takes.
+        input: Shape,
+        /// The chosen order.
+        order: ChannelOrder,
+    },
     /// It is an ONNX file, and this build reads none.
     #[error("ONNX files are read with the feature `onnx` alone, which this build does not have")]
     NoOnnx,
@@ -279,7 +289,7 @@ pub enum ModelFault {
     )]
     NoHead,
     /// It takes no square photos.
-    #[error("it takes images of {0}: photos are made squares of three channels")]
+    #[error("it takes images of {0}: photos are made squares of one channel or three")]
     Input(crate::nn::Shape),
     /// Nothing tells how photos become its input.
     #[error(

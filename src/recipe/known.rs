@@ -1,7 +1,7 @@
 //! Networks that are known by their weights, and how photos become their input.
 
 use crate::data::Preprocess;
-use crate::image::Normalize;
+use crate::image::{ChannelOrder, Normalize};
 use crate::network::Network;
 use crate::nn::Shape;
 
@@ -37,12 +37,17 @@ pub fn foreign_preprocess(
     takes: Option<Normalize>,
     chosen: Option<Normalize>,
 ) -> Option<Preprocess> {
-    let Shape::Image { height, width: side, channels: 3 } = network.input() else { return None };
+    let Shape::Image { height, width: side, channels } = network.input() else { return None };
+    let order = match channels {
+        1 => ChannelOrder::Gray,
+        3 => ChannelOrder::Rgb,
+        _ => return None,
+    };
     if height != side {
         return None;
     }
     let normalize = chosen.or_else(|| known(network)).or(takes)?;
-    Some(Preprocess::imagenet(side, normalize))
+    Some(Preprocess::imagenet(side, normalize).channel_order(order))
 }
 
 /// The normalization of a published network.

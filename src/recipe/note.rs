@@ -54,6 +54,8 @@ pub enum Note {
         /// How levels are normalized instead.
         normalize: Normalize,
     },
+    /// No photo that was looked at has color: the network has one channel.
+    Gray,
     /// There are few photos to train on.
     FewPhotos {
         /// In all.

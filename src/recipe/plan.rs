@@ -56,9 +56,10 @@ impl Plan {
     pub fn measure(settings: &Settings, mut network: Network, census: &Census) -> Result<Self, RecipeError> {
         let size = settings.train_sizes.iter().copied().max().unwrap_or(settings.image_size);
         let classes = census.classes.len();
-        network.set_input((size, size, 3))?;
+        let channels = settings.channel_order.channels();
+        network.set_input((size, size, channels))?;
         let batch_size = settings.batch_size.min(census.photos()).max(1);
-        let images = Array4::from_shape_fn((batch_size, size, size, 3), noise);
+        let images = Array4::from_shape_fn((batch_size, size, size, channels), noise);
         let labels: Vec<usize> = (0..batch_size).map(|n| n % classes).collect();
         let (mut optimizer, mut fastest) = (settings.optimizer(), f64::INFINITY);
         // A rate of 0 leaves the weights as they are: nothing can go wrong with them.

@@ -316,6 +316,7 @@ impl Settings {
         };
         let Regularization { dropout, test_time_flip, .. } = self.regularization;
         let builder = self.network.network(self.image_size, classes, dropout, kernels);
+        let builder = builder.input(self.preprocess().shape());
         builder.loss(self.loss()).test_time_flip(test_time_flip).seed(self.seed)
     }
 

@@ -57,10 +57,14 @@ impl Start {
         if let Some(reason) = untrainable(side) {
             return Err(fault(ModelFault::Untrainable { side, reason }));
         }
-        if network.set_input((side, side, 3)).is_err() {
+        settings.set_preprocess(choices, preprocess);
+        let (input, channels) = (network.input(), settings.channel_order.channels());
+        if !matches!(input, Shape::Image { channels: of_network, .. } if of_network == channels) {
+            return Err(fault(ModelFault::Channels { input, order: settings.channel_order }));
+        }
+        if network.set_input((side, side, channels)).is_err() {
             return Err(fault(ModelFault::ImageSize { side: made, chosen: side }));
         }
-        settings.set_preprocess(choices, preprocess);
         if known.as_deref() == Some(classes) {
             if choices.head_only {
                 return Err(Conflict::HeadOnly.into());
@@ -155,7 +159,7 @@ fn foreign(
     choices: &Choices,
 ) -> Result<Preprocess, ModelFault> {
     match network.input() {
-        Shape::Image { height, width, channels: 3 } if height == width => {}
+        Shape::Image { height, width, channels: 1 | 3 } if height == width => {}
         input => return Err(ModelFault::Input(input)),
     }
     foreign_preprocess(network, takes, choices.normalize.map(|_| settings.normalize))
@@ -171,17 +175,19 @@ pub fn most_like(network: &mut Network, side: usize) -> Result<Architecture, Rec
     let shapes = |network: &Network| -> Vec<_> {
         network.arrays().map(|(param, _)| (param.name.clone(), param.shape.clone())).collect()
     };
+    let channels = if let Shape::Image { channels, .. } = network.input() { channels } else { 3 };
     let wanted = shapes(network);
     for &architecture in Architecture::ALL {
         let candidate = architecture.network(side, network.outputs(), 0.0, Init::Constant(0.0));
+        let candidate = candidate.input((side, side, channels));
         let fits = require_memory(&candidate, 1, side).is_ok();
         if fits && candidate.build().is_ok_and(|candidate| shapes(&candidate) == wanted) {
             return Ok(architecture);
         }
     }
     let smaller = train_sizes(side)[0];
-    let is_sizeless = network.set_input((smaller, smaller, 3)).is_ok();
-    network.set_input((side, side, 3))?;
+    let is_sizeless = network.set_input((smaller, smaller, channels)).is_ok();
+    network.set_input((side, side, channels))?;
     Ok(if is_sizeless { Architecture::for_size(side) } else { Architecture::Reference })
 }
 

@@ -170,10 +170,10 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "channel-order",
-        value: "rgb|bgr",
+        value: "rgb|bgr|gray",
         group: Group::Data,
-        help: "The order of a pixel's values: bgr for networks of Caffe's [default: rgb, or that of the model that training \
-               starts from]",
+        help: "The order of a pixel's values: bgr for networks of Caffe's; gray, which is one value, for networks of one channel \
+               [default: rgb, or gray where all photos are; that of the model that training starts from]",
         choose: |choices, text| {
             choose(&mut choices.channel_order, text.parse::<ChannelOrder>().map_err(|e| e.to_string()))
         },

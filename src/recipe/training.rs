@@ -16,6 +16,7 @@ use super::{
 };
 use crate::checkpoint::{Arithmetic, CheckpointError, ModelInfo, SavedTraining, save_model};
 use crate::data::{Loader, LoaderOptions, Preprocess};
+use crate::image::ChannelOrder;
 use crate::metrics::Evaluation;
 use crate::network::Network;
 use crate::optim::Optimizer;
@@ -320,7 +321,8 @@ fn new_settings(
 ) -> Result<(Settings, Census), RecipeError> {
     choices.check()?;
     let classes = data.classes.names();
-    let mut options = LoaderOptions::new(Preprocess::new(1), classes.len());
+    let order = choices.channel_order.unwrap_or_default();
+    let mut options = LoaderOptions::new(Preprocess::new(1).channel_order(order), classes.len());
     choices.read_records(&mut options);
     let census = Census::of(data, options.clone())?;
     tell(Note::Counted { classes: classes.iter().cloned().zip(census.classes.iter().copied()).collect() });
@@ -330,7 +332,8 @@ fn new_settings(
     let mirrors = settings.augment != Augmentation::None || settings.regularization.test_time_flip;
     let asks_mirrors = is_default && mirrors && choices.mirror.is_none();
     let asks_brightness = is_default && is_new && choices.normalize.is_none();
-    if by_data || asks_mirrors || asks_brightness {
+    let asks_color = is_default && is_new && choices.channel_order.is_none();
+    if by_data || asks_mirrors || asks_brightness || asks_color {
         let samples = samples(&data.train(options)?);
         let named = |pair: [usize; 2]| pair.map(|class| classes[class].clone());
         let pairs = if asks_mirrors { mirrored_classes(&samples) } else { Vec::new() };
@@ -344,6 +347,11 @@ fn new_settings(
         }
         if let Some(pair) = told {
             tell(Note::BrightnessTells { classes: named(pair), normalize: settings.normalize });
+        }
+        let are_gray = !samples.is_empty() && samples.iter().all(|sample| sample.is_gray);
+        if asks_color && are_gray && settings.normalize.is_same_for_colors() {
+            settings.channel_order = ChannelOrder::Gray;
+            tell(Note::Gray);
         }
     }
     if settings.recipe == Recipe::Default {

@@ -391,8 +391,9 @@ impl Trainer {
 
 /// The network's input for images of this side, or the loader's.
 fn input(train: &Loader, size: Option<usize>) -> (usize, usize, usize) {
-    let size = size.unwrap_or(train.options().preprocess.image_size);
-    (size, size, 3)
+    let (side, _, channels) = train.options().preprocess.shape();
+    let size = size.unwrap_or(side);
+    (size, size, channels)
 }
 
 /// Evaluates over every example of `data`, each once.

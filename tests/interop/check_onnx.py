@@ -54,16 +54,17 @@ def predictions(flowers, model, files):
     return [json.loads(line)["probabilities"] for line in lines]
 
 
-def fitted(files, side, folder):
+def fitted(files, side, folder, mode="RGB"):
     """Pictures at the network's size, where floret has nothing left to fit: their files and their levels."""
     folder.mkdir()
     paths, levels = [], []
     for index, file in enumerate(files):
-        image = Image.open(file).convert("RGB").resize((side, side), Image.BILINEAR)
+        image = Image.open(file).convert(mode).resize((side, side), Image.BILINEAR)
         paths.append(folder / f"{index:03}.png")
         image.save(paths[-1])
         levels.append(numpy.asarray(image))
-    return paths, numpy.stack(levels)
+    levels = numpy.stack(levels)
+    return paths, levels if mode == "RGB" else levels[..., None]
 
 
 def matrix(answers, classes):
@@ -89,8 +90,9 @@ def check_export(args, model, files, name):
         run(args.flowers, "export", "--model", model, folder / f"{form}.onnx", *flags)
     written = checked(folder / "plain.onnx")
     metadata = {entry.key: json.loads(entry.value) for entry in written.metadata_props}
-    classes, side = metadata["floret.classes"], metadata["floret.preprocess"]["image_size"]
-    paths, levels = fitted(files, side, folder / "pictures")
+    classes, preprocess = metadata["floret.classes"], metadata["floret.preprocess"]
+    mode = "L" if preprocess.get("channel_order") == "gray" else "RGB"
+    paths, levels = fitted(files, preprocess["image_size"], folder / "pictures", mode)
     answers = predictions(args.flowers, model, paths)
     want = matrix(answers, classes)
     inputs = standardized(levels)
@@ -227,6 +229,10 @@ def main():
     print(f"onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}")
     check_export(args, model, files, "demo")
     check_export(args, flipping(model, args.scratch / "flipping.safetensors"), files, "flipped")
+    data = next(args.demo.glob("data*"))
+    run(args.flowers, "train", "--data", data, "--channel-order", "gray", "--image-size", "32", "--epochs", "1", "--no-report",
+        "--out", args.scratch / "gray")
+    check_export(args, args.scratch / "gray" / "model.safetensors", files, "gray-levels")
     photos = sorted(PHOTOS.glob("*/*.jpg"))
     photos = photos[:: max(1, len(photos) // 40)]
     if photos:

@@ -61,8 +61,8 @@ impl Shared {
                 Err(error) => return Err(error),
             }
         }
-        let size = self.options.preprocess.image_size;
-        let mut images = Array4::zeros((kept.len(), size, size, 3));
+        let (height, width, channels) = self.options.preprocess.shape();
+        let mut images = Array4::zeros((kept.len(), height, width, channels));
         images.axis_iter_mut(Axis(0)).into_par_iter().zip(&kept).try_for_each(
             |(mut image, (record, photo))| {
                 let input = image.as_slice_mut().expect("an image of a batch is contiguous");

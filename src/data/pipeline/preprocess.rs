@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Picture;
 use crate::image::{
-    ChannelOrder, DecodeOptions, Fit, ImageError, Normalize, Orientation, crop_or_pad, decode_fitted,
+    ChannelOrder, DecodeOptions, Fit, ImageError, Normalize, Orientation, crop_or_pad, decode_fitted, luma,
 };
 
 /// From an encoded photo to the network's input. Saved with the model, so that prediction does as training did.
 ///
 /// With the side s and the crop share c: the photo is fitted to a square of side s / c, of which the middle s x s is taken; its
-/// levels are normalized, and the values of each pixel brought into order.
+/// levels are normalized, and the values of each pixel brought into order. For a network of one channel the pixels are made gray before
+/// that.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Preprocess {
@@ -27,7 +28,7 @@ pub struct Preprocess {
     /// From levels to the network's values.
     #[serde(default, skip_serializing_if = "is_default")]
     pub normalize: Normalize,
-    /// The order of a pixel's values.
+    /// The values of a pixel, and their order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub channel_order: ChannelOrder,
 }
@@ -89,7 +90,7 @@ impl Preprocess {
         self
     }
 
-    /// Sets the order of a pixel's values.
+    /// Sets the values of a pixel, and their order.
     pub fn channel_order(mut self, order: ChannelOrder) -> Self {
         self.channel_order = order;
         self
@@ -100,7 +101,18 @@ impl Preprocess {
         if !(LEAST_CROP..=1.0).contains(&self.crop_share) {
             return Some(format!("a crop share of {}, where {LEAST_CROP} to 1 is wanted", self.crop_share));
         }
+        if self.channel_order == ChannelOrder::Gray && !self.normalize.is_same_for_colors() {
+            return Some(format!(
+                "{} for the one channel of gray photos, where one of each is wanted",
+                self.normalize
+            ));
+        }
         self.normalize.defect()
+    }
+
+    /// Height, width and channels of the network's input.
+    pub fn shape(&self) -> (usize, usize, usize) {
+        (self.image_size, self.image_size, self.channel_order.channels())
     }
 
     /// Decodes a photo and fits it to a square of side `size`, the network's or another one that shows the same of it: RGB
@@ -164,24 +176,47 @@ impl Preprocess {
     }
 
     fn normalized(&self, fitted: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
-        let mut input = Array3::zeros(fitted.dim());
+        let mut input = Array3::zeros(self.shape());
         self.write(fitted, input.as_slice_mut().expect("in standard layout"))?;
         Ok(input)
     }
 
     /// Writes the network's values of a fitted photo.
     pub(super) fn write(&self, fitted: &Array3<u8>, input: &mut [f32]) -> Result<(), ImageError> {
-        self.normalize.apply(levels(fitted), input)?;
-        self.channel_order.apply(input);
-        Ok(())
+        match self.channel_order {
+            ChannelOrder::Gray => self.write_gray(levels(fitted), input),
+            _ => {
+                self.normalize.apply(levels(fitted), input)?;
+                self.reorder(input);
+                Ok(())
+            }
+        }
     }
 
     /// [`write`](Self::write) of a photo that augmentation has changed.
     pub(super) fn write_f32(&self, changed: &Array3<f32>, input: &mut [f32]) -> Result<(), ImageError> {
         let levels = changed.as_slice().expect("augmented images are in standard layout");
-        self.normalize.apply_f32(levels, input)?;
-        self.channel_order.apply(input);
-        Ok(())
+        match self.channel_order {
+            ChannelOrder::Gray => self.write_gray(levels, input),
+            _ => {
+                self.normalize.apply_f32(levels, input)?;
+                self.reorder(input);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes one value for each of some RGB pixels.
+    fn write_gray<L: Copy + Into<f32>>(&self, levels: &[L], input: &mut [f32]) -> Result<(), ImageError> {
+        let gray: Vec<f32> = levels.as_chunks().0.iter().map(|pixel| luma(*pixel)).collect();
+        self.normalize.apply_gray(&gray, input)
+    }
+
+    /// Brings the values of RGB pixels into the network's order.
+    fn reorder(&self, pixels: &mut [f32]) {
+        if self.channel_order == ChannelOrder::Bgr {
+            pixels.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.reverse());
+        }
     }
 }
 
@@ -199,4 +234,53 @@ const LEAST_CROP: f32 = 0.1;
 /// The levels of a fitted photo, in row order.
 fn levels(photo: &Array3<u8>) -> &[u8] {
     photo.as_slice().expect("fitted photos are in standard layout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A photo of two pixels a side.
+    fn photo() -> Array3<u8> {
+        let levels = vec![10, 20, 30, 50, 50, 50, 255, 0, 0, 0, 0, 255];
+        Array3::from_shape_vec((2, 2, 3), levels).unwrap()
+    }
+
+    fn values(order: ChannelOrder, normalize: Normalize) -> (Vec<usize>, Vec<f32>) {
+        let preprocess = Preprocess::new(2).channel_order(order).normalize(normalize);
+        assert_eq!(preprocess.defect(), None);
+        let input = preprocess.image_input(&photo()).unwrap();
+        let mut changed = vec![0.0; input.len()];
+        preprocess.write_f32(&photo().mapv(f32::from), &mut changed).unwrap();
+        let close = input.iter().zip(&changed).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(close, "{input} {changed:?}");
+        (input.shape().to_vec(), changed)
+    }
+
+    #[test]
+    fn the_values_of_a_pixel_come_in_the_order_chosen() {
+        let tens = Normalize::Fixed { mean: [0.0, 10.0, 20.0], deviation: [10.0; 3] };
+        let (shape, values) = values(ChannelOrder::Bgr, tens);
+        assert_eq!((shape, &values[..6]), (vec![2, 2, 3], &[1.0, 1.0, 1.0, 3.0, 4.0, 5.0][..]));
+    }
+
+    #[test]
+    fn gray_is_the_luma_of_each_pixel() {
+        let luma = [0.299 * 10.0 + 0.587 * 20.0 + 0.114 * 30.0, 50.0, 0.299 * 255.0, 0.114 * 255.0];
+        let fixed = Normalize::Fixed { mean: [50.0; 3], deviation: [2.0; 3] };
+        let (shape, fixed) = values(ChannelOrder::Gray, fixed);
+        assert_eq!((shape, fixed[1]), (vec![2, 2, 1], 0.0));
+        assert!(fixed.iter().zip(luma).all(|(value, luma)| (value - (luma - 50.0) / 2.0).abs() < 1e-4));
+        let (_, by_photo) = values(ChannelOrder::Gray, Normalize::PerImage);
+        let mean = luma.iter().sum::<f32>() / 4.0;
+        let deviation = (luma.iter().map(|luma| (luma - mean).powi(2)).sum::<f32>() / 4.0).sqrt();
+        let wanted = luma.map(|luma| (luma - mean) / deviation);
+        assert!(by_photo.iter().zip(wanted).all(|(value, wanted)| (value - wanted).abs() < 1e-5));
+    }
+
+    #[test]
+    fn constants_of_three_colors_suit_no_gray_photo() {
+        let preprocess = Preprocess::new(2).channel_order(ChannelOrder::Gray).normalize(Normalize::IMAGENET);
+        assert!(preprocess.defect().unwrap().contains("imagenet for the one channel"));
+    }
 }

@@ -78,7 +78,7 @@ pub struct ExportOptions {
     pub layout: Layout,
     /// The outputs. Under a loss without a softmax there are `logits` alone.
     pub output: Output,
-    /// Whether the graph takes levels (`uint8`, 0 to 255) of RGB pixels and [normalizes](crate::image::Normalize) them itself, as
+    /// Whether the graph takes levels (`uint8`, 0 to 255) of RGB or gray pixels and [normalizes](crate::image::Normalize) them itself, as
     /// the [`ModelInfo`] says. Without, it takes normalized values (`float32`).
     /// Decoding and fitting a photo to the network's size stay outside in either case.
     pub preprocessing: bool,
@@ -144,8 +144,8 @@ fn graph(
     let kind = if options.preprocessing { DataType::Uint8 } else { DataType::Float };
     let mut images = graph.input(INPUT, kind, &axes);
     if options.preprocessing {
-        let values = network.input().len();
-        images = preprocessing::write(&mut graph, preprocess, options.layout, &images, values);
+        let layout = options.layout;
+        images = preprocessing::write(&mut graph, preprocess, layout, &images, (height, width, channels));
     }
     if options.layout == Layout::Nhwc {
         images = layers::to_nchw(&mut graph, "input", &images);

@@ -15,21 +15,24 @@ fn name(part: &str) -> String {
     format!("{NAME}/{part}")
 }
 
-/// What `preprocess` does with the levels (`uint8`) of fitted photos of `n` values.
+/// What `preprocess` does with the levels (`uint8`) of fitted photos of this height, width and number of channels; those of a network of
+/// one channel come as gray.
 pub fn write(
     graph: &mut Graph,
     preprocess: Option<&Preprocess>,
     layout: Layout,
     levels: &str,
-    n: usize,
+    (height, width, channels): (usize, usize, usize),
 ) -> String {
     let x = graph.append("Cast", &name("levels"), &[levels]).int("to", DataType::Float as i64).output();
     let x = match preprocess.map(|preprocess| preprocess.normalize).unwrap_or_default() {
-        Normalize::PerImage => standardize(graph, &x, n),
-        Normalize::Fixed { mean, deviation } => fixed(graph, &x, layout, mean, deviation),
+        Normalize::PerImage => standardize(graph, &x, height * width * channels),
+        Normalize::Fixed { mean, deviation } => {
+            fixed(graph, &x, layout, &mean[..channels], &deviation[..channels])
+        }
     };
     match preprocess.map(|preprocess| preprocess.channel_order).unwrap_or_default() {
-        ChannelOrder::Rgb => x,
+        ChannelOrder::Rgb | ChannelOrder::Gray => x,
         ChannelOrder::Bgr => {
             let reversed = graph.ints(&name("blue_first"), &[2, 1, 0]);
             graph
@@ -41,10 +44,10 @@ pub fn write(
 }
 
 /// `y = (x - mean) / deviation`, with constants for each channel.
-fn fixed(graph: &mut Graph, x: &str, layout: Layout, mean: [f32; 3], deviation: [f32; 3]) -> String {
+fn fixed(graph: &mut Graph, x: &str, layout: Layout, mean: &[f32], deviation: &[f32]) -> String {
     let mut shape = [1; 4];
-    shape[layout.channel_axis() as usize] = 3;
-    let mut constant = |part: &str, values: [f32; 3]| {
+    shape[layout.channel_axis() as usize] = mean.len();
+    let mut constant = |part: &str, values: &[f32]| {
         let values = Array4::from_shape_vec(shape, values.to_vec()).expect("a value for each channel");
         graph.floats(&name(part), values.into_dyn().view())
     };

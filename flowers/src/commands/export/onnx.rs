@@ -66,16 +66,23 @@ pub fn write(out: &Path, network: &Network, info: &ModelInfo, args: &Args) -> Re
         1.0 => format!("{side}x{side} (--fit {fit})"),
         share => format!("{side}x{side} (--fit {fit}, of whose side the middle {share})"),
     };
+    let channels = channel_order.channels();
     let shape = match args.layout {
-        Layout::Nhwc => format!("(batch, {side}, {side}, 3)"),
-        Layout::Nchw => format!("(batch, 3, {side}, {side})"),
+        Layout::Nhwc => format!("(batch, {side}, {side}, {channels})"),
+        Layout::Nchw => format!("(batch, {channels}, {side}, {side})"),
     };
+    let levels = if channel_order == ChannelOrder::Gray { "gray" } else { "RGB" };
     say!("wrote {}", ui::path(out));
     if args.with_preprocessing {
-        say!("its input `images` takes photos fitted to {fitted}, RGB levels, uint8 {shape}");
+        say!("its input `images` takes photos fitted to {fitted}, {levels} levels, uint8 {shape}");
     } else {
         say!("its input `images` takes photos fitted to {fitted} and normalized, float32 {shape}:");
         match normalize {
+            Normalize::Fixed { mean: [mean, ..], deviation: [deviation, ..] }
+                if channel_order == ChannelOrder::Gray =>
+            {
+                say!("of the levels {mean} is taken off, and they are divided by {deviation}");
+            }
             Normalize::Fixed { mean, deviation } => {
                 say!(
                     "of the levels of red, green and blue {mean:?} is taken off, and they are divided by {deviation:?}"
@@ -85,8 +92,12 @@ pub fn write(out: &Path, network: &Network, info: &ModelInfo, args: &Args) -> Re
                 "of each photo's values the mean is taken off, and they are divided by their deviation (no less than 1 / sqrt of their number)"
             ),
         }
-        if channel_order == ChannelOrder::Bgr {
-            say!("each pixel's values are in the order blue, green, red");
+        match channel_order {
+            ChannelOrder::Bgr => say!("each pixel's values are in the order blue, green, red"),
+            ChannelOrder::Gray => {
+                say!("each pixel's value is its luma: 0.299 red + 0.587 green + 0.114 blue")
+            }
+            _ => {}
         }
     }
     if network.spec().test_time_flip {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use floret::checkpoint::{ModelInfo, save_model};
 use floret::data::{ClassNames, Preprocess};
-use floret::image::Normalize;
+use floret::image::{ChannelOrder, Normalize};
 use floret::network::Network;
 use floret::nn::Shape;
 use floret::recipe::{Choices, Normalization, foreign_preprocess};
@@ -110,7 +110,7 @@ fn described(
     let preprocess = match (info, known) {
         (Some(info), _) => info.preprocess,
         (None, Some(known)) => known,
-        (None, None) => Preprocess::new(side(args, network.input())?),
+        (None, None) => plain(args, network.input())?,
     };
     let preprocess = preprocess
         .fit(fit.unwrap_or(preprocess.fit))
@@ -128,13 +128,17 @@ fn class_names(labels: &Path, outputs: usize) -> Result<Vec<String>> {
     }
 }
 
-/// The side of the network's images, which must be squares of three channels.
-fn side(args: &Args, input: Shape) -> Result<usize> {
+/// What photos become for the network, whose images must be squares of one channel or three.
+fn plain(args: &Args, input: Shape) -> Result<Preprocess> {
     match input {
-        Shape::Image { height, width, channels: 3 } if height == width => Ok(width),
+        Shape::Image { height, width, channels: 3 } if height == width => Ok(Preprocess::new(width)),
+        Shape::Image { height, width, channels: 1 } if height == width => {
+            Ok(Preprocess::new(width).channel_order(ChannelOrder::Gray))
+        }
         _ => {
             let file = ui::path(&args.file);
-            Err(format!("{file} takes images of {input}: photos are made squares of three channels").into())
+            Err(format!("{file} takes images of {input}: photos are made squares of one channel or three")
+                .into())
         }
     }
 }
