@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use floret::data::convert::ConvertOptions;
+use floret::data::convert::{ConvertOptions, ConvertReport};
 use floret::data::{Loader, LoaderOptions};
 use floret::recipe::{DataFolder, FIRST_LABEL, FolderFault, Note, RecipeError};
 
@@ -16,6 +16,15 @@ use crate::{Result, messages, words};
 /// where they are: they are checked first, and split as `flowers convert` splits them. A photo may have so many pixels, `None` being the
 /// default.
 pub fn open(path: &Path, first_label: Option<i64>, max_pixels: Option<u64>) -> Result<DataFolder> {
+    Ok(open_reported(path, first_label, max_pixels)?.0)
+}
+
+/// The same, with what was found where they are photos.
+pub fn open_reported(
+    path: &Path,
+    first_label: Option<i64>,
+    max_pixels: Option<u64>,
+) -> Result<(DataFolder, Option<ConvertReport>)> {
     if is_list(path) {
         return of_photos(path, max_pixels);
     }
@@ -23,7 +32,7 @@ pub fn open(path: &Path, first_label: Option<i64>, max_pixels: Option<u64>) -> R
         Err(RecipeError::Folder { fault: FolderFault::Unlabeled, .. }) if is_of_photos(path) => {
             of_photos(path, max_pixels)
         }
-        opened => opened.map_err(messages::recipe),
+        opened => Ok((opened.map_err(messages::recipe)?, None)),
     }
 }
 
@@ -48,7 +57,7 @@ fn is_of_photos(path: &Path) -> bool {
         && !inside.folders.iter().any(has_records)
 }
 
-fn of_photos(path: &Path, max_pixels: Option<u64>) -> Result<DataFolder> {
+fn of_photos(path: &Path, max_pixels: Option<u64>) -> Result<(DataFolder, Option<ConvertReport>)> {
     let mut options = ConvertOptions::default();
     options.decode.max_pixels = max_pixels.unwrap_or(options.decode.max_pixels);
     let plan = photos::plan(path, path, None, options, &Interrupt::catch()?)?;
@@ -57,7 +66,7 @@ fn of_photos(path: &Path, max_pixels: Option<u64>) -> Result<DataFolder> {
     report::print(&report);
     report::note_doubts(&report);
     say!();
-    Ok(data)
+    Ok((data, Some(report)))
 }
 
 /// The examples of a split, in batches.

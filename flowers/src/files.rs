@@ -19,3 +19,5 @@ pub const RUN: &str = "run.json";
 pub const REPORT: &str = "report.html";
 /// Photos whose labels may be wrong, beside the report.
 pub const LABEL_ERRORS: &str = "label-errors.csv";
+/// Photos that are there more than once, beside the shards or in the run's folder.
+pub const COPIES: &str = "copies.csv";

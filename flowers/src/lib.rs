@@ -5,6 +5,7 @@
 mod archive;
 mod args;
 mod commands;
+mod copies;
 mod data;
 mod demo;
 mod download;

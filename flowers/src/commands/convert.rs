@@ -6,12 +6,12 @@ use floret::data::convert::{ClassFolders, ConvertOptions};
 use floret::files::{FileError, create_folder};
 use floret::image::DecodeOptions;
 
-use crate::Result;
 use crate::archive::{is_archive, unpack};
 use crate::args::{self, Threads};
 use crate::interrupt::Interrupt;
 use crate::photos::{self, report};
 use crate::ui::{self, say};
+use crate::{Result, copies};
 
 /// Turn a folder of photos, one sub-folder a class, an archive of one (.zip, .tgz), or a CSV list of photos into TFRecord shards.
 ///
@@ -118,6 +118,7 @@ fn convert_unpacked(
         .chain(&mut report.uniform)
         .chain(&mut report.without_end);
     paths.for_each(|path| *path = photos::renamed(path, photos, name));
+    copies::save(&report, data)?;
     report::print(&report);
     report::note_doubts(&report);
     Ok(())

@@ -27,10 +27,10 @@ use ndarray::Ix4;
 
 pub use label_errors::Tally;
 use label_errors::{LabelErrors, Split};
-use photos::{Augmented, Shown};
+use photos::{Augmented, Copies, Shown};
 use picture::Picture;
 pub use run::{Run, RunData};
-use sections::{augmentation, classes, curves, details, epochs, filters, gallery, labels, overview};
+use sections::{augmentation, classes, copies, curves, details, epochs, filters, gallery, labels, overview};
 
 use crate::files::{EVAL, LABEL_ERRORS, TRAIN};
 use crate::run_file::{EpochTime, Session};
@@ -83,6 +83,7 @@ struct Seen {
     mistakes: Vec<Shown>,
     uncertain: Vec<Shown>,
     augmented: Vec<Augmented>,
+    copies: Vec<Copies>,
 }
 
 /// Writes the report of `run` to `path`, and its list of likely label errors beside it; `data` are its data, or why there are
@@ -176,6 +177,7 @@ impl Seen {
             label_errors: LabelErrors::find(&splits, page.with_file_name(LABEL_ERRORS)),
             mistakes: if has_eval { photos::shown(&answers.mistakes, asked) } else { Vec::new() },
             uncertain: photos::shown(&answers.uncertain, asked),
+            copies: photos::copies([&run.folder, path], train),
             augmented: photos::augmented(train, &run.settings.loader_options(run.info.classes.len())),
         })
     }
@@ -201,16 +203,17 @@ fn named_settings(settings: &serde_json::Value) -> Vec<(String, String)> {
     settings.as_object().map(|settings| settings.iter().map(named).collect()).unwrap_or_default()
 }
 
-/// The filters of the first convolution, if it sees colors.
+/// The filters of the first convolution, if it sees colors or gray levels.
 fn first_filters(network: &Network) -> Option<Filters> {
     let (param, kernel) = network.arrays().find(|(param, _)| param.shape.len() == 4)?;
     let kernel = kernel.into_dimensionality::<Ix4>().ok()?;
-    let (height, width, channels, _) = kernel.dim();
-    (channels == 3).then(|| Filters {
-        layer: param.name.clone(),
-        size: (height, width),
-        pictures: picture::filters(kernel),
-    })
+    let (height, width, channels, filters) = kernel.dim();
+    let in_colors = match channels {
+        1 => kernel.broadcast((height, width, 3, filters)).expect("a gray level is that of each color"),
+        3 => kernel.view(),
+        _ => return None,
+    };
+    Some(Filters { layer: param.name.clone(), size: (height, width), pictures: picture::filters(in_colors) })
 }
 
 /// Nothing is fetched, whatever names would have the page do.
@@ -235,6 +238,7 @@ fn page(report: &Report) -> Markup {
                     @if let Ok(seen) = &report.seen {
                         (classes::render(report, seen))
                         (labels::render(report, seen))
+                        (copies::render(seen))
                         (gallery::render(report, seen))
                         (augmentation::render(report, seen))
                     }

@@ -1,7 +1,9 @@
 //! The photos that the report shows, and how many there are.
 
+use std::path::Path;
+
 use floret::data::{Example, Loader, LoaderOptions, Picture as Photo};
-use floret::image::{Augment, DecodeOptions};
+use floret::image::{Augment, DecodeOptions, read_photo};
 use floret::recipe::Answer;
 use ndarray::Array3;
 use rand::SeedableRng;
@@ -9,6 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::picture::{self, PHOTO_SIDE, Picture};
+use crate::copies::{self, Copy};
+use crate::files::TRAIN;
+use crate::ui::{self, warning};
 
 /// An example and what the network says of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +47,48 @@ pub fn thumbnail(photo: &Photo, data: &Loader) -> Option<Picture> {
     let shrink_to = Some((PHOTO_SIDE, PHOTO_SIDE));
     let levels = photo.levels(&DecodeOptions { shrink_to, ..data.options().decode });
     picture::photo(&*levels.ok()?)
+}
+
+/// Photos that show the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copies {
+    /// Two at least.
+    pub photos: Vec<Copy>,
+    /// One of them, if it is on the page and where it was.
+    pub picture: Option<Picture>,
+}
+
+/// Groups of copies whose pictures are shown.
+pub const ON_PAGE: usize = 24;
+
+/// The copies listed in the first of `folders` that has a list, the worst first: those of several classes, then those on both sides
+/// of the split. A list that can't be read costs a warning.
+pub fn copies(folders: [&Path; 2], data: &Loader) -> Vec<Copies> {
+    let listed = folders.into_iter().find_map(|folder| copies::load(folder).transpose());
+    let groups = listed.unwrap_or(Ok(Vec::new())).unwrap_or_else(|error| {
+        warning!("{}; the report shows no copies", ui::escaped(&error.to_string()));
+        Vec::new()
+    });
+    let mut all: Vec<Copies> = groups.into_iter().map(|photos| Copies { photos, picture: None }).collect();
+    all.sort_by_key(|copies| (!copies.disagree(), !copies.leak()));
+    all.par_iter_mut().take(ON_PAGE).for_each(|copies| {
+        let readable = copies.photos.iter().find_map(|copy| read_photo(&copy.file).ok());
+        copies.picture = readable.and_then(|file| thumbnail(&Photo::File(file), data));
+    });
+    all
+}
+
+impl Copies {
+    /// Whether the photos are said to be of several classes.
+    pub fn disagree(&self) -> bool {
+        self.photos.iter().any(|copy| copy.class != self.photos[0].class)
+    }
+
+    /// Whether some are trained on, and others not.
+    pub fn leak(&self) -> bool {
+        let trained_on = self.photos.iter().filter(|copy| copy.part == TRAIN).count();
+        trained_on > 0 && trained_on < self.photos.len()
+    }
 }
 
 /// A training photo as the network may see it.

@@ -6,6 +6,7 @@ use std::io::Write;
 use floret::record::crc::masked_crc32c;
 use tempfile::TempDir;
 
+use crate::html::Page;
 use crate::support::*;
 
 #[test]
@@ -451,6 +452,24 @@ fn copies_and_photos_without_their_end_are_told() {
             "1 JPEG file lacks its end marker and nothing else",
         ],
     );
+    let report =
+        |run: &str| Page::read(&fs::read_to_string(folder.join(run).join("report.html")).unwrap()).text;
+    let told = ["2 photos show the same as others", "1 photo in several classes", "1 (copy).jpg"];
+    succeeds(folder, &[TRAIN, &["--epochs", "1", "--out", "run"]].concat());
+    holds(&report("run"), &told);
+    succeeds(folder, &["train", "photos", "--image-size", "32", "--epochs", "1", "--out", "in-place"]);
+    holds(&report("in-place"), &told);
+    let list = fs::read_to_string(folder.join("data/copies.csv")).unwrap();
+    assert_eq!(list, fs::read_to_string(folder.join("in-place/copies.csv")).unwrap());
+    // Whichever part the two are in.
+    let rows: Vec<&str> = list.lines().collect();
+    assert_eq!((rows[0], rows.len()), ("group,identical,file,class,part", 5));
+    assert!(rows[1].starts_with("0,true,/") && rows[1].contains("photos/blue/red 2.jpg,blue,"), "{list}");
+    // No list is left where there are no copies any more.
+    fs::remove_file(photos.join("red/1 (copy).jpg")).unwrap();
+    fs::remove_file(photos.join("blue/red 2.jpg")).unwrap();
+    succeeds(folder, &["convert", "photos", "data", "--overwrite"]);
+    assert!(!folder.join("data/copies.csv").exists());
 }
 
 #[test]

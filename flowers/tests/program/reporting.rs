@@ -23,6 +23,7 @@ const SECTIONS: &[&str] = &[
     "confusion",
     "classes",
     "label-errors",
+    "copies",
     "mistakes",
     "uncertain",
     "augmentation",

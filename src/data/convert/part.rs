@@ -1,5 +1,7 @@
 //! The parts of a data set.
 
+use std::fmt;
+
 /// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -10,6 +12,12 @@ pub enum Part {
     Eval,
     /// What nobody looks at before the end: shards `test-*`.
     Test,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.prefix())
+    }
 }
 
 impl Part {

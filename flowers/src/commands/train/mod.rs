@@ -33,7 +33,7 @@ pub use self::session::train;
 use crate::args::{Everything, Flags, Threads};
 use crate::files::{MODEL, TRAIN};
 use crate::ui::{self, Output, say};
-use crate::{Result, messages, reading};
+use crate::{Result, copies, messages, reading};
 
 /// Train a network on photos, or on a data folder.
 ///
@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<()> {
     let first_label = settings.as_ref().map(|settings| settings.label_offset).or(choices.label_offset);
     let max_pixels = choices.max_pixels.or(settings.as_ref().and_then(|settings| settings.max_pixels));
     // Before there is a folder for a new run.
-    let data = crate::data::open(path, first_label, max_pixels)?;
+    let (data, found) = crate::data::open_reported(path, first_label, max_pixels)?;
     let mut choices = choices.clone();
     if !args.resume {
         reading::complete(&mut choices, &data, TRAIN)?;
@@ -106,6 +106,9 @@ pub fn run(args: &Args) -> Result<()> {
         Some((run, saved)) => (run, Some(saved)),
         None => (folder::begin(&args.out)?, None),
     };
+    if let Some(found) = found {
+        copies::save(&found, &args.out)?;
+    }
     let skips_bad = choices.skip_bad || settings.is_some_and(|settings| settings.skip_bad);
     let training = match data.is_in_shards() {
         // Opened again with the labels of the run.

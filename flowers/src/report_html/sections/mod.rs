@@ -3,6 +3,7 @@
 
 pub mod augmentation;
 pub mod classes;
+pub mod copies;
 pub mod curves;
 pub mod details;
 pub mod epochs;
