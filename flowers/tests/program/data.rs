@@ -493,3 +493,13 @@ fn a_limit_on_pixels_is_a_flag() {
     );
     fails(folder, &[&["eval", "--data", "data"], &model[..]].concat(), &["over the limit of 1000 pixels"]);
 }
+
+#[test]
+fn photos_named_with_of_are_trained_on_where_they_are() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    fs::rename(photos.join("red/0.jpg"), photos.join("red/best-of-2020.jpg")).unwrap();
+    let train = ["train", "photos", "--image-size", "32", "--epochs", "1", "--out", "run"];
+    holds(&succeeds(folder, &train), &["2 classes: blue, red"]);
+}

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use self::records::{Photo, Records};
+use crate::files::is_of_records;
 use crate::folder::Folder;
 use crate::heat_map::heat_map;
 use crate::ui::{self, Progress, Unit, note, say};
@@ -59,7 +60,7 @@ pub fn run(args: &Args) -> Result<()> {
     let options = DecodeOptions { max_pixels: args.max_pixels, ..DecodeOptions::default() };
     let classifier = Classifier::load(&args.model)?.decode_options(options);
     let (shards, photos): (Vec<&PathBuf>, Vec<_>) =
-        args.photos.iter().partition(|path| path.is_file() && records::is_of_records(path));
+        args.photos.iter().partition(|path| path.is_file() && is_of_records(path));
     let mut files = Vec::new();
     for path in photos {
         list(path, &mut files)?;

@@ -15,13 +15,6 @@ const LOOKED_AT: usize = 100;
 const NAMES: [&str; 8] =
     ["id", "image_id", "image_name", "image/filename", "filename", "file_name", "image/source_id", "name"];
 
-/// Whether a file's name is that of a file of records.
-pub fn is_of_records(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    name.contains(".tfrec") || name.ends_with(".record") || name.contains("-of-")
-}
-
 /// The records of a file.
 pub struct Records {
     reader: RecordReader<std::fs::File>,
