@@ -1,11 +1,12 @@
 //! Data folders, in the words of the program.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use floret::data::convert::{ConvertOptions, ConvertReport};
 use floret::data::{Loader, LoaderOptions};
 use floret::recipe::{DataFolder, FIRST_LABEL, FolderFault, Note, RecipeError};
 
+use crate::files::is_of_records;
 use crate::folder::Folder;
 use crate::interrupt::Interrupt;
 use crate::photos::{self, report};
@@ -45,16 +46,11 @@ fn is_list(path: &Path) -> bool {
 
 /// Whether a folder holds folders, and no records.
 fn is_of_photos(path: &Path) -> bool {
-    let is_record = |file: &PathBuf| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        name.contains("tfrec") || name.contains("-of-")
-    };
+    let has_records = |inside: &Folder| inside.files.iter().any(|file| is_of_records(file));
     let Ok(inside) = Folder::list(path) else { return false };
-    let has_records =
-        |folder: &PathBuf| Folder::list(folder).is_ok_and(|inside| inside.files.iter().any(is_record));
     !inside.folders.is_empty()
-        && !inside.files.iter().any(is_record)
-        && !inside.folders.iter().any(has_records)
+        && !has_records(&inside)
+        && !inside.folders.iter().any(|folder| Folder::list(folder).is_ok_and(|inside| has_records(&inside)))
 }
 
 fn of_photos(path: &Path, max_pixels: Option<u64>) -> Result<(DataFolder, Option<ConvertReport>)> {

@@ -2,11 +2,18 @@
 
 use std::path::Path;
 
+use floret::recipe::is_record_name;
+
 pub use floret::recipe::{EVAL, LABELS, TEST, TRAIN};
 
 /// Whether a file is an ONNX graph by its name.
 pub fn is_onnx_name(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
+
+/// Whether a file is one of records by its name.
+pub fn is_of_records(path: &Path) -> bool {
+    is_record_name(&path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// The best network of a run.

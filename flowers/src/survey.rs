@@ -1,6 +1,7 @@
 //! Which features of records hold the photos and their labels, by what is in them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use floret::data::MAX_CLASSES;
 use floret::image::{ImageError, read_header};
@@ -10,11 +11,13 @@ use floret::record::{
     visit_features,
 };
 
+use crate::ui;
+
 /// How many keys are looked at: records of millions of features must not fill the memory.
 const MAX_KEYS: usize = 100;
-/// How many records pixels are guessed from, and how long each of them may be.
+/// How many records pixels are guessed from, and how many bytes of them all.
 const MAX_FIRST: usize = 16;
-const MAX_FIRST_BYTES: usize = 4 << 20;
+const MAX_FIRST_BYTES: usize = 16 << 20;
 /// How long a key may be.
 const MAX_KEY_BYTES: usize = 200;
 
@@ -24,8 +27,9 @@ pub struct Survey {
     /// Records that were looked at.
     records: u64,
     keys: BTreeMap<String, Found>,
-    /// The first records, from which pixels are guessed.
+    /// The first records without an image file, from which pixels are guessed.
     first: Vec<Vec<u8>>,
+    usual: ImageSchema,
 }
 
 /// What was found under a key.
@@ -37,7 +41,7 @@ struct Found {
     image_bytes: u64,
     /// Records with one other byte string there.
     texts: u64,
-    /// What those are, if they are no numbers.
+    /// What those are, if they are no numbers, and the key says that they name classes.
     names: BTreeSet<String>,
     /// Records with one integer there.
     integers: u64,
@@ -61,12 +65,16 @@ pub struct Reading {
 }
 
 /// What the records lack to be read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Lacking {
     Records,
     Image,
     Label {
-        /// A feature of text that seems to name the class.
+        /// The feature of the photos.
+        image: String,
+        /// How the photos are stored, if not as image files.
+        pixels: Option<PixelFormat>,
+        /// A feature of text that would name the class, were it not another text in nearly each record.
         text: Option<String>,
     },
 }
@@ -79,22 +87,23 @@ impl Survey {
     pub fn add(&mut self, payload: &[u8]) -> Result<(), ExampleError> {
         visit_features(payload, |_| ())?;
         self.records += 1;
-        if self.first.len() < MAX_FIRST && payload.len() <= MAX_FIRST_BYTES {
+        let mut has_image_file = false;
+        visit_features(payload, |feature| has_image_file |= self.look_at(feature))?;
+        if !has_image_file && self.has_room(payload) {
             self.first.push(payload.to_vec());
         }
-        visit_features(payload, |feature| self.look_at(feature))
+        Ok(())
     }
 
-    fn look_at(&mut self, FeatureView { key, single, .. }: FeatureView<'_>) {
-        let Some(value) = single else { return };
-        if key.len() > MAX_KEY_BYTES || (self.keys.len() >= MAX_KEYS && !self.keys.contains_key(key)) {
-            return;
-        }
-        let found = self.keys.entry(key.to_owned()).or_default();
+    /// Looks at a feature; whether it is an image file.
+    fn look_at(&mut self, FeatureView { key, single, .. }: FeatureView<'_>) -> bool {
+        let names_classes = text_rank(key, &self.usual).is_some();
+        let (Some(value), Some(found)) = (single, self.found(key)) else { return false };
         match value {
             FeatureValue::Bytes(bytes) if is_image(bytes) => {
                 found.images += 1;
                 found.image_bytes += bytes.len() as u64;
+                return true;
             }
             FeatureValue::Bytes(bytes) => {
                 found.texts += 1;
@@ -102,11 +111,8 @@ impl Survey {
                 if let Ok(number) = text.parse() {
                     found.integers += 1;
                     found.range = join(found.range, Some((number, number)));
-                } else if found.names.len() <= MAX_CLASSES
-                    && text.len() <= MAX_KEY_BYTES
-                    && !found.names.contains(text)
-                {
-                    found.names.insert(text.to_owned());
+                } else if names_classes && text.len() <= MAX_KEY_BYTES {
+                    found.add_name(text);
                 }
             }
             FeatureValue::Int64(value) | FeatureValue::Label(value) => {
@@ -115,19 +121,37 @@ impl Survey {
             }
             _ => {}
         }
+        false
+    }
+
+    /// What was found under a key; `None` beyond so many.
+    fn found(&mut self, key: &str) -> Option<&mut Found> {
+        if key.len() > MAX_KEY_BYTES || (self.keys.len() >= MAX_KEYS && !self.keys.contains_key(key)) {
+            return None;
+        }
+        Some(self.keys.entry(key.to_owned()).or_default())
+    }
+
+    /// Whether pixels are guessed from this record, too.
+    fn has_room(&self, payload: &[u8]) -> bool {
+        let bytes: usize = self.first.iter().map(Vec::len).sum();
+        self.first.len() < MAX_FIRST && bytes + payload.len() <= MAX_FIRST_BYTES
     }
 
     /// Adds what another survey found.
     pub fn join(&mut self, other: Survey) {
         self.records += other.records;
-        let room = MAX_FIRST - self.first.len();
-        self.first.extend(other.first.into_iter().take(room));
+        for payload in other.first {
+            if self.has_room(&payload) {
+                self.first.push(payload);
+            }
+        }
         for (key, other) in other.keys {
-            let found = self.keys.entry(key).or_default();
+            let Some(found) = self.found(&key) else { continue };
             found.images += other.images;
             found.image_bytes += other.image_bytes;
             found.texts += other.texts;
-            found.names.extend(other.names);
+            other.names.iter().for_each(|name| found.add_name(name));
             found.integers += other.integers;
             found.range = join(found.range, other.range);
         }
@@ -144,26 +168,27 @@ impl Survey {
         if self.records == 0 {
             return Err(Lacking::Records);
         }
-        let (enough, usual) = (self.enough(), ImageSchema::default());
+        let (enough, usual) = (self.enough(), &self.usual);
         let (image, pixels) = self.image().ok_or(Lacking::Image)?;
         let numbers = self.keys.iter().filter(|(key, found)| found.integers >= enough && **key != image);
-        let ranked = numbers.filter_map(|(key, found)| Some((label_rank(key, &usual)?, key, found.range?)));
+        let ranked = numbers.filter_map(|(key, found)| Some((label_rank(key, usual)?, key, found.range?)));
         if let Some((_, label, labels)) = ranked.min() {
             return Ok(Reading { image, label: label.clone(), labels, pixels, names: Vec::new() });
         }
         // Text that is another in each record tells no class.
         let is_of_classes = |found: &Found| {
-            let few = found.names.len() >= 2 && found.names.len() as u64 <= (self.records / 2).max(2);
-            few || (!found.names.is_empty() && found.names.iter().all(|name| known.contains(name)))
+            let count = found.names.len();
+            let few = count == 2 || count as u64 <= (self.records / 2).min(MAX_CLASSES as u64);
+            count > 0 && (few || found.names.iter().all(|name| known.contains(name)))
         };
         let texts = self.keys.iter().filter(|(key, found)| found.texts >= enough && **key != image);
-        let ranked = texts.filter_map(|(key, found)| Some((text_rank(key, &usual)?, key, found)));
+        let ranked = texts.filter_map(|(key, found)| Some((text_rank(key, usual)?, key, found)));
         match ranked.min_by_key(|(rank, ..)| *rank) {
             Some((_, label, found)) if is_of_classes(found) => {
                 let names: Vec<_> = found.names.iter().cloned().collect();
                 Ok(Reading { image, label: label.clone(), labels: (1, names.len() as i64), pixels, names })
             }
-            text => Err(Lacking::Label { text: text.map(|(_, key, _)| key.clone()) }),
+            text => Err(Lacking::Label { image, pixels, text: text.map(|(_, key, _)| key.clone()) }),
         }
     }
 
@@ -174,10 +199,10 @@ impl Survey {
 
     /// The feature that holds a photo in nearly every record, and how, if not as a file.
     pub fn image(&self) -> Option<(String, Option<PixelFormat>)> {
-        let (enough, usual) = (self.enough(), ImageSchema::default());
+        let enough = self.enough();
         let images = self.keys.iter().filter(|(_, found)| found.images >= enough && enough > 0);
         let image = images.min_by_key(|(key, found)| {
-            let unusual = **key != usual.encoded && **key != ImageSchema::tfds().encoded;
+            let unusual = **key != self.usual.encoded && **key != ImageSchema::tfds().encoded;
             (unusual, std::cmp::Reverse(found.image_bytes))
         });
         match image {
@@ -197,8 +222,17 @@ impl Survey {
     }
 }
 
+impl Found {
+    /// Adds the name of a class; one more than there may be tells that they are too many.
+    fn add_name(&mut self, name: &str) {
+        if self.names.len() <= MAX_CLASSES && !self.names.contains(name) {
+            self.names.insert(name.to_owned());
+        }
+    }
+}
+
 impl Reading {
-    /// The flags that name the features, where they are not the usual ones.
+    /// The values of the flags that name the features, where they are not the usual ones.
     pub fn keys(&self) -> Keys {
         let usual = ImageSchema::default();
         Keys {
@@ -206,6 +240,26 @@ impl Reading {
             label_key: Some(self.label.clone()).filter(|key| *key != usual.label),
             pixels: self.pixels.map(|pixels| pixels.to_string()),
         }
+    }
+
+    /// The names of all features.
+    pub fn schema(&self) -> ImageSchema {
+        self.keys().schema()
+    }
+
+    /// The flags that such records, whose first class has this label, are read with.
+    pub fn flags(&self, first_label: i64) -> Vec<String> {
+        let Keys { image_key, label_key, pixels } = self.keys();
+        let offset = (first_label != FIRST_LABEL).then(|| first_label.to_string());
+        let flags = [
+            ("image-key", image_key),
+            ("label-key", label_key),
+            ("pixels", pixels),
+            ("label-offset", offset),
+        ];
+        let flag =
+            |(name, value): (_, Option<String>)| Some(format!("--{name} {}", ui::shell(Path::new(&value?))));
+        flags.into_iter().filter_map(flag).collect()
     }
 
     /// What the first class's label is, and whether that is more than the custom of the feature's name; `classes` is the number
@@ -337,7 +391,15 @@ mod tests {
         let mut texts = Survey::default();
         let numbered = ImageSchema { label: "id_number".into(), ..schema.clone() };
         texts.add(&example(&JPEG, 1).encode(&numbered)).unwrap();
-        assert_eq!(texts.reading(), Err(Lacking::Label { text: Some("class_name".into()) }));
+        let lacking = |text| Err(Lacking::Label { image: "picture".into(), pixels: None, text });
+        assert_eq!(texts.reading(), lacking(Some("class_name".into())));
+        // One text in several records is a class, as shards of one class have it.
+        texts.add(&example(&JPEG, 1).encode(&numbered)).unwrap();
+        assert_eq!(texts.reading().unwrap().names, ["rose"]);
+        let mut unlabeled = Survey::default();
+        let nameless = ImageSchema { class_text: "title".into(), ..numbered };
+        unlabeled.add(&example(&JPEG, 1).encode(&nameless)).unwrap();
+        assert_eq!(unlabeled.reading(), lacking(None));
         let mut none = Survey::default();
         none.add(&example(b"text", 1).encode(&schema)).unwrap();
         assert_eq!(none.reading(), Err(Lacking::Image));
@@ -379,6 +441,52 @@ mod tests {
         survey.add(&payload).unwrap();
         assert_eq!(survey.keys.len(), MAX_KEYS);
         assert!(survey.keys.keys().all(|key| key.len() <= MAX_KEY_BYTES));
+    }
+
+    /// Only what records without an image file hold may be pixels, and only some texts may be classes.
+    #[test]
+    fn no_more_is_kept_than_is_needed() {
+        let schema = ImageSchema { class_text: "label_name".into(), ..ImageSchema::default() };
+        let example = |encoded: &[u8]| ImageExample {
+            encoded: encoded.into(),
+            class_text: Some("rose".into()),
+            filename: Some("1.jpg".into()),
+            ..ImageExample::default()
+        };
+        let mut survey = Survey::default();
+        survey.add(&example(&JPEG).encode(&schema)).unwrap();
+        assert!(survey.first.is_empty());
+        assert!(survey.keys["image/filename"].names.is_empty());
+        assert_eq!(survey.keys["label_name"].names.len(), 1);
+        let kept = |survey: &Survey| survey.first.iter().map(Vec::len).sum::<usize>();
+        let mut other = Survey::default();
+        for _ in 0..3 {
+            let payload = example(&vec![0; MAX_FIRST_BYTES / 3]).encode(&schema);
+            survey.add(&payload).unwrap();
+            other.add(&payload).unwrap();
+        }
+        assert_eq!((survey.first.len(), other.first.len()), (2, 2));
+        survey.join(other);
+        assert!(survey.first.len() == 2 && kept(&survey) <= MAX_FIRST_BYTES);
+        assert_eq!(survey.records, 7);
+    }
+
+    #[test]
+    fn surveys_joined_hold_no_more_than_one() {
+        let survey = |from: usize| {
+            let names = |count: usize| (from..from + count).map(|name| name.to_string()).collect();
+            let found = |key: usize| Found {
+                names: if key == 0 { names(40_000) } else { names(1) },
+                ..Found::default()
+            };
+            let keys = (0..80)
+                .map(|key| (if key == 0 { "label".into() } else { (from + key).to_string() }, found(key)));
+            Survey { keys: keys.collect(), ..Survey::default() }
+        };
+        let mut joined = survey(0);
+        joined.join(survey(40_000));
+        assert_eq!(joined.keys.len(), MAX_KEYS);
+        assert_eq!(joined.keys["label"].names.len(), MAX_CLASSES + 1);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub use regularization::Regularization;
 pub use rules::{IMAGE_SIZE, MINUTES, batch_size, learning_rate, train_sizes};
 pub use setting::{Group, Setting};
 pub use settings::{Keys, Settings};
-pub use shard_sets::Shards;
+pub use shard_sets::{Shards, is_record_name};
 pub use splits::{EVAL, TEST, TRAIN};
 pub use start::most_like;
 pub use table::SETTINGS;

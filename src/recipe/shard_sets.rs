@@ -88,7 +88,7 @@ fn sets(folder: &Path, word: &str) -> Result<Vec<Set>, FileError> {
             sets.entry((set, count)).or_default().push((shard, path));
         } else if has_word(&name) && path.is_dir() {
             let inside = names_in(&path)?.into_iter();
-            let files = inside.filter(|name| is_record_file(name) || numbered(name).is_some());
+            let files = inside.filter(|name| is_record_name(name));
             let shards: Vec<_> = (0..).zip(files.map(|file| path.join(file))).collect();
             if !shards.is_empty() {
                 sets.insert((format!("{name}/*"), shards.len() as u32), shards);
@@ -120,8 +120,15 @@ fn names_in(folder: &Path) -> Result<Vec<String>, FileError> {
     Ok(names)
 }
 
+/// Whether a file's name is usual for records: one with their extension (`train.tfrecords`, `00.tfrec.gz`), or a
+/// shard's (`train-00000-of-00002`). Upper and lower case are alike.
+pub fn is_record_name(name: &str) -> bool {
+    is_record_file(name) || numbered(&name.to_lowercase()).is_some()
+}
+
 fn is_record_file(name: &str) -> bool {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
+    let name = name.to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
     name.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
 }
 
@@ -142,6 +149,25 @@ mod tests {
 
     fn shards(folder: &Path, split: &str) -> Result<Option<Vec<PathBuf>>, RecipeError> {
         Ok(find(folder, split)?.map(|shards| shards.files))
+    }
+
+    #[test]
+    fn records_are_known_by_their_names() {
+        for name in [
+            "train.tfrecord",
+            "00-192x192-12.TFREC",
+            "val.record.gz",
+            "train-00000-of-00002",
+            "f_train_00001-of-00002.tfrecord",
+            "f-test.tfrecord-00000-of-00001",
+        ] {
+            assert!(is_record_name(name), "{name}");
+        }
+        for name in
+            ["cats-of-friends", "best-of-2020.jpg", "rose-1-of-3.jpg", "a.tfrecords.csv", "record", "x.gz"]
+        {
+            assert!(!is_record_name(name), "{name}");
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! the output is for scripts or unwanted.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -244,12 +243,12 @@ impl Busy {
 }
 
 /// A file that tells how many of its bytes were read.
-pub struct Watched<'a> {
-    pub file: File,
+pub struct Watched<'a, R> {
+    pub file: R,
     pub progress: &'a Progress,
 }
 
-impl Read for Watched<'_> {
+impl<R: Read> Read for Watched<'_, R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(bytes)?;
         self.progress.add(read as u64);

@@ -525,3 +525,13 @@ fn a_limit_on_pixels_is_a_flag() {
     // What keeps the run from being begun is said before photos are looked at.
     fails(folder, &["train", "no-photos", "--out", "other"], &["holds a training run already"]);
 }
+
+#[test]
+fn photos_named_with_of_are_trained_on_where_they_are() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    let photos = photos(folder);
+    fs::rename(photos.join("red/0.jpg"), photos.join("red/best-of-2020.jpg")).unwrap();
+    let train = ["train", "photos", "--image-size", "32", "--epochs", "1", "--out", "run"];
+    holds(&succeeds(folder, &train), &["2 classes: blue, red"]);
+}

@@ -57,7 +57,8 @@ fn records_of_tensorflow_datasets_are_read_with_the_flags_that_inspect_names() {
     holds(
         &found,
         &[
-            "the records are read as they are: --image-key image --label-key label --label-offset 0",
+            "no flag says how the records are to be read; from what is in them: ",
+            ": --image-key image --label-key label --label-offset 0\n",
             "6 photos to train on",
         ],
     );
@@ -140,6 +141,82 @@ fn classes_that_text_alone_tells_are_read_by_their_names() {
         &["train", "--data", "data", "--epochs", "1", "--out", "other"],
         &["is the text \"square\""],
     );
+}
+
+/// A shard of photos, each with such a text under `label_name` and no number that could be a label.
+fn texts(folder: &Path, shard: &str, texts: &[Option<&str>]) {
+    let schema = ImageSchema {
+        encoded: "image".into(),
+        label: "number".into(),
+        class_text: "label_name".into(),
+        ..ImageSchema::default()
+    };
+    let encoded = fs::read(folder.join("photos/red/1.jpg")).unwrap();
+    let mut writer = RecordWriter::create(folder.join(shard), Compression::Plain).unwrap();
+    for text in texts {
+        let class_text = text.map(str::to_owned);
+        let example = ImageExample { encoded: encoded.clone(), class_text, ..ImageExample::default() };
+        writer.write(&example.encode(&schema)).unwrap();
+    }
+    writer.commit().unwrap();
+}
+
+#[test]
+fn shards_of_one_class_each_are_read_together() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    texts(folder, "0.tfrecord", &[Some("rose")]);
+    texts(folder, "1.tfrecord", &[Some("daisy"); 150]);
+    texts(folder, "2.tfrecord", &[Some("tulip"); 70]);
+    let inspected = succeeds(folder, &["inspect", "*.tfrecord"]);
+    holds(
+        &inspected,
+        &[
+            "in all: 221 records",
+            "JPEG YCbCr: 221",
+            "    1      150  daisy",
+            "    2        1  rose",
+            "    3       70  tulip",
+            "photos in \"image\", the names of 3 classes in \"label_name\"",
+        ],
+    );
+    assert_eq!(flags(&inspected), ["--image-key", "image", "--label-key", "label_name"]);
+    // By the flags the same is found.
+    let flagged =
+        succeeds(folder, &["inspect", "*.tfrecord", "--image-key", "image", "--label-key", "label_name"]);
+    assert_eq!(flagged, inspected);
+}
+
+#[test]
+fn records_without_a_label_are_counted_and_their_photos_checked() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    texts(folder, "test.tfrecord", &[None; 80]);
+    let output = run(folder, &["inspect", "test.tfrecord"]);
+    let inspected = text(&output.stdout);
+    holds(
+        &inspected,
+        &["80 records, ", " 0 defects", "JPEG YCbCr: 80", "say with --label-key which one does"],
+    );
+    holds(&text(&output.stderr), &["error: 80 records hold no label that can be read\n"]);
+    assert_eq!(output.status.code(), Some(1));
+    // Beside others that have some, too.
+    let labeled = [Some("rose"), Some("tulip")].repeat(500);
+    texts(folder, "train.tfrecord", &labeled);
+    let output = run(folder, &["inspect", "test.tfrecord", "train.tfrecord"]);
+    holds(&text(&output.stdout), &["in all: 1080 records", "500  rose", " 0 defects", "JPEG YCbCr: 1080"]);
+    holds(&text(&output.stderr), &["error: 80 records hold no label that can be read\n"]);
+    // A text of its own in each record is no class.
+    let titles: Vec<_> = (0..30).map(|number| format!("photo {number}")).collect();
+    texts(folder, "titles.tfrecord", &titles.iter().map(|title| Some(title.as_str())).collect::<Vec<_>>());
+    let output = run(folder, &["inspect", "titles.tfrecord"]);
+    holds(
+        &text(&output.stdout),
+        &["the text in \"label_name\" is another in nearly every record, so it names no class"],
+    );
+    holds(&text(&output.stderr), &["error: 30 records hold no label that can be read\n"]);
 }
 
 /// Records of features with names of their own, which must be told from heights, identities and thumbnails.

@@ -76,6 +76,14 @@ fn inspect_reads_its_standard_input() {
         assert!(output.status.success());
     }
     cat.wait().unwrap();
+    // Longer than what is looked at first; a photo may have more bytes behind its end.
+    records(folder, |_, example| example.encoded.resize(1 << 20, 0));
+    let mut cat = Command::new("cat").arg(&shard).stdout(Stdio::piped()).spawn().unwrap();
+    let output =
+        flowers().args(["inspect", "/dev/stdin"]).stdin(cat.stdout.take().unwrap()).output().unwrap();
+    holds(&text(&output.stdout), &["/dev/stdin: 24 records", "JPEG YCbCr: 24", "12  -"]);
+    assert!(output.status.success());
+    cat.wait().unwrap();
     let zeros =
         flowers().args(["inspect", "/dev/stdin"]).stdin(File::open("/dev/zero").unwrap()).output().unwrap();
     holds(&text(&zeros.stdout), &["/dev/stdin: record 0 at byte 0: not a TFRecord file"]);

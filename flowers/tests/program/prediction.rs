@@ -155,4 +155,32 @@ fn photos_of_records_are_classified_without_labels() {
         &["predict", "--model", "run/model.safetensors", "--json", "data/eval-00000-of-00002.tfrecord"],
     );
     assert!(json.lines().all(|line| line.contains("probabilities")), "{json}");
+    // What is no file of records is told as such, and a photo is none by any name.
+    fs::write(folder.join("notes.tfrecord"), "no records at all").unwrap();
+    fails(
+        folder,
+        &[&predict[..], &["notes.tfrecord"]].concat(),
+        &["notes.tfrecord: record 0", "not a TFRecord file"],
+    );
+    fs::copy(&files[0], folder.join("best-of-2020.jpg")).unwrap();
+    holds(&succeeds(folder, &[&predict[..], &["best-of-2020.jpg"]].concat()), &["best-of-2020.jpg,"]);
+    // Records without a name are called by their numbers, that of a damaged one being left out.
+    let shard = folder.join("nameless.tfrec");
+    let mut writer = RecordWriter::create(&shard, Compression::Plain).unwrap();
+    for file in &files {
+        let example = ImageExample { encoded: fs::read(file).unwrap(), ..ImageExample::default() };
+        writer.write(&example.encode(&schema)).unwrap();
+    }
+    writer.commit().unwrap();
+    let mut bytes = fs::read(&shard).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let output = run(folder, &[&predict[..], &["nameless.tfrec"]].concat());
+    let names: Vec<String> =
+        text(&output.stdout).lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["1", "2", "3", "4"]);
+    holds(
+        &text(&output.stderr),
+        &["record 0 at byte 0: the record's data is damaged", "1 of 5 photos could"],
+    );
 }

@@ -87,3 +87,14 @@ fn training_is_followed_live() {
     let quiet = [&train("quiet")[..], &["--quiet"]].concat();
     assert_eq!(shows(folder, 100, &[], &quiet), "");
 }
+
+#[test]
+fn records_are_classified_with_progress_in_bytes() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    trained(folder);
+    let predict = [&["predict"], &MODEL[..], &["data/train-00000-of-00001.tfrecord"]].concat();
+    let words = plain(&shows(folder, 120, &[], &predict));
+    holds(&words, &["classifying records", " KiB of "]);
+    assert!(!words.contains("of 0 photos"), "{words}");
+}

@@ -1,25 +1,27 @@
 //! `inspect`: what is in shards, and what is wrong with them.
 
+mod look;
 mod schema;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use floret::files::FileError;
 use floret::image::{ImageHeader, read_header};
-use floret::recipe::Keys;
+use floret::recipe::{FIRST_LABEL, Keys};
 use floret::record::{
-    ExampleError, FeatureSummary, FeatureView, ImageExample, ImageSchema, ReaderOptions, RecordError,
-    RecordReader, find_shards, visit_features,
+    ExampleError, FeatureSummary, FeatureView, ImageExample, RecordError, RecordReader, find_shards,
+    visit_features,
 };
 use rayon::prelude::*;
 
 use crate::args::{Flags, OfKeys};
-use crate::survey::Survey;
 use crate::ui::{self, Progress, Unit, Watched, say};
 use crate::{Result, messages};
+
+use self::look::{Form, Found, Input, look, may_be_pipe};
+use self::schema::{Classes, Schema};
 
 /// Verify TFRecord files record by record, and show what they hold.
 ///
@@ -27,8 +29,8 @@ use crate::{Result, messages};
 /// are found, with file, record and byte offset; then come counts, sizes and a histogram of the classes. The exit code is 1 if there was
 /// any defect.
 ///
-/// Which features hold the photos and their labels is found out by what is in them, and the flags that `train`, `eval` and
-/// `bench` need to read such records are shown.
+/// Which features hold the photos and their labels is found out by what is in the first records of each file,
+/// and the flags that `train`, `eval` and `bench` need to read such records are shown.
 #[derive(clap::Args)]
 pub struct Args {
     /// TFRecord files, shard prefixes such as data/train, or globs; /dev/stdin for a pipe
@@ -45,9 +47,15 @@ pub fn run(args: &Args) -> Result<()> {
     let files = find_shards(&args.files)?;
     let bytes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
     let progress = Progress::new("inspecting", bytes, Unit::Bytes);
-    let schema = (args.keys.keys() != Keys::default()).then(|| args.keys.keys().schema());
-    let report = |file: &PathBuf| Report::of(file, schema.clone(), &progress);
-    let reports: Vec<Report> = files.par_iter().map(report).collect();
+    let Found { files: looks, schema } = match args.keys.keys() {
+        keys if keys == Keys::default() => look(&files),
+        keys => {
+            let given = |_| (Form::Labeled(keys.schema()), None);
+            Found { files: files.iter().map(given).collect(), schema: Ok(keys.schema()) }
+        }
+    };
+    let report = |(file, (form, input)): (&PathBuf, _)| Report::of(file, &form, input, &progress);
+    let reports: Vec<Report> = files.par_iter().zip(looks).map(report).collect();
     drop(progress);
 
     let mut all = Report::default();
@@ -56,20 +64,24 @@ pub fn run(args: &Args) -> Result<()> {
         say!("{}: {}", ui::path(file), report.summary());
         all.add(report);
     }
-    all.number_names();
+    let names = all.number_names();
     all.print();
     // Beside a pipe there is nothing.
     let folder = files[0].parent().filter(|_| !may_be_pipe(&files[0]));
-    let schema = schema::Schema { folder, survey: &all.survey, given: schema.as_ref() };
-    schema.print(&all.classes, args.write_labels)?;
-    match all.defects {
-        0 if all.more_unread == 0 => Ok(()),
-        0 => Err(format!("{} can't be read as photos", ui::count(all.more_unread, "record")).into()),
-        n => {
-            Err(format!("{} in {defective} of {}", ui::count(n, "defect"), ui::count(files.len(), "file"))
-                .into())
-        }
+    Schema { folder, schema, names }.print(&all.classes, args.write_labels)?;
+    let mut faults = Vec::new();
+    if all.defects > 0 {
+        let files = ui::count(files.len(), "file");
+        faults.push(format!("{} in {defective} of {files}", ui::count(all.defects, "defect")));
     }
+    if all.unknown > 0 {
+        faults.push(format!("{} can't be read as photos", ui::count(all.unknown, "record")));
+    }
+    if all.unlabeled > 0 {
+        let hold = if all.unlabeled == 1 { "holds" } else { "hold" };
+        faults.push(format!("{} {hold} no label that can be read", ui::count(all.unlabeled, "record")));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join(", ").into()) }
 }
 
 /// What was found in one file, or in all.
@@ -78,24 +90,21 @@ struct Report {
     records: usize,
     bytes: u64,
     defects: usize,
-    /// Records of which nothing told how they are to be read, until it is told.
-    unread: Vec<Vec<u8>>,
-    /// How many more of them there were.
-    more_unread: usize,
-    classes: BTreeMap<(i64, Option<String>), u64>,
+    /// Records of which nothing tells the photo.
+    unknown: usize,
+    /// Those of which nothing tells the label.
+    unlabeled: usize,
+    classes: Classes,
+    /// Records of the classes that a name alone tells.
+    named: BTreeMap<String, u64>,
     formats: BTreeMap<String, u64>,
     sides: Option<Sides>,
     /// The features of the first record.
     features: Vec<String>,
-    survey: Survey,
-    /// How records are read: as is asked for, or as the first one seems to be made.
-    schema: Option<ImageSchema>,
 }
 
 /// How many defects of a file are named.
 const SHOWN_DEFECTS: usize = 50;
-/// How many records of a file are kept until it is known how to read them.
-const MAX_UNREAD: usize = 64;
 /// How many features of the first record are shown.
 const SHOWN_FEATURES: usize = 50;
 /// How much of each one's name.
@@ -115,30 +124,10 @@ impl Sides {
     }
 }
 
-/// Opens a regular file, or the pipe that a shell gives a command for one under one of [`PIPES`]' names, and whether it is
-/// a pipe. That may have no end, so nothing is searched for in it.
-fn open(path: &Path) -> std::result::Result<(File, bool), FileError> {
-    let failed = |error| FileError::new(path, "open", error);
-    let regular = fs::metadata(path).map_err(failed)?.is_file();
-    if !regular && !may_be_pipe(path) {
-        let reason = "not a regular file; a pipe can be read as /dev/stdin";
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
-    }
-    Ok((File::open(path).map_err(failed)?, !regular))
-}
-
-/// Where a shell's pipes are: `zcat x.gz | flowers inspect /dev/stdin`, `flowers inspect <(zcat x.gz)`.
-const PIPES: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
-
-fn may_be_pipe(path: &Path) -> bool {
-    PIPES.iter().any(|pipes| path.starts_with(pipes))
-}
-
 impl Report {
     /// Reads a file, and prints its defects as they are found.
-    fn of(file: &Path, schema: Option<ImageSchema>, progress: &Progress) -> Self {
-        let mut report = Report { schema, ..Report::default() };
-        let mut told = 0;
+    fn of(file: &Path, form: &Form, input: Option<Input>, progress: &Progress) -> Self {
+        let (mut report, mut told) = (Report::default(), 0);
         let mut tell = |defect: String| {
             told += 1;
             match told {
@@ -154,7 +143,16 @@ impl Report {
                 _ => {}
             }
         };
-        if let Err(error) = report.read(file, progress, &mut tell) {
+        let input = input.map_or_else(|| Input::open(file), Ok).map_err(RecordError::from);
+        let read = input.and_then(|input| {
+            let options = input.options();
+            report.read(
+                RecordReader::new(Watched { file: input, progress }, file, &options)?,
+                form,
+                &mut tell,
+            )
+        });
+        if let Err(error) = read {
             report.defects += 1;
             tell(messages::message(&error));
         }
@@ -164,13 +162,10 @@ impl Report {
     /// Reads to the end, or to the first defect that the file can't be read beyond.
     fn read(
         &mut self,
-        path: &Path,
-        progress: &Progress,
+        mut reader: RecordReader<impl Read>,
+        form: &Form,
         tell: &mut impl FnMut(String),
     ) -> std::result::Result<(), RecordError> {
-        let (file, is_stream) = open(path)?;
-        let options = ReaderOptions { search: !is_stream, ..ReaderOptions::default() };
-        let mut reader = RecordReader::new(Watched { file, progress }, path, &options)?;
         let mut payload = Vec::new();
         loop {
             let defects = match reader.read_into(&mut payload) {
@@ -179,7 +174,8 @@ impl Report {
                     let at = reader.location(position);
                     self.records += 1;
                     self.bytes += payload.len() as u64;
-                    self.example(&payload).into_iter().map(|fault| format!("{at}: {fault}")).collect()
+                    let faults = self.example(&payload, form).unwrap_or_else(|error| vec![error.to_string()]);
+                    faults.into_iter().map(|fault| format!("{at}: {fault}")).collect()
                 }
                 Err(error) if error.is_recoverable() => vec![messages::message(&error)],
                 Err(error) => return Err(error),
@@ -189,60 +185,45 @@ impl Report {
         }
     }
 
-    /// Counts an example, or keeps it until its keys are known; what is wrong with those that were counted.
-    fn example(&mut self, payload: &[u8]) -> Vec<String> {
-        if let Err(error) = self.survey.add(payload) {
-            return vec![error.to_string()];
-        }
+    /// Counts an example; what is wrong with it.
+    fn example(&mut self, payload: &[u8], form: &Form) -> std::result::Result<Vec<String>, ExampleError> {
         if self.features.is_empty() {
-            self.features = features(payload).unwrap_or_default();
+            self.features = features(payload)?;
         }
-        if self.schema.is_none() {
-            self.schema = self.survey.reading().ok().map(|reading| reading.keys().schema());
-        }
-        if self.schema.is_none() {
-            // What they lack is told once, at the end.
-            match self.unread.len() {
-                ..MAX_UNREAD => self.unread.push(payload.to_vec()),
-                _ => self.more_unread += 1,
+        let example = match form {
+            Form::Labeled(schema) => match ImageExample::parse(payload, schema) {
+                Err(ExampleError::TextLabel { text, .. }) => {
+                    let example = ImageExample::parse_unlabeled(payload, schema)?;
+                    *self.named.entry(text).or_default() += 1;
+                    example
+                }
+                parsed => {
+                    let example = parsed?;
+                    *self.classes.entry((example.label, example.class_text.clone())).or_default() += 1;
+                    example
+                }
+            },
+            Form::Unlabeled(schema) => {
+                let example = ImageExample::parse_unlabeled(payload, schema)?;
+                self.unlabeled += 1;
+                example
             }
-            return Vec::new();
-        }
-        let unread = std::mem::take(&mut self.unread);
-        unread
-            .iter()
-            .map(Vec::as_slice)
-            .chain([payload])
-            .flat_map(|payload| self.read_example(payload))
-            .collect()
-    }
-
-    /// Counts an example whose keys are known; what is wrong with it.
-    fn read_example(&mut self, payload: &[u8]) -> Vec<String> {
-        let schema = self.schema.as_ref().expect("it is known how records are read");
-        let mut parsed = ImageExample::parse(payload, schema);
-        if let Err(ExampleError::TextLabel { text, .. }) = &parsed {
-            // Numbered once all are known.
-            let schema = ImageSchema { label_names: (vec![text.clone()], 0), ..schema.clone() };
-            let class_text = Some(text.clone());
-            parsed =
-                ImageExample::parse(payload, &schema).map(|example| ImageExample { class_text, ..example });
-        }
-        let example = match parsed {
-            Ok(example) => example,
-            Err(error) => return vec![error.to_string()],
+            Form::Unknown => {
+                visit_features(payload, |_| ())?;
+                self.unknown += 1;
+                return Ok(Vec::new());
+            }
         };
-        *self.classes.entry((example.label, example.class_text.clone())).or_default() += 1;
         if let Some(pixels) = &example.pixels {
-            *self.formats.entry(format!("pixels, {}", ui::count(pixels.channels, "channel"))).or_default() +=
-                1;
+            let form = format!("pixels, {}", ui::count(pixels.channels, "channel"));
+            *self.formats.entry(form).or_default() += 1;
             self.sized(pixels.width, pixels.height);
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        match read_header(&example.encoded) {
+        Ok(match read_header(&example.encoded) {
             Ok(header) => self.image(&example, header),
             Err(error) => vec![error.to_string()],
-        }
+        })
     }
 
     fn image(&mut self, example: &ImageExample, header: ImageHeader) -> Vec<String> {
@@ -265,9 +246,11 @@ impl Report {
         self.records += other.records;
         self.bytes += other.bytes;
         self.defects += other.defects;
-        self.more_unread += other.more_unread + other.unread.len();
-        other.classes.into_iter().for_each(|(class, n)| *self.classes.entry(class).or_default() += n);
-        other.formats.into_iter().for_each(|(format, n)| *self.formats.entry(format).or_default() += n);
+        self.unknown += other.unknown;
+        self.unlabeled += other.unlabeled;
+        add_counts(&mut self.classes, other.classes);
+        add_counts(&mut self.named, other.named);
+        add_counts(&mut self.formats, other.formats);
         self.sides = match (self.sides, other.sides) {
             (Some(a), Some(b)) => Some(a.join(b)),
             (a, b) => a.or(b),
@@ -275,16 +258,15 @@ impl Report {
         if self.features.is_empty() {
             self.features = other.features;
         }
-        self.survey.join(other.survey);
     }
 
-    /// Gives classes that are told by name their labels, from 1 in the order of the names.
-    fn number_names(&mut self) {
-        if self.survey.reading().is_ok_and(|reading| !reading.names.is_empty()) {
-            let classes = std::mem::take(&mut self.classes).into_iter();
-            self.classes =
-                (1..).zip(classes).map(|(label, ((_, name), count))| ((label, name), count)).collect();
-        }
+    /// Numbers the classes that are told by name, in the order of the names; gives the names.
+    fn number_names(&mut self) -> Vec<String> {
+        let named = std::mem::take(&mut self.named);
+        let names = named.keys().cloned().collect();
+        let label = |(label, (name, count))| ((label, Some(name)), count);
+        add_counts(&mut self.classes, (FIRST_LABEL..).zip(named).map(label));
+        names
     }
 
     fn summary(&self) -> String {
@@ -311,6 +293,10 @@ impl Report {
             self.features.iter().for_each(|feature| say!("  {}", ui::escaped(feature)));
         }
     }
+}
+
+fn add_counts<K: Ord>(counts: &mut BTreeMap<K, u64>, more: impl IntoIterator<Item = (K, u64)>) {
+    more.into_iter().for_each(|(key, count)| *counts.entry(key).or_default() += count);
 }
 
 /// The features of a record, a line each, the first of many.

@@ -4,34 +4,34 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use floret::data::{BatchError, ClassNames, MAX_CLASSES};
-use floret::recipe::{FIRST_LABEL, LABELS, TFDS_LABELS};
+use floret::recipe::{LABELS, TFDS_LABELS};
 use floret::record::ImageSchema;
 
 use crate::Result;
-use crate::survey::{Lacking, Reading, Survey};
+use crate::survey::{Lacking, Reading};
 use crate::ui::{self, say};
 
 /// What there is to go by.
 pub struct Schema<'a> {
     /// The folder of the first file; none of a pipe.
     pub folder: Option<&'a Path>,
-    pub survey: &'a Survey,
-    /// The features that were asked for.
-    pub given: Option<&'a ImageSchema>,
+    /// The features that were asked for or found.
+    pub schema: std::result::Result<ImageSchema, Lacking>,
+    /// The classes that a name alone tells.
+    pub names: Vec<String>,
 }
 
 /// Records of each label and class text.
-type Classes = BTreeMap<(i64, Option<String>), u64>;
+pub type Classes = BTreeMap<(i64, Option<String>), u64>;
 
 impl Schema<'_> {
     /// Shows how the records are to be read; writes `labels.txt` where that is asked for.
     pub fn print(&self, classes: &Classes, write_labels: bool) -> Result<()> {
         say!();
-        let reading = match (self.given, self.survey.reading()) {
-            (Some(schema), _) => as_given(schema, classes),
-            (None, Ok(reading)) => Some(reading),
-            (None, Err(lacking)) => {
-                words(&lacking).inspect(|why| say!("{why}"));
+        let reading = match &self.schema {
+            Ok(schema) => self.reading(schema, classes),
+            Err(lacking) => {
+                words(lacking).inspect(|why| say!("{why}"));
                 None
             }
         };
@@ -65,6 +65,13 @@ impl Schema<'_> {
             (None, None) if write_labels => Err(no_labels("a pipe has no folder")),
             _ => Ok(()),
         }
+    }
+
+    /// How the records are read, and which labels they have; nothing where no record has one.
+    fn reading(&self, schema: &ImageSchema, classes: &Classes) -> Option<Reading> {
+        let labels = (classes.keys().next()?.0, classes.keys().next_back()?.0);
+        let (image, label, pixels) = (schema.encoded.clone(), schema.label.clone(), schema.pixels);
+        Some(Reading { image, label, labels, pixels, names: self.names.clone() })
     }
 
     /// The class names beside the files.
@@ -111,17 +118,7 @@ fn print_reading(reading: &Reading, first: i64, certain: bool, named: Option<usi
         0 => say!("{photos} in \"{image}\", labels from {least} to {greatest} in \"{label}\""),
         count => say!("{photos} in \"{image}\", the names of {count} classes in \"{label}\""),
     }
-    let keys = reading.keys();
-    let offset = (first != FIRST_LABEL).then(|| first.to_string());
-    let flags: Vec<String> = [
-        ("image-key", keys.image_key),
-        ("label-key", keys.label_key),
-        ("pixels", keys.pixels),
-        ("label-offset", offset),
-    ]
-    .into_iter()
-    .filter_map(|(flag, value)| Some(format!("--{flag} {}", ui::shell(Path::new(&value?)))))
-    .collect();
+    let flags = reading.flags(first);
     match flags.is_empty() {
         true => say!("flags:  none are needed"),
         false => say!("flags:  {}", flags.join(" ")),
@@ -158,13 +155,6 @@ fn name_classes(path: &Path, classes: &Classes, first: i64, write: bool) -> Resu
     Ok(())
 }
 
-/// The reading as the flags given have it; nothing where no record fits them.
-fn as_given(schema: &ImageSchema, classes: &Classes) -> Option<Reading> {
-    let labels = (classes.keys().next()?.0, classes.keys().next_back()?.0);
-    let (image, label, pixels) = (schema.encoded.clone(), schema.label.clone(), schema.pixels);
-    Some(Reading { image, label, labels, pixels, names: Vec::new() })
-}
-
 fn no_labels(reason: &str) -> crate::Error {
     format!("{LABELS} is not written: {reason}").into()
 }
@@ -175,13 +165,15 @@ fn words(lacking: &Lacking) -> Option<String> {
         Lacking::Image => "no feature holds an image file (JPEG, PNG, WebP, GIF, BMP, TIFF) in each record, nor what seems to be pixels: \
                            where one does hold pixels, say it with --image-key and --pixels"
             .into(),
-        Lacking::Label { text: Some(key) } => format!(
-            "the class of a photo is told by text alone, in {:?}: records need an int64 feature with its number; write such \
-             records, or the photos into folders for `flowers convert`",
+        Lacking::Label { text: Some(key), .. } => format!(
+            "the text in \"{}\" is another in nearly every record, so it names no class: where another \
+             feature tells the class, by a number or a name, say which with --label-key",
             ui::escaped(key)
         ),
-        Lacking::Label { text: None } => {
-            "no int64 feature of each record is called a label or a class: name it with --label-key".into()
+        Lacking::Label { text: None, .. } => {
+            "no feature of each record that is called a label or a class tells it, by a number or a name: \
+             say with --label-key which one does"
+                .into()
         }
     })
 }

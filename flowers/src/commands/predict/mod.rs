@@ -3,6 +3,7 @@
 mod records;
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use self::records::{Photo, Records};
+use crate::files::is_of_records;
 use crate::folder::Folder;
 use crate::heat_map::heat_map;
 use crate::ui::{self, Progress, Unit, note, say};
@@ -59,7 +61,7 @@ pub fn run(args: &Args) -> Result<()> {
     let options = DecodeOptions { max_pixels: args.max_pixels, ..DecodeOptions::default() };
     let classifier = Classifier::load(&args.model)?.decode_options(options);
     let (shards, photos): (Vec<&PathBuf>, Vec<_>) =
-        args.photos.iter().partition(|path| path.is_file() && records::is_of_records(path));
+        args.photos.iter().partition(|path| path.is_file() && is_of_records(path));
     let mut files = Vec::new();
     for path in photos {
         list(path, &mut files)?;
@@ -70,7 +72,6 @@ pub fn run(args: &Args) -> Result<()> {
             format!("--explain draws one picture, but {photos} are to be classified: name one").into()
         );
     }
-    let progress = Progress::new("classifying", files.len() as u64, Unit::Photos);
     let form = match (args.json, args.csv) {
         (true, _) => Form::Json,
         (_, true) => Form::Csv,
@@ -79,15 +80,17 @@ pub fn run(args: &Args) -> Result<()> {
     if args.csv {
         say!("id,class,probability");
     }
-    let mut predictor = Predictor { classifier, form, progress, bad: 0, passed_over: 0 };
-    for files in files.chunks(BATCH) {
-        predictor.predict(files);
+    let mut predictor = Predictor { classifier, form, photos: 0, bad: 0 };
+    if !files.is_empty() {
+        let progress = Progress::new("classifying", files.len() as u64, Unit::Photos);
+        files.chunks(BATCH).for_each(|files| predictor.predict(files, &progress));
     }
-    let mut of_records = 0;
-    for path in shards {
-        of_records += predictor.predict_records(path)?;
+    if !shards.is_empty() {
+        let bytes = shards.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum();
+        let progress = Progress::new("classifying records", bytes, Unit::Bytes);
+        shards.into_iter().try_for_each(|path| predictor.predict_records(path, &progress))?;
     }
-    match (predictor.bad, files.len() - predictor.passed_over + of_records) {
+    match (predictor.bad, predictor.photos) {
         (0, 0) => {
             return Err(format!(
                 "none of the {} is a photo (JPEG, PNG, WebP, GIF, BMP, TIFF)",
@@ -187,79 +190,71 @@ impl Line<'_> {
 struct Predictor {
     classifier: Classifier,
     form: Form,
-    progress: Progress,
-    /// Photos that could not be read.
+    /// Photos so far, without the files of folders that are none.
+    photos: usize,
+    /// Those that could not be read.
     bad: usize,
-    /// Files of folders that are no images.
-    passed_over: usize,
 }
 
 impl Predictor {
     /// Prints a line for each file.
-    fn predict(&mut self, files: &[PhotoFile]) {
+    fn predict(&mut self, files: &[PhotoFile], progress: &Progress) {
         let answers = self.classifier.classify_files(files);
-        let (mut bad, mut passed_over) = (0, 0);
-        self.progress.above(|| {
+        progress.above(|| {
             for (PhotoFile { path, named }, answer) in files.iter().zip(answers) {
                 match answer {
-                    Ok(prediction) => self.print(&path.to_string_lossy(), path.file_name(), &prediction),
                     Err(error @ ClassifyError::Photo(PhotoError::Image(ImageError::NotAnImage { .. })))
                         if !named =>
                     {
                         note!("note: passed over {}: {error}", ui::path(path));
-                        passed_over += 1;
                     }
-                    Err(error) => {
-                        self.fail(&path.to_string_lossy(), &error.to_string());
-                        bad += 1;
-                    }
+                    answer => self.answer(&path.to_string_lossy(), path.file_name(), answer),
                 }
             }
         });
-        (self.bad, self.passed_over) = (self.bad + bad, self.passed_over + passed_over);
-        self.progress.add(files.len() as u64);
+        progress.add(files.len() as u64);
     }
 
-    /// Prints a line for each record of a file; how many there were.
-    fn predict_records(&mut self, path: &Path) -> Result<usize> {
-        let mut records = Records::open(path)?.peekable();
-        let mut count = 0;
-        while records.peek().is_some() {
-            let photos: Vec<_> = records.by_ref().take(BATCH).collect();
-            count += photos.len();
-            let mut bad = 0;
-            let classify = |photo: &std::result::Result<Photo, _>| match photo {
-                Ok(Photo { picture: Ok(Picture::File(bytes)), .. }) => {
-                    Some(self.classifier.classify(bytes).map_err(|error| error.to_string()))
-                }
-                Ok(Photo { picture: Ok(Picture::Levels(levels)), .. }) => {
-                    Some(self.classifier.classify_image(levels.view()).map_err(|error| error.to_string()))
-                }
-                Ok(Photo { picture: Err(error), .. }) => Some(Err(error.clone())),
-                Err(_) => None,
+    /// Prints a line for each record of a file.
+    fn predict_records(&mut self, path: &Path, progress: &Progress) -> Result<()> {
+        let mut records = Records::open(path, progress)?;
+        loop {
+            let photos: Vec<Photo> = records.by_ref().take(BATCH).collect();
+            if photos.is_empty() {
+                return Ok(());
+            }
+            let classify = |Photo { name, picture }| {
+                let answer = match picture {
+                    Ok(Picture::File(bytes)) => self.classifier.classify(&bytes),
+                    Ok(Picture::Levels(levels)) => self.classifier.classify_image(levels.view()),
+                    Err(error) => return (name, Err(error)),
+                };
+                (name, answer.map_err(|error| error.to_string()))
             };
-            let answers: Vec<_> = photos.par_iter().map(classify).collect();
-            self.progress.above(|| {
-                for (photo, answer) in photos.iter().zip(answers) {
-                    match (photo, answer) {
-                        (Ok(Photo { name, .. }), Some(Ok(prediction))) => {
-                            self.print(name, Some(OsStr::new(name)), &prediction);
-                        }
-                        (Ok(Photo { name, .. }), Some(Err(error))) => {
-                            self.fail(name, &error);
-                            bad += 1;
-                        }
-                        (Err(error), _) => {
-                            self.fail(&path.to_string_lossy(), &error.to_string());
-                            bad += 1;
-                        }
-                        (Ok(_), None) => unreachable!("each photo that was read has an answer"),
-                    }
+            let answers: Vec<_> = photos.into_par_iter().map(classify).collect();
+            progress.above(|| {
+                for (name, answer) in answers {
+                    self.answer(&name, Some(OsStr::new(&name)), answer);
                 }
             });
-            self.bad += bad;
         }
-        Ok(count)
+    }
+
+    /// Prints what the photo `file`, called `name` without its folder, shows, or what is wrong with it.
+    fn answer(
+        &mut self,
+        file: &str,
+        name: Option<&OsStr>,
+        answer: std::result::Result<Prediction, impl ToString>,
+    ) {
+        self.photos += 1;
+        match answer {
+            Ok(prediction) => self.print(file, name, &prediction),
+            Err(error) => {
+                self.bad += 1;
+                self.fail(file, &error.to_string());
+            }
+        }
     }
 
     fn fail(&self, file: &str, error: &str) {
@@ -269,7 +264,6 @@ impl Predictor {
         }
     }
 
-    /// Prints what the photo `file`, called `name` without its folder, shows.
     fn print(&self, file: &str, name: Option<&OsStr>, prediction: &Prediction) {
         match self.form {
             Form::Json => {

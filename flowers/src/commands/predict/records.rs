@@ -1,75 +1,81 @@
 //! Photos of records whose labels, if they have any, are not asked for.
 
+use std::fs::File;
 use std::path::Path;
 
 use floret::data::Picture;
-use floret::record::{FeatureValue, ImageExample, ImageSchema, RecordError, RecordReader, visit_features};
+use floret::files::FileError;
+use floret::record::{
+    FeatureValue, ImageExample, ImageSchema, ReaderOptions, Record, RecordReader, visit_features,
+};
 
 use crate::Result;
+use crate::reading::first_records;
 use crate::survey::Survey;
-use crate::ui;
+use crate::ui::{self, Progress, Watched};
 
-/// How many records are looked at to find out how they are to be read.
-const LOOKED_AT: usize = 100;
 /// The features that say what a photo is called, the plainest first, in lower case.
 const NAMES: [&str; 8] =
     ["id", "image_id", "image_name", "image/filename", "filename", "file_name", "image/source_id", "name"];
 
-/// Whether a file's name is that of a file of records.
-pub fn is_of_records(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    name.contains(".tfrec") || name.ends_with(".record") || name.contains("-of-")
-}
-
 /// The records of a file.
-pub struct Records {
-    reader: RecordReader<std::fs::File>,
+pub struct Records<'a> {
+    reader: RecordReader<Watched<'a, File>>,
+    path: &'a Path,
     schema: ImageSchema,
-    next: usize,
 }
 
-/// A photo and what it is called: by its record, or else by its number there.
+/// A photo and what it is called: by its record, or else by its number; by its file where the record is damaged.
 pub struct Photo {
     pub name: String,
     pub picture: std::result::Result<Picture, String>,
 }
 
-impl Records {
+impl<'a> Records<'a> {
     /// Opens the file, and finds out which feature holds the photos.
-    pub fn open(path: &Path) -> Result<Self> {
-        let mut survey = Survey::default();
-        // What is wrong with a record is told when its turn comes.
-        for record in RecordReader::open(path)?.flatten().take(LOOKED_AT) {
-            let _ = survey.add(&record.payload);
+    pub fn open(path: &'a Path, progress: &'a Progress) -> Result<Self> {
+        let (mut survey, mut fault) = (Survey::default(), None);
+        for record in first_records(RecordReader::open(path)?) {
+            match record {
+                // What is wrong with a record is told when its turn comes.
+                Ok(payload) => survey.add(&payload).unwrap_or_default(),
+                Err(error) => fault = Some(error),
+            }
         }
         let Some((encoded, pixels)) = survey.image() else {
-            return Err(format!(
-                "{}: no feature holds an image file or pixels in each record; `flowers inspect` shows what there is",
-                ui::path(path)
-            )
-            .into());
+            let none = || {
+                let path = ui::path(path);
+                format!(
+                    "{path}: no feature holds an image file or pixels in each record; `flowers inspect` shows \
+                     what there is"
+                )
+                .into()
+            };
+            return Err(fault.map_or_else(none, Into::into));
         };
         let schema = ImageSchema { encoded, pixels, ..ImageSchema::default() };
-        Ok(Self { reader: RecordReader::open(path)?, schema, next: 0 })
+        let file = File::open(path).map_err(|error| FileError::new(path, "open", error))?;
+        let reader = RecordReader::new(Watched { file, progress }, path, &ReaderOptions::default())?;
+        Ok(Self { reader, path, schema })
     }
 }
 
-impl Iterator for Records {
-    type Item = std::result::Result<Photo, RecordError>;
+impl Iterator for Records<'_> {
+    type Item = Photo;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let record = match self.reader.next()? {
+    fn next(&mut self) -> Option<Photo> {
+        let Record { position, payload } = match self.reader.next()? {
             Ok(record) => record,
-            Err(error) => return Some(Err(error)),
+            Err(error) => {
+                let name = self.path.to_string_lossy().into_owned();
+                return Some(Photo { name, picture: Err(error.to_string()) });
+            }
         };
-        let number = self.next;
-        self.next += 1;
-        let name = name(&record.payload).unwrap_or_else(|| number.to_string());
-        let example = ImageExample::parse_unlabeled(&record.payload, &self.schema);
-        let picture =
-            example.map(|example| example.pixels.map_or(Picture::File(example.encoded), Picture::from));
-        Some(Ok(Photo { name, picture: picture.map_err(|error| error.to_string()) }))
+        let name = name(&payload).unwrap_or_else(|| position.record.to_string());
+        let picture = ImageExample::parse_unlabeled(&payload, &self.schema)
+            .map(|example| example.pixels.map_or(Picture::File(example.encoded), Picture::from))
+            .map_err(|error| error.to_string());
+        Some(Photo { name, picture })
     }
 }
 
