@@ -69,6 +69,11 @@ pub fn run(args: &Args) -> Result<()> {
     // Beside a pipe there is nothing.
     let folder = files[0].parent().filter(|_| !may_be_pipe(&files[0]));
     Schema { folder, schema, names }.print(&all.classes, args.write_labels)?;
+    if all.unlabeled > 0 {
+        let hold = if all.unlabeled == 1 { "holds" } else { "hold" };
+        let records = ui::count(all.unlabeled, "record");
+        say!("{records} {hold} no label that can be read: `flowers predict` needs none");
+    }
     let mut faults = Vec::new();
     if all.defects > 0 {
         let files = ui::count(files.len(), "file");
@@ -76,10 +81,6 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if all.unknown > 0 {
         faults.push(format!("{} can't be read as photos", ui::count(all.unknown, "record")));
-    }
-    if all.unlabeled > 0 {
-        let hold = if all.unlabeled == 1 { "holds" } else { "hold" };
-        faults.push(format!("{} {hold} no label that can be read", ui::count(all.unlabeled, "record")));
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.join(", ").into()) }
 }
