@@ -6,7 +6,7 @@ use std::str::Utf8Error;
 
 use super::place::Place;
 use crate::files::FileError;
-use crate::image::ImageError;
+use crate::image::{ImageError, PhotoError};
 use crate::record::{RecordError, ShardError};
 
 /// An error of this module.
@@ -100,7 +100,8 @@ impl BatchError {
     pub(super) fn is_about_a_record(&self) -> bool {
         match self {
             BatchError::Record(error) => error.is_recoverable(),
-            BatchError::Image { .. } | BatchError::Label { .. } | BatchError::Example { .. } => true,
+            BatchError::Image { .. } | BatchError::Label { .. } => true,
+            BatchError::Example { error, .. } => !matches!(error.downcast_ref(), Some(PhotoError::Io(_))),
             _ => false,
         }
     }

@@ -38,7 +38,7 @@ fn write_varint(message: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Bytes of a payload, with their place in it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Span<'a> {
     pub bytes: &'a [u8],
     at: usize,

@@ -29,8 +29,8 @@ impl Census {
         Self { classes, ..Self::default() }
     }
 
-    /// Counts the photos of a data folder, whose records are read by `options`. Bad records are left out: training reports
-    /// them.
+    /// Counts the photos of a data folder, whose records are read by `options`, by [their labels](crate::data::Dataset::label). Bad records
+    /// are left out: training reports them.
     ///
     /// # Errors
     /// Shards that can't be read; [`FolderFault::Contradicted`](super::FolderFault::Contradicted).
@@ -42,11 +42,11 @@ impl Census {
         let names = data.names();
         let mut classes = vec![0; train.options().classes];
         let records: Vec<usize> = (0..train.len()).collect();
-        for (&record, example) in records.iter().zip(train.each_example(&records)) {
-            let Ok(example) = example else { continue };
-            if let Some(class) = train.class(record, example.label) {
+        for (&record, label) in records.iter().zip(train.each_label(&records)) {
+            let Ok((label, text)) = label else { continue };
+            if let Some(class) = train.class(record, label) {
                 classes[class] += 1;
-                data.check_name(&names, &train, record, class, &example)?;
+                data.check_name(&names, &train, record, class, text.as_deref())?;
             }
         }
         let has_others = classes.iter().sum::<u64>() < train.len() as u64;

@@ -1,6 +1,6 @@
 //! What is trained on: shards of one or more splits and the names of the classes, or other data sets.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs};
@@ -13,10 +13,10 @@ use super::rules::{IMAGE_SIZE, LEAST_SIDE};
 use super::shard_sets::{self, Shards};
 use super::splits::{EVAL, TEST, TRAIN};
 use super::{FolderFault, RecipeError};
-use crate::data::convert::{ConvertPlan, Part, is_unfinished};
-use crate::data::{BatchError, ClassNames, Dataset, Example, Loader, LoaderOptions, Records, Subset};
+use crate::data::convert::{ConvertPlan, Part, eval_count, is_unfinished};
+use crate::data::{BatchError, ClassNames, Dataset, Loader, LoaderOptions};
 use crate::files::FileError;
-use crate::record::{ImageSchema, find_shards};
+use crate::record::find_shards;
 
 /// The label of the first class, where no other is chosen. Labels count from 1 in TensorFlow's image data sets and in those that
 /// [`Conversion`](crate::data::convert::Conversion) writes. A wrong one is an error.
@@ -41,17 +41,35 @@ pub struct DataFolder {
     sets: Option<Sets>,
 }
 
-/// Data sets other than shards.
+/// Examples other than shards of each split.
 #[derive(Clone)]
 struct Sets {
-    train: Arc<dyn Dataset>,
-    eval: Option<Arc<dyn Dataset>>,
-    test: Option<Arc<dyn Dataset>>,
+    train: Examples,
+    eval: Option<Examples>,
+    test: Option<Examples>,
+    /// See [`Dataset::side`].
+    side: Option<usize>,
+}
+
+#[derive(Clone)]
+enum Examples {
+    Set(Arc<dyn Dataset>),
+    /// The examples of these numbers, ascending.
+    Part(Loader, Arc<[usize]>),
+}
+
+impl Examples {
+    fn len(&self) -> usize {
+        match self {
+            Examples::Set(set) => set.len(),
+            Examples::Part(_, examples) => examples.len(),
+        }
+    }
 }
 
 impl fmt::Debug for Sets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let eval = self.eval.as_ref().map_or(0, |eval| eval.len());
+        let eval = self.eval.as_ref().map_or(0, Examples::len);
         write!(f, "{} examples to train on and {eval} to evaluate on", self.train.len())
     }
 }
@@ -94,38 +112,36 @@ impl DataFolder {
     pub(super) fn side(&self) -> Option<usize> {
         self.sets
             .as_ref()
-            .and_then(|sets| sets.train.side())
+            .and_then(|sets| sets.side)
             .filter(|side| *side <= IMAGE_SIZE)
             .map(|side| side.max(LEAST_SIDE))
     }
 
-    /// With a share of the training photos of each class, of one at least, to evaluate on: drawn from the seed, as `schema` and
-    /// `first_label` read the records.
+    /// With a share of the training photos of each class to evaluate on, drawn from the seed: the nearest number, but one at least of two
+    /// photos or more, and never all. A share of 0 holds out none.
+    ///
+    /// Records are read by `options`, and shards are opened once, by their limits and what they say of damage.
     ///
     /// # Errors
-    /// [`RecipeError::HeldOut`]; a folder without photos to train on.
-    pub fn hold_out(
-        self,
-        share: f32,
-        seed: u64,
-        schema: ImageSchema,
-        first_label: i64,
-    ) -> Result<Self, RecipeError> {
-        let train: Arc<dyn Dataset> = match &self.sets {
-            Some(Sets { eval: None, train, .. }) => Arc::clone(train),
-            None if self.shards(EVAL)?.is_none() => {
-                let shards = self.shards(TRAIN)?.map(|shards| shards.files);
-                let files = shards.map_or_else(|| find_shards(&[self.path.join(TRAIN)]), Ok)?;
-                let schema =
-                    ImageSchema { label_names: (self.classes.names().to_vec(), first_label), ..schema };
-                Arc::new(Records::open(&files, self.classes.clone(), schema, first_label)?)
-            }
-            _ => return Err(RecipeError::HeldOut),
+    /// [`RecipeError::HeldOut`]; a folder without photos to train on; shards or options that make no sense.
+    pub fn hold_out(self, share: f32, seed: u64, options: LoaderOptions) -> Result<Self, RecipeError> {
+        let has_eval = match &self.sets {
+            Some(sets) => sets.eval.is_some(),
+            None => self.shards(EVAL)?.is_some(),
         };
-        let (kept, held) = drawn(&*train, share, seed);
-        let part = |examples| Arc::new(Subset::new(Arc::clone(&train), examples)) as Arc<dyn Dataset>;
-        let eval = (!held.is_empty()).then(|| part(held));
-        Ok(Self { path: self.path, ..Self::of_sets(part(kept), eval)? })
+        if has_eval {
+            return Err(RecipeError::HeldOut);
+        }
+        let train = self.train(options)?;
+        let (kept, held) = drawn(&train, share, seed);
+        let part = |examples: Vec<usize>| Examples::Part(train.clone(), examples.into());
+        let sets = Sets {
+            train: part(kept),
+            eval: (!held.is_empty()).then(|| part(held)),
+            test: None,
+            side: self.sets.as_ref().and_then(|sets| sets.side),
+        };
+        Ok(Self { sets: Some(sets), ..self })
     }
 
     /// Whether it is a folder of shards.
@@ -150,7 +166,9 @@ impl DataFolder {
             });
         }
         let classes = ClassNames::new(train.classes().to_vec());
-        Ok(Self { path: PathBuf::new(), classes, sets: Some(Sets { train, eval, test: None }) })
+        let side = train.side();
+        let sets = Sets { train: Examples::Set(train), eval: eval.map(Examples::Set), test: None, side };
+        Ok(Self { path: PathBuf::new(), classes, sets: Some(sets) })
     }
 
     /// The photos of a plan, where they are: those of its part for evaluation, or else for a test, to evaluate on. They lie in `path`.
@@ -166,21 +184,21 @@ impl DataFolder {
             parts => parts,
         };
         let mut data = Self { path: path.into(), ..Self::of_sets(train, eval)? };
-        data.sets = data.sets.map(|sets| Sets { test, ..sets });
+        data.sets = data.sets.map(|sets| Sets { test: test.map(Examples::Set), ..sets });
         Ok(data)
     }
 
-    /// Fails where one of the first thousand examples names its class as another than its label's.
+    /// Fails where one of the first thousand records names its class as another than its label's.
     ///
     /// # Errors
     /// [`FolderFault::Contradicted`].
     pub fn check_names(&self, photos: &Loader) -> Result<(), RecipeError> {
         let first: Vec<usize> = (0..photos.len().min(1000)).collect();
         let names = self.names();
-        for (&record, example) in first.iter().zip(photos.each_example(&first)) {
-            let Ok(example) = example else { continue };
-            if let Some(class) = photos.class(record, example.label) {
-                self.check_name(&names, photos, record, class, &example)?;
+        for (&record, label) in first.iter().zip(photos.each_label(&first)) {
+            let Ok((label, text)) = label else { continue };
+            if let Some(class) = photos.class(record, label) {
+                self.check_name(&names, photos, record, class, text.as_deref())?;
             }
         }
         Ok(())
@@ -191,17 +209,17 @@ impl DataFolder {
         self.classes.names().iter().map(String::as_str).collect()
     }
 
-    /// Fails where an example of this class names another of the classes as its own.
+    /// Fails where a record of this class names another of the classes as its own.
     pub(super) fn check_name(
         &self,
         names: &HashSet<&str>,
         photos: &Loader,
         record: usize,
         class: usize,
-        example: &Example,
+        text: Option<&str>,
     ) -> Result<(), RecipeError> {
         let name = &self.classes.names()[class];
-        let Some(text) = example.class_text.as_deref().map(str::trim) else { return Ok(()) };
+        let Some(text) = text.map(str::trim) else { return Ok(()) };
         // What is in no list may be said otherwise there.
         if text == name || !names.contains(text) {
             return Ok(());
@@ -216,7 +234,7 @@ impl DataFolder {
         };
         let line = file.lines().position(|line| line.trim() == name || of_line(line) == *name);
         let fault = FolderFault::Contradicted {
-            label: example.label,
+            label: photos.options().label_offset.saturating_add_unsigned(class as u64),
             name: name.clone(),
             line: line.map_or(0, |line| line + 1),
             text: text.to_owned(),
@@ -276,14 +294,18 @@ impl DataFolder {
     /// # Errors
     /// Shards or options that make no sense.
     pub fn split_if_any(&self, split: &str, options: LoaderOptions) -> Result<Option<Loader>, RecipeError> {
-        if let Some(Sets { train, eval, test }) = &self.sets {
+        if let Some(Sets { train, eval, test, .. }) = &self.sets {
             let set = match split {
                 TRAIN => Some(train),
                 EVAL => eval.as_ref(),
                 TEST => test.as_ref(),
                 _ => None,
             };
-            return Ok(set.map(|set| Loader::of_shared(Arc::clone(set), options)).transpose()?);
+            let Some(set) = set else { return Ok(None) };
+            return Ok(Some(match set {
+                Examples::Set(set) => Loader::of_shared(Arc::clone(set), options)?,
+                Examples::Part(all, examples) => all.part(examples, self.named(options))?,
+            }));
         }
         match self.shards(split)? {
             Some(shards) => Ok(Some(Loader::open(&shards.files, self.named(options))?)),
@@ -311,24 +333,25 @@ impl DataFolder {
     }
 }
 
-/// The examples that are kept to train on, and those that are held out, in their order: of each class this share, of two or more one at
-/// least. What can't be read is kept, for training to tell.
-fn drawn(set: &dyn Dataset, share: f32, seed: u64) -> (Vec<usize>, Vec<usize>) {
-    let mut of_class: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-    for example in 0..set.len() {
-        if let Ok(Example { label, .. }) = set.example(example) {
-            of_class.entry(label).or_default().push(example);
+/// The examples that are kept to train on, and those that are held out, in their order: of each class this share. What can't be read is
+/// kept, for training to tell.
+fn drawn(photos: &Loader, share: f32, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let all: Vec<usize> = (0..photos.len()).collect();
+    let mut of_class = vec![Vec::new(); photos.options().classes];
+    for (&example, label) in all.iter().zip(photos.each_label(&all)) {
+        let class = label.ok().and_then(|(label, _)| photos.class(example, label));
+        if let Some(class) = class {
+            of_class[class].push(example);
         }
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut is_held = vec![false; set.len()];
-    for mut examples in of_class.into_values() {
+    let mut is_held = vec![false; photos.len()];
+    for mut examples in of_class {
         examples.shuffle(&mut rng);
-        let count = (share as f64 * examples.len() as f64).round() as usize;
-        let count = count.max(1).min(examples.len().saturating_sub(1));
+        let count = eval_count(examples.len(), f64::from(share));
         examples[..count].iter().for_each(|&example| is_held[example] = true);
     }
-    (0..set.len()).partition(|&example| !is_held[example])
+    all.into_iter().partition(|&example| !is_held[example])
 }
 
 /// The file of class names in a data folder.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::rules::{self, BATCH_SIZE, IMAGE_SIZE, MINUTES, MOST_EPOCHS, leaves_tiny_batch, train_sizes};
 use super::tuning;
 use super::{
-    Architecture, Augmentation, Census, Choices, Conflict, FIRST_LABEL, Recipe, RecipeError, Regularization,
-    Rule, require_memory,
+    Architecture, Augmentation, Census, Choices, Conflict, DataFolder, FIRST_LABEL, Recipe, RecipeError,
+    Regularization, Rule, require_memory,
 };
 use crate::data::{LoaderOptions, OnBadRecord, Preprocess, is_default, is_whole, whole};
 use crate::image::{ChannelOrder, Fit, Normalize};
@@ -88,6 +88,9 @@ pub struct Settings {
     #[serde(flatten)]
     pub keys: Keys,
 }
+
+/// The seed where none is chosen.
+pub(super) const SEED: u64 = 1;
 
 fn yes() -> bool {
     true
@@ -205,7 +208,7 @@ impl Settings {
             .with(choices),
             class_weights: choices.class_weights().weights(census),
             recipe,
-            seed: choices.seed.unwrap_or(1),
+            seed: choices.seed.unwrap_or(SEED),
             label_offset: choices.label_offset.unwrap_or(FIRST_LABEL),
             skip_bad: choices.skip_bad,
             max_pixels: choices.max_pixels,
@@ -378,6 +381,16 @@ impl Settings {
             (options.cache_bytes, options.prefetch) = (0, 1);
         }
         options
+    }
+
+    /// The data as a run with these settings has them: with photos held out for evaluation, where that was chosen.
+    ///
+    /// # Errors
+    /// As [`DataFolder::hold_out`].
+    pub fn hold_out_of(&self, data: DataFolder) -> Result<DataFolder, RecipeError> {
+        let Some(share) = self.hold_out else { return Ok(data) };
+        let options = self.loader_options(data.classes.names().len());
+        data.hold_out(share, self.seed, options)
     }
 }
 

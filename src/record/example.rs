@@ -155,7 +155,7 @@ impl ImageExample {
         }
         let (encoded, pixels) = match &schema.pixels {
             None => (features.bytes(&schema.encoded)?.unwrap_or_default().to_vec(), None),
-            Some(format) => (Vec::new(), Some(format.read(payload, &schema.encoded)?)),
+            Some(format) => (Vec::new(), Some(format.read(payload, &features, &schema.encoded)?)),
         };
         Ok(ImageExample {
             encoded,

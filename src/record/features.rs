@@ -36,6 +36,27 @@ impl<'a> FeatureMap<'a> {
         Ok(self.bytes(key)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
     }
 
+    /// The one byte string of feature `key`, or its numbers, of which there may be `most`; `None` if there is no such feature.
+    pub fn bytes_or_numbers(
+        &self,
+        key: &str,
+        most: usize,
+    ) -> Result<Option<BytesOrNumbers<'a>>, ExampleError> {
+        let Some(feature) = self.0.get(key) else { return Ok(None) };
+        match feature.kind {
+            None => Ok(None),
+            Some(FeatureKind::Bytes) => Ok(self.bytes(key)?.map(BytesOrNumbers::Bytes)),
+            Some(_) if feature.values > most => {
+                let reason = format!("it holds {} numbers, over the limit of {most}", feature.values);
+                Err(ExampleError::Pixels { key: key.into(), reason })
+            }
+            Some(_) => {
+                let (_, numbers) = read_entry::<Numbers>(feature.entry)?;
+                Ok(Some(BytesOrNumbers::Numbers(numbers.0)))
+            }
+        }
+    }
+
     pub fn int64(&self, key: &str) -> Result<Option<i64>, ExampleError> {
         Ok(self.single(key, FeatureKind::Int64)?.map(|feature| feature.last_int64))
     }
@@ -74,6 +95,12 @@ impl<'a> FeatureMap<'a> {
     }
 }
 
+/// What a feature may hold a picture by.
+pub(super) enum BytesOrNumbers<'a> {
+    Bytes(&'a [u8]),
+    Numbers(Vec<f32>),
+}
+
 /// What numbers there are in a list that may be one-hot.
 #[derive(Debug, Clone, Copy, Default)]
 struct Hot {
@@ -96,6 +123,8 @@ impl Hot {
 /// What there is to know of a feature without taking its values out of the record.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Feature<'a> {
+    /// The key and the values, as they lie in the record.
+    entry: Span<'a>,
     /// The type of its values; `None` without a list.
     pub kind: Option<FeatureKind>,
     /// The number of its values.
@@ -110,7 +139,7 @@ pub(super) struct Feature<'a> {
     hot: Hot,
 }
 
-impl<'a> Feature<'a> {
+impl Feature<'_> {
     /// The label that a whole float or a list of one 1 and zeros stands for.
     fn label(&self) -> Option<i64> {
         match (self.kind?, self.values) {
@@ -122,119 +151,130 @@ impl<'a> Feature<'a> {
         }
     }
 
-    /// Adds what the message `feature` says. Where a message has several lists, the last one's type is the feature's; lists of
-    /// one type are one list.
-    fn merge(&mut self, feature: Span<'a>) -> Result<(), WireError> {
-        for field in feature.fields() {
-            let field = field?;
-            let kind = match field.number {
-                1 => FeatureKind::Bytes,
-                2 => FeatureKind::Float,
-                3 => FeatureKind::Int64,
-                _ => continue,
-            };
-            if self.kind != Some(kind) {
-                *self = Feature { kind: Some(kind), ..Feature::default() };
-            }
-            for value in field.bytes()?.fields() {
-                let value = value?;
-                if value.number == 1 {
-                    self.add(kind, value)?;
-                }
-            }
-        }
-        Ok(())
+    /// Counts a value of this size.
+    fn count(&mut self, bytes: usize) {
+        self.values += 1;
+        self.bytes += bytes;
+    }
+}
+
+impl<'a> Values<'a> for Feature<'a> {
+    fn of_kind(kind: FeatureKind) -> Self {
+        Feature { kind: Some(kind), ..Feature::default() }
     }
 
-    /// Adds a value, or a packed list of them.
-    fn add(&mut self, kind: FeatureKind, field: Field<'a>) -> Result<(), WireError> {
-        match (kind, field.value) {
-            (FeatureKind::Bytes, Value::Bytes(value)) => {
-                self.last_bytes = value.bytes;
-                self.count(1, value.bytes.len());
-            }
-            (FeatureKind::Float, Value::Fixed32(bits)) => self.add_float(f32::from_le_bytes(bits)),
-            (FeatureKind::Float, Value::Bytes(packed)) => {
-                packed.fixed32s()?;
-                for bits in packed.bytes.chunks_exact(4) {
-                    self.add_float(f32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]));
-                }
-            }
-            (FeatureKind::Int64, Value::Varint(value)) => self.add_int64(value),
-            (FeatureKind::Int64, Value::Bytes(packed)) => {
-                for value in packed.varints() {
-                    self.add_int64(value?);
-                }
-            }
-            _ => return Err(field.mistyped()),
-        }
-        Ok(())
-    }
-
-    fn add_int64(&mut self, value: u64) {
-        self.last_int64 = value.cast_signed();
-        self.hot.add(self.values, self.last_int64 as f64);
-        self.count(1, 8);
+    fn add_bytes(&mut self, value: &'a [u8]) {
+        self.last_bytes = value;
+        self.count(value.len());
     }
 
     fn add_float(&mut self, value: f32) {
         self.last_float = value;
         self.hot.add(self.values, f64::from(value));
-        self.count(1, 4);
+        self.count(4);
     }
 
-    fn count(&mut self, values: usize, bytes: usize) {
-        self.values += values;
-        self.bytes += bytes;
+    fn add_int64(&mut self, value: i64) {
+        self.last_int64 = value;
+        self.hot.add(self.values, value as f64);
+        self.count(8);
     }
 }
 
-/// The one byte string of feature `key`, or its numbers, of which `most` are taken; nothing of a feature that there is not. Where several
-/// have this key, the last one counts.
-pub(super) fn numbers_of<'a>(
-    payload: &'a [u8],
-    key: &str,
-    most: usize,
-) -> Result<(Option<&'a [u8]>, Vec<f32>), WireError> {
-    let mut last = None;
-    for features in numbered(1, Span::whole(payload)) {
-        for entry in numbered(1, features?.bytes()?) {
-            let (mut found, mut feature) = ("", None);
-            for field in entry?.bytes()?.fields() {
-                let field = field?;
-                match field.number {
-                    1 => found = field.bytes()?.text()?,
-                    2 => feature = Some(field.bytes()?),
-                    _ => {}
+/// The numbers of a feature.
+#[derive(Default)]
+struct Numbers(Vec<f32>);
+
+impl<'a> Values<'a> for Numbers {
+    fn of_kind(_: FeatureKind) -> Self {
+        Self::default()
+    }
+
+    fn add_bytes(&mut self, _: &'a [u8]) {}
+
+    fn add_float(&mut self, value: f32) {
+        self.0.push(value);
+    }
+
+    fn add_int64(&mut self, value: i64) {
+        self.0.push(value as f32);
+    }
+}
+
+/// What is made of a feature's values, which come one after the other.
+trait Values<'a>: Default {
+    /// Of a list without values.
+    fn of_kind(kind: FeatureKind) -> Self;
+    fn add_bytes(&mut self, value: &'a [u8]);
+    fn add_float(&mut self, value: f32);
+    fn add_int64(&mut self, value: i64);
+}
+
+/// The key of an entry of the features, and what is made of its values. Where it has several lists, the last one's type is the
+/// feature's; lists of one type are one list.
+fn read_entry<'a, V: Values<'a>>(entry: Span<'a>) -> Result<(&'a str, V), WireError> {
+    let (mut key, mut kind, mut values) = ("", None, V::default());
+    for field in entry.fields() {
+        let field = field?;
+        match field.number {
+            1 => key = field.bytes()?.text()?,
+            2 => {
+                for list in field.bytes()?.fields() {
+                    add_list(list?, &mut kind, &mut values)?;
                 }
             }
-            if found == key {
-                last = feature;
-            }
+            _ => {}
         }
     }
-    let (mut bytes, mut numbers) = (None, Vec::new());
-    for list in last.into_iter().flat_map(Span::fields) {
-        let list = list?;
-        for value in list.bytes()?.fields() {
-            match (list.number, value?.value) {
-                (1, Value::Bytes(value)) => bytes = Some(value.bytes),
-                (2, Value::Fixed32(bits)) => numbers.push(f32::from_le_bytes(bits)),
-                (2, Value::Bytes(packed)) => {
-                    let values = packed.bytes.as_chunks().0.iter().map(|bits| f32::from_le_bytes(*bits));
-                    numbers.extend(values.take(most.saturating_sub(numbers.len()) + 1));
-                }
-                (3, Value::Varint(value)) => numbers.push(value.cast_signed() as f32),
-                (3, Value::Bytes(packed)) => {
-                    for value in packed.varints() {
-                        numbers.push(value?.cast_signed() as f32);
-                    }
-                }
-                _ => {}
-            }
+    Ok((key, values))
+}
+
+/// Adds a list to the values, which are of the type `kind`.
+fn add_list<'a, V: Values<'a>>(
+    list: Field<'a>,
+    kind: &mut Option<FeatureKind>,
+    values: &mut V,
+) -> Result<(), WireError> {
+    let listed = match list.number {
+        1 => FeatureKind::Bytes,
+        2 => FeatureKind::Float,
+        3 => FeatureKind::Int64,
+        _ => return Ok(()),
+    };
+    if *kind != Some(listed) {
+        (*kind, *values) = (Some(listed), V::of_kind(listed));
+    }
+    for value in list.bytes()?.fields() {
+        let value = value?;
+        if value.number == 1 {
+            add_value(value, listed, values)?;
         }
     }
-    Ok((bytes, numbers))
+    Ok(())
+}
+
+/// Adds a value, or a packed list of them.
+fn add_value<'a, V: Values<'a>>(
+    field: Field<'a>,
+    kind: FeatureKind,
+    values: &mut V,
+) -> Result<(), WireError> {
+    match (kind, field.value) {
+        (FeatureKind::Bytes, Value::Bytes(value)) => values.add_bytes(value.bytes),
+        (FeatureKind::Float, Value::Fixed32(bits)) => values.add_float(f32::from_le_bytes(bits)),
+        (FeatureKind::Float, Value::Bytes(packed)) => {
+            packed.fixed32s()?;
+            packed.bytes.as_chunks().0.iter().for_each(|bits| values.add_float(f32::from_le_bytes(*bits)));
+        }
+        (FeatureKind::Int64, Value::Varint(value)) => values.add_int64(value.cast_signed()),
+        (FeatureKind::Int64, Value::Bytes(packed)) => {
+            for value in packed.varints() {
+                values.add_int64(value?.cast_signed());
+            }
+        }
+        _ => return Err(field.mistyped()),
+    }
+    Ok(())
 }
 
 /// Gives each single integer of an example with its key; nothing where the payload is none.
@@ -255,16 +295,9 @@ pub(super) fn for_each_feature<'a>(
 ) -> Result<(), WireError> {
     for features in numbered(1, Span::whole(payload)) {
         for entry in numbered(1, features?.bytes()?) {
-            let (mut key, mut feature) = ("", Feature::default());
-            for field in entry?.bytes()?.fields() {
-                let field = field?;
-                match field.number {
-                    1 => key = field.bytes()?.text()?,
-                    2 => feature.merge(field.bytes()?)?,
-                    _ => {}
-                }
-            }
-            each(key, feature);
+            let entry = entry?.bytes()?;
+            let (key, feature) = read_entry::<Feature<'_>>(entry)?;
+            each(key, Feature { entry, ..feature });
         }
     }
     Ok(())
@@ -364,4 +397,42 @@ pub fn visit_features<'a>(
         each(FeatureView { key, kind, values, bytes, single });
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::wire::{field, varint};
+
+    fn ints(values: &[u64]) -> Vec<u8> {
+        field(3, &field(1, &values.iter().flat_map(|&value| varint(value)).collect::<Vec<_>>()))
+    }
+
+    fn bytes(values: &[&[u8]]) -> Vec<u8> {
+        field(1, &values.iter().flat_map(|value| field(1, value)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn numbers_are_read_by_the_rules_of_all_features() {
+        let floats = field(2, &field(1, &[0.5f32, 2.0].map(f32::to_le_bytes).concat()));
+        let read = |features: &[Vec<u8>]| {
+            let features: Vec<u8> = features.iter().flat_map(|feature| field(2, feature)).collect();
+            let payload = field(1, &field(1, &[field(1, b"image"), features].concat()));
+            let features = FeatureMap::of(&payload, |_| true).unwrap();
+            match features.bytes_or_numbers("image", 3) {
+                Ok(Some(BytesOrNumbers::Numbers(numbers))) => format!("{numbers:?}"),
+                Ok(Some(BytesOrNumbers::Bytes(bytes))) => format!("{bytes:?}"),
+                Ok(None) => "nothing".into(),
+                Err(error) => error.to_string(),
+            }
+        };
+        assert_eq!(read(std::slice::from_ref(&floats)), "[0.5, 2.0]");
+        assert_eq!(read(&[[ints(&[1, 2]), ints(&[3])].concat()]), "[1.0, 2.0, 3.0]");
+        assert_eq!(read(&[ints(&[1]), ints(&[2])]), "[1.0, 2.0]");
+        assert_eq!(read(&[[floats, ints(&[7])].concat()]), "[7.0]");
+        assert_eq!(read(&[[ints(&[7]), bytes(&[b"ab"])].concat()]), "[97, 98]");
+        assert_eq!(read(&[Vec::new()]), "nothing");
+        assert!(read(&[bytes(&[b"a", b"b"])]).contains("has 2 values"));
+        assert!(read(&[ints(&[1, 2, 3, 4])]).contains("4 numbers, over the limit of 3"));
+    }
 }

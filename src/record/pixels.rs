@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::example_error::ExampleError;
-use super::features::{numbers_of, single_integers};
+use super::features::{BytesOrNumbers, FeatureMap, single_integers};
 use crate::proto::wire::{Span, Value};
 
 /// The most pixels of a picture, as of one in a file.
@@ -126,15 +126,21 @@ impl Numbers<'_> {
 }
 
 impl PixelFormat {
-    /// The picture that the feature `key` of a record holds.
+    /// The picture that the feature `key` of a record holds, which is among `features`.
     ///
     /// # Errors
-    /// A payload that is no example, or has no such feature; another number of values than the shape says; a shape that nobody tells.
-    pub(super) fn read(&self, payload: &[u8], key: &str) -> Result<Pixels, ExampleError> {
+    /// No such feature, or one of several byte strings or of more numbers than are read; another number of values than the shape says; a
+    /// shape that nobody tells.
+    pub(super) fn read(
+        &self,
+        payload: &[u8],
+        features: &FeatureMap<'_>,
+        key: &str,
+    ) -> Result<Pixels, ExampleError> {
         let failed = |reason: String| ExampleError::Pixels { key: key.into(), reason };
         let told = self.shape.or_else(|| told_shape(payload));
         let Stored { numbers, shape, .. } =
-            stored(payload, key, told)?.ok_or_else(|| failed("it holds no numbers".into()))?;
+            stored(features, key, told)?.ok_or_else(|| failed("it holds no numbers".into()))?;
         let count = numbers.len();
         let shape = self.shape.or(shape).or(told).ok_or_else(|| {
             failed(format!("it holds {count} numbers, and nothing tells height, width and channels: give a format of pixels"))
@@ -188,11 +194,10 @@ fn count_of([height, width, channels]: [usize; 3]) -> Option<usize> {
 /// The numbers of a feature: of a serialized tensor, of bytes that are of the told shape as bytes or as floats, or of a list. A told shape
 /// without channels gets those that there are numbers for.
 fn stored<'a>(
-    payload: &'a [u8],
+    features: &FeatureMap<'a>,
     key: &str,
     told: Option<[usize; 3]>,
 ) -> Result<Option<Stored<'a>>, ExampleError> {
-    let (bytes, floats) = numbers_of(payload, key, MAX_NUMBERS)?;
     let complete = |count: usize| {
         let [height, width, channels] = told?;
         let pixels = height.checked_mul(width).filter(|pixels| *pixels > 0)?;
@@ -201,9 +206,14 @@ fn stored<'a>(
         (matches!(channels, 1 | 3) && count_of(shape) == Some(count)).then_some(shape)
     };
     let untyped = |numbers, shape| Some(Stored { numbers, shape, is_tensor: false });
-    let Some(bytes) = bytes else {
-        let shape = complete(floats.len());
-        return Ok(if floats.is_empty() { None } else { untyped(Numbers::Floats(floats), shape) });
+    let bytes = match features.bytes_or_numbers(key, MAX_NUMBERS)? {
+        None => return Ok(None),
+        Some(BytesOrNumbers::Numbers(floats)) if floats.is_empty() => return Ok(None),
+        Some(BytesOrNumbers::Numbers(floats)) => {
+            let shape = complete(floats.len());
+            return Ok(untyped(Numbers::Floats(floats), shape));
+        }
+        Some(BytesOrNumbers::Bytes(bytes)) => bytes,
     };
     if let Some(tensor) = tensor(bytes) {
         return Ok(Some(tensor));
@@ -280,7 +290,8 @@ pub fn guess_pixels(payloads: &[&[u8]], key: &str) -> Option<PixelFormat> {
     let (mut by_pixel, mut by_channel) = (0.0, 0.0);
     for payload in payloads {
         let told = told_shape(payload);
-        let stored = stored(payload, key, told).ok()??;
+        let features = FeatureMap::of(payload, |other| other == key).ok()?;
+        let stored = stored(&features, key, told).ok()??;
         may_turn &= !stored.is_tensor;
         let (numbers, shape) = match (stored.shape, stored.numbers) {
             (Some(shape), numbers) => (numbers, (None, shape)),

@@ -27,36 +27,51 @@ use crate::network::Network;
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Header {
     floret_features: u32,
-    photos: Fingerprint,
+    #[serde(flatten)]
+    photos: Photos,
     /// CRC32C of the arrays of the network.
     network: u32,
     test_time_flip: bool,
     features: usize,
     preprocess: Preprocess,
     batch_size: usize,
-    label_offset: i64,
-    classes: usize,
-    /// The features of the records that are read.
-    keys: [String; 2],
-    /// How they hold pixels, if not files.
-    #[serde(default)]
-    pixels: Option<String>,
     skips_bad: bool,
 }
 
-/// What of the records is a photo, and its class.
-fn keys(photos: &Loader) -> [String; 2] {
-    let schema = &photos.options().schema;
-    [schema.encoded.clone(), schema.label.clone()]
+/// Which photos, and by which labels.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Photos {
+    photos: Fingerprint,
+    label_offset: i64,
+    classes: usize,
+    /// The features of the records that are read: the photo, and its class.
+    keys: [String; 2],
+    /// How they hold pixels, if not files.
+    pixels: Option<String>,
+    /// CRC32C of the names of the labels that are texts, and the label of the first.
+    label_names: u32,
 }
 
-fn pixels(photos: &Loader) -> Option<String> {
-    photos.options().schema.pixels.map(|pixels| pixels.to_string())
+impl Photos {
+    fn of(photos: &Loader) -> Self {
+        let LoaderOptions { ref schema, label_offset, classes, .. } = *photos.options();
+        let (names, first) = &schema.label_names;
+        let label_names =
+            crc32c::crc32c_append(crc32c::crc32c(&first.to_le_bytes()), names.join("\n").as_bytes());
+        Self {
+            photos: photos.fingerprint(),
+            label_offset,
+            classes,
+            keys: [schema.encoded.clone(), schema.label.clone()],
+            pixels: schema.pixels.map(|pixels| pixels.to_string()),
+            label_names,
+        }
+    }
 }
 
 impl Header {
     fn of(body: &Network, photos: &Loader) -> Self {
-        let LoaderOptions { preprocess, batch_size, label_offset, classes, .. } = *photos.options();
+        let LoaderOptions { preprocess, batch_size, on_bad_record, .. } = *photos.options();
         let mut network = 0;
         for (param, values) in body.arrays() {
             network = crc32c::crc32c_append(network, param.name.as_bytes());
@@ -66,17 +81,13 @@ impl Header {
         }
         Self {
             floret_features: 1,
-            photos: photos.fingerprint(),
+            photos: Photos::of(photos),
             network,
             test_time_flip: body.spec().test_time_flip,
             features: body.outputs(),
             preprocess,
             batch_size,
-            label_offset,
-            classes,
-            keys: keys(photos),
-            pixels: pixels(photos),
-            skips_bad: photos.options().on_bad_record == OnBadRecord::Skip,
+            skips_bad: on_bad_record == OnBadRecord::Skip,
         }
     }
 }
@@ -140,25 +151,13 @@ impl FeatureFile {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct HeldOut {
     floret_held_out: u32,
-    photos: Fingerprint,
-    classes: usize,
-    label_offset: i64,
-    keys: [String; 2],
-    #[serde(default)]
-    pixels: Option<String>,
+    #[serde(flatten)]
+    photos: Photos,
 }
 
 impl HeldOut {
     fn of(photos: &Loader) -> Self {
-        let LoaderOptions { classes, label_offset, .. } = *photos.options();
-        Self {
-            floret_held_out: 1,
-            photos: photos.fingerprint(),
-            classes,
-            label_offset,
-            keys: keys(photos),
-            pixels: pixels(photos),
-        }
+        Self { floret_held_out: 1, photos: Photos::of(photos) }
     }
 }
 
@@ -176,7 +175,7 @@ pub(crate) fn held_out(path: &Path, photos: &Loader) -> Option<Features> {
     let mut reader = BufReader::new(File::open(path).ok()?);
     let wanted = HeldOut::of(photos);
     read_line(&mut reader).filter(|header: &HeldOut| *header == wanted)?;
-    read_batch(&mut reader, wanted.classes, &mut Limits::of(photos)).map(|(logits, _)| logits)
+    read_batch(&mut reader, wanted.photos.classes, &mut Limits::of(photos)).map(|(logits, _)| logits)
 }
 
 fn write_batch(to: &mut impl Write, batch: &Features, position: usize) -> io::Result<()> {
@@ -248,4 +247,39 @@ fn read_batch(
         values: words[2 * photos..].iter().map(|word| f32::from_le_bytes(*word)).collect(),
     };
     limits.hold(&batch).then_some((batch, position as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::GlobalAvgPool;
+    use crate::record::{Compression, RecordWriter};
+
+    /// The labels of records that name their classes are others then.
+    #[test]
+    fn what_was_kept_under_other_label_names_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let shard = folder.path().join("train");
+        let mut writer = RecordWriter::create(&shard, Compression::Plain).unwrap();
+        (0..2).for_each(|_| writer.write(b"not looked at").unwrap());
+        writer.commit().unwrap();
+        let photos = |names: [&str; 2]| {
+            let mut options = LoaderOptions::new(Preprocess::new(8), 2);
+            options.schema.label_names = (names.map(String::from).to_vec(), 1);
+            Loader::open(std::slice::from_ref(&shard), options).unwrap()
+        };
+        let (before, reordered) = (photos(["a", "b"]), photos(["b", "a"]));
+        let batch = |values| Features { records: vec![0, 1], labels: vec![0, 1], values };
+
+        let body = Network::builder((8, 8, 3)).add(GlobalAvgPool).build().unwrap();
+        let path = folder.path().join("features");
+        let open = |photos| FeatureFile::open(Some(&path), &body, photos);
+        open(&before).append(&batch(vec![1.0; 6]), 1);
+        assert_eq!(open(&before).next().unwrap().0.labels, [0, 1]);
+        assert!(open(&reordered).next().is_none());
+
+        keep_held_out(&path, &before, &batch(vec![1.0; 4])).unwrap();
+        assert_eq!(held_out(&path, &before).unwrap().labels, [0, 1]);
+        assert!(held_out(&path, &reordered).is_none());
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use floret::data::{
     Arrays, BatchError, ClassNames, Dataset, Example, LoaderOptionsError, OnBadRecord, Photos, Picture,
-    Place, Records,
+    Place, Records, Subset,
 };
 use floret::image::decode;
 use floret::record::ImageSchema;
@@ -169,4 +169,46 @@ fn what_is_kept_is_asked_for_once() {
     batches(&loader, 1);
     // Those that can't be used are not kept.
     assert_eq!(set.asked.load(Ordering::Relaxed), 9 + 4);
+}
+
+#[test]
+fn classes_are_counted_without_the_pictures() {
+    let Same { shards, files, _folder, .. } = same(23, options());
+    for index in 0..23 {
+        std::fs::remove_file(_folder.path().join(format!("{index}.jpg"))).unwrap();
+    }
+    let part = Subset::new(std::sync::Arc::new(files.clone()), (0..23).collect());
+    assert_eq!(Loader::of(files, options()).unwrap().class_counts(), shards.class_counts());
+    assert_eq!(Loader::of(part, options()).unwrap().class_counts(), shards.class_counts());
+}
+
+/// Not a bad example: skipping it would train on nothing without a word.
+#[test]
+fn a_file_that_is_gone_ends_an_epoch_that_skips_bad_examples() {
+    let Same { files, records, _folder, .. } = same(8, options());
+    let skipping = || LoaderOptions { on_bad_record: OnBadRecord::Skip, ..options() };
+    for (loader, name) in [
+        (Loader::of(files, skipping()).unwrap(), "3.jpg"),
+        (Loader::of(records, skipping()).unwrap(), "train-00000-of-00001.tfrecord"),
+    ] {
+        std::fs::remove_file(_folder.path().join(name)).unwrap();
+        let error = loader.epoch(0).find_map(Result::err).unwrap().to_string();
+        assert!(error.contains("No such file") && error.matches(name).count() == 1, "{error}");
+        assert_eq!(loader.skipped().count, 0);
+    }
+}
+
+#[test]
+fn a_damaged_record_of_a_data_set_is_a_bad_example_told_with_its_place_once() {
+    let Same { records, _folder, .. } = same(8, options());
+    let shard = _folder.path().join("train-00000-of-00001.tfrecord");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    // The first byte behind a header.
+    bytes[12] ^= 1;
+    std::fs::write(&shard, bytes).unwrap();
+    let skipping = LoaderOptions { on_bad_record: OnBadRecord::Skip, ..options() };
+    let loader = Loader::of(records, skipping).unwrap();
+    assert_eq!(examples(&batches(&loader, 0)).len(), 7);
+    let error = loader.skipped().errors[0].to_string();
+    assert_eq!(error.matches("record 0 at byte 0").count(), 1, "{error}");
 }

@@ -3,6 +3,7 @@
 mod bad_records;
 mod cache;
 mod datasets;
+mod held_out;
 mod mixing;
 mod order;
 mod sizes;

@@ -97,6 +97,7 @@ fn pixels_that_are_none_say_why() {
         (bytes(vec![0; 18]), "auto", "18 numbers, and nothing tells height, width and channels"),
         (floats(vec![]), "3x2x3", "it holds no numbers"),
         (bytes(vec![]), "3x2x1", "0 numbers where"),
+        (Kind::BytesList(BytesList { value: vec![LEVELS.into(); 2] }), "3x2x3", "has 2 values: 1 is wanted"),
     ] {
         let error = read(&record(&[("image", image)]), format).unwrap_err();
         assert!(error.contains(part), "{error}");

@@ -90,13 +90,7 @@ impl Run {
 
     fn open(&self, path: &Path) -> Result<RunData> {
         let folder = data::open(path, Some(self.settings.label_offset), self.settings.max_pixels)?;
-        let Settings { hold_out, seed, label_offset, .. } = self.settings;
-        let folder = match hold_out {
-            Some(share) => folder
-                .hold_out(share, seed, self.settings.keys.schema(), label_offset)
-                .map_err(messages::recipe)?,
-            None => folder,
-        };
+        let folder = self.settings.hold_out_of(folder).map_err(messages::recipe)?;
         if folder.classes.names() != self.info.classes {
             let [run, data] = [&self.info.classes[..], folder.classes.names()].map(ui::names);
             return Err(format!("the run knows the classes {run}, but the data has {data}").into());

@@ -44,6 +44,7 @@ use photos::{FoundFile, Photo};
 use plan::go_on;
 pub use plan::{ConvertPlan, ConvertReport, PlannedPhoto};
 use split::Split;
+pub(crate) use split::eval_count;
 use target::Target;
 pub use target::is_unfinished;
 

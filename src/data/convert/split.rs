@@ -123,7 +123,7 @@ impl Drawn {
 
 /// How many of a class's photos are for evaluation: the nearest number to the fraction, but one at least of two photos
 /// or more, and never all.
-fn eval_count(photos: usize, fraction: f64) -> usize {
+pub(crate) fn eval_count(photos: usize, fraction: f64) -> usize {
     if fraction == 0.0 || photos < 2 {
         return 0;
     }

@@ -89,6 +89,10 @@ impl Dataset for Arrays {
         Ok(Example::new(Picture::from(pixels), self.labels[index]))
     }
 
+    fn label(&self, index: usize) -> Result<i64, Box<dyn Error + Send + Sync>> {
+        Ok(i64::try_from(self.labels[index])?)
+    }
+
     fn side(&self) -> Option<usize> {
         let (_, height, width, _) = self.images.dim();
         Some(height.max(width))

@@ -74,8 +74,19 @@ pub trait Dataset: Send + Sync {
     ///
     /// # Errors
     /// Whatever makes it unusable: training ends with it, or counts it and goes on, as
-    /// [`LoaderOptions::on_bad_record`](super::LoaderOptions::on_bad_record) says.
+    /// [`LoaderOptions::on_bad_record`](super::LoaderOptions::on_bad_record) says. Training always ends with a
+    /// [`RecordError`](crate::record::RecordError) that is not [recoverable](crate::record::RecordError::is_recoverable) and with
+    /// [`PhotoError::Io`](crate::image::PhotoError::Io): a file is gone or can't be read.
     fn example(&self, index: usize) -> Result<Example, Box<dyn Error + Send + Sync>>;
+
+    /// The label of this example alone, to count classes and to hold examples out. Where labels are known without reading pictures,
+    /// that is faster than the example.
+    ///
+    /// # Errors
+    /// As [`example`](Self::example).
+    fn label(&self, index: usize) -> Result<i64, Box<dyn Error + Send + Sync>> {
+        Ok(self.example(index)?.label)
+    }
 
     /// What the example is called, to find it again: a file's path, say.
     fn name(&self, index: usize) -> Option<String> {

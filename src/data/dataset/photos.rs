@@ -42,6 +42,10 @@ impl Dataset for Photos {
         Ok(Example { filename, ..Example::new(Picture::File(read_photo(path)?), *class) })
     }
 
+    fn label(&self, index: usize) -> Result<i64, Box<dyn Error + Send + Sync>> {
+        Ok(i64::try_from(self.files[index].1)?)
+    }
+
     fn name(&self, index: usize) -> Option<String> {
         Some(self.files[index].0.to_string_lossy().into_owned())
     }

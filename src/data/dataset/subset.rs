@@ -36,6 +36,10 @@ impl Dataset for Subset {
         self.set.example(self.examples[index])
     }
 
+    fn label(&self, index: usize) -> Result<i64, Box<dyn Error + Send + Sync>> {
+        self.set.label(self.examples[index])
+    }
+
     fn name(&self, index: usize) -> Option<String> {
         self.set.name(self.examples[index])
     }

@@ -7,13 +7,12 @@ use rayon::prelude::*;
 
 use super::cache::Photo;
 use super::shared::Shared;
-use super::source::Raw;
 use super::{Batch, LoaderOptions, OnBadRecord};
 use crate::data::BatchError;
 use crate::image::ImageError;
 
-/// An example on its way into a batch: what was read of it, or `None` where the cache has its photo.
-pub(super) type Fetched = Result<Option<Raw>, BatchError>;
+/// The payload of an example's record; `None` where the cache has its photo, and for data sets that are no shards.
+pub(super) type Fetched = Result<Option<Vec<u8>>, BatchError>;
 
 /// Tells the generator of mixing from those of order and augmentation, which have the seed too.
 const MIXING: u64 = 0x6D69_7869_6E67;
@@ -47,7 +46,7 @@ impl Shared {
             .par_iter()
             .zip(fetched)
             .with_max_len(1)
-            .map(|(&record, raw)| self.photo(record, raw?))
+            .map(|(&record, payload)| self.photo(record, payload?))
             .collect();
         let mut kept = Vec::with_capacity(records.len());
         for (photo, &record) in photos.into_iter().zip(records) {
@@ -80,12 +79,12 @@ impl Shared {
     }
 
     /// The fitted photo of a record and its class.
-    fn photo(&self, record: usize, raw: Option<Raw>) -> Result<Ready<'_>, BatchError> {
+    fn photo(&self, record: usize, payload: Option<Vec<u8>>) -> Result<Ready<'_>, BatchError> {
         if let Some(photo) = self.cache.get(record) {
             return Ok(Ready::Cached(photo));
         }
         let options = &self.options;
-        let example = self.source.example(record, raw.unwrap_or(Raw::Unread), options)?;
+        let example = self.source.example(record, payload, options)?;
         let class = self.class(record, example.label)?;
         let fitting = options.fitting();
         let image = fitting

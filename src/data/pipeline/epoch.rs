@@ -143,7 +143,7 @@ impl Reading {
         if shared.cache.get(record).is_some() {
             return Ok(None);
         }
-        reader.read(record, |passed| unread[passed] && shared.cache.get(passed).is_none()).map(Some)
+        reader.read(record, |passed| unread[passed] && shared.cache.get(passed).is_none())
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::shard_part::ShardPart;
 use crate::data::Dataset;
-use crate::record::{IndexedShard, ShardIndex};
 
 /// The names, lengths and records of a list of shards; of another data set, how many examples there are and their checksum.
 ///
@@ -21,19 +21,29 @@ struct Shard {
     name: String,
     bytes: u64,
     records: usize,
-    /// CRC32C of the records' lengths and stored CRCs in order: the same photos in another order are another data set.
+    /// CRC32C of the records' lengths and stored CRCs in order, and of their numbers where only some are used: the same photos in
+    /// another order are another data set.
     records_crc32c: u32,
 }
 
 impl Fingerprint {
-    pub(super) fn of(index: &ShardIndex) -> Self {
-        let shard = |shard: &IndexedShard| Shard {
-            name: shard.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            bytes: shard.bytes,
-            records: shard.records,
-            records_crc32c: shard.records_crc32c,
-        };
-        Self { shards: index.shards().iter().map(shard).collect() }
+    pub(super) fn of(part: &ShardPart) -> Self {
+        let shards = part.shards().map(|(shard, records)| {
+            let mut records_crc32c = shard.records_crc32c;
+            if records.len() < shard.records {
+                for record in records {
+                    let number = (record - shard.first) as u64;
+                    records_crc32c = crc32c::crc32c_append(records_crc32c, &number.to_le_bytes());
+                }
+            }
+            Shard {
+                name: shard.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                bytes: shard.bytes,
+                records: records.len(),
+                records_crc32c,
+            }
+        });
+        Self { shards: shards.collect() }
     }
 
     pub(super) fn of_set(set: &dyn Dataset) -> Self {

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::assemble::Fetched;
 use super::cache::Cache;
 use super::epoch::Epoch;
 use super::order::order;
+use super::shard_part::ShardPart;
 use super::shared::{Shared, Skipped};
 use super::source::{Source, SourceReader};
 use super::{Fingerprint, LoaderOptions, OnBadRecord, Preprocess};
-use crate::data::{BatchError, Dataset, Example, LoaderOptionsError, Place};
+use crate::data::{BatchError, Dataset, Example, LoaderOptionsError, Place, Subset};
 use crate::record::ShardIndex;
 
 /// Labeled pictures, of shards or of any [`Dataset`], served as batches, epoch by epoch.
@@ -53,7 +55,7 @@ impl Loader {
         }
         let mut skipped = Skipped::default();
         damages.into_iter().for_each(|damage| skipped.add(damage.into()));
-        Self::new(Source::Shards(Arc::new(index)), options, skipped)
+        Self::new(Source::Shards(ShardPart::whole(Arc::new(index))), options, skipped)
     }
 
     /// The examples of a data set. Its labels are classes from 0, whatever [`LoaderOptions::label_offset`] says.
@@ -82,6 +84,21 @@ impl Loader {
             .into());
         }
         Self::new(Source::Set(set), options, Skipped::default())
+    }
+
+    /// The examples of these numbers, ascending, served by `options`. Shards are not searched anew; their damage counts as skipped
+    /// by the part that has the first record.
+    pub(crate) fn part(&self, records: &[usize], options: LoaderOptions) -> Result<Self, BatchError> {
+        let part = match &self.shared.source {
+            Source::Set(set) => {
+                return Self::of_shared(Arc::new(Subset::new(Arc::clone(set), records.to_vec())), options);
+            }
+            Source::Shards(shards) => shards.part(records),
+        };
+        options.check()?;
+        let has_first = records.first() == Some(&0);
+        let skipped = if has_first { self.skipped() } else { Skipped::default() };
+        Self::new(Source::Shards(part), options, skipped)
     }
 
     fn new(source: Source, options: LoaderOptions, skipped: Skipped) -> Result<Self, BatchError> {
@@ -193,26 +210,42 @@ impl Loader {
         records: &'a [usize],
     ) -> impl Iterator<Item = Result<Example, BatchError>> + 'a {
         let Shared { source, options, .. } = &*self.shared;
+        self.each_payload(records).map(|(record, payload)| source.example(record, payload?, options))
+    }
+
+    /// The label of each example, without reading the pictures of a data set that knows it otherwise; in records with the name of the
+    /// class, where they have it.
+    pub(crate) fn each_label<'a>(
+        &'a self,
+        records: &'a [usize],
+    ) -> impl Iterator<Item = Result<(i64, Option<String>), BatchError>> + 'a {
+        let Shared { source, options, .. } = &*self.shared;
+        self.each_payload(records).map(|(record, payload)| source.label(record, payload?, options))
+    }
+
+    /// What [`SourceReader`] reads of each, with its number.
+    fn each_payload<'a>(&'a self, records: &'a [usize]) -> impl Iterator<Item = (usize, Fetched)> + 'a {
+        let Shared { source, options, .. } = &*self.shared;
         let mut asked_for = vec![false; source.len()];
         let there = records.iter().filter(|&&record| record < source.len());
         there.for_each(|&record| asked_for[record] = true);
         let mut reader = SourceReader::new(source, options);
         records.iter().map(move |&record| {
-            let raw = reader.read(record, |passed| asked_for[passed])?;
-            if record >= source.len() {
-                return Err(BatchError::NoSuchExample { index: record, examples: source.len() });
-            }
-            source.example(record, raw, options)
+            let payload = match record < source.len() {
+                true => reader.read(record, |passed| asked_for[passed]),
+                false => Err(BatchError::NoSuchExample { index: record, examples: source.len() }),
+            };
+            (record, payload)
         })
     }
 
-    /// How many records there are of each class, found by reading them all. Records that are bad are left out, whatever the
-    /// options say: they are told of when they are met in an epoch.
+    /// How many records there are of each class, found by reading [their labels](Dataset::label). Records that are bad are left out,
+    /// whatever the options say: they are told of when they are met in an epoch.
     pub fn class_counts(&self) -> Vec<u64> {
         let records: Vec<usize> = (0..self.len()).collect();
         let mut counts = vec![0; self.shared.options.classes];
-        for (&record, example) in records.iter().zip(self.each_example(&records)) {
-            let class = example.ok().and_then(|example| self.class(record, example.label));
+        for (&record, label) in records.iter().zip(self.each_label(&records)) {
+            let class = label.ok().and_then(|(label, _)| self.class(record, label));
             if let Some(class) = class {
                 counts[class] += 1;
             }

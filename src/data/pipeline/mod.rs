@@ -11,7 +11,7 @@
 //! | how do two examples become one? | `mix.rs` |
 //! | which options are there? | `options.rs` |
 //! | what is kept in memory? | `cache.rs` |
-//! | where do examples come from? | `source.rs` |
+//! | where do examples come from? | `source.rs`, `shard_part.rs` |
 //! | what do all epochs share? | `shared.rs` |
 //! | how do records become one batch? | `assemble.rs` |
 //! | who makes batches, and when? | `epoch.rs` |
@@ -27,6 +27,7 @@ mod mix;
 mod options;
 mod order;
 mod preprocess;
+mod shard_part;
 mod shared;
 mod source;
 

@@ -146,11 +146,13 @@ impl Preprocess {
     ) -> Result<Array3<u8>, ImageError> {
         match picture {
             Picture::File(bytes) => self.fit_encoded(bytes, size, options),
-            Picture::Levels(levels) => {
-                let whole = self.before_crop(size);
-                middle(self.fit.apply(levels, (whole, whole))?, size)
-            }
+            Picture::Levels(levels) => self.fit_levels(levels, size),
         }
+    }
+
+    fn fit_levels(&self, levels: &Array3<u8>, size: usize) -> Result<Array3<u8>, ImageError> {
+        let whole = self.before_crop(size);
+        middle(self.fit.apply(levels, (whole, whole))?, size)
     }
 
     /// Side of the fitted photo whose middle has the side `size`.
@@ -171,8 +173,7 @@ impl Preprocess {
     /// # Errors
     /// An image of another shape, or without pixels.
     pub fn image_input(&self, image: &Array3<u8>) -> Result<Array3<f32>, ImageError> {
-        let (size, whole) = (self.image_size, self.before_crop(self.image_size));
-        self.normalized(&middle(self.fit.apply(image, (whole, whole))?, size)?)
+        self.normalized(&self.fit_levels(image, self.image_size)?)
     }
 
     fn normalized(&self, fitted: &Array3<u8>) -> Result<Array3<f32>, ImageError> {

@@ -1,41 +1,35 @@
 //! Where examples come from: shards, whose records are read in the order of an epoch, or any data set.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use super::shard_part::ShardPart;
 use super::{Fingerprint, LoaderOptions};
 use crate::data::BatchError;
 use crate::data::{Dataset, Example, Place};
-use crate::record::{ExampleError, ImageExample, RecordFetcher, ShardIndex};
+use crate::record::{ExampleError, ImageExample, RecordError, RecordFetcher};
 
 /// Where examples come from.
 #[derive(Clone)]
 pub(super) enum Source {
-    Shards(Arc<ShardIndex>),
+    Shards(ShardPart),
     Set(Arc<dyn Dataset>),
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Shards(index) => index.fmt(f),
+            Source::Shards(part) => part.fmt(f),
             Source::Set(set) => write!(f, "a data set of {} examples", set.len()),
         }
     }
 }
 
-/// What is read of an example before several threads go on with it.
-pub(super) enum Raw {
-    /// A record.
-    Payload(Vec<u8>),
-    /// Nothing: a data set is asked by the threads themselves.
-    Unread,
-}
-
 impl Source {
     pub fn len(&self) -> usize {
         match self {
-            Source::Shards(index) => index.len(),
+            Source::Shards(part) => part.len(),
             Source::Set(set) => set.len(),
         }
     }
@@ -43,7 +37,7 @@ impl Source {
     /// How many examples lie together in each part.
     pub fn parts(&self) -> Vec<usize> {
         match self {
-            Source::Shards(index) => index.shards().iter().map(|shard| shard.records).collect(),
+            Source::Shards(part) => part.shards().map(|(_, records)| records.len()).collect(),
             Source::Set(set) => vec![set.len()],
         }
     }
@@ -51,59 +45,95 @@ impl Source {
     /// Where an example is; `None` beyond the last.
     pub fn place(&self, index: usize) -> Option<Place> {
         match self {
-            Source::Shards(shards) => shards.location(index).map(Place::Record),
+            Source::Shards(part) => part.location(index).map(Place::Record),
             Source::Set(set) => (index < set.len()).then(|| Place::Example { index, name: set.name(index) }),
         }
     }
 
     pub fn fingerprint(&self) -> Fingerprint {
         match self {
-            Source::Shards(index) => Fingerprint::of(index),
+            Source::Shards(part) => Fingerprint::of(part),
             Source::Set(set) => Fingerprint::of_set(&**set),
         }
     }
 
-    /// The example that was read of.
-    pub fn example(&self, index: usize, raw: Raw, options: &LoaderOptions) -> Result<Example, BatchError> {
-        let place = || self.place(index).expect("only examples of the source are asked for");
-        match (self, raw) {
-            (Source::Set(set), _) => {
-                set.example(index).map_err(|error| BatchError::Example { at: Box::new(place()), error })
-            }
-            (Source::Shards(shards), Raw::Payload(payload)) => {
+    /// The example whose record has this payload, which [`SourceReader::read`] gave.
+    pub fn example(
+        &self,
+        index: usize,
+        payload: Option<Vec<u8>>,
+        options: &LoaderOptions,
+    ) -> Result<Example, BatchError> {
+        match self {
+            Source::Set(set) => set.example(index).map_err(|error| self.set_error(index, error)),
+            Source::Shards(part) => {
+                let payload = payload.expect("it is left out only where the cache has the photo");
                 let located = |error: ExampleError| {
-                    error.at(shards.location(index).expect("only records of the index are asked for"))
+                    error.at(part.location(index).expect("only examples of the source are asked for"))
                 };
                 let example = ImageExample::parse(&payload, &options.schema).map_err(located)?;
                 Ok(Example::from(example))
             }
-            (Source::Shards(_), Raw::Unread) => {
-                unreachable!("a payload is left out only where the cache has the photo")
+        }
+    }
+
+    /// The label and, in a record, the name of its class: [`example`](Self::example) without the picture of a data set.
+    pub fn label(
+        &self,
+        index: usize,
+        payload: Option<Vec<u8>>,
+        options: &LoaderOptions,
+    ) -> Result<(i64, Option<String>), BatchError> {
+        match self {
+            Source::Set(set) => {
+                let label = set.label(index).map_err(|error| self.set_error(index, error))?;
+                Ok((label, None))
+            }
+            Source::Shards(_) => {
+                let Example { label, class_text, .. } = self.example(index, payload, options)?;
+                Ok((label, class_text))
             }
         }
+    }
+
+    /// What a data set says of an example. Errors of records have their place already.
+    fn set_error(&self, index: usize, error: Box<dyn Error + Send + Sync>) -> BatchError {
+        error.downcast::<RecordError>().map_or_else(
+            |error| {
+                let place = self.place(index).expect("only examples of the source are asked for");
+                BatchError::Example { at: Box::new(place), error }
+            },
+            |error| BatchError::Record(*error),
+        )
     }
 }
 
 /// Reads examples one after the other.
 #[derive(Debug)]
-pub(super) struct SourceReader(Option<RecordFetcher>);
+pub(super) struct SourceReader(Option<(RecordFetcher, ShardPart)>);
 
 impl SourceReader {
     pub fn new(source: &Source, options: &LoaderOptions) -> Self {
         SourceReader(match source {
-            Source::Shards(index) => {
-                Some(RecordFetcher::new(Arc::clone(index)).with_stash_bytes(options.stash_bytes))
+            Source::Shards(part) => {
+                let fetcher = RecordFetcher::new(Arc::clone(part.index()));
+                Some((fetcher.with_stash_bytes(options.stash_bytes), part.clone()))
             }
             Source::Set(_) => None,
         })
     }
 
-    /// Reads what there is to read in order. Of the records of a compressed shard that are passed over those are set aside that `keep`
-    /// says.
-    pub fn read(&mut self, index: usize, keep: impl Fn(usize) -> bool) -> Result<Raw, BatchError> {
-        let Some(fetcher) = &mut self.0 else { return Ok(Raw::Unread) };
+    /// The payload of an example's record; `None` for a data set, which several threads ask by themselves. Records of a compressed
+    /// shard that are passed over are set aside where `keep` says so.
+    pub fn read(
+        &mut self,
+        index: usize,
+        keep: impl Fn(usize) -> bool,
+    ) -> Result<Option<Vec<u8>>, BatchError> {
+        let Some((fetcher, part)) = &mut self.0 else { return Ok(None) };
+        let record = part.in_index(index).expect("only examples of the source are asked for");
         let mut payload = Vec::new();
-        fetcher.fetch_keeping(index, &mut payload, keep)?;
-        Ok(Raw::Payload(payload))
+        fetcher.fetch_keeping(record, &mut payload, |passed| part.number_of(passed).is_some_and(&keep))?;
+        Ok(Some(payload))
     }
 }

@@ -11,7 +11,6 @@ use super::input::input_shape;
 use super::model::{Input, Model, Node};
 use super::steps::{Arrays, Draft, StepId, Steps};
 use super::value::{Activation, Axis, Constant, Mirror, NCHW, Order, Size, Value};
-use crate::image::Normalize;
 use crate::nn::{LayerSpec, Shape};
 use crate::onnx::{ImportError, PRODUCER};
 use floret_math::simd::Isa;
@@ -31,8 +30,6 @@ pub struct Importer<'a> {
     pub steps: Steps,
     pub files: Files,
     pub input: Shape,
-    /// How levels, 0 to 255, become its input, where a convolution took the graph's own rescaling up.
-    pub takes: Option<Normalize>,
 }
 
 impl<'a> Importer<'a> {
@@ -58,7 +55,7 @@ impl<'a> Importer<'a> {
             shared: false,
         };
         values.insert(images.name, Value::Activation(images_value));
-        Ok(Self { model, values, uses: HashMap::new(), steps: Steps::new(input), files, input, takes: None })
+        Ok(Self { model, values, uses: HashMap::new(), steps: Steps::new(input), files, input })
     }
 
     /// Whether floret wrote the graph: its layers then come back as they were.

@@ -43,13 +43,12 @@ impl<'a> Importer<'a> {
             Some(_) => Some(self.bias(node, 2, filters)?),
             None => None,
         };
-        if let Some(rescaling) = self.rescaling(&x) {
-            self.takes = self.takes.or(rescaling.takes());
-            if filters.is_multiple_of(groups) && (!pads || rescaling.shift.iter().all(|shift| *shift == 0.0))
-            {
-                x.step = self.steps.inputs(x.step)[0];
-                fold(&rescaling, &mut kernel, &mut bias, groups);
-            }
+        if let Some(rescaling) = self.rescaling(&x)
+            && filters.is_multiple_of(groups)
+            && (!pads || rescaling.shift.iter().all(|shift| *shift == 0.0))
+        {
+            x.step = self.steps.inputs(x.step)[0];
+            fold(&rescaling, &mut kernel, &mut bias, groups);
         }
         let mut conv = Conv2d { kernel: (kh, kw), ..Conv2d::new(filters, 1) }.groups(groups).no_bias();
         (conv.stride, conv.dilation, conv.padding) = (stride, dilation, padding);

@@ -60,9 +60,8 @@ impl<'a> Importer<'a> {
             }
         }
         let (output, mirror) = self.output()?;
-        // What no convolution took into itself.
-        let first = self.steps.all().find_map(|step| self.rescaling_at(step));
-        let takes = self.takes.or(first.and_then(|first| first.takes()));
+        // A rescaling that a convolution took up is still among the steps.
+        let takes = self.steps.all().find_map(|step| self.rescaling_at(step)?.takes());
         let layers = self.steps.layers(output);
         Ok(Layers { input: self.input, layers, test_time_flip: mirror == Mirror::Mean, takes })
     }
