@@ -190,7 +190,7 @@ impl SavedTraining {
             });
         }
         let damaged = |reason: String| CheckpointError::damaged(&self.path, reason);
-        let weights: usize = self.network.gradients().map(|(param, _)| param.len()).sum();
+        let weights: usize = self.network.weights().map(|(param, _)| param.len()).sum();
         let mut saved: Vec<_> = std::mem::take(&mut self.slots);
         for slot in optimizer.slots_mut() {
             let Some(place) = saved.iter().position(|(name, _)| name == slot.name) else {

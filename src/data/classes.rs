@@ -101,7 +101,7 @@ impl ClassNames {
         // A background before them makes names with numbers in front no list of numbers.
         if let Some(name) = self.names.first().filter(|_| first_label == 0 && numbered(&self.names).is_some())
         {
-            return Err(refuse(ClassNamesError::Name(name.clone())));
+            return Err(refuse(ClassNamesError::NumberedNames(name.clone())));
         }
         let background = if first_label == 0 { String::new() } else { format!("{BACKGROUND}\n") };
         let text = format!("{background}{}\n", self.names.join("\n"));
@@ -227,7 +227,8 @@ mod tests {
         assert_eq!(read(b"101 dalmatians\n7 dwarfs\n").unwrap(), ["101 dalmatians", "7 dwarfs"]);
         assert_eq!(read(b"9223372036854775807 a\n9223372036854775806 b\n").unwrap().len(), 2);
         let names = |names: [&str; 2]| ClassNames::new(names.map(String::from).to_vec());
-        assert!(names(["0 a", "1 b"]).write_counting_from(&path, 0).is_err());
+        let error = names(["0 a", "1 b"]).write_counting_from(&path, 0).unwrap_err().to_string();
+        assert!(error.contains("\"0 a\", all begin with numbers"), "{error}");
         names(["0 a", "1 b"]).write(&path).unwrap();
         assert_eq!(ClassNames::read(&path).unwrap(), names(["0 a", "1 b"]));
         names(["background", "b"]).write_counting_from(&path, 0).unwrap();

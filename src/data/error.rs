@@ -226,6 +226,11 @@ pub enum ClassNamesError {
         /// The first label.
         wanted: i64,
     },
+    /// Names that begin with numbers as labels do, where nothing in the file would tell them from labels.
+    #[error(
+        "the names, of which the first is {0:?}, all begin with numbers, which would be read as their labels: rename the classes"
+    )]
+    NumberedNames(String),
     /// No class at all.
     #[error("it names no class; write one name a line, in the order of the labels")]
     Empty,

@@ -355,6 +355,11 @@ impl Network {
         self.layers.gradients()
     }
 
+    /// Every weight by its name, in the order of the optimizer's values: those of frozen layers too.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = (&Param, ArrayViewD<'_, f32>)> {
+        self.layers.weights()
+    }
+
     /// Replaces the array of this name.
     ///
     /// # Errors

@@ -291,9 +291,14 @@ impl Sequential {
         }
     }
 
+    /// Every weight by its name, in the order of the optimizer's values: those of frozen layers too.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = (&Param, ArrayViewD<'_, f32>)> {
+        views(self.graph.params(), &self.weights)
+    }
+
     /// Every array by its name (`conv2d_1/kernel`): weights, then moving averages.
     pub fn arrays(&self) -> impl Iterator<Item = (&Param, ArrayViewD<'_, f32>)> {
-        views(self.graph.params(), &self.weights).chain(views(self.graph.state(), &self.state))
+        self.weights().chain(views(self.graph.state(), &self.state))
     }
 
     /// The gradient of each weight that trains, from the last backward pass.

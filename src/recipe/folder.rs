@@ -225,7 +225,9 @@ impl DataFolder {
             return Ok(());
         }
         let path = labels_file(&self.path);
-        let file = fs::read_to_string(&path).unwrap_or_default();
+        // Data sets that are in no folder have no such file.
+        let has_folder = !self.path.as_os_str().is_empty();
+        let file = if has_folder { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
         let of_line = |line: &str| {
             line.trim()
                 .trim_start_matches(|c: char| c.is_ascii_digit())

@@ -52,7 +52,7 @@ pub fn foreign_preprocess(
 
 /// The normalization of a published network.
 fn known(network: &Network) -> Option<Normalize> {
-    let weights = network.gradients().map(|(param, _)| param.len()).sum::<usize>();
+    let weights = network.weights().map(|(param, _)| param.len()).sum::<usize>();
     let (_, first) = network.arrays().next()?;
     let norm = first.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
     let known = KNOWN

@@ -116,10 +116,10 @@ impl Start {
 fn frozen(network: &Network) -> HashSet<String> {
     let weights = |layer: &str| -> usize {
         let of_layer = |name: &str| name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('/'));
-        network.gradients().filter(|(param, _)| of_layer(&param.name)).map(|(param, _)| param.len()).sum()
+        network.weights().filter(|(param, _)| of_layer(&param.name)).map(|(param, _)| param.len()).sum()
     };
     let layers = &network.spec().layers;
-    let all: usize = network.gradients().map(|(param, _)| param.len()).sum();
+    let all: usize = network.weights().map(|(param, _)| param.len()).sum();
     let mut held = 0;
     let is_first = |layer: &&NamedLayer| {
         held += weights(&layer.name);

@@ -228,7 +228,9 @@ impl Training {
             }
         }
         let data = self.hold_out(data)?;
-        if let (Begin::New, Some(side)) = (&self.begin, data.side()) {
+        // The script is its own network at its own size.
+        let is_script = self.choices.recipe == Some(Recipe::Script);
+        if let (Begin::New, Some(side), false) = (&self.begin, data.side(), is_script) {
             // Of scikit-learn's digits (8x8, 500 of 1797 to choose by) 99 % are right after ten epochs so, 94 % with strong changes.
             self.choices.image_size.get_or_insert(side);
             self.choices.augment.get_or_insert(Augmentation::Light);

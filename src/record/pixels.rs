@@ -123,6 +123,13 @@ impl Numbers<'_> {
             Numbers::Floats(floats) => floats[index],
         }
     }
+
+    fn are_finite(&self) -> bool {
+        match self {
+            Numbers::Bytes(_) => true,
+            Numbers::Floats(floats) => floats.iter().all(|float| float.is_finite()),
+        }
+    }
 }
 
 impl PixelFormat {
@@ -146,6 +153,14 @@ impl PixelFormat {
             failed(format!("it holds {count} numbers, and nothing tells height, width and channels: give a format of pixels"))
         })?;
         let [height, width, channels] = shape;
+        if !numbers.are_finite() {
+            return Err(failed("it holds values that are no numbers".into()));
+        }
+        if channels == 0 {
+            return Err(failed(format!(
+                "it holds {count} numbers, and {height}x{width} pixels of one channel or three are others"
+            )));
+        }
         if count_of(shape) != Some(count) || !matches!(channels, 1 | 3) {
             return Err(failed(format!(
                 "it holds {count} numbers where {height}x{width} pixels of {channels} channels are told"

@@ -97,11 +97,16 @@ fn pixels_that_are_none_say_why() {
         (bytes(vec![0; 18]), "auto", "18 numbers, and nothing tells height, width and channels"),
         (floats(vec![]), "3x2x3", "it holds no numbers"),
         (bytes(vec![]), "3x2x1", "0 numbers where"),
+        (floats(vec![f32::NAN; 18]), "3x2x3", "it holds values that are no numbers"),
         (Kind::BytesList(BytesList { value: vec![LEVELS.into(); 2] }), "3x2x3", "has 2 values: 1 is wanted"),
     ] {
         let error = read(&record(&[("image", image)]), format).unwrap_err();
         assert!(error.contains(part), "{error}");
     }
+    let sized =
+        record(&[("image", bytes(vec![0; 17])), ("height", int64s(vec![3])), ("width", int64s(vec![2]))]);
+    let error = read(&sized, "auto").unwrap_err();
+    assert!(error.contains("17 numbers, and 3x2 pixels of one channel or three are others"), "{error}");
 }
 
 #[test]

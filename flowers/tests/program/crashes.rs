@@ -13,8 +13,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use floret::checkpoint::{load_model, load_training};
+use floret::checkpoint::{ModelInfo, load_model, load_training, save_model};
+use floret::data::Preprocess;
 use floret::files::HeldFolder;
+use floret::models;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
@@ -239,6 +241,18 @@ fn a_dozen_kills_of_training_cost_nothing() {
 }
 
 #[test]
+fn two_dozen_kills_of_training_from_a_network_cost_nothing() {
+    kill_training_from_a_network(fast_folder(), 24, 1);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn hundreds_of_kills_of_training_from_a_network_cost_nothing() {
+    let (kills, seed) = asked_for();
+    kill_training_from_a_network(TempDir::new().unwrap(), kills, seed);
+}
+
+#[test]
 fn a_dozen_kills_of_convert_cost_nothing() {
     kill_convert(fast_folder(), 12, 1);
 }
@@ -306,25 +320,68 @@ fn kill(
     println!("seed {seed}: {killed} kills, {ended} processes came to their end before");
 }
 
-/// Kills runs that save after every step, and goes on with them, until so many kills are done. After each, what is on the disk
-/// must load; what comes to its end must be what it would have been.
+/// The same of runs that begin with a network of other classes: some kills come while its features are computed, some while the last
+/// layer is fitted to them, and some while the network trains.
+fn kill_training_from_a_network(temporary: TempDir, kills: usize, seed: u64) {
+    let folder = temporary.path();
+    photos(folder);
+    // So many that not the last layer alone trains.
+    for number in 0..500 {
+        let class = folder.join("photos").join(["red", "blue"][number % 2]);
+        fs::hard_link(
+            class.join(format!("{}.jpg", number / 2 % 12)),
+            class.join(format!("copy {number}.jpg")),
+        )
+        .unwrap();
+    }
+    succeeds(folder, &["convert", "photos", "data", "--shards", "1"]);
+    let network = models::residual(32, 3, &[8, 16], 0.2).seed(seed).build().unwrap();
+    let info =
+        ModelInfo { classes: ["a", "b", "c"].map(String::from).to_vec(), preprocess: Preprocess::new(32) };
+    save_model(folder.join("start.safetensors"), &network, &info).unwrap();
+    let train = ["train", "--data", "data", "--start-from", "start.safetensors", "--threads", "1"];
+    let mut in_stages = [0; 3];
+    kill_runs(folder, &[&train[..], &["--epochs", "3", "--save-every", "1"]].concat(), kills, seed, |run| {
+        let stage = match load_training(run.join("training.safetensors")) {
+            Ok(saved) if saved.progress.epoch > 0 => 2,
+            Ok(_) => 1,
+            Err(_) => 0,
+        };
+        in_stages[stage] += 1;
+    });
+    println!(
+        "killed before a state was saved, before the last layer was fitted, in the training after: {in_stages:?}"
+    );
+    assert!(in_stages[0] + in_stages[1] > 0 && in_stages[2] > 0, "not in every stage: {in_stages:?}");
+}
+
+/// Kills runs that save after every step, and goes on with them, until so many kills are done.
 fn kill_training(temporary: TempDir, kills: usize, seed: u64) {
     let folder = temporary.path();
     data(folder);
     let train = [&TRAIN[..TRAIN.len() - 1], &["1", "--epochs", "4", "--save-every", "1"]].concat();
+    kill_runs(folder, &train, kills, seed, |_| ());
+}
+
+/// After each kill what is on the disk must load; what comes to its end must be what it would have been. What was begun and did not end
+/// is `seen`.
+fn kill_runs(folder: &Path, train: &[&'static str], kills: usize, seed: u64, mut seen: impl FnMut(&Path)) {
     let begun = Instant::now();
-    succeeds(folder, &[&train[..], &["--out", "undisturbed"]].concat());
+    succeeds(folder, &[train, &["--out", "undisturbed"]].concat());
     let longest = begun.elapsed();
     let wanted = files(&folder.join("undisturbed"));
 
     let run = folder.join("run");
     let [model, state] = ["model.safetensors", "training.safetensors"].map(|name| run.join(name));
     let (mut loaded_models, mut loaded_states, mut runs) = (0, 0, 0);
-    let arguments = || {
-        let more: &[&str] = if state.exists() { &["--out", "run", "--resume"] } else { &["--out", "run"] };
-        [&train[..], more].concat()
-    };
+    // With the settings saved.
+    let resumed =
+        ["train", "--data", "data", "--threads", "1", "--save-every", "1", "--out", "run", "--resume"];
+    let arguments = || if state.exists() { resumed.to_vec() } else { [train, &["--out", "run"]].concat() };
     kill(folder, kills, seed, longest, arguments, |ended| {
+        if !ended && run.exists() {
+            seen(&run);
+        }
         if state.exists() {
             let progress = load_training(&state).unwrap().progress;
             loaded_states += 1;
@@ -342,7 +399,7 @@ fn kill_training(temporary: TempDir, kills: usize, seed: u64) {
         }
     });
     if state.exists() {
-        succeeds(folder, &[&train[..], &["--out", "run", "--resume"]].concat());
+        succeeds(folder, &resumed);
         assert!(files(&run) == wanted, "seed {seed}: another result of the last run");
         runs += 1;
     }

@@ -108,7 +108,7 @@ fn errors_say_what_where_and_what_to_do() {
     fails(folder, &["convert", "nowhere", "data"], &["nowhere"]);
     fails(folder, &["eval", "--data", "nowhere", "--model", "none.safetensors"], &["none.safetensors"]);
     fails(folder, &["inspect", "none.tfrecord"], &["none.tfrecord"]);
-    fails(folder, &["train", "--data", "nowhere", "--resume"], &["nowhere"]);
+    fails(folder, &["train", "--data", "nowhere", "--resume"], &["there is no run to go on with"]);
     fs::write(folder.join("text.safetensors"), "no model").unwrap();
     fails(
         folder,

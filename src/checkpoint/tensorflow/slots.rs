@@ -140,7 +140,7 @@ pub fn load_network_and_slots(
     let mut slots = Vec::new();
     for end in ends {
         let mut values = Vec::new();
-        for (param, _) in network.gradients() {
+        for (param, _) in network.weights() {
             let slot = read_slot(checkpoint, &format!("{}/{end}", key(&param.name)), &param.shape)?;
             values.extend(slot.iter().map(|value| factor * value));
         }
@@ -193,5 +193,5 @@ fn weights(network: &Network, names: &NameMap) -> Result<Vec<(String, Vec<usize>
     let tensors = names.of(network)?;
     let tensor =
         |array: &str| tensors.iter().find(|(name, _)| *name == array).map_or("", |(_, tensor)| *tensor);
-    Ok(network.gradients().map(|(param, _)| (tensor(&param.name).to_owned(), param.shape.clone())).collect())
+    Ok(network.weights().map(|(param, _)| (tensor(&param.name).to_owned(), param.shape.clone())).collect())
 }

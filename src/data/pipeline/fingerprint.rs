@@ -26,6 +26,9 @@ struct Shard {
     records_crc32c: u32,
 }
 
+/// What stands in the place of a shard's name for a data set that is none.
+const EXAMPLES: &str = "examples";
+
 impl Fingerprint {
     pub(super) fn of(part: &ShardPart) -> Self {
         let shards = part.shards().map(|(shard, records)| {
@@ -49,7 +52,7 @@ impl Fingerprint {
     pub(super) fn of_set(set: &dyn Dataset) -> Self {
         let classes = set.classes().join("\n");
         let records_crc32c = crc32c::crc32c_append(set.checksum(), classes.as_bytes());
-        Self { shards: vec![Shard { name: "examples".into(), bytes: 0, records: set.len(), records_crc32c }] }
+        Self { shards: vec![Shard { name: EXAMPLES.into(), bytes: 0, records: set.len(), records_crc32c }] }
     }
 
     /// The first shard that is not in `now` what it is here, in words; `None` if all are.
@@ -72,9 +75,9 @@ impl Fingerprint {
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shard { name, bytes, records, .. } = self;
-        match bytes {
-            0 => write!(f, "{records} {name}"),
-            _ => write!(f, "{name} ({records} records in {bytes} bytes)"),
+        match name == EXAMPLES {
+            true => write!(f, "{records} {name}"),
+            false => write!(f, "{name} ({records} records in {bytes} bytes)"),
         }
     }
 }
