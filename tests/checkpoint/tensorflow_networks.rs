@@ -4,10 +4,11 @@ use std::fs;
 
 use floret::checkpoint::tensorflow::{
     Checkpoint, CheckpointWriter, Guess, NameMap, SlotOptimizer, TensorFlowError, guess_names, load_network,
-    load_network_and_slots, save_network, save_network_and_slots,
+    load_network_and_slots, save_network, save_network_and_slots, slim_network,
 };
+use floret::image::Normalize;
 use floret::network::Network;
-use floret::nn::{Dense, Flatten};
+use floret::nn::{Dense, Flatten, Shape};
 use floret::optim::{Adam, Optimizer, Sgd};
 use ndarray::Array4;
 use safetensors::SafeTensors;
@@ -15,7 +16,7 @@ use tempfile::tempdir;
 
 use super::error_message as message;
 use super::{bits, small_network};
-use crate::common::{assert_close, fixture};
+use crate::common::{assert_close, fixture, tensors};
 
 fn other_network() -> Network {
     small_network(0.0).seed(9).build().unwrap()
@@ -204,6 +205,56 @@ fn names_are_not_guessed_where_they_do_not_fit() {
         let message = message(write(change));
         assert!(message.contains(reason) && message.contains("give a map of names"), "{message}");
     }
+}
+
+/// Their variables tell the networks of slim, which answer as TensorFlow's own operations do.
+#[test]
+fn networks_of_slim_are_known_by_their_variables() {
+    const SIDE: usize = 45;
+    let images = Array4::from_shape_fn((2, SIDE, SIDE, 3), |(n, y, x, c)| {
+        ((n * 7919 + y * 3571 + x * 1913 + c * 541) % 1024) as f32 / 512.0 - 1.0
+    });
+    let expected = tensors("tf_slim/expected.safetensors");
+    for (name, scope) in
+        [("mobilenet_v1", "MobilenetV1"), ("mobilenet_v2", "MobilenetV2"), ("resnet_v1_50", "resnet_v1_50")]
+    {
+        let checkpoint = Checkpoint::open(fixture(&format!("tf_slim/{name}.ckpt"))).unwrap();
+        let slim = slim_network(&checkpoint, Some(SIDE)).unwrap().unwrap();
+        assert_eq!((&*slim.scope, slim.network.outputs()), (scope, 4));
+        assert_ne!(slim.normalize, Normalize::PerImage);
+        let logits = slim.network.forward(images.view()).unwrap();
+        assert_close(name, &logits, &expected[name], 2e-5);
+        // 224 pixels where none are asked for.
+        let usual = slim_network(&checkpoint, None).unwrap().unwrap().network;
+        assert_eq!(usual.input(), Shape::from((224, 224, 3)));
+    }
+}
+
+#[test]
+fn what_a_network_of_slim_lacks_is_named() {
+    let checkpoint = Checkpoint::open(fixture("tf_checkpoint_objects/model.ckpt")).unwrap();
+    assert!(slim_network(&checkpoint, None).unwrap().is_none());
+    let folder = tempdir().unwrap();
+    let written = |name: &str, variables: &[(&str, &[usize])]| {
+        let prefix = folder.path().join(name);
+        let mut writer = CheckpointWriter::create(&prefix).unwrap();
+        for (variable, shape) in variables {
+            writer.add(variable, shape, &vec![0.5f32; shape.iter().product()]).unwrap();
+        }
+        writer.finish().unwrap();
+        message(slim_network(&Checkpoint::open(&prefix).unwrap(), None))
+    };
+    let first = ("MobilenetV1/Conv2d_0/weights", &[3, 3, 3, 8][..]);
+    let error = written("headless", &[first]);
+    assert!(error.contains("no tensor `MobilenetV1/Logits/Conv2d_1c_1x1/weights`"), "{error}");
+    let error = written("flat", &[("MobilenetV1/Conv2d_0/weights", &[27, 8])]);
+    assert!(error.contains("has the shape [27, 8], and is a kernel"), "{error}");
+    let head = ("MobilenetV1/Logits/Conv2d_1c_1x1/weights", &[1, 1, 9, 2][..]);
+    let norm = ["beta", "moving_mean", "moving_variance"]
+        .map(|array| format!("MobilenetV1/Conv2d_0/BatchNorm/{array}"));
+    let norm = norm.iter().map(|variable| (variable.as_str(), &[8][..]));
+    let error = written("unfit", &norm.chain([first, head]).collect::<Vec<_>>());
+    assert!(error.contains("[8, 2]") && error.contains("[1, 1, 9, 2]"), "{error}");
 }
 
 /// TensorFlow made five steps; floret makes the next three and comes to TensorFlow's weights. And what floret writes instead,

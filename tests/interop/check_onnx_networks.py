@@ -14,9 +14,10 @@ import torch
 import onnx_networks
 from common import arguments
 
-# Other sets of operators are those of the small networks.
+# Other sets of operators are tried with the small networks: some in tests/fixtures, the rest here.
 WAYS = {"script": ("script", 17), "dynamo": ("dynamo", 20)}
 SMALL_WAYS = {"script": ("script", 17), "script11": ("script", 11), "dynamo": ("dynamo", 21), "dynamo18": ("dynamo", 18)}
+OTHER_WAYS = {f"script{opset}": ("script", opset) for opset in [12, 13, 14, 15, 16, 19]} | {"dynamo19": ("dynamo", 19)}
 
 
 def write(folder, names, networks, ways, side):
@@ -25,6 +26,13 @@ def write(folder, names, networks, ways, side):
         network = onnx_networks.trained(networks(name))
         onnx_networks.write(network, folder, name, ways, side)
         print(f"{name}: written", flush=True)
+
+
+def compare(folder):
+    subprocess.run(
+        ["cargo", "test", "--test", "files", "--", "--ignored", "--nocapture", "exports_of_a_folder"],
+        env={**os.environ, "FLORET_ONNX_EXPORTS": str(folder)}, check=True, cwd=pathlib.Path(__file__).resolve().parents[2],
+    )
 
 
 def main():
@@ -40,16 +48,18 @@ def main():
         write(pathlib.Path(sys.argv[1]), sys.argv[2:] or onnx_networks.NAMES, onnx_networks.usual, WAYS, 224)
         return
     args = arguments(__doc__)
+    folder = args.scratch / "small"
+    folder.mkdir()
+    torch.manual_seed(0)
+    networks = onnx_networks.small()
+    write(folder, networks, networks.get, OTHER_WAYS, 32)
+    compare(folder)
     # One after another: the largest takes 500 MB.
     for name in onnx_networks.NAMES:
         folder = args.scratch / name
         folder.mkdir()
         write(folder, [name], onnx_networks.usual, WAYS, 224)
-        subprocess.run(
-            ["cargo", "test", "--test", "files", "--", "--ignored", "--nocapture", "exports_of_a_folder"],
-            env={**os.environ, "FLORET_ONNX_EXPORTS": str(folder)}, check=True,
-            cwd=pathlib.Path(__file__).resolve().parents[2],
-        )
+        compare(folder)
         for path in folder.iterdir():
             path.unlink()
 

@@ -153,6 +153,24 @@ fn training_begins_with_a_model() {
     fails(folder, &["train", "--data", "data", "--head-only", "--out", "none"], &["--start-from"]);
 }
 
+/// The variables tell the network; training begins with it as with any other.
+#[test]
+fn a_network_of_slim_is_imported_and_trained_further() {
+    let temporary = TempDir::new().unwrap();
+    let folder = temporary.path();
+    photos(folder);
+    succeeds(folder, &["convert", "photos", "data"]);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tf_slim");
+    let checkpoint = fixtures.join("mobilenet_v2.ckpt");
+    fs::write(folder.join("names.txt"), "a\nb\nc\nd\n").unwrap();
+    let import = ["import", checkpoint.to_str().unwrap(), "--labels", "names.txt", "--image-size", "48"];
+    let printed = succeeds(folder, &[&import[..], &["--out", "slim.safetensors"]].concat());
+    holds(&printed, &["by its variables: MobilenetV2", "4 classes", "--normalize 127.5/127.5"]);
+    let train =
+        ["train", "--data", "data", "--start-from", "slim.safetensors", "--head-only", "--out", "new"];
+    holds(&succeeds(folder, &train), &["takes the place of `logits`"]);
+}
+
 /// A graph that tells nothing of photos: its normalization is asked for, and then saved with the model.
 #[test]
 fn training_begins_with_an_onnx_graph() {

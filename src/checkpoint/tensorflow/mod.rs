@@ -65,6 +65,7 @@ mod place;
 mod read;
 mod shards;
 mod slices;
+mod slim;
 mod slots;
 
 mod table;
@@ -78,6 +79,7 @@ pub use index::TensorInfo;
 pub use names::NameMap;
 pub use network::{load_network, save_network};
 pub use read::Checkpoint;
+pub use slim::{SlimNetwork, slim_network};
 pub use slots::{SlotOptimizer, load_network_and_slots, save_network_and_slots};
 pub use tensor::{Element, Tensor};
 pub use write::CheckpointWriter;

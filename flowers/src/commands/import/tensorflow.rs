@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use floret::checkpoint::load_model;
-use floret::checkpoint::tensorflow::{Checkpoint, guess_names, load_network};
+use floret::checkpoint::tensorflow::{Checkpoint, guess_names, load_network, slim_network};
 use floret::models;
 use floret::network::Network;
 
@@ -25,7 +25,8 @@ pub struct Args {
     /// [default: found by names, by the order of creation or by layers, if that fits every array]
     #[arg(long, value_name = "FILE|script")]
     names: Option<Names>,
-    /// A model whose network, classes and preprocessing the checkpoint's weights belong to [default: the reference network]
+    /// A model whose network, classes and preprocessing the checkpoint's weights belong to [default: MobileNet or ResNet of
+    /// slim's where the variables are called so, or else the reference network]
     #[arg(long, value_name = "FILE")]
     like: Option<PathBuf>,
 }
@@ -45,6 +46,13 @@ pub fn is_one(path: &Path) -> bool {
 
 pub fn read(path: &Path, image_size: Option<usize>, args: &Args) -> Result<Imported> {
     let checkpoint = Checkpoint::open(path)?;
+    if args.like.is_none()
+        && args.names.is_none()
+        && let Some(slim) = slim_network(&checkpoint, image_size)?
+    {
+        say!("a network of TensorFlow's slim, by its variables: {}", ui::escaped(&slim.scope));
+        return Ok(Imported { network: slim.network, info: None, takes: Some(slim.normalize) });
+    }
     let (mut network, info) = match &args.like {
         Some(model) => {
             let (network, info) = load_model(model)?;
