@@ -1,11 +1,5 @@
-//! Networks of TensorFlow's slim (`research/slim/nets` of its models). Their checkpoints hold no graph, so each is known by the names
-//! of its variables, and its widths are theirs.
-//!
-//! | scope | network |
-//! | --- | --- |
-//! | `MobilenetV1` | MobileNet v1 (Howard et al. 2017, <https://arxiv.org/abs/1704.04861>) |
-//! | `MobilenetV2` | MobileNet v2 (Sandler et al. 2018, <https://arxiv.org/abs/1801.04381>) |
-//! | `resnet_v1_50`, `_101`, `_152`, `_200` | ResNet v1 (He et al. 2016, <https://arxiv.org/abs/1512.03385>), with the stride of a block in its last unit |
+//! Networks of TensorFlow's slim. Their checkpoints hold no graph, so each is known by the names of its variables, and its widths are
+//! theirs.
 
 use super::{Checkpoint, TensorFlowError};
 use crate::image::Normalize;
@@ -39,8 +33,15 @@ pub struct SlimNetwork {
     pub normalize: Normalize,
 }
 
-/// The network of slim's whose checkpoint this is, for images of this side, or else 224; `None` if the variables are not called as any
-/// of slim's networks [known here](self). Where a variable has an average over the steps of training, that is taken.
+/// The network of slim's (`research/slim/nets` of TensorFlow's models) whose checkpoint this is, for images of this side, or else 224;
+/// `None` if the variables are not called as those of a network in this table. Where a variable has an average over the steps of
+/// training, that is taken.
+///
+/// | scope | network |
+/// | --- | --- |
+/// | `MobilenetV1` | MobileNet v1 (Howard et al. 2017, <https://arxiv.org/abs/1704.04861>) |
+/// | `MobilenetV2` | MobileNet v2 (Sandler et al. 2018, <https://arxiv.org/abs/1801.04381>) |
+/// | `resnet_v1_50`, `_101`, `_152`, `_200` | ResNet v1 (He et al. 2016, <https://arxiv.org/abs/1512.03385>), with the stride of a block in its last unit |
 ///
 /// # Errors
 /// Variables that are missing, don't fit each other or can't be read; images that are too small.
