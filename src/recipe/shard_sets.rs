@@ -123,8 +123,13 @@ fn names_in(folder: &Path) -> Result<Vec<String>, FileError> {
 /// Whether a file's name is usual for records: one with their extension (`train.tfrecords`, `00.tfrec.gz`), or a
 /// shard's (`train-00000-of-00002`). Upper and lower case are alike.
 pub fn is_record_name(name: &str) -> bool {
-    is_record_file(name) || numbered(&name.to_lowercase()).is_some()
+    let name = name.to_lowercase();
+    let is_photo = || name.rsplit_once('.').is_some_and(|(_, extension)| PHOTOS.contains(&extension));
+    is_record_file(&name) || (numbered(&name).is_some() && !is_photo())
 }
+
+/// Extensions of photos, which may be numbered as shards are.
+const PHOTOS: [&str; 8] = ["jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp"];
 
 fn is_record_file(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -163,9 +168,15 @@ mod tests {
         ] {
             assert!(is_record_name(name), "{name}");
         }
-        for name in
-            ["cats-of-friends", "best-of-2020.jpg", "rose-1-of-3.jpg", "a.tfrecords.csv", "record", "x.gz"]
-        {
+        for name in [
+            "cats-of-friends",
+            "best-of-2020.jpg",
+            "a-00001-of-00003.jpg",
+            "rose-1-of-3.jpg",
+            "a.tfrecords.csv",
+            "record",
+            "x.gz",
+        ] {
             assert!(!is_record_name(name), "{name}");
         }
     }
