@@ -5,24 +5,24 @@ use std::fs::remove_file;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf, absolute};
 
-use floret::data::convert::{ConvertReport, Copies};
+use floret::data::convert::{ConvertReport, Copies, Copy, Part};
 use floret::files::{FileError, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::files::COPIES;
 
-/// A photo of which there is another one: a line of the list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copy {
-    /// Those of one number show the same.
-    pub group: usize,
+/// A line of the list.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    /// Photos of one number show the same.
+    group: usize,
     /// Whether all files of the group are the same, byte for byte.
-    pub identical: bool,
-    pub file: PathBuf,
-    pub class: String,
+    identical: bool,
+    file: PathBuf,
+    class: String,
     /// The part of the data set: train, eval or test.
-    pub part: String,
+    part: String,
 }
 
 /// Writes the list of what a conversion found into `folder`; without copies there is none.
@@ -39,7 +39,7 @@ pub fn save(report: &ConvertReport, folder: &Path) -> Result<()> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     for (group, Copies { photos, identical, .. }) in report.copies.iter().enumerate() {
         for photo in photos {
-            csv.serialize(Copy {
+            csv.serialize(Row {
                 group,
                 identical: *identical,
                 // Whoever reads the list may be elsewhere.
@@ -53,22 +53,35 @@ pub fn save(report: &ConvertReport, folder: &Path) -> Result<()> {
     Ok(write_atomically(&path, |file| file.write_all(&csv))?)
 }
 
-/// The groups of the list in `folder`, if there is such a list.
+/// The copies of the list in `folder`, whose classes are these; `None` without a list.
 ///
 /// # Errors
 /// A file that can't be read, or that is no such list.
-pub fn load(folder: &Path) -> Result<Option<Vec<Vec<Copy>>>> {
+pub fn load(folder: &Path, classes: &[String]) -> Result<Option<Vec<Copies>>> {
     let path = folder.join(COPIES);
     if !path.is_file() {
         return Ok(None);
     }
-    let mut groups: Vec<Vec<Copy>> = Vec::new();
-    for copy in csv::Reader::from_path(&path)?.deserialize() {
-        let copy: Copy = copy.map_err(|error| format!("{}: {error}", path.display()))?;
-        match groups.last_mut().filter(|group| group[0].group == copy.group) {
-            Some(group) => group.push(copy),
-            None => groups.push(vec![copy]),
+    let (mut groups, mut last): (Vec<Copies>, _) = (Vec::new(), None);
+    for row in csv::Reader::from_path(&path)?.deserialize() {
+        let Row { group, identical, file, class, part } =
+            row.map_err(|error| format!("{}: {error}", path.display()))?;
+        let known = classes.iter().position(|name| *name == class);
+        let part = Part::ALL.into_iter().find(|known| known.to_string() == part);
+        let Some((class, part)) = known.zip(part) else {
+            return Err(format!(
+                "{}: {} is of another class or part than the data have",
+                path.display(),
+                file.display()
+            )
+            .into());
+        };
+        let copy = Copy::new(file, class, part);
+        match groups.last_mut().filter(|_| last == Some(group)) {
+            Some(copies) => copies.photos.push(copy),
+            None => groups.push(Copies::new(vec![copy], identical)),
         }
+        last = Some(group);
     }
     Ok(Some(groups))
 }

@@ -20,6 +20,9 @@ pub enum Format {
     Tiff,
 }
 
+/// The extensions that files of these formats usually have, in lower case.
+pub const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "jpe", "gif", "bmp", "tif", "tiff"];
+
 impl fmt::Display for Format {
     /// `JPEG`, `PNG`, ..., which is also what the records' `image/format` holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,7 +46,7 @@ pub use error::ImageError;
 pub(crate) use file::is_photo;
 pub use file::{MAX_PHOTO_BYTES, PhotoError, read_photo};
 pub use fit::{Fit, ParseFitError, crop_or_pad, decode_fitted, resize_shorter_side_then_crop};
-pub use format::Format;
+pub use format::{EXTENSIONS, Format};
 pub(crate) use header::lacks_its_end;
 pub use header::read_header;
 pub use info::{ColorModel, ImageHeader};

@@ -171,6 +171,15 @@ pub enum ChannelOrder {
 impl ChannelOrder {
     const ALL: [Self; 3] = [ChannelOrder::Rgb, ChannelOrder::Bgr, ChannelOrder::Gray];
 
+    /// The usual order of a network's input of so many channels; `None` if photos have no such number.
+    pub fn of_channels(channels: usize) -> Option<Self> {
+        match channels {
+            1 => Some(ChannelOrder::Gray),
+            3 => Some(ChannelOrder::Rgb),
+            _ => None,
+        }
+    }
+
     /// How many values a pixel has.
     pub fn channels(self) -> usize {
         match self {

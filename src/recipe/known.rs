@@ -38,11 +38,7 @@ pub fn foreign_preprocess(
     chosen: Option<Normalize>,
 ) -> Option<Preprocess> {
     let Shape::Image { height, width: side, channels } = network.input() else { return None };
-    let order = match channels {
-        1 => ChannelOrder::Gray,
-        3 => ChannelOrder::Rgb,
-        _ => return None,
-    };
+    let order = ChannelOrder::of_channels(channels)?;
     if height != side {
         return None;
     }

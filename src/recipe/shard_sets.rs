@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::splits::{EVAL, TRAIN};
 use super::{FolderFault, RecipeError};
 use crate::files::FileError;
+use crate::image;
 use crate::record::{ShardError, ShardName, find_shards};
 
 /// The shards of a split.
@@ -124,12 +125,11 @@ fn names_in(folder: &Path) -> Result<Vec<String>, FileError> {
 /// shard's (`train-00000-of-00002`). Upper and lower case are alike.
 pub fn is_record_name(name: &str) -> bool {
     let name = name.to_lowercase();
-    let is_photo = || name.rsplit_once('.').is_some_and(|(_, extension)| PHOTOS.contains(&extension));
+    // Photos may be numbered as shards are.
+    let is_photo =
+        || name.rsplit_once('.').is_some_and(|(_, extension)| image::EXTENSIONS.contains(&extension));
     is_record_file(&name) || (numbered(&name).is_some() && !is_photo())
 }
-
-/// Extensions of photos, which may be numbered as shards are.
-const PHOTOS: [&str; 8] = ["jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp"];
 
 fn is_record_file(name: &str) -> bool {
     let name = name.to_lowercase();

@@ -249,6 +249,10 @@ fn what_a_network_of_slim_lacks_is_named() {
     assert!(error.contains("no tensor `MobilenetV1/Logits/Conv2d_1c_1x1/weights`"), "{error}");
     let error = written("flat", &[("MobilenetV1/Conv2d_0/weights", &[27, 8])]);
     assert!(error.contains("has the shape [27, 8], and is a kernel"), "{error}");
+    // No value, and room for millions of them.
+    let wide = ("MobilenetV1/Conv2d_0/weights", &[3, 3, 0, 1 << 17][..]);
+    let error = written("wide", &[wide, ("MobilenetV1/Logits/Conv2d_1c_1x1/weights", &[1, 1, 0, 2])]);
+    assert!(error.contains("[3, 3, 0, 131072]"), "{error}");
     let head = ("MobilenetV1/Logits/Conv2d_1c_1x1/weights", &[1, 1, 9, 2][..]);
     let norm = ["beta", "moving_mean", "moving_variance"]
         .map(|array| format!("MobilenetV1/Conv2d_0/BatchNorm/{array}"));

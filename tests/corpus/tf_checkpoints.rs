@@ -11,10 +11,11 @@ mod tensor_bundle;
 use std::fs;
 use std::path::Path;
 
-use floret::checkpoint::tensorflow::{Checkpoint, CheckpointWriter, guess_names, load_network};
+use floret::checkpoint::tensorflow::{Checkpoint, CheckpointWriter, guess_names, load_network, slim_network};
 use floret::network::Network;
 use floret::nn::{Dense, Flatten};
 use floret::record::crc::{mask, masked_crc32c};
+use ndarray::Array4;
 use prost::Message;
 
 use super::in_memory;
@@ -45,6 +46,9 @@ pub fn tf_checkpoint(input: &[u8]) {
     read_checkpoint(&prefix, &folder.path().join("again"));
 }
 
+/// Large enough for every layer of slim's networks to see more than padding.
+const SLIM_SIDE: usize = 33;
+
 fn read_checkpoint(prefix: &Path, again: &Path) {
     let checkpoint = match Checkpoint::open(prefix) {
         Ok(checkpoint) => checkpoint,
@@ -65,6 +69,14 @@ fn read_checkpoint(prefix: &Path, again: &Path) {
             }
             Err(error) => drop(error.to_string()),
         }
+    }
+    match slim_network(&checkpoint, Some(SLIM_SIDE)) {
+        Ok(Some(slim)) => {
+            let images = Array4::zeros((1, SLIM_SIDE, SLIM_SIDE, 3));
+            let _ = slim.network.forward(&images);
+        }
+        Ok(None) => {}
+        Err(error) => drop(error.to_string()),
     }
     let mut network = Network::builder((1, 2, 1)).add(Flatten).add(Dense::new(3)).build().expect("it fits");
     if let Ok((names, _)) = guess_names(&network, &checkpoint) {

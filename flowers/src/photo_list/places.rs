@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The extensions of photos.
-const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "jpe", "gif", "bmp", "tif", "tiff"];
+use floret::image::EXTENSIONS;
 
 /// The most files that are looked through for one of a name.
 const MOST_FILES: usize = 2_000_000;

@@ -17,6 +17,7 @@ mod sections;
 use std::io::Write;
 use std::path::Path;
 
+use floret::data::convert::Copies;
 use floret::files::write_atomically;
 use floret::metrics::{ClassMetrics, Evaluation};
 use floret::network::Network;
@@ -27,7 +28,7 @@ use ndarray::Ix4;
 
 pub use label_errors::Tally;
 use label_errors::{LabelErrors, Split};
-use photos::{Augmented, Copies, Shown};
+use photos::{Augmented, Shown};
 use picture::Picture;
 pub use run::{Run, RunData};
 use sections::{augmentation, classes, copies, curves, details, epochs, filters, gallery, labels, overview};
@@ -83,7 +84,8 @@ struct Seen {
     mistakes: Vec<Shown>,
     uncertain: Vec<Shown>,
     augmented: Vec<Augmented>,
-    copies: Vec<Copies>,
+    /// With a picture of each, as far as they are shown.
+    copies: Vec<(Copies, Option<Picture>)>,
 }
 
 /// Writes the report of `run` to `path`, and its list of likely label errors beside it; `data` are its data, or why there are
@@ -177,7 +179,7 @@ impl Seen {
             label_errors: LabelErrors::find(&splits, page.with_file_name(LABEL_ERRORS)),
             mistakes: if has_eval { photos::shown(&answers.mistakes, asked) } else { Vec::new() },
             uncertain: photos::shown(&answers.uncertain, asked),
-            copies: photos::copies([&run.folder, path], train),
+            copies: photos::copies([&run.folder, path], &run.info.classes, train),
             augmented: photos::augmented(train, &run.settings.loader_options(run.info.classes.len())),
         })
     }
@@ -238,7 +240,7 @@ fn page(report: &Report) -> Markup {
                     @if let Ok(seen) = &report.seen {
                         (classes::render(report, seen))
                         (labels::render(report, seen))
-                        (copies::render(seen))
+                        (copies::render(report, seen))
                         (gallery::render(report, seen))
                         (augmentation::render(report, seen))
                     }

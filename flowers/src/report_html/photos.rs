@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use floret::data::convert::Copies;
 use floret::data::{Example, Loader, LoaderOptions, Picture as Photo};
 use floret::image::{Augment, DecodeOptions, read_photo};
 use floret::recipe::Answer;
@@ -11,8 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::picture::{self, PHOTO_SIDE, Picture};
-use crate::copies::{self, Copy};
-use crate::files::TRAIN;
+use crate::copies;
 use crate::ui::{self, warning};
 
 /// An example and what the network says of it.
@@ -49,46 +49,27 @@ pub fn thumbnail(photo: &Photo, data: &Loader) -> Option<Picture> {
     picture::photo(&*levels.ok()?)
 }
 
-/// Photos that show the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Copies {
-    /// Two at least.
-    pub photos: Vec<Copy>,
-    /// One of them, if it is on the page and where it was.
-    pub picture: Option<Picture>,
-}
-
 /// Groups of copies whose pictures are shown.
 pub const ON_PAGE: usize = 24;
 
 /// The copies listed in the first of `folders` that has a list, the worst first: those of several classes, then those on both sides
-/// of the split. A list that can't be read costs a warning.
-pub fn copies(folders: [&Path; 2], data: &Loader) -> Vec<Copies> {
-    let listed = folders.into_iter().find_map(|folder| copies::load(folder).transpose());
-    let groups = listed.unwrap_or(Ok(Vec::new())).unwrap_or_else(|error| {
+/// of the split; with a picture of the first, where one of the files is where it was. A list that can't be read costs a warning.
+pub fn copies(folders: [&Path; 2], classes: &[String], data: &Loader) -> Vec<(Copies, Option<Picture>)> {
+    let listed = folders.into_iter().find_map(|folder| copies::load(folder, classes).transpose());
+    let mut groups = listed.unwrap_or(Ok(Vec::new())).unwrap_or_else(|error| {
         warning!("{}; the report shows no copies", ui::escaped(&error.to_string()));
         Vec::new()
     });
-    let mut all: Vec<Copies> = groups.into_iter().map(|photos| Copies { photos, picture: None }).collect();
-    all.sort_by_key(|copies| (!copies.disagree(), !copies.leak()));
-    all.par_iter_mut().take(ON_PAGE).for_each(|copies| {
-        let readable = copies.photos.iter().find_map(|copy| read_photo(&copy.file).ok());
-        copies.picture = readable.and_then(|file| thumbnail(&Photo::File(file), data));
-    });
-    all
-}
-
-impl Copies {
-    /// Whether the photos are said to be of several classes.
-    pub fn disagree(&self) -> bool {
-        self.photos.iter().any(|copy| copy.class != self.photos[0].class)
-    }
-
-    /// Whether some are trained on, and others not.
-    pub fn leak(&self) -> bool {
-        let trained_on = self.photos.iter().filter(|copy| copy.part == TRAIN).count();
-        trained_on > 0 && trained_on < self.photos.len()
-    }
+    groups.sort_by_key(|copies| (!copies.disagree(), !copies.leak()));
+    let picture = |copies: &Copies| {
+        let file = copies.photos.iter().find_map(|copy| read_photo(&copy.path).ok())?;
+        thumbnail(&Photo::File(file), data)
+    };
+    let shown = |(place, copies): (usize, Copies)| {
+        let picture = if place < ON_PAGE { picture(&copies) } else { None };
+        (copies, picture)
+    };
+    groups.into_par_iter().enumerate().map(shown).collect()
 }
 
 /// A training photo as the network may see it.

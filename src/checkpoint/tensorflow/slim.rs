@@ -59,6 +59,7 @@ pub fn slim_network(
         scope,
         epsilon,
         activation,
+        pads_evenly: false,
         layers: Vec::new(),
         arrays: Vec::new(),
     };
@@ -84,6 +85,8 @@ struct Draft<'a> {
     scope: &'a str,
     epsilon: f32,
     activation: LayerSpec,
+    /// Whether a convolution with a stride is padded by as much before as after, whatever the image; else it is SAME.
+    pads_evenly: bool,
     layers: Vec<NamedLayer>,
     /// Arrays of the network, with the variables that they are read from.
     arrays: Vec<(String, String)>,
@@ -138,6 +141,7 @@ impl Draft<'_> {
 
     fn resnet_v1(mut self) -> Result<Self, TensorFlowError> {
         const BLOCKS: usize = 4;
+        self.pads_evenly = true;
         let mut last = self.conv("conv1", INPUT, 2)?;
         last = self.add("pool1", MaxPool2d::new(3).stride(2).padding(Padding::Same), &[&last]);
         for block in 1..=BLOCKS {
@@ -205,16 +209,13 @@ impl Draft<'_> {
     fn linear_conv(&mut self, name: &str, from: &str, stride: usize) -> Result<String, TensorFlowError> {
         let [height, width, _, filters] = self.kernel(&format!("{name}/weights"))?;
         let conv = Conv2d::new(filters, (height, width)).stride(stride).no_bias();
-        // ResNet's pad as much before as after, whatever the image; MobileNets' are SAME.
-        let conv = match self.scope.starts_with("resnet") && stride > 1 {
-            true => {
-                let (top, left) = (height.saturating_sub(1) / 2, width.saturating_sub(1) / 2);
-                let (bottom, right) = (height.saturating_sub(1) - top, width.saturating_sub(1) - left);
-                conv.padding(Padding::Explicit { top, bottom, left, right })
-            }
-            false => conv,
-        };
-        self.with_norm(name, conv, "weights", from)
+        if !self.pads_evenly || stride == 1 {
+            return self.with_norm(name, conv, "weights", from);
+        }
+        let (top, left) = (height.saturating_sub(1) / 2, width.saturating_sub(1) / 2);
+        let (bottom, right) = (height.saturating_sub(1) - top, width.saturating_sub(1) - left);
+        let padding = Padding::Explicit { top, bottom, left, right };
+        self.with_norm(name, conv.padding(padding), "weights", from)
     }
 
     /// A depthwise convolution, its batch norm and its activation.
@@ -260,25 +261,33 @@ impl Draft<'_> {
     /// The network with the values of its variables.
     fn build(self, input: Shape) -> Result<Network, TensorFlowError> {
         let spec = NetworkSpec { input, layers: self.layers, loss: Loss::default(), test_time_flip: false };
-        let mut network = NetworkBuilder::from_spec(spec).build().map_err(Box::new)?;
-        let scope = self.scope;
+        let (params, _) = spec.params().map_err(Box::new)?;
+        let mut variables = Vec::new();
         for (array, variable) in self.arrays {
-            let variable = format!("{scope}/{variable}");
+            let variable = format!("{}/{variable}", self.scope);
             let averaged = format!("{variable}/ExponentialMovingAverage");
             let is_averaged = self.checkpoint.tensor(&averaged).is_some();
             let variable = if is_averaged { averaged } else { variable };
-            let wanted = network.array(&array).map_err(Box::new)?.shape().to_vec();
+            let param = params.iter().find(|param| param.name == array).expect("each is of a layer");
+            let info = self.checkpoint.info(&variable)?;
+            // Before room is made for the network: a variable without values may claim any width.
+            if info.len() != param.len() {
+                return Err(TensorFlowError::Shape {
+                    path: self.checkpoint.index_path().into(),
+                    array,
+                    wanted: param.shape.clone(),
+                    tensor: variable,
+                    got: info.shape.clone(),
+                });
+            }
+            variables.push((param, variable));
+        }
+        let mut network = NetworkBuilder::from_spec(spec).build().map_err(Box::new)?;
+        for (param, variable) in variables {
             let values = self.checkpoint.read(&variable)?.to_f32()?;
-            // Kernels of depthwise convolutions have the last two axes changed, and one of them is 1; so has the last layer's more.
-            let shape = values.shape().to_vec();
-            let values = values.into_shape_with_order(&wanted[..]).map_err(|_| TensorFlowError::Shape {
-                path: self.checkpoint.index_path().into(),
-                array: array.clone(),
-                wanted: wanted.clone(),
-                tensor: variable.clone(),
-                got: shape,
-            })?;
-            network.set_array(&array, values.view()).map_err(Box::new)?;
+            // Kernels of depthwise convolutions have the last two axes changed, and one of them is 1; the last layer's has two of 1 more.
+            let values = values.into_shape_with_order(&param.shape[..]).expect("as many values");
+            network.set_array(&param.name, values.view()).map_err(Box::new)?;
         }
         Ok(network)
     }

@@ -29,7 +29,19 @@ pub struct Copy {
     pub part: Part,
 }
 
+impl Copy {
+    /// A photo of this class, from 0.
+    pub fn new(path: impl Into<PathBuf>, class: usize, part: Part) -> Self {
+        Self { path: path.into(), class, part }
+    }
+}
+
 impl Copies {
+    /// Photos that show the same, two at least; whether byte for byte.
+    pub fn new(photos: Vec<Copy>, identical: bool) -> Self {
+        Self { photos, identical }
+    }
+
     /// Whether they lie in several classes.
     pub fn disagree(&self) -> bool {
         self.photos.iter().any(|copy| copy.class != self.photos[0].class)

@@ -22,7 +22,7 @@ impl fmt::Display for Part {
 
 impl Part {
     /// All, in the order in which they are written.
-    pub(super) const ALL: [Part; 3] = [Part::Train, Part::Eval, Part::Test];
+    pub const ALL: [Part; 3] = [Part::Train, Part::Eval, Part::Test];
 
     /// The prefix of its shards.
     pub(super) fn prefix(self) -> &'static str {

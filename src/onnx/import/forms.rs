@@ -62,7 +62,7 @@ impl<'a> Graph<'_, 'a> {
 
     /// Goes back from the node until all that it is made of comes from one value, as often as there is one.
     fn activation(&self, index: usize) -> Option<Form<'a>> {
-        // A `Clip` behind a rectifier may be a layer of its own on purpose.
+        // A `Clip` behind a rectifier or a hard sigmoid may be a layer of its own on purpose.
         let bounds = self.nodes[index].op != "Clip";
         // In the graph's order.
         let mut inside = vec![index];
@@ -81,7 +81,8 @@ impl<'a> Graph<'_, 'a> {
             }
             // The last of them is made of no other.
             let (last, name) = open.iter().map(|&name| (self.producers.get(name).copied(), name)).max()?;
-            let last = last.filter(|&last| last < index && curves::is_elementwise(self.nodes[last].op))?;
+            let may_be_inside = |op| curves::is_elementwise(op) && (bounds || op != "HardSigmoid");
+            let last = last.filter(|&last| last < index && may_be_inside(self.nodes[last].op))?;
             open.remove(name);
             open.extend(inputs(last));
             // Nodes out of order may take what comes of them.

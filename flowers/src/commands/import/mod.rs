@@ -130,17 +130,14 @@ fn class_names(labels: &Path, outputs: usize) -> Result<Vec<String>> {
 
 /// What photos become for the network, whose images must be squares of one channel or three.
 fn plain(args: &Args, input: Shape) -> Result<Preprocess> {
-    match input {
-        Shape::Image { height, width, channels: 3 } if height == width => Ok(Preprocess::new(width)),
-        Shape::Image { height, width, channels: 1 } if height == width => {
-            Ok(Preprocess::new(width).channel_order(ChannelOrder::Gray))
-        }
-        _ => {
-            let file = ui::path(&args.file);
-            Err(format!("{file} takes images of {input}: photos are made squares of one channel or three")
-                .into())
-        }
+    if let Shape::Image { height, width, channels } = input
+        && height == width
+        && let Some(order) = ChannelOrder::of_channels(channels)
+    {
+        return Ok(Preprocess::new(width).channel_order(order));
     }
+    let file = ui::path(&args.file);
+    Err(format!("{file} takes images of {input}: photos are made squares of one channel or three").into())
 }
 
 /// A format that is read.

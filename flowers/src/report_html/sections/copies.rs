@@ -1,14 +1,16 @@
 //! Photos that are there more than once.
 
+use floret::data::convert::Copies;
 use maud::{Markup, html};
 
-use super::{missing, name, section};
+use super::{class, missing, name, section};
 use crate::files::COPIES;
-use crate::report_html::Seen;
-use crate::report_html::photos::{Copies, ON_PAGE};
+use crate::report_html::photos::ON_PAGE;
+use crate::report_html::picture::Picture;
+use crate::report_html::{Report, Seen};
 use crate::ui;
 
-pub fn render(seen: &Seen) -> Markup {
+pub fn render(report: &Report, seen: &Seen) -> Markup {
     const ID: &str = "copies";
     const TITLE: &str = "Copies";
     if seen.copies.is_empty() {
@@ -17,8 +19,8 @@ pub fn render(seen: &Seen) -> Markup {
         );
         return missing(ID, TITLE, &why);
     }
-    let all: usize = seen.copies.iter().map(|copies| copies.photos.len() - 1).sum();
-    let those = |is: fn(&Copies) -> bool| seen.copies.iter().filter(|copies| is(copies)).count();
+    let all: usize = seen.copies.iter().map(|(copies, _)| copies.photos.len() - 1).sum();
+    let those = |is: fn(&Copies) -> bool| seen.copies.iter().filter(|(copies, _)| is(copies)).count();
     let (disagree, leak) = (those(Copies::disagree), those(Copies::leak));
     let content = html! {
         p {
@@ -35,14 +37,18 @@ pub fn render(seen: &Seen) -> Markup {
             }
             @if seen.copies.len() > ON_PAGE { "The first " (ON_PAGE) " are shown; all stand in " code { (COPIES) } "." }
         }
-        ul.gallery { @for copies in seen.copies.iter().take(ON_PAGE) { li { (card(copies)) } } }
+        ul.gallery {
+            @for (copies, picture) in seen.copies.iter().take(ON_PAGE) {
+                li { (card(&report.classes, copies, picture.as_ref())) }
+            }
+        }
     };
     section(ID, TITLE, content)
 }
 
-fn card(copies: &Copies) -> Markup {
+fn card(classes: &[String], copies: &Copies, picture: Option<&Picture>) -> Markup {
     html! {
-        @if let Some(picture) = &copies.picture {
+        @if let Some(picture) = picture {
             img src=(picture.source) width=(picture.width) height=(picture.height) alt="" loading="lazy";
         }
         div.told {
@@ -50,8 +56,8 @@ fn card(copies: &Copies) -> Markup {
             @if copies.leak() { p.verdict { strong.wrong { "trained on and evaluated on" } } }
             @for copy in &copies.photos {
                 p.file {
-                    (name(&copy.class)) ", " (name(&copy.part)) ": "
-                    (name(&copy.file.file_name().unwrap_or_default().to_string_lossy()))
+                    (class(classes, copy.class)) ", " (copy.part) ": "
+                    (name(&copy.path.file_name().unwrap_or_default().to_string_lossy()))
                 }
             }
         }
