@@ -252,6 +252,7 @@ proptest! {
     fn batch_norm(height in 2usize..6, width in 2usize..6, channels in 1usize..5, batch in 2usize..5, seed: u64) {
         let input = (height, width, channels).into();
         check(vec![BatchNorm::new().into()], input, batch, seed);
+        check(vec![BatchNorm::new().into(), Silu.into()], input, batch, seed);
         // As in `models::residual`, but for what has kinks, and for the bias, which batch norm takes away again.
         let block = Residual::new().body(conv(channels, 3).no_bias()).body(BatchNorm::new());
         check(vec![block.clone().into(), block.into()], input, batch, seed);

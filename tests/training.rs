@@ -1,6 +1,7 @@
 //! Networks and their training: layers and losses against others' values, gradients, the trainer, the classifier.
 
 mod accuracy;
+mod batch_norm;
 mod classifier;
 mod common;
 mod custom_layer;

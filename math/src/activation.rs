@@ -7,7 +7,7 @@
 //! most 2e-7; the tests hold them to it.
 
 use super::parallel::{for_each_chunk, for_each_chunk_with_codes};
-use super::simd::{Isa, MatrixMut, Simd, dispatch};
+use super::simd::{Isa, Matrix, MatrixMut, Simd, dispatch};
 
 /// Values of a task.
 const CHUNK: usize = 1 << 14;
@@ -105,6 +105,15 @@ impl Activation {
             let dy = &dy[index * CHUNK..][..x.len()];
             dispatch!(isa, |simd| gradients(simd, function, x, dy));
         }));
+    }
+
+    /// `dx = f'(x) dy`. Overwrites each row of x by dx, in place, on the calling thread.
+    #[inline(never)]
+    pub(crate) fn gradients_of<S: Simd>(self, simd: S, mut x: MatrixMut<'_>, dy: Matrix<'_>) {
+        with_function!(self, |function| simd.call(
+            #[inline(always)]
+            || (0..x.rows()).for_each(|row| gradients(simd, function, x.row(row), dy.row(row))),
+        ));
     }
 
     /// Whether a gradient passes whole or not at all, so that one code for each value tells it.

@@ -4,8 +4,9 @@
 
 use std::ops::Range;
 
+use super::activation::Activation;
 use super::parallel::{for_each_chunk, for_each_two_chunks};
-use super::simd::{Isa, Simd, dispatch};
+use super::simd::{Isa, Matrix, MatrixMut, Simd, dispatch};
 
 /// Rows of a task.
 const ROWS: usize = 512;
@@ -37,47 +38,127 @@ pub fn moments(isa: Isa, x: &[f32], pivot: &[f32], mean: &mut [f32], variance: &
             [(f64::from(pivot[channel]) + shift) as f32, variance as f32]
         },
         #[inline(always)]
-        |row, first, a, b| {
+        |rows, first, a, b| {
             let n = a.len();
-            let (x, pivot) = (&x[row * channels + first..][..n], &pivot[first..][..n]);
-            for i in 0..n {
-                let d = x[i] - pivot[i];
-                a[i] += d;
-                b[i] += d * d;
+            let pivot = &pivot[first..][..n];
+            for row in rows {
+                let x = &x[row * channels + first..][..n];
+                for i in 0..n {
+                    let d = x[i] - pivot[i];
+                    a[i] += d;
+                    b[i] += d * d;
+                }
             }
         },
     )
 }
 
-/// For each channel `centred = sum of dy (x - mean)` and `plain = sum of dy`. Overwrites `centred` and `plain`.
-pub fn gradient_sums(isa: Isa, x: &[f32], dy: &[f32], mean: &[f32], centred: &mut [f32], plain: &mut [f32]) {
+/// `y = f(scale x + shift)`, as [`scale_and_shift`] computes it: what the gradient of an activation behind needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Activated<'a> {
+    /// A factor of each channel.
+    pub scale: &'a [f32],
+    /// What is added to each channel.
+    pub shift: &'a [f32],
+    /// The function f.
+    pub activation: Activation,
+}
+
+impl Activated<'_> {
+    /// The gradient before the activation, `dz = dy f'(scale x + shift)`, of these rows and of the channels from `first` on, `n` of them.
+    /// Overwrites as many rows of n values in `dz`.
+    #[inline(always)]
+    fn gradient<S: Simd>(
+        &self,
+        simd: S,
+        (x, dy): (&[f32], &[f32]),
+        rows: Range<usize>,
+        (first, n): (usize, usize),
+        dz: &mut [f32],
+    ) {
+        let channels = self.scale.len();
+        let (scale, shift) = (&self.scale[first..][..n], &self.shift[first..][..n]);
+        for (row, z) in rows.clone().zip(dz.chunks_exact_mut(n)) {
+            let x = &x[row * channels + first..][..n];
+            z.iter_mut()
+                .zip(x)
+                .zip(scale)
+                .zip(shift)
+                .for_each(|(((z, x), scale), shift)| *z = scale * x + shift);
+        }
+        let dy = Matrix::new(&dy[rows.start * channels + first..], rows.len(), n, channels);
+        self.activation.gradients_of(simd, MatrixMut::new(dz, rows.len(), n, n), dy);
+    }
+}
+
+/// For each channel `centred = sum of dz (x - mean)` and `plain = sum of dz`, where dz is `dy`, or what comes of it before an activation.
+/// Overwrites `centred` and `plain`.
+pub fn gradient_sums(
+    isa: Isa,
+    x: &[f32],
+    dy: &[f32],
+    mean: &[f32],
+    activated: Option<Activated<'_>>,
+    [centred, plain]: [&mut [f32]; 2],
+) {
     let channels = mean.len();
+    #[inline(always)]
+    fn add(x: &[f32], dz: &[f32], mean: &[f32], a: &mut [f32], b: &mut [f32]) {
+        let n = a.len();
+        let (x, dz, mean) = (&x[..n], &dz[..n], &mean[..n]);
+        for i in 0..n {
+            a[i] += dz[i] * (x[i] - mean[i]);
+            b[i] += dz[i];
+        }
+    }
+    let finish = |_: usize, centred: f64, plain: f64| [centred as f32, plain as f32];
+    let (rows, to) = (x.len() / channels, [centred, plain]);
+    let Some(activated) = activated else {
+        return two_sums(
+            isa,
+            rows,
+            to,
+            finish,
+            #[inline(always)]
+            |rows, first, a, b| {
+                for start in rows.map(|row| row * channels + first) {
+                    add(&x[start..], &dy[start..], &mean[first..], a, b);
+                }
+            },
+        );
+    };
     two_sums(
         isa,
-        x.len() / channels,
-        [centred, plain],
-        |_, centred, plain| [centred as f32, plain as f32],
+        rows,
+        to,
+        finish,
         #[inline(always)]
-        |row, first, a, b| {
-            let (n, start) = (a.len(), row * channels + first);
-            let (x, dy, mean) = (&x[start..][..n], &dy[start..][..n], &mean[first..][..n]);
-            for i in 0..n {
-                a[i] += dy[i] * (x[i] - mean[i]);
-                b[i] += dy[i];
+        |rows, first, a, b| {
+            let n = a.len();
+            let mut dz = [0.0; FEW * STRIP];
+            dispatch!(isa, |simd| activated.gradient(
+                simd,
+                (x, dy),
+                rows.clone(),
+                (first, n),
+                &mut dz[..rows.len() * n]
+            ));
+            for (row, dz) in rows.zip(dz.chunks_exact(n)) {
+                add(&x[row * channels + first..], dz, &mean[first..], a, b);
             }
         },
-    )
+    );
 }
 
 /// Two sums over `rows` for each channel; `finish(channel, first, second)` makes of them what is written `to`.
 ///
-/// `add(row, first, a, b)` adds what a row has to the sums of the channels from `first` on.
+/// `add(rows, first, a, b)` adds what [a few](FEW) rows have to the sums of the channels from `first` on.
 pub(crate) fn two_sums(
     isa: Isa,
     rows: usize,
     to: [&mut [f32]; 2],
     finish: impl Fn(usize, f64, f64) -> [f32; 2] + Sync,
-    add: impl Fn(usize, usize, &mut [f32], &mut [f32]) + Copy + Sync,
+    add: impl Fn(Range<usize>, usize, &mut [f32], &mut [f32]) + Copy + Sync,
 ) {
     let [a, b] = to;
     for_each_two_chunks((a, STRIP), (b, STRIP), &|strip, a, b| {
@@ -119,14 +200,12 @@ fn add_block<S: Simd>(
     first: usize,
     channels: usize,
     [first_sums, second_sums]: &mut StripSums,
-    add: impl Fn(usize, usize, &mut [f32], &mut [f32]),
+    add: impl Fn(Range<usize>, usize, &mut [f32], &mut [f32]),
 ) {
     for start in rows.clone().step_by(FEW) {
         let (mut a, mut b) = ([0.0; STRIP], [0.0; STRIP]);
         let (a, b) = (&mut a[..channels], &mut b[..channels]);
-        for row in start..rows.end.min(start + FEW) {
-            add(row, first, a, b);
-        }
+        add(start..rows.end.min(start + FEW), first, a, b);
         first_sums.iter_mut().zip(a).for_each(|(sum, few)| *sum += f64::from(*few));
         second_sums.iter_mut().zip(b).for_each(|(sum, few)| *sum += f64::from(*few));
     }
@@ -145,31 +224,102 @@ pub fn scale(isa: Isa, x: &[f32], scale: &[f32], y: &mut [f32]) {
     });
 }
 
-/// `y = scale x + shift`.
-pub fn scale_and_shift(isa: Isa, x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) {
+/// `y = f(scale x + shift)`, where f is an activation or leaves values as they are.
+pub fn scale_and_shift(
+    isa: Isa,
+    x: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    activation: Option<Activation>,
+    y: &mut [f32],
+) {
     let channels = scale.len();
     for_each_chunk(y, ROWS * channels, &|index, y| {
         let x = &x[index * ROWS * channels..][..y.len()];
-        dispatch!(isa, |_simd| {
-            for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-                    *y = scale * x + shift;
+        dispatch!(isa, |simd| {
+            // A few rows at a time, so that the activation finds them in the first cache.
+            let few = FIRST_CACHE.div_ceil(channels) * channels;
+            for (y, x) in y.chunks_mut(few).zip(x.chunks(few)) {
+                for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                    for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
+                        *y = scale * x + shift;
+                    }
+                }
+                if let Some(activation) = activation {
+                    activation.finish_values(simd, y);
                 }
             }
         });
     });
 }
 
-/// `x = a dy + b (x - mean) + c`.
-pub fn combine(isa: Isa, x: &mut [f32], dy: &[f32], mean: &[f32], [a, b, c]: [&[f32]; 3]) {
+/// Values that stay in the first cache from one pass over them to the next.
+const FIRST_CACHE: usize = 2048;
+
+/// `x = a dz + b (x - mean) + c`, where dz is `dy`, or what comes of it before an activation.
+pub fn combine(
+    isa: Isa,
+    x: &mut [f32],
+    dy: &[f32],
+    mean: &[f32],
+    activated: Option<Activated<'_>>,
+    [a, b, c]: [&[f32]; 3],
+) {
+    let row = |first: usize, x: &mut [f32], dz: &[f32]| {
+        let constants = mean[first..].iter().zip(&a[first..]).zip(&b[first..]).zip(&c[first..]);
+        for ((x, dz), (((mean, a), b), c)) in x.iter_mut().zip(dz).zip(constants) {
+            *x = a * dz + b * (*x - mean) + c;
+        }
+    };
+    if let Some(activated) = activated {
+        return replace(isa, x, dy, activated, row);
+    }
     let channels = mean.len();
     for_each_chunk(x, ROWS * channels, &|index, x| {
         let dy = &dy[index * ROWS * channels..][..x.len()];
         dispatch!(isa, |_simd| {
-            for (x, dy) in x.chunks_exact_mut(channels).zip(dy.chunks_exact(channels)) {
-                let constants = mean.iter().zip(a).zip(b).zip(c);
-                for ((x, dy), (((mean, a), b), c)) in x.iter_mut().zip(dy).zip(constants) {
-                    *x = a * dy + b * (*x - mean) + c;
+            x.chunks_exact_mut(channels).zip(dy.chunks_exact(channels)).for_each(|(x, dy)| row(0, x, dy));
+        });
+    });
+}
+
+/// `x = scale dz`: the gradient of `y = f(scale x + shift)` for constants.
+pub fn scale_activated(isa: Isa, x: &mut [f32], dy: &[f32], activated: Activated<'_>) {
+    replace(
+        isa,
+        x,
+        dy,
+        activated,
+        #[inline(always)]
+        |first, x, dz| {
+            x.iter_mut().zip(dz).zip(&activated.scale[first..]).for_each(|((x, dz), scale)| *x = scale * dz)
+        },
+    );
+}
+
+/// Calls `row(first, x, dz)` with each row's channels from `first` on, strip by strip.
+fn replace(
+    isa: Isa,
+    x: &mut [f32],
+    dy: &[f32],
+    activated: Activated<'_>,
+    row: impl Fn(usize, &mut [f32], &[f32]) + Sync,
+) {
+    let channels = activated.scale.len();
+    for_each_chunk(x, ROWS * channels, &|index, x| {
+        let dy = &dy[index * ROWS * channels..][..x.len()];
+        let rows = x.len() / channels;
+        dispatch!(isa, |simd| {
+            let mut dz = [0.0; FEW * STRIP];
+            for start in (0..rows).step_by(FEW) {
+                let few = start..rows.min(start + FEW);
+                for first in (0..channels).step_by(STRIP) {
+                    let n = STRIP.min(channels - first);
+                    let dz = &mut dz[..few.len() * n];
+                    activated.gradient(simd, (x, dy), few.clone(), (first, n), dz);
+                    for (at, dz) in few.clone().zip(dz.chunks_exact(n)) {
+                        row(first, &mut x[at * channels + first..][..n], dz);
+                    }
                 }
             }
         });

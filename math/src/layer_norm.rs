@@ -92,13 +92,15 @@ pub fn parameter_gradients(
         [dgamma, dbeta],
         |_, dgamma, dbeta| [dgamma as f32, dbeta as f32],
         #[inline(always)]
-        |row, first, a, b| {
-            let (n, start) = (a.len(), row * channels + first);
-            let (x, dy) = (&x[start..][..n], &dy[start..][..n]);
-            let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
-            for i in 0..n {
-                a[i] += dy[i] * ((x[i] - mean) * rstd);
-                b[i] += dy[i];
+        |rows, first, a, b| {
+            for row in rows {
+                let (n, start) = (a.len(), row * channels + first);
+                let (x, dy) = (&x[start..][..n], &dy[start..][..n]);
+                let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
+                for i in 0..n {
+                    a[i] += dy[i] * ((x[i] - mean) * rstd);
+                    b[i] += dy[i];
+                }
             }
         },
     )

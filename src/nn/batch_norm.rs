@@ -1,10 +1,13 @@
 //! Batch normalization (Ioffe and Szegedy 2015), as Keras defines it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::built::Built;
 use super::{Backward, Forward, Init, Input, Layer, Memory, Mode, Param, Shape, ShapeError};
-use floret_math::channels::{combine, gradient_sums, moments, scale, scale_and_shift};
+use floret_math::activation::Activation;
+use floret_math::channels::{Activated, combine, gradient_sums, moments, scale_activated, scale_and_shift};
 use floret_math::simd::Isa;
 
 /// Per channel (the last axis): `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`.
@@ -51,23 +54,33 @@ impl BatchNorm {
                 self.momentum, self.epsilon
             )));
         }
-        Ok(Built::layer(BatchNormLayer { spec: *self, shape: input, isa, frozen: false }))
+        Ok(Built::layer(BatchNormLayer { spec: *self, shape: input, isa, frozen: false, activation: None }))
     }
 
     /// The layer with averages that don't move, for an input that it was [built](Self::build) for before.
     pub(super) fn build_frozen(&self, input: Shape, isa: Isa) -> Built {
-        Built::layer(BatchNormLayer { spec: *self, shape: input, isa, frozen: true })
+        Built::layer(BatchNormLayer { spec: *self, shape: input, isa, frozen: true, activation: None })
     }
 
-    /// `scale = gamma / sqrt(variance + epsilon)`, `shift = beta - mean scale`: both in one `x scale + shift`. `w` holds gamma,
+    /// The layer with an activation behind it, for an input that it was [built](Self::build) for before.
+    pub(super) fn build_with(
+        &self,
+        input: Shape,
+        activation: Activation,
+        frozen: bool,
+        isa: Isa,
+    ) -> Arc<dyn Layer> {
+        Arc::new(BatchNormLayer { spec: *self, shape: input, isa, frozen, activation: Some(activation) })
+    }
+
+    /// `scale = gamma / sqrt(variance + epsilon)`, `shift = beta - mean scale`: `y = x scale + shift`. `w` holds gamma,
     /// then beta.
     pub(super) fn factors(
         &self,
         w: &[f32],
         mean: &[f32],
         variance: &[f32],
-        scale: &mut [f32],
-        shift: &mut [f32],
+        (scale, shift): (&mut [f32], &mut [f32]),
     ) {
         let (gamma, beta) = w.split_at(mean.len());
         for i in 0..mean.len() {
@@ -84,6 +97,8 @@ struct BatchNormLayer {
     isa: Isa,
     /// Whether training normalizes by the moving averages, which then stay.
     frozen: bool,
+    /// The activation behind, which is computed in the same pass. What lies between is kept nowhere: backward computes it again.
+    activation: Option<Activation>,
 }
 
 impl BatchNormLayer {
@@ -112,33 +127,35 @@ impl Layer for BatchNormLayer {
 
     fn memory(&self, _batch: usize) -> Memory {
         let c = self.channels();
-        // Kept are the batch's mean and 1 / sqrt(variance + epsilon), or the scale. To work in: scale and shift; in training the pivot of the
-        // moments and the variance too, or backward's three factors.
-        Memory { saved_floats: 2 * c, train_scratch: 4 * c, infer_scratch: 2 * c, ..Memory::default() }
+        // Kept are scale and shift, and the batch's mean and 1 / sqrt(variance + epsilon). To work in: those of inference; in training the
+        // pivot of the moments and the variance, or backward's three factors.
+        let saved_floats = if self.frozen { 2 * c } else { 4 * c };
+        Memory { saved_floats, train_scratch: 3 * c, infer_scratch: 2 * c, ..Memory::default() }
     }
 
     fn reads_input(&self) -> bool {
-        !self.frozen
+        !self.frozen || self.activation.is_some()
     }
 
     fn forward(&self, w: &[f32], x: &[f32], y: &mut [f32], pass: Forward<'_>) {
         let c = self.channels();
-        let (scale, scratch) = pass.scratch.split_at_mut(c);
-        let (shift, scratch) = scratch.split_at_mut(c);
-        match pass.mode {
+        let factors = match pass.mode {
             Mode::Infer { state, .. } => {
                 let (mean, variance) = state.split_at(c);
-                self.spec.factors(w, mean, variance, scale, shift);
+                let factors = &mut pass.scratch[..2 * c];
+                self.spec.factors(w, mean, variance, factors.split_at_mut(c));
+                factors
             }
             Mode::Train { state, saved, .. } if self.frozen => {
                 let (mean, variance) = state.split_at(c);
-                self.spec.factors(w, mean, variance, scale, shift);
-                saved.floats[..c].copy_from_slice(scale);
+                self.spec.factors(w, mean, variance, saved.floats.split_at_mut(c));
+                saved.floats
             }
             Mode::Train { state, saved, .. } => {
-                let (pivot, scratch) = scratch.split_at_mut(c);
+                let (pivot, scratch) = pass.scratch.split_at_mut(c);
                 let variance = &mut scratch[..c];
-                let (mean, rstd) = saved.floats.split_at_mut(c);
+                let (factors, moments_of_batch) = saved.floats.split_at_mut(2 * c);
+                let (mean, rstd) = moments_of_batch.split_at_mut(c);
                 sampled_mean(x, pivot);
                 moments(self.isa, x, pivot, mean, variance);
                 let (moving_mean, moving_variance) = state.split_at_mut(c);
@@ -148,39 +165,46 @@ impl Layer for BatchNormLayer {
                     moving_mean[i] = momentum * moving_mean[i] + (1.0 - momentum) * mean[i];
                     moving_variance[i] = momentum * moving_variance[i] + (1.0 - momentum) * variance[i];
                 }
-                self.spec.factors(w, mean, variance, scale, shift);
+                self.spec.factors(w, mean, variance, factors.split_at_mut(c));
+                factors
             }
-        }
-        scale_and_shift(self.isa, x, scale, shift, y);
+        };
+        let (scale, shift) = factors.split_at(c);
+        scale_and_shift(self.isa, x, scale, shift, self.activation, y);
     }
 
     fn backward(&self, w: &[f32], dw: &mut [f32], x: Input<'_>, dy: &mut [f32], pass: Backward<'_>) {
         let c = self.channels();
+        let (factors, moments_of_batch) = pass.saved.floats.split_at(2 * c);
+        let (scale, shift) = factors.split_at(c);
+        let activated = self.activation.map(|activation| Activated { scale, shift, activation });
         if self.frozen {
-            // y = scale x + shift, of constants
-            if let Some(dx) = x.gradient() {
-                scale(self.isa, dy, &pass.saved.floats[..c], dx);
+            // y = f(scale x + shift), of constants
+            let Some(dx) = x.gradient() else { return };
+            match activated {
+                Some(activated) => scale_activated(self.isa, dx, dy, activated),
+                None => floret_math::channels::scale(self.isa, dy, scale, dx),
             }
             return;
         }
         let (gamma, _) = w.split_at(c);
-        let (mean, rstd) = pass.saved.floats.split_at(c);
-        // y = gamma xhat + beta, xhat = (x - mean) rstd
+        let (mean, rstd) = moments_of_batch.split_at(c);
+        // y = f(z), z = gamma xhat + beta, xhat = (x - mean) rstd
         let (dgamma, dbeta) = dw.split_at_mut(c);
-        gradient_sums(self.isa, x.values(), dy, mean, dgamma, dbeta);
+        gradient_sums(self.isa, x.values(), dy, mean, activated, [dgamma, dbeta]);
         dgamma.iter_mut().zip(rstd).for_each(|(dgamma, rstd)| *dgamma *= rstd);
         let n = (dy.len() / c) as f32;
         let Some(dx) = x.gradient() else { return };
-        // Mean and variance depend on x too: dx = gamma rstd (dy - (dbeta + xhat dgamma) / n)
-        let (of_dy, scratch) = pass.scratch.split_at_mut(c);
+        // Mean and variance depend on x too: dx = gamma rstd (dz - (dbeta + xhat dgamma) / n)
+        let (of_dz, scratch) = pass.scratch.split_at_mut(c);
         let (of_x, scratch) = scratch.split_at_mut(c);
         let constant = &mut scratch[..c];
         for i in 0..c {
-            of_dy[i] = gamma[i] * rstd[i];
-            of_x[i] = -of_dy[i] * rstd[i] * dgamma[i] / n;
-            constant[i] = -of_dy[i] * dbeta[i] / n;
+            of_dz[i] = gamma[i] * rstd[i];
+            of_x[i] = -of_dz[i] * rstd[i] * dgamma[i] / n;
+            constant[i] = -of_dz[i] * dbeta[i] / n;
         }
-        combine(self.isa, dx, dy, mean, [of_dy, of_x, constant]);
+        combine(self.isa, dx, dy, mean, activated, [of_dz, of_x, constant]);
     }
 }
 

@@ -34,7 +34,7 @@ impl Fold {
         match &self.norm {
             Some((norm, arrays)) => {
                 let (mean, variance) = state[arrays.state.clone()].split_at(self.channels);
-                norm.factors(&w[arrays.params.clone()], mean, variance, scale, bias);
+                norm.factors(&w[arrays.params.clone()], mean, variance, (scale, bias));
             }
             None => {
                 scale.fill(1.0);

@@ -40,6 +40,12 @@ pub(super) enum Fused<'a> {
         depthwise: Convolution<'a>,
         project: Option<Convolution<'a>>,
     },
+    /// A batch norm, with the activation that is the node `last`.
+    Norm {
+        spec: &'a BatchNorm,
+        activation: Activation,
+        last: usize,
+    },
     /// A sum, with the ReLU that is the node `last`.
     Sum {
         last: usize,
@@ -51,7 +57,8 @@ pub(super) enum Fused<'a> {
 }
 
 /// How each node of a graph whose input has this shape is computed, where nothing else takes what lies between: a convolution takes a
-/// batch norm, a sum, an activation and a max-pool with it, a sum takes a ReLU, a depthwise convolution its neighbours.
+/// batch norm, a sum, an activation and a max-pool with it, a batch norm an activation, a sum a ReLU, a depthwise convolution its
+/// neighbours.
 ///
 /// `frozen` says which batch norms don't move their averages, `backward` by which nodes a backward pass comes: it needs the values
 /// before most activations.
@@ -79,6 +86,12 @@ pub(super) fn fuse<'a>(
                 if let Some((relu, Node { layer: LayerSpec::Relu(_), .. })) = next(index) {
                     take(relu);
                     fused[index] = Fused::Sum { last };
+                }
+            }
+            LayerSpec::BatchNorm(spec) => {
+                if let Some((behind, Node { built: Built::Activation(activation, _), .. })) = next(index) {
+                    take(behind);
+                    fused[index] = Fused::Norm { spec, activation: *activation, last };
                 }
             }
             LayerSpec::Conv2d(conv) => {

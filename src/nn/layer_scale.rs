@@ -64,7 +64,7 @@ impl Layer for LayerScaleLayer {
         if !pass.frozen {
             let (zeros, plain) = pass.scratch.split_at_mut(self.shape.channels());
             zeros.fill(0.0);
-            gradient_sums(self.isa, x.values(), dy, zeros, dw, &mut plain[..zeros.len()]);
+            gradient_sums(self.isa, x.values(), dy, zeros, None, [dw, &mut plain[..zeros.len()]]);
         }
         if let Some(dx) = x.gradient() {
             scale(self.isa, dy, w, dx);

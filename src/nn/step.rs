@@ -121,6 +121,10 @@ pub(super) fn steps(
                 let layer = Arc::new(SeparableLayer { plan });
                 (Operation::Layer(layer), Folds(parts().map(fold).collect()), last)
             }
+            (Fused::Norm { spec, activation, last }, _) => {
+                let layer = spec.build_with(x, *activation, frozen(index), isa);
+                (Operation::Layer(layer), Folds::default(), *last)
+            }
             (_, Built::Layer(layer) | Built::Activation(_, layer)) => {
                 (Operation::Layer(layer), Folds::default(), index)
             }

@@ -32,7 +32,7 @@ fn sums_are_those_of_the_obvious_loop() {
             let [mut mean, mut variance, mut centered, mut plain] =
                 std::array::from_fn(|_| vec![f32::NAN; channels]);
             moments(isa, &x, &pivot, &mut mean, &mut variance);
-            gradient_sums(isa, &x, &dy, &pivot, &mut centered, &mut plain);
+            gradient_sums(isa, &x, &dy, &pivot, None, [&mut centered, &mut plain]);
             // Each term, under 4, is rounded to 24 bits, and the sums of a few are; then the result, of up to 101.
             let close = |got: f32, wanted: f64, terms: f64| {
                 (f64::from(got) - wanted).abs() < 4e-6 * terms + 1e-7 * wanted.abs()
