@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::common::instruction_sets;
 
-const CHANNELS: usize = 70;
+const CHANNELS: usize = 300;
 
 fn activations() -> Vec<LayerSpec> {
     vec![
@@ -42,7 +42,7 @@ fn layers(activation: &LayerSpec, frozen: bool, apart: bool) -> Vec<NamedLayer> 
 /// More channels than one strip has, more rows than one task has, and neither a multiple of anything.
 #[test]
 fn one_pass_gives_the_bits_of_two_layers() {
-    let input = Shape::from((23, 13, CHANNELS));
+    let input = Shape::from((23, 9, CHANNELS));
     let (batch, seed) = (3, 5);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut draw =

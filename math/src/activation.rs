@@ -107,12 +107,54 @@ impl Activation {
         }));
     }
 
-    /// `dx = f'(x) dy`. Overwrites each row of x by dx, in place, on the calling thread.
+    /// `y = f(scale x + shift)` for each row, on the calling thread; scale and shift are of each column. Overwrites `y`.
     #[inline(never)]
-    pub(crate) fn gradients_of<S: Simd>(self, simd: S, mut x: MatrixMut<'_>, dy: Matrix<'_>) {
+    pub(crate) fn values_of<S: Simd>(
+        self,
+        simd: S,
+        x: Matrix<'_>,
+        (scale, shift): (&[f32], &[f32]),
+        mut y: MatrixMut<'_>,
+    ) {
         with_function!(self, |function| simd.call(
             #[inline(always)]
-            || (0..x.rows()).for_each(|row| gradients(simd, function, x.row(row), dy.row(row))),
+            || for row in 0..y.rows() {
+                let (x, y) = (x.row(row), y.row(row));
+                for_each_vector::<S>(
+                    y.len(),
+                    #[inline(always)]
+                    |at, n| {
+                        let z = scale_and_shift(simd, &x[at..], &scale[at..], &shift[at..], n);
+                        simd.store_up_to(function.value(simd, z), &mut y[at..], n);
+                    },
+                );
+            },
+        ));
+    }
+
+    /// `dz = f'(scale x + shift) dy` likewise. Overwrites `dz`.
+    #[inline(never)]
+    pub(crate) fn gradients_of<S: Simd>(
+        self,
+        simd: S,
+        (x, dy): (Matrix<'_>, Matrix<'_>),
+        (scale, shift): (&[f32], &[f32]),
+        mut dz: MatrixMut<'_>,
+    ) {
+        with_function!(self, |function| simd.call(
+            #[inline(always)]
+            || for row in 0..dz.rows() {
+                let (x, dy, dz) = (x.row(row), dy.row(row), dz.row(row));
+                for_each_vector::<S>(
+                    dz.len(),
+                    #[inline(always)]
+                    |at, n| {
+                        let z = scale_and_shift(simd, &x[at..], &scale[at..], &shift[at..], n);
+                        let dy = simd.load_up_to(&dy[at..], n);
+                        simd.store_up_to(function.gradient(simd, z, dy), &mut dz[at..], n);
+                    },
+                );
+            },
         ));
     }
 
@@ -176,35 +218,63 @@ impl Activation {
     }
 }
 
+/// Calls `work` with where each vector of `len` values begins, and how many values it has: the last one may have fewer than the others.
+#[inline(always)]
+fn for_each_vector<S: Simd>(len: usize, mut work: impl FnMut(usize, usize)) {
+    let whole = len / S::LANES * S::LANES;
+    for at in (0..whole).step_by(S::LANES) {
+        // A constant, so that nothing is asked for each vector.
+        work(at, S::LANES);
+    }
+    if whole < len {
+        work(whole, len - whole);
+    }
+}
+
+/// `scale x + shift` of the first `n` values, rounded twice, as a loop over plain numbers does.
+#[inline(always)]
+fn scale_and_shift<S: Simd>(simd: S, x: &[f32], scale: &[f32], shift: &[f32], n: usize) -> S::V {
+    let product = simd.mul(simd.load_up_to(scale, n), simd.load_up_to(x, n));
+    simd.add(product, simd.load_up_to(shift, n))
+}
+
 #[inline(always)]
 fn finish<S: Simd, F: Function>(simd: S, function: F, mut y: MatrixMut<'_>, bias: &[f32]) {
     for row in 0..y.rows() {
-        for (at, y) in (0..).step_by(S::LANES).zip(y.row(row).chunks_mut(S::LANES)) {
-            let count = y.len();
-            let mut x = simd.load_up_to(y, count);
-            if !bias.is_empty() {
-                x = simd.add(x, simd.load_up_to(&bias[at..], count));
-            }
-            simd.store_up_to(function.value(simd, x), y, count);
-        }
+        let y = y.row(row);
+        for_each_vector::<S>(
+            y.len(),
+            #[inline(always)]
+            |at, n| {
+                let mut x = simd.load_up_to(&y[at..], n);
+                if !bias.is_empty() {
+                    x = simd.add(x, simd.load_up_to(&bias[at..], n));
+                }
+                simd.store_up_to(function.value(simd, x), &mut y[at..], n);
+            },
+        );
     }
 }
 
 #[inline(always)]
 fn values<S: Simd>(simd: S, function: impl Function, x: &[f32], y: &mut [f32]) {
-    for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
-        let count = x.len();
-        simd.store_up_to(function.value(simd, simd.load_up_to(x, count)), y, count);
-    }
+    for_each_vector::<S>(
+        y.len(),
+        #[inline(always)]
+        |at, n| simd.store_up_to(function.value(simd, simd.load_up_to(&x[at..], n)), &mut y[at..], n),
+    );
 }
 
 #[inline(always)]
 fn gradients<S: Simd>(simd: S, function: impl Function, x: &mut [f32], dy: &[f32]) {
-    for (x, dy) in x.chunks_mut(S::LANES).zip(dy.chunks(S::LANES)) {
-        let count = x.len();
-        let dx = function.gradient(simd, simd.load_up_to(x, count), simd.load_up_to(dy, count));
-        simd.store_up_to(dx, x, count);
-    }
+    for_each_vector::<S>(
+        x.len(),
+        #[inline(always)]
+        |at, n| {
+            let dx = function.gradient(simd, simd.load_up_to(&x[at..], n), simd.load_up_to(&dy[at..], n));
+            simd.store_up_to(dx, &mut x[at..], n);
+        },
+    );
 }
 
 /// A function of each lane of a vector, and its gradient.

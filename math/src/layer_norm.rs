@@ -92,7 +92,7 @@ pub fn parameter_gradients(
         [dgamma, dbeta],
         |_, dgamma, dbeta| [dgamma as f32, dbeta as f32],
         #[inline(always)]
-        |rows, first, a, b| {
+        |rows, first, a, b, _| {
             for row in rows {
                 let (n, start) = (a.len(), row * channels + first);
                 let (x, dy) = (&x[start..][..n], &dy[start..][..n]);

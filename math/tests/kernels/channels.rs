@@ -7,7 +7,7 @@ use crate::sets::instruction_sets;
 /// Rows of a task, rows added at a time, channels of a strip.
 const ROWS: usize = 512;
 const FEW: usize = 32;
-const STRIP: usize = 64;
+const STRIP: usize = 256;
 
 fn values(len: usize, seed: usize, offset: f32) -> Vec<f32> {
     (0..len).map(|i| ((i * 7919 + seed) % 1013) as f32 / 506.0 - 1.0 + offset).collect()
@@ -16,7 +16,7 @@ fn values(len: usize, seed: usize, offset: f32) -> Vec<f32> {
 /// Row by row in `f64`. Channels and rows around the sizes of strips, blocks and their parts; channels far from zero.
 #[test]
 fn sums_are_those_of_the_obvious_loop() {
-    for (rows, channels) in [(1, 1), (FEW + 1, 3), (ROWS, STRIP), (ROWS + 1, STRIP + 1), (2 * ROWS + 37, 200)]
+    for (rows, channels) in [(1, 1), (FEW + 1, 3), (ROWS, STRIP), (ROWS + 1, STRIP + 1), (2 * ROWS + 37, 600)]
     {
         let x = values(rows * channels, 1, 100.0);
         let dy = values(rows * channels, 5, 0.0);
