@@ -97,7 +97,7 @@ pub fn recipe(error: RecipeError) -> Error {
             .into();
         }
         RecipeError::Folder { ref path, ref fault } => of_folder(path, fault),
-        RecipeError::Conflict(Conflict::HeadOnly) => Some("name such a one with --start-from".into()),
+        RecipeError::Conflict(Conflict::HeadOnly | Conflict::HeadViews) => Some("name such a one with --start-from".into()),
         RecipeError::TimeIsUp { .. } => Some("give it more --minutes, or leave --minutes out".into()),
         RecipeError::RunClasses { .. } => Some(
             "go on with the data it began with (--data), or begin a new run in another folder (--out, without --resume)".into(),

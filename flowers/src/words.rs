@@ -111,7 +111,11 @@ pub fn tell(told: Note) {
                 }
             );
         }
-        Note::PlannedHead { photos, features_seconds, seconds, tunes } => {
+        Note::PlannedHead { photos, views, features_seconds, seconds, tunes } => {
+            let seen = match views {
+                1 => "once".to_owned(),
+                _ => format!("once, those to train on in {views} views"),
+            };
             let then = match (tunes, seconds) {
                 (false, _) => String::new(),
                 (true, Some(seconds)) => {
@@ -120,7 +124,7 @@ pub fn tell(told: Note) {
                 (true, None) => "; then its later layers train too".into(),
             };
             say!(
-                "first {} go through the network once (about {}), and the new layer is fitted to what comes out{then}",
+                "first {} go through the network {seen} (about {}), and the new layer is fitted to what comes out{then}",
                 ui::count(photos, "photo"),
                 ui::duration(features_seconds)
             );

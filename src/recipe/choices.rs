@@ -38,6 +38,8 @@ pub struct Choices {
     pub channel_order: Option<ChannelOrder>,
     /// Whether a pretrained network gets a new head and no more.
     pub head_only: bool,
+    /// Views of each training photo that its head is fitted to.
+    pub head_views: Option<usize>,
     /// Random changes of training photos.
     pub augment: Option<Augmentation>,
     /// Whether photos of rare classes count more.

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::origin::Origin;
-use super::{Census, Choices, Note, Plan, Recipe, RecipeError, Settings, plan};
+use super::{Census, Choices, Note, Plan, Recipe, RecipeError, Settings, plan, tuning};
 use crate::train::TimeBudget;
+use crate::transfer::in_views;
 
 /// The time there is, from `begun` to the end of everything.
 pub(super) struct Time {
@@ -69,7 +70,7 @@ impl Time {
 }
 
 /// Says what comes of a new head, where a pass over a photo takes `pass` seconds, and whether there is time to look at each photo's
-/// mirror image too.
+/// mirror image too, and at further views of those to train on.
 pub(super) fn plan_head(
     settings: &mut Settings,
     choices: &Choices,
@@ -77,18 +78,43 @@ pub(super) fn plan_head(
     pass: f64,
     tell: &mut dyn FnMut(Note),
 ) {
-    let photos = census.photos() + census.eval;
+    let (train, eval) = (census.photos(), census.eval);
+    let views = |settings: &Settings| in_views(settings.preprocess(), settings.head_views).len();
+    let features_seconds = |settings: &Settings| {
+        settings.regularization.passes() * pass * (views(settings) * train + eval) as f64
+    };
     let seconds = settings.minutes.map(|minutes| 60.0 * minutes);
-    let both = 2.0 * pass * photos as f64;
-    if choices.test_time_flip.is_none() && seconds.is_some_and(|seconds| both > MOST_FEATURES * seconds) {
+    let fits = |settings: &Settings, share: f64| {
+        seconds.is_none_or(|seconds| features_seconds(settings) <= share * seconds)
+    };
+    if choices.test_time_flip.is_none() && !fits(settings, MOST_FEATURES) {
         settings.regularization.test_time_flip = false;
     }
-    let features_seconds = settings.regularization.passes() * pass * photos as f64;
-    tell(Note::PlannedHead { photos, features_seconds, seconds, tunes: settings.trains_steps() });
+    if choices.head_views.is_none() && !settings.trains_steps() {
+        let more = Settings { head_views: tuning::MOST_VIEWS, ..settings.clone() };
+        let has_time = match choices.minutes {
+            Some(_) => fits(&more, MOST_VIEW_FEATURES),
+            // Nobody asked for minutes: it is to be done in seconds, and no clock decides.
+            None => train <= tuning::MOST_IN_VIEWS,
+        };
+        if has_time {
+            *settings = more;
+        }
+    }
+    tell(Note::PlannedHead {
+        photos: train + eval,
+        views: views(settings),
+        features_seconds: features_seconds(settings),
+        seconds,
+        tunes: settings.trains_steps(),
+    });
 }
 
 /// The most that features may take of the time for mirror images to be looked at too.
 const MOST_FEATURES: f64 = 0.7;
+
+/// The most that they may take of it for further views: the fit takes three times as long then too, and has the rest.
+const MOST_VIEW_FEATURES: f64 = 0.4;
 
 /// The share of the time, and the seconds, that are held back for the report and a machine that grows slower.
 const HEAD_RESERVE: f64 = 0.02;

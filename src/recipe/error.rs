@@ -227,6 +227,9 @@ pub enum Conflict {
     /// A head alone is trained where a network begins with other classes.
     #[error("a head alone is trained only of a network that begins with other classes")]
     HeadOnly,
+    /// A head is fitted to views of photos where a network begins with other classes.
+    #[error("several views of photos are only for the head of a network that begins with other classes")]
+    HeadViews,
     /// The model decides what was chosen too.
     #[error("the model that training begins with decides the {0}")]
     StartFrom(&'static str),

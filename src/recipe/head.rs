@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use ndarray::ArrayView2;
 
-use super::{Census, Plan, Settings};
+use super::{Census, EVAL, Plan, Settings, TRAIN};
 use crate::data::{Loader, LoaderOptions};
 use crate::metrics::Evaluation;
 use crate::network::{Network, NetworkError};
 use crate::train::{Flow, Opened, Opening, OpeningProgress, Score, TrainError};
-use crate::transfer::{Features, Fitted, extract, fit, keep_held_out, photos};
+use crate::transfer::{Extraction, Features, Fitted, Views, fit, in_views, keep_held_out, photos};
 
 /// Fits the new head of a network to the features of all photos, and finds out how long an epoch of the whole network would take.
 pub(super) struct HeadOpening<'a> {
@@ -17,7 +17,8 @@ pub(super) struct HeadOpening<'a> {
     pub census: Census,
     pub train: Loader,
     pub eval: Option<Loader>,
-    /// Where features are kept, as FOLDER/features-train and FOLDER/features-eval.
+    /// Where features are kept, as FOLDER/features-train and FOLDER/features-eval; those of further views as
+    /// FOLDER/features-train-2 and so on.
     pub folder: Option<PathBuf>,
 }
 
@@ -36,38 +37,32 @@ impl Opening for HeadOpening<'_> {
         watch: &mut dyn FnMut(OpeningProgress) -> Flow,
     ) -> Result<Option<Opened>, TrainError> {
         let body = network.body()?;
-        let total = self.train.len() + self.eval.as_ref().map_or(0, Loader::len);
-        let mut watch_from =
-            |before: usize, done: usize| watch(OpeningProgress::new(FEATURES, before + done, total));
-        let file = |split: &str| self.folder.as_ref().map(|folder| folder.join(format!("features-{split}")));
-        let train_photos = photos(&self.train)?;
-        let train =
-            extract(&body, &train_photos, file(super::TRAIN).as_deref(), &mut |done| watch_from(0, done))?;
-        let Some(train) = train else { return Ok(None) };
-        let mut eval = None;
-        if let Some(loader) = &self.eval {
-            let before = self.train.len();
-            let features = extract(&body, &photos(loader)?, file(super::EVAL).as_deref(), &mut |done| {
-                watch_from(before, done)
-            })?;
-            let Some(features) = features else { return Ok(None) };
-            eval = Some(features);
+        let file = |name: String| self.folder.as_ref().map(|folder| folder.join(name));
+        let mut parts = Vec::new();
+        for (place, view) in
+            in_views(self.settings.preprocess(), self.settings.head_views).into_iter().enumerate()
+        {
+            let name = match place {
+                0 => format!("features-{TRAIN}"),
+                _ => format!("features-{TRAIN}-{}", place + 1),
+            };
+            parts.push(Extraction::open(&body, photos(&self.train, view)?, file(name).as_deref()));
         }
+        if let Some(eval) = &self.eval {
+            let photos = photos(eval, eval.options().preprocess)?;
+            parts.push(Extraction::open(&body, photos, file(format!("features-{EVAL}")).as_deref()));
+        }
+        let Some(mut views) = run(parts, watch)? else { return Ok(None) };
+        let eval = self.eval.as_ref().and_then(|_| views.pop());
+        let Views { values, labels, records } = Views::stack(views, body.outputs());
         if watch(OpeningProgress::new(HEAD, 0, 1)) == Flow::Stop {
             return Ok(None);
         }
         let LoaderOptions { classes, .. } = *self.train.options();
-        let (labels, records) = (train.labels.clone(), train.records.clone());
         let weights = self.settings.class_weights.as_deref();
-        let fitted = fit(
-            train.into_array(body.outputs()),
-            &labels,
-            classes,
-            weights,
-            self.settings.seed,
-            network.isa(),
-            &mut || watch(OpeningProgress::new(HEAD, 0, 1)),
-        );
+        let fitted = fit(values, &labels, classes, weights, self.settings.seed, network.isa(), &mut || {
+            watch(OpeningProgress::new(HEAD, 0, 1))
+        });
         let Some(fitted) = fitted else { return Ok(None) };
         self.install(network, &fitted)?;
         // What the whole network would say, by the features of the photos.
@@ -81,7 +76,7 @@ impl Opening for HeadOpening<'_> {
             // Without it the report asks the network about each photo again.
             let _ = keep_held_out(
                 &folder.join(HELD_OUT),
-                &train_photos,
+                &self.train,
                 &Features { values, labels: labels.clone(), records },
             );
         }
@@ -106,6 +101,27 @@ impl HeadOpening<'_> {
         network.set_array(&format!("{head}/kernel"), layer.kernel.view().into_dyn())?;
         network.set_array(&format!("{head}/bias"), layer.bias.view().into_dyn())
     }
+}
+
+/// Computes the features of all parts, one part after the other. `watch` hears how many photos of all are done, with those that
+/// were kept from the beginning on; `None` if it says to stop.
+fn run(
+    parts: Vec<Extraction<'_>>,
+    watch: &mut dyn FnMut(OpeningProgress) -> Flow,
+) -> Result<Option<Vec<Features>>, TrainError> {
+    let total = parts.iter().map(Extraction::total).sum();
+    let mut done: usize = parts.iter().map(Extraction::done).sum();
+    let mut features = Vec::new();
+    for part in parts {
+        let others = done - part.done();
+        let all = others + part.total();
+        let of_part =
+            part.run(&mut |of_part| watch(OpeningProgress::new(FEATURES, others + of_part, total)))?;
+        let Some(of_part) = of_part else { return Ok(None) };
+        features.push(of_part);
+        done = all;
+    }
+    Ok(Some(features))
 }
 
 /// What these logits are worth.

@@ -99,6 +99,8 @@ pub enum Note {
     PlannedHead {
         /// Photos, to train on and to evaluate on.
         photos: usize,
+        /// Views of each photo to train on.
+        views: usize,
         /// About how long the features take.
         features_seconds: f64,
         /// The time, if there is a budget.

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::rules::LEAST_SIDE;
+use super::tuning::MOST_VIEWS;
 use super::{Choices, Named, Settings};
 
 /// One setting: its name, its help, and its ways from and to text.
@@ -164,6 +165,11 @@ pub(super) fn crop_share(text: &str) -> Result<f32, String> {
 /// A count of at least one.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     whole(text, 1, 1 << 20)
+}
+
+/// Views of a photo.
+pub(super) fn views(text: &str) -> Result<usize, String> {
+    whole(text, 1, MOST_VIEWS)
 }
 
 fn whole(text: &str, least: usize, most: usize) -> Result<usize, String> {

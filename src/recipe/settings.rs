@@ -59,6 +59,9 @@ pub struct Settings {
     /// Whether it alone trains.
     #[serde(default, skip_serializing_if = "is_default")]
     pub head_only: bool,
+    /// Views of each training photo that it is fitted to, the ordinary one among them.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub head_views: usize,
     /// Random changes of training photos.
     pub augment: Augmentation,
     /// Whether photos are mirrored, in what changes them and in answers.
@@ -91,6 +94,14 @@ pub struct Settings {
 
 /// The seed where none is chosen.
 pub(super) const SEED: u64 = 1;
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(views: &usize) -> bool {
+    *views == 1
+}
 
 fn yes() -> bool {
     true
@@ -194,6 +205,7 @@ impl Settings {
             channel_order: choices.channel_order.unwrap_or_default(),
             head: None,
             head_only: choices.head_only,
+            head_views: choices.head_views.unwrap_or(1),
             augment: choices.augment.unwrap_or(if script {
                 Augmentation::None
             } else {

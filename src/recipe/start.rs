@@ -69,6 +69,9 @@ impl Start {
             if choices.head_only {
                 return Err(Conflict::HeadOnly.into());
             }
+            if settings.head_views > 1 {
+                return Err(Conflict::HeadViews.into());
+            }
             let architecture = most_like(&mut network, side)?;
             settings.set_network(architecture, side);
             if choices.learning_rate.is_none() {

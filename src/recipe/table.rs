@@ -6,7 +6,7 @@
 
 use super::setting::{
     ANY, choose, count, crop_share, image_size, label, minutes, named, not_negative, of_names, parsed,
-    pixels, positive, share, words,
+    pixels, positive, share, views, words,
 };
 use super::{Architecture, Augmentation, Choices, ClassWeights, Group, Recipe, RecipeError, Rule, Setting};
 use crate::image::{ChannelOrder, Fit};
@@ -253,6 +253,18 @@ pub const SETTINGS: &[Setting] = &[
         ..ANY
     },
     Setting {
+        name: "head-views",
+        value: "N",
+        group: Group::Network,
+        help: "Fit the new last layer to this many views of each training photo: 1 for the ordinary one alone, 2 for one that shows more \
+               of the photo besides, 3 for one that shows less as well. Each takes as much time as the first [default: 3 for the last \
+               layer alone, with up to 200 photos or with `minutes` enough; else 1]",
+        choose: |choices, text| choose(&mut choices.head_views, views(text)),
+        chosen: |choices| words(&choices.head_views),
+        saved: |settings| Some(settings.head_views.to_string()),
+        ..ANY
+    },
+    Setting {
         name: "recipe",
         value: "RECIPE",
         group: Group::Optimization,
@@ -425,6 +437,7 @@ mod tests {
             "optimizer" => "adamw",
             "augment" => "light",
             "image-size" => "77",
+            "head-views" => "3",
             "minutes" | "epochs" | "max-pixels" | "batch-size" | "seed" | "label-offset" => "7",
             _ => "0.25",
         }

@@ -160,7 +160,7 @@ impl Training {
     /// If its classes are those of the data it trains on as a new one would. Else it gets a new last layer
     /// ([`Network::with_head`]): every photo goes once through the rest, the new layer is fitted to what comes out, in the first epoch's
     /// place, and the later layers train in the time that is left; the better of both is kept. [`Choices::head_only`] ends behind the
-    /// new layer.
+    /// new layer, and then that may be fitted to further views of the photos ([`Choices::head_views`]).
     pub fn start_from(mut self, model: impl Into<PathBuf>) -> Self {
         self.begin = Begin::Model(model.into());
         self
@@ -247,6 +247,7 @@ impl Training {
         };
         let origin = match self.begin {
             Begin::New if settings.head_only => return Err(Conflict::HeadOnly.into()),
+            Begin::New if settings.head_views > 1 => return Err(Conflict::HeadViews.into()),
             Begin::New => Origin::New,
             Begin::Model(path) => {
                 let census = match &mut census {

@@ -135,7 +135,7 @@ def main():
     export(network, start)
     if PHOTOS.is_dir():
         out = args.scratch / "run"
-        printed = run(args.flowers, "train", "--data", PHOTOS, "--start-from", start, "--head-only", "--out", out)
+        printed = run(args.flowers, "train", "--data", PHOTOS, "--start-from", start, "--head-only", "--head-views", "1", "--out", out)
         assert "--normalize 127/128" in printed, printed
         told = json.loads(run(args.flowers, "eval", "--data", PHOTOS, "--model", out / "model.safetensors", "--json").splitlines()[-1])
         x, y = features(out / "features-train")
