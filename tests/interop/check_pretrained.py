@@ -85,8 +85,9 @@ def features(path):
 
 
 def pytorch_head(x, y):
-    """Softmax regression on standardized features; a function from features to answers."""
-    mean, deviation = x.mean(0), x.std(0) + 1e-6
+    """Softmax regression on features of about one deviation, as `transfer/regression.rs` has them; a function from features to answers."""
+    mean, variance = x.mean(0), x.var(0)
+    deviation = numpy.sqrt((variance + 3 * variance.mean()) / 4)
     z, y = torch.as_tensor((x - mean) / deviation), torch.as_tensor(y)
     w, b = torch.zeros(z.shape[1], 5, requires_grad=True), torch.zeros(5, requires_grad=True)
     rule = torch.optim.LBFGS([w, b], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-5)
